@@ -1,0 +1,1 @@
+"""Learning: tensors in, tensors out. Simulators, policies, training and evaluation; no file is read or written here."""

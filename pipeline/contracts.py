@@ -1,0 +1,183 @@
+"""The canonical tables (DESIGN §4): their columns, grain and key, and the one check that enforces them."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline import columns as c
+from pipeline.errors import ContractError
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its columns in order and the columns that tell its rows apart."""
+
+    name: str
+    doc: str
+    columns: tuple[c.Column, ...]
+    key: tuple[str, ...]
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Column name → Polars type, in order."""
+        return pl.Schema({column.name: column.dtype for column in self.columns})
+
+    def empty(self) -> pl.DataFrame:
+        """No rows, every column."""
+        return pl.DataFrame(schema=self.schema)
+
+
+# What a source adapter yields: events that are well-formed by themselves, not yet ordered within the user.
+RAW_EVENTS = Table(
+    "raw_events",
+    "one shown item as the source tells it",
+    (
+        c.USER_ID,
+        c.ITEM_ID,
+        c.ORDER,
+        c.OCCURRED_AT,
+        c.EVENT_FEEDBACK,
+        c.VALUE,
+        c.REQUEST_ID,
+        c.SESSION_ID,
+        c.POSITION,
+        c.BEHAVIOR_POLICY_ID,
+        c.PROPENSITY,
+        c.FILE,
+        c.LINE,
+    ),
+    (),
+)
+EVENTS = Table(
+    "events",
+    "one shown item",
+    (
+        c.USER_ID,
+        c.ITEM_ID,
+        c.USER_SEQ,
+        c.OCCURRED_AT,
+        c.EVENT_FEEDBACK,
+        c.VALUE,
+        c.REQUEST_ID,
+        c.SESSION_ID,
+        c.POSITION,
+        c.BEHAVIOR_POLICY_ID,
+        c.PROPENSITY,
+        c.SOURCE,
+        c.INGEST_ID,
+    ),
+    ("user_id", "user_seq"),
+)
+REJECTS = Table(
+    "rejects",
+    "one raw row that was not accepted, and why",
+    (c.FILE, c.LINE, c.RAW, c.REASON),
+    (),
+)
+ITEMS = Table(
+    "items",
+    "one item of the catalogue",
+    (c.ITEM_ID, c.RAW_ID, c.TITLE, c.CATEGORIES, c.ATTRIBUTES, c.FIRST_SEEN, c.LAST_SEEN, c.IS_ACTIVE),
+    ("item_id",),
+)
+USERS = Table("users", "one user", (c.USER_ID, c.RAW_ID, c.ATTRIBUTES), ("user_id",))
+RECORD_ROWS = Table(
+    "record_rows",
+    "one slate, an RL4RS row; the view records adds the split",
+    (
+        c.RECORD_ID,
+        c.USER_ID,
+        c.RECORD_INDEX,
+        c.SESSION_ID,
+        c.SEQUENCE_ID,
+        c.OCCURRED_AT,
+        c.EXPOSED_ITEMS,
+        c.FEEDBACK,
+        c.HISTORY,
+        c.BEHAVIOR_POLICY_ID,
+        c.INGEST_ID,
+    ),
+    ("user_id", "record_index"),
+)
+USER_STATE = Table(
+    "user_state",
+    "what the next night must know of a user to go on where the last one stopped",
+    (
+        c.USER_ID,
+        c.LAST_SEQ,
+        c.LAST_OCCURRED_AT,
+        c.N_RECORDS,
+        c.POSITIVES,
+        c.OPEN_ITEMS,
+        c.OPEN_FEEDBACK,
+        c.LAST_SESSION_ID,
+        c.LAST_SEQUENCE_ID,
+    ),
+    ("user_id",),
+)
+SPLITS = Table(
+    "splits", "one user's cut between training and test records", (c.USER_ID, c.N_RECORDS, c.N_TRAIN, c.METHOD), ("user_id",)
+)
+EMBEDDINGS = Table(
+    "embeddings",
+    "one item in one embedding model",
+    (c.EMBEDDING_ID, c.ITEM_ID, c.VECTOR, c.HAS_SIGNAL),
+    ("embedding_id", "item_id"),
+)
+CODEBOOKS = Table(
+    "codebooks", "one code", (c.CODEBOOK_ID, c.LEVEL, c.CODE, c.CENTROID, c.N_ITEMS), ("codebook_id", "level", "code")
+)
+SID_HISTORY = Table(
+    "sid_history",
+    "one item's Semantic ID while it held; sids are its open rows",
+    (
+        c.ITEM_ID,
+        c.CODEBOOK_ID,
+        c.TOKENS,
+        c.SID,
+        c.SID_KEY,
+        c.SLOT,
+        c.VALID_FROM,
+        c.VALID_TO,
+        c.ASSIGNED_BY,
+        c.REASON,
+        c.RECON_ERROR,
+        c.IS_OOD,
+    ),
+    ("item_id", "codebook_id", "valid_from"),
+)
+SID_METRICS = Table(
+    "sid_metrics",
+    "one figure of a release's Semantic IDs",
+    (c.RELEASE_ID, c.CODEBOOK_ID, c.LEVEL, c.METRIC, c.METRIC_VALUE),
+    ("release_id", "codebook_id", "level", "metric"),
+)
+
+
+def check(frame: pl.DataFrame, table: Table, where: str) -> pl.DataFrame:
+    """Return ``frame`` with the columns of ``table`` in order, or say what is wrong with it.
+
+    Args:
+        frame: any rows; further columns are refused, not dropped.
+        table: the contract.
+        where: who asks, for the message: ``records``.
+
+    Raises:
+        ContractError: a column is missing, unknown or of another type, a required one has nulls, or a key repeats.
+    """
+    wanted = table.schema
+    missing = [name for name in wanted if name not in frame.columns]
+    unknown = [name for name in frame.columns if name not in wanted]
+    if missing or unknown:
+        raise ContractError(
+            f"{where}: {table.name} lacks {missing or 'nothing'} and has unknown columns {unknown or 'none'}; expected {list(wanted)}"
+        )
+    wrong = [f"{name} is {frame.schema[name]}, not {dtype}" for name, dtype in wanted.items() if frame.schema[name] != dtype]
+    if wrong:
+        raise ContractError(f"{where}: {table.name}: {'; '.join(wrong)}")
+    for column in table.columns:
+        if not column.is_nullable and (n_nulls := frame[column.name].null_count()):
+            raise ContractError(f"{where}: {n_nulls} of {frame.height} rows of {table.name} have no {column.name}")
+    if table.key and (n_repeats := frame.height - frame.select(table.key).n_unique()):
+        raise ContractError(f"{where}: {n_repeats} of {frame.height} rows of {table.name} repeat the key {', '.join(table.key)}")
+    return frame.select(list(wanted))

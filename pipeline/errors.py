@@ -1,0 +1,32 @@
+"""Errors that a person can mend; anything else that is raised is a bug and keeps its traceback.
+
+A message is one line: what, how many, what was expected, and the next command (STYLE, 5).
+"""
+
+
+class HsrlError(Exception):
+    """The root of every error shown to the user as one line with exit code 2."""
+
+
+class ConfigError(HsrlError):
+    """A setting that is missing, misspelt or out of range."""
+
+
+class SourceError(HsrlError):
+    """A raw file that is refused as a whole: missing, truncated, wrong separator or header."""
+
+
+class ContractError(HsrlError):
+    """A frame that breaks the contract of its table."""
+
+
+class WarehouseError(HsrlError):
+    """A warehouse that is missing, damaged, locked by another run, or of another layout."""
+
+
+class AuditError(HsrlError):
+    """A release that was refused by a blocking audit; nothing of it became visible."""
+
+
+class TrainingError(HsrlError):
+    """A training, checkpoint or evaluation that cannot go on with an honest result."""
