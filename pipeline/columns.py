@@ -34,19 +34,13 @@ RAW_ID = _column("raw_id", pl.String, "the id as the raw log spells it")
 TITLE = _column("title", pl.String, "name of the item for people", nullable=True)
 CATEGORIES = _column("categories", pl.List(pl.String()), "categories of the item, coarsest first where they form a path")
 ATTRIBUTES = _column("attributes", pl.String, "what else the source tells, a JSON object of texts and numbers", nullable=True)
-FIRST_SEEN = _column(
-    "first_seen", TIMESTAMP, "time of the first event or listing; empty where the source has no time", nullable=True
-)
-LAST_SEEN = _column(
-    "last_seen", TIMESTAMP, "time of the last event or listing; empty where the source has no time", nullable=True
-)
+FIRST_SEEN = _column("first_seen", TIMESTAMP, "time of the first event or listing; empty without times", nullable=True)
+LAST_SEEN = _column("last_seen", TIMESTAMP, "time of the last event or listing; empty without times", nullable=True)
 IS_ACTIVE = _column("is_active", pl.Boolean, "true while the item may be shown")
 
 # events
 USER_SEQ = _column("user_seq", pl.Int64, "order of the event within its user, rising with time; not dense")
-OCCURRED_AT = _column(
-    "occurred_at", TIMESTAMP, "when it happened, UTC; empty where the source has no time (never invented)", nullable=True
-)
+OCCURRED_AT = _column("occurred_at", TIMESTAMP, "when it happened, UTC; empty where the source tells no time", nullable=True)
 EVENT_FEEDBACK = _column("feedback", pl.UInt8, "1 = positive, 0 = shown and not positive")
 VALUE = _column("value", pl.Float32, "the graded signal behind the feedback (rating in stars, watch ratio …)", nullable=True)
 REQUEST_ID = _column("request_id", pl.String, "the request whose slate held the item", nullable=True)
@@ -65,9 +59,7 @@ REASON = _column("reason", pl.String, "why, in a few words that group well")
 # records
 RECORD_ID = _column("record_id", pl.String, "user_id-record_index")
 RECORD_INDEX = _column("record_index", pl.Int64, "place of the record within its user, 0 = first")
-SEQUENCE_ID = _column(
-    "sequence_id", pl.Int64, "place of the slate within its session (within the user where sessions are unknown), 0 = first"
-)
+SEQUENCE_ID = _column("sequence_id", pl.Int64, "place of the slate within its session (without sessions: its user), 0 = first")
 EXPOSED_ITEMS = _column("exposed_items", _IDS, "the slate: K item ids in the order shown")
 FEEDBACK = _column("feedback", pl.List(pl.UInt8()), "K answers, 1 = positive, in the order of exposed_items")
 HISTORY = _column("history", _IDS, "at most H most recent positives strictly before the slate, oldest first")
@@ -82,6 +74,7 @@ LAST_OCCURRED_AT = _column("last_occurred_at", TIMESTAMP, "time of the user's la
 POSITIVES = _column("positives", _IDS, "at most H most recent positives before the open list, oldest first")
 OPEN_ITEMS = _column("open_items", _IDS, "items of the unfinished list, fewer than K, in order")
 OPEN_FEEDBACK = _column("open_feedback", pl.List(pl.UInt8()), "their answers")
+LAST_REQUEST_ID = _column("last_request_id", pl.String, "request of the user's last event", nullable=True)
 LAST_SESSION_ID = _column("last_session_id", pl.String, "session of the user's last record", nullable=True)
 LAST_SEQUENCE_ID = _column("last_sequence_id", pl.Int64, "sequence_id of the user's last record; -1 before the first")
 
@@ -94,13 +87,18 @@ LEVEL = _column("level", pl.UInt8, "level of the Semantic ID, 1 = coarsest (0 = 
 CODE = _column("code", pl.UInt16, "code number within the level, 0 … V-1; never renumbered")
 CENTROID = _column("centroid", pl.List(pl.Float32()), "d coordinates of the code, in the space of the residuals")
 N_ITEMS = _column("n_items", pl.Int64, "items that took the code when the codebook was learned")
+OOD_ERROR = _column("ood_error", pl.Float32, "99.9 % quantile of recon_error at learning; one figure a codebook")
 TOKENS = _column("tokens", pl.List(pl.UInt16()), "the Semantic ID: one code a level, coarsest first")
 SID = _column("sid", pl.String, "the Semantic ID as text, 12-203-7")
 SID_KEY = _column("sid_key", pl.UInt64, "the Semantic ID as one number, mixed radix, level 1 most significant")
 SLOT = _column("slot", pl.UInt32, "rank of the item inside a shared Semantic ID; never reused")
 VALID_FROM = _column("valid_from", pl.Int64, "first release in which the row holds")
 VALID_TO = _column("valid_to", pl.Int64, "first release in which it no longer holds; empty while it does", nullable=True)
-ASSIGNED_BY = _column("assigned_by", pl.String, "greedy, hysteresis, or incumbent")
+ASSIGNED_BY = _column(
+    "assigned_by",
+    pl.String,
+    "greedy, fallback (greedy, without signal), or its old SID: incumbent (nearest), hysteresis (near enough)",
+)
 RECON_ERROR = _column("recon_error", pl.Float32, "‖x − dec(tokens)‖², squared units of the codebook's input")
 IS_OOD = _column("is_ood", pl.Boolean, "true where recon_error lies above the 99.9 % quantile seen when the codebook was learned")
 METRIC = _column("metric", pl.String, "name of the figure; see docs/metrics.md")

@@ -110,6 +110,7 @@ USER_STATE = Table(
         c.POSITIVES,
         c.OPEN_ITEMS,
         c.OPEN_FEEDBACK,
+        c.LAST_REQUEST_ID,
         c.LAST_SESSION_ID,
         c.LAST_SEQUENCE_ID,
     ),
@@ -125,7 +126,10 @@ EMBEDDINGS = Table(
     ("embedding_id", "item_id"),
 )
 CODEBOOKS = Table(
-    "codebooks", "one code", (c.CODEBOOK_ID, c.LEVEL, c.CODE, c.CENTROID, c.N_ITEMS), ("codebook_id", "level", "code")
+    "codebooks",
+    "one code",
+    (c.CODEBOOK_ID, c.EMBEDDING_ID, c.LEVEL, c.CODE, c.CENTROID, c.N_ITEMS, c.OOD_ERROR),
+    ("codebook_id", "level", "code"),
 )
 SID_HISTORY = Table(
     "sid_history",

@@ -3,6 +3,8 @@
 A message is one line: what, how many, what was expected, and the next command (STYLE, 5).
 """
 
+import polars as pl
+
 
 class HsrlError(Exception):
     """The root of every error shown to the user as one line with exit code 2."""
@@ -30,3 +32,11 @@ class AuditError(HsrlError):
 
 class TrainingError(HsrlError):
     """A training, checkpoint or evaluation that cannot go on with an honest result."""
+
+
+class QuarantineError(SourceError):
+    """A delivery of which too many rows were rejected; ``rejects`` (REJECTS) are kept for the quarantine."""
+
+    def __init__(self, message: str, rejects: pl.DataFrame) -> None:
+        super().__init__(message)
+        self.rejects = rejects

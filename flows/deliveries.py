@@ -1,0 +1,178 @@
+"""From a delivery of raw files to staged Parquet: events, records and user states, one file a user bucket.
+
+A delivery is read once, in chunks; its rows are spilled by user bucket; then each bucket is ordered and cut into records by itself.
+So memory is bounded by a chunk and a bucket, never by the log. What a delivery becomes is staged whole, under a fingerprint of all that it
+depends on: a run that was killed finds it again and does not make it twice.
+"""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from flows.run import Tick
+from flows.steps import Steps
+from pipeline.contracts import EVENTS, ITEMS, REJECTS, USER_STATE, USERS
+from pipeline.errors import QuarantineError
+from pipeline.ingest.catalogue import merge_items, merge_users, note_sightings
+from pipeline.ingest.ordering import bucket_of, order_events
+from pipeline.ingest.source import Delivery, Source
+from pipeline.records.slates import build_records
+
+# Rows rejected while reading that are enough to know a file is wrong, and still few enough to hold.
+_REJECTS_TO_STOP = 200_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which delivery, and how it is cut up."""
+
+    source: str
+    delivery: Delivery
+    ingest_id: str
+    n_buckets: int
+    slate_size: int
+    history_length: int
+    quarantine_limit: float
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was there before the delivery. Files name their bucket (``of_bucket``)."""
+
+    events: Sequence[Path]
+    state: Sequence[Path]
+    items: pl.DataFrame
+    users: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows of a delivery, or of one of its buckets: n_rows = n_accepted + n_rejected + n_known."""
+
+    n_rows: int = 0
+    n_accepted: int = 0
+    n_rejected: int = 0
+    n_known: int = 0
+    n_records: int = 0
+    n_short: int = 0
+
+
+def bucket_file(folder: Path, ingest_id: str, bucket: int) -> Path:
+    """Where a bucket's Parquet lies; the name is unique in the warehouse and tells the bucket."""
+    return folder / f"{ingest_id}-b{bucket:04}.parquet"
+
+
+def of_bucket(files: Sequence[Path], bucket: int) -> list[Path]:
+    """Those of ``files`` that hold the users of ``bucket``."""
+    return [file for file in files if file.stem.endswith(f"-b{bucket:04}")]
+
+
+def read_bucket(files: Sequence[Path], bucket: int, empty: pl.DataFrame) -> pl.DataFrame:
+    """All rows of a bucket; ``empty`` where there are none."""
+    mine = of_bucket(files, bucket)
+    return pl.read_parquet(mine).select(empty.columns) if mine else empty
+
+
+def stage_delivery(source: Source, plan: Plan, before: Before, folder: Path, steps: Steps, tick: Tick) -> pl.DataFrame:
+    """Write everything the delivery becomes under ``folder``; return its counts, one row.
+
+    Raises:
+        QuarantineError: too many rows were rejected.
+        SourceError: a file is refused as a whole.
+    """
+    for kind in ("spill", "events", "records", "state"):
+        (folder / kind).mkdir(parents=True)
+    n_rows, listed_items, listed_users, rejects = _spill(source, plan, folder / "spill", tick)
+    items = merge_items(before.items, listed_items, is_whole=source.has_catalogue)
+    known_items = items["item_id"] if source.has_catalogue else None
+    job = partial(_stage_bucket, plan=plan, before=before, folder=folder, known_items=known_items)
+    done = steps.map(f"records of {plan.delivery.id}", job, range(plan.n_buckets))
+    shutil.rmtree(folder / "spill")
+    rejects = pl.concat([rejects, *(bucket_rejects for bucket_rejects, _, _ in done)])
+    refuse_above_limit(plan, rejects, n_rows)
+    note_sightings(items, pl.concat([seen for _, seen, _ in done])).write_parquet(folder / "items.parquet")
+    merge_users(before.users, listed_users).write_parquet(folder / "users.parquet")
+    rejects.write_parquet(folder / "rejects.parquet")
+    counts = pl.DataFrame([counts for _, _, counts in done]).sum().with_columns(n_rows=n_rows, n_rejected=rejects.height)
+    counts.write_parquet(folder / "counts.parquet")
+    return counts
+
+
+def refuse_above_limit(plan: Plan, rejects: pl.DataFrame, n_rows: int) -> None:
+    """Stop before anything is published where the share of rejected rows says that the file or its mapping is wrong.
+
+    Raises:
+        QuarantineError: the share is above the limit.
+    """
+    if rejects.height <= plan.quarantine_limit * n_rows:
+        return
+    reason, n_most = rejects.group_by("reason").len().sort("len", "reason", descending=[True, False]).row(0)
+    first = rejects.filter(pl.col("reason") == reason).sort("file", "line").row(0, named=True)
+    raise QuarantineError(
+        f"{plan.source}: {rejects.height:,} of {n_rows:,} rows of {plan.delivery.id} were rejected, above the limit of "
+        f"{plan.quarantine_limit:.1%}; most: {reason} ({n_most:,}), first at {first['file']}:{first['line']}: {first['raw']:.80}; "
+        "mend the source or its mapping, or raise ingest.quarantine_limit",
+        rejects,
+    )
+
+
+def _spill(source: Source, plan: Plan, folder: Path, tick: Tick) -> tuple[int, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Write the delivery's rows by bucket; return the number of raw rows, the listed items and users, and the rejects."""
+    n_rows, items, users, rejects = 0, [ITEMS.empty()], [USERS.empty()], [REJECTS.empty()]
+    for number, batch in enumerate(source.read(plan.delivery)):
+        keyed = batch.events.with_columns(bucket=bucket_of(pl.col("user_id"), plan.n_buckets))
+        for (bucket,), rows in keyed.partition_by("bucket", as_dict=True, include_key=False).items():
+            rows.write_ipc(folder / f"{number:06}-b{bucket:04}.arrow")
+        n_rows += batch.events.height + batch.rejects.height
+        items.append(batch.items)
+        users.append(batch.users)
+        rejects.append(batch.rejects)
+        if sum(part.height for part in rejects) > _REJECTS_TO_STOP:
+            refuse_above_limit(plan, pl.concat(rejects), n_rows)
+        tick(n_rows, 0)
+    return n_rows, pl.concat(items), pl.concat(users), pl.concat(rejects)
+
+
+def _stage_bucket(
+    bucket: int, plan: Plan, before: Before, folder: Path, known_items: pl.Series | None
+) -> tuple[pl.DataFrame, pl.DataFrame, Counts]:
+    """One user bucket of the delivery: its rejects, when each item was seen, and its counts."""
+    spilled = of_bucket(sorted((folder / "spill").iterdir()), bucket)
+    state = read_bucket(before.state, bucket, USER_STATE.empty())
+    if not spilled:
+        state.write_parquet(bucket_file(folder / "state", plan.ingest_id, bucket))
+        return REJECTS.empty(), _sightings(EVENTS.empty()), Counts()
+    raw = pl.read_ipc(spilled, memory_map=False)
+    ordered = order_events(raw, state, known_items, _stored(before.events, bucket), plan.source, plan.ingest_id)
+    built = build_records(ordered.events, state, plan.slate_size, plan.history_length)
+    if ordered.events.height:
+        ordered.events.write_parquet(bucket_file(folder / "events", plan.ingest_id, bucket))
+    if built.records.height:
+        built.records.write_parquet(bucket_file(folder / "records", plan.ingest_id, bucket))
+    built.state.write_parquet(bucket_file(folder / "state", plan.ingest_id, bucket))
+    counts = Counts(
+        n_accepted=ordered.events.height, n_known=ordered.n_known, n_records=built.records.height, n_short=built.n_short
+    )
+    return ordered.rejects, _sightings(ordered.events), counts
+
+
+def _sightings(events: pl.DataFrame) -> pl.DataFrame:
+    at = pl.col("occurred_at")
+    return events.group_by("item_id").agg(at.min().alias("first_seen"), at.max().alias("last_seen"))
+
+
+def _stored(files: Sequence[Path], bucket: int) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """Which of some suspicious rows the warehouse already holds; the bucket's events are only read when asked."""
+
+    def known_among(keys: pl.DataFrame) -> pl.DataFrame:
+        mine = of_bucket(files, bucket)
+        if not mine:
+            return keys.clear()
+        stored = pl.scan_parquet(mine).select("user_id", "item_id", "occurred_at", order="user_seq")
+        return keys.lazy().join(stored, on=keys.columns, how="semi", nulls_equal=True).collect()
+
+    return known_among

@@ -1,0 +1,26 @@
+"""The Prefect flows behind the deployments in prefect.yaml; what they do stands in ``refresh`` and ``retrain``."""
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from flows.refresh import refresh
+from flows.retrain import retrain
+from flows.run import Run
+from flows.settings import load_settings, warehouse_path
+from flows.steps import PrefectSteps
+
+
+@flow(name="daily-refresh", log_prints=True)
+def daily_refresh(config: str, warehouse: str | None = None) -> dict[str, Any]:
+    """Ingest, records, embeddings, SIDs, audits, publish: `hsrl refresh` as a flow run, each step a task run."""
+    root = warehouse_path(Path(warehouse) if warehouse else None)
+    return refresh(load_settings(Path(config), root), root, Run("daily-refresh"), PrefectSteps())
+
+
+@flow(name="nightly-retrain", log_prints=True)
+def nightly_retrain(config: str, warehouse: str | None = None) -> dict[str, Any]:
+    """Simulators, policy, evaluation, gate, publish: `hsrl retrain` as a flow run, each step a task run."""
+    root = warehouse_path(Path(warehouse) if warehouse else None)
+    return retrain(load_settings(Path(config), root), root, Run("nightly-retrain"), PrefectSteps())

@@ -1,0 +1,47 @@
+"""Settings of the user simulator, its sessions and the evaluation of policies in them."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SimulatorConfig(BaseModel):
+    """The user response model and how it is fitted; one model a seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: Literal["calibrated", "released"] = Field(
+        "calibrated",
+        description="Loss of the fit: calibrated is BCE on the logits, released the authors' double sigmoid, which saturates.",
+    )
+    width: int = Field(16, description="Width of the user, item and interest vectors.", ge=1)
+    n_heads: int = Field(2, description="Attention heads; they share the width evenly.", ge=1)
+    hidden: int = Field(256, description="Width of the hidden layer that reads the user's profile.", ge=1)
+    dropout: float = Field(0.2, description="Dropout in that layer, while fitting only.", ge=0, lt=1)
+    learning_rate: float = Field(1e-3, description="Adam's step size.", gt=0)
+    weight_decay: float = Field(3e-4, description="L2 penalty on the weights.", ge=0)
+    batch_size: int = Field(128, description="Records in one update.", ge=1)
+    n_epochs: int = Field(2, description="Passes over the records.", ge=1)
+    n_training: int = Field(1, description="Simulators fitted on the training split, each by a seed of its own; policies learn there.", ge=1)
+
+
+class EnvironmentConfig(BaseModel):
+    """How a session pays and when its user leaves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cost: float = Field(0.1, description="What an item that was shown and not liked takes from the reward; 0.2 in HAC's text.", ge=0)
+    temper0: float = Field(20.0, description="The user's patience when the session begins.", ge=1)
+    max_steps: int = Field(20, description="Slates after which a session ends in any case.", ge=1)
+    is_reward_folded: bool = Field(
+        False, description="Take 1 - |r - 0.9| for the reward r, as the authors' code does on RL4RS: 8 likes of 9 are then best."
+    )
+
+
+class EvaluationConfig(BaseModel):
+    """How policies are judged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_sessions: int = Field(2_000, description="Whole sessions, from starts held out of training, in each evaluation simulator.", ge=2)
+    n_simulators: int = Field(2, description="Simulators fitted on all records, each by a seed of its own; policies are judged there.", ge=1)

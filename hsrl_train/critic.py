@@ -1,0 +1,46 @@
+"""The multi-level critic: a value at every context, fused by learned weights (HSRL eq. 15–17)."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class MultiLevelCritic(nn.Module):
+    """MLC: v_l = V_φ(c(l)) for l = 0 … L, V(s) = Σ_l w_l v_l, w = softmax(ω).
+
+    ω is a parameter of this module, so the critic's optimizer moves it and a target copy has its own (in the released code no
+    optimizer has it). With ``first_level`` V(s) = v_0 and ω has one entry.
+
+    Args:
+        width: d of a context.
+        n_contexts: L + 1.
+        hidden: hidden widths of V_φ.
+        values: whether all contexts have a say or c(0) only.
+        level_weights: ``fixed`` keeps w at 1 / (L + 1).
+    """
+
+    def __init__(
+        self,
+        width: int,
+        n_contexts: int,
+        hidden: tuple[int, ...],
+        values: Literal["all_levels", "first_level"],
+        level_weights: Literal["learned", "fixed"],
+    ) -> None:
+        super().__init__()
+        self.n_values = n_contexts if values == "all_levels" else 1
+        self.omega = nn.Parameter(torch.zeros(self.n_values), requires_grad=level_weights == "learned")
+        layers: list[nn.Module] = []
+        for n_in, n_out in zip((width, *hidden[:-1]), hidden, strict=True):
+            layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+        self.value = nn.Sequential(*layers, nn.Linear(hidden[-1] if hidden else width, 1))
+
+    def forward(self, contexts: Float[Tensor, "b levels_plus_1 d"]) -> Float[Tensor, " b"]:
+        """V(s) of b states (17); unbounded, in units of discounted reward."""
+        return self.value(contexts[:, : self.n_values])[..., 0] @ self.weights()
+
+    def weights(self) -> Float[Tensor, " n_values"]:
+        """w = softmax(ω), which sums to 1."""
+        return self.omega.softmax(dim=0)

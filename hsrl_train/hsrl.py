@@ -1,0 +1,137 @@
+"""HSRL: how the network acts while it learns, and one update of all of it (HSRL §3, eq. 18–26)."""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hsrl_train import losses
+from hsrl_train.checkpoint import load_module, load_optimizer, module_tensors, nested, optimizer_tensors, part
+from hsrl_train.decoding import SidIndex
+from hsrl_train.hpn import TokenPolicy, summed_over_levels, token_columns
+from hsrl_train.learner_config import LearnerConfig
+from hsrl_train.policy import HsrlNetwork, HsrlPolicy
+from hsrl_train.replay import Batch
+from hsrl_train.world import Catalogue, State
+
+
+class Hsrl:
+    """The method: a network, its slowly following target, and one optimizer with the actor's and the critic's rate.
+
+    Args:
+        catalogue: items, vectors and the pinned SIDs.
+        profile_width: of the states; 0 where they have none.
+        max_history: H.
+        config: terms, modules and rates.
+        seed: of the initial weights.
+
+    Raises:
+        TrainingError: no active item has a SID.
+    """
+
+    def __init__(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> None:
+        self.catalogue = catalogue
+        self.config = config
+        self.index = SidIndex.of(catalogue)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network = HsrlNetwork(config, catalogue.vectors.shape[1], profile_width, max_history, catalogue.vocabulary)
+        self.target = copy.deepcopy(self.network).requires_grad_(False)
+        self.optimizer = torch.optim.Adam(
+            [
+                {"params": self.network.actor_parameters(), "lr": config.actor_lr, "full_lr": config.actor_lr},
+                {"params": self.network.critic_parameters(), "lr": config.critic_lr, "full_lr": config.critic_lr},
+            ],
+            foreach=True,
+        )
+
+    @torch.no_grad()
+    def act(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
+        """Slates to explore with: drawn from the policy, SID by SID."""
+        return self.index.sampled(self.index.scores(self.network.tokens(state, self.catalogue.vectors).log_probs), k, generator)
+
+    def learn(self, batch: Batch, rate: float) -> dict[str, float]:
+        """One step on L_actor + L_critic (26), then the targets follow.
+
+        Args:
+            batch: transitions.
+            rate: what both learning rates are multiplied by, in (0, 1].
+
+        Returns:
+            The losses, the mean value, the entropy of each level and the level weights, before the step.
+        """
+        policy = self.network.tokens(batch.state, self.catalogue.vectors)
+        contexts = policy.contexts if self.config.critic_trains_encoder else policy.contexts.detach()
+        value = self.network.critic(contexts)
+        target = losses.td_target(batch.reward, batch.is_done, self._next_value(batch.next_state), self.config.gamma)
+        entropies = losses.entropy_by_level(policy.log_probs, self.catalogue.vocabulary)
+        terms = {
+            "critic_loss": losses.critic_loss(value, target),
+            "policy_gradient_loss": self._policy_gradient(policy, batch, value, target),
+            "entropy_loss": losses.entropy_loss(entropies),
+            "likelihood_loss": self._likelihood(policy, batch),
+        }
+        weights = (1.0, self.config.pg_weight, self.config.entropy_weight, self.config.likelihood_weight)
+        loss = torch.stack([weight * term for weight, term in zip(weights, terms.values(), strict=True)]).sum()
+        level_weights = self.network.critic.weights().tolist()
+        self._step(loss, rate)
+        return {
+            **{name: float(term.detach()) for name, term in terms.items()},
+            "loss": float(loss.detach()),
+            "value": float(value.detach().mean()),
+            **{f"entropy_level_{level}": entropy for level, entropy in enumerate(entropies.tolist(), start=1)},
+            **{f"level_weight_{level}": weight for level, weight in enumerate(level_weights)},
+        }
+
+    def policy(self) -> HsrlPolicy:
+        """What was learned so far, frozen."""
+        return HsrlPolicy(copy.deepcopy(self.network).requires_grad_(False), self.catalogue.vectors, self.index)
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """Network, target and the optimizer's moments."""
+        return {
+            **nested("network", module_tensors(self.network)),
+            **nested("target", module_tensors(self.target)),
+            **nested("optimizer", optimizer_tensors(self.optimizer)),
+        }
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what ``to_tensors`` gave.
+
+        Raises:
+            TrainingError: it is another network's.
+        """
+        load_module(self.network, part("network", tensors), "checkpoint, network")
+        load_module(self.target, part("target", tensors), "checkpoint, target")
+        load_optimizer(self.optimizer, part("optimizer", tensors), "checkpoint, optimizer")
+
+    @torch.no_grad()
+    def _next_value(self, state: State) -> Float[Tensor, " b"]:
+        return self.target.critic(self.target.tokens(state, self.catalogue.vectors).contexts)
+
+    def _policy_gradient(self, policy: TokenPolicy, batch: Batch, value: Tensor, target: Tensor) -> Tensor:
+        if self.config.advantage == "item":
+            advantage = losses.item_advantage(target, value, batch.reward, batch.item_reward, self.config.advantage_clip)
+        else:
+            advantage = losses.slate_advantage(target, value, self.config.advantage_clip)
+        return losses.policy_gradient_loss(advantage, self._summed(policy.log_probs, batch.slate))
+
+    def _likelihood(self, policy: TokenPolicy, batch: Batch) -> Tensor:
+        if self.config.likelihood == "positives":
+            return losses.cloning_loss(self._summed(policy.log_probs, batch.slate), batch.feedback)
+        return losses.two_sided_loss(self._summed(policy.logits, batch.slate) + self.network.bias, batch.feedback)
+
+    def _summed(self, scores: Float[Tensor, "b all_tokens"], items: Int[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+        return summed_over_levels(scores, token_columns(self.catalogue.tokens[items], self.catalogue.vocabulary))
+
+    def _step(self, loss: Tensor, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["full_lr"] * rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            for slow, fast in zip(self.target.parameters(), self.network.parameters(), strict=True):
+                slow.lerp_(fast, self.config.polyak)

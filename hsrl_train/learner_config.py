@@ -1,0 +1,105 @@
+"""The ``[learner]`` section: every term and module of HSRL as a line of its own, and the presets that set them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+# What a preset sets away from the defaults below, which are those of ``best`` (FACTS, recipe).
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "best": MappingProxyType({}),
+        # HSRL as published; behind the code's choices stands [code] in EQUATIONS.md. λ_bc is stated nowhere.
+        "paper": MappingProxyType(
+            {
+                "likelihood": "positives",
+                "likelihood_weight": 0.1,
+                "advantage": "slate",
+                "pg_weight": 1.0,
+                "entropy_weight": 0.1,
+                "actor_lr": 5e-5,
+                "critic_lr": 1e-3,
+                "lr_decay_share": 0.0,
+            }
+        ),
+    }
+)
+
+
+class LearnerConfig(BaseModel):
+    """How a policy is built and learned."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: Literal["best", "paper"] = Field(
+        "best", description="The defaults of this section: best = what earned its place, paper = HSRL as published."
+    )
+
+    # length of the training
+    n_iterations: int = Field(3000, ge=1, description="Environment steps of all sessions together, each followed by one update.")
+    n_sessions: int = Field(32, ge=1, description="Sessions stepped in parallel.")
+    batch_size: int = Field(64, ge=1, description="Transitions of an update.")
+    replay_capacity: int = Field(100_000, ge=1, description="Newest transitions that are kept.")
+    learn_after: int = Field(2000, ge=1, description="Transitions in the replay before the first update.")
+    curve_every: int = Field(50, ge=1, description="Iterations that one point of a training curve is the mean of.")
+
+    # the network, (10)-(17)
+    width: int = Field(32, ge=1, description="d, the width of the state, of a context and of an item.")
+    n_blocks: int = Field(2, ge=1, description="Transformer blocks of the encoder.")
+    n_heads: int = Field(4, ge=1, description="Attention heads of a block; divides width.")
+    critic_hidden: tuple[int, ...] = Field((256, 64), description="Hidden widths of the value network.")
+    uses_profile: bool = Field(True, description="Whether the profile joins the history in the state.")
+    hierarchy: Literal["residual", "no_residual", "flat"] = Field(
+        "residual", description="Contexts: c - e as in (13), e alone, or c(0) for every level."
+    )
+    values: Literal["all_levels", "first_level"] = Field(
+        "all_levels", description="Values at every context as in (17), or one value at c(0)."
+    )
+    level_weights: Literal["learned", "fixed"] = Field(
+        "learned", description="Whether the softmax weights of (17) learn with the critic or stay equal."
+    )
+    critic_trains_encoder: bool = Field(
+        True, description="Whether the critic's gradient reaches the encoder through the contexts."
+    )
+
+    # the losses, (18)-(26)
+    gamma: float = Field(0.9, ge=0, le=1, description="Discount of the next step's value.")
+    polyak: float = Field(0.01, gt=0, le=1, description="Share by which the target networks follow at every update.")
+    advantage: Literal["slate", "item"] = Field(
+        "item", description="One advantage for the slate as in (19), or one for each item with the slate's as mean."
+    )
+    advantage_clip: float = Field(1.0, gt=0, description="Advantages are cut to this range around zero.")
+    pg_weight: float = Field(0.2, ge=0, description="Weight of the policy gradient (21).")
+    entropy_weight: float = Field(0.03, ge=0, description="Weight of the entropy term (23).")
+    likelihood: Literal["positives", "two_sided"] = Field(
+        "two_sided", description="Supervision by answers: liked items up as in (24), or liked up and refused down."
+    )
+    likelihood_weight: float = Field(1.0, ge=0, description="Weight of the supervision; 0 leaves it out.")
+    logged_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the supervision's slates taken from the logged train records instead of the replay.",
+    )
+
+    # the steps
+    actor_lr: float = Field(2e-3, gt=0, description="Adam's rate for encoder and policy heads.")
+    critic_lr: float = Field(1e-3, gt=0, description="Adam's rate for the critic and its level weights.")
+    lr_decay_share: float = Field(
+        0.4, ge=0, le=1, description="Last share of the training over which both rates fall to a tenth."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _start_from_preset(cls, given: Any) -> Any:
+        """What is given stands above what its preset sets."""
+        if isinstance(given, dict) and given.get("preset") in PRESETS:
+            return {**PRESETS[given["preset"]], **given}
+        return given
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> "LearnerConfig":
+        if self.width % self.n_heads:
+            raise ValueError(f"width {self.width} is no multiple of n_heads {self.n_heads}")
+        return self

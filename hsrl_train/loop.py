@@ -1,0 +1,171 @@
+"""The one training loop: sessions, replay, an update an iteration. What a method is, its own file says."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from hsrl_train.checkpoint import nested, part
+from hsrl_train.curves import CurvePoint
+from hsrl_train.environment import Environment, refill
+from hsrl_train.learner_config import LearnerConfig
+from hsrl_train.replay import Batch, Transitions
+from hsrl_train.training_state import TrainingState, states_at
+from hsrl_train.world import Policy, Records, State
+from pipeline.errors import TrainingError
+
+Progress = Callable[[int, Mapping[str, float]], None]
+Save = Callable[[dict[str, Tensor]], None]
+
+
+class Method(Protocol):
+    """What a learner must say to be trained here."""
+
+    def act(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
+        """Slates to explore with: k different active items for each user."""
+        ...
+
+    def learn(self, batch: Batch, rate: float) -> dict[str, float]:
+        """One update, its learning rates multiplied by ``rate``; returns figures, among them ``loss``."""
+        ...
+
+    def policy(self) -> Policy:
+        """What was learned so far, frozen."""
+        ...
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """All it must know to go on."""
+        ...
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what ``to_tensors`` gave, or raise TrainingError."""
+        ...
+
+
+@dataclass(frozen=True)
+class Training:
+    """A finished training: the policy, and the curves of its losses, rewards, diversity, entropies and level weights."""
+
+    policy: Policy
+    curves: tuple[CurvePoint, ...]
+
+
+def train(
+    method: Method,
+    environment: Environment,
+    records: Records,
+    n_items: int,
+    config: LearnerConfig,
+    seed: int,
+    progress: Progress | None = None,
+    save: Save | None = None,
+    save_every: int = 500,
+    resume: Mapping[str, Tensor] | None = None,
+) -> Training:
+    """Let a method learn in simulated sessions that begin at logged states.
+
+    Args:
+        method: fresh, or any of the same making where ``resume`` is given.
+        environment: the training simulators' sessions.
+        records: train records, where sessions begin; their slates' length is K.
+        n_items: items of the catalogue.
+        config: lengths, sizes and schedule; the method read its own part.
+        seed: of starts, exploration, answers and sampling.
+        progress: told (iteration, figures of the update) after each iteration.
+        save: handed a checkpoint every ``save_every`` iterations and at the end.
+        resume: a checkpoint of the same settings; the rest of the training equals that of an unbroken one, bit for bit on one
+            machine and thread count.
+
+    Returns:
+        The policy after ``config.n_iterations`` iterations, and the curves.
+
+    Raises:
+        TrainingError: no records, too few iterations to learn, a loss that is not finite, or a checkpoint that does not fit.
+    """
+    _require_work(records, config)
+    settings = {**config.model_dump(mode="json"), "seed": seed, "k": records.exposed.shape[1], "n_records": len(records.user)}
+    run = TrainingState.fresh(environment, records, n_items, config, seed)
+    if resume is not None:
+        method.load_tensors(part("method", resume))
+        run.load_tensors({name: tensor for name, tensor in resume.items() if not name.startswith("method/")}, records, settings)
+    while run.iteration < config.n_iterations:
+        run.iteration += 1
+        _interact(run, method, environment, records)
+        figures = _learn(run, method, environment, records, config)
+        run.curves.close(run.iteration)
+        if progress:
+            progress(run.iteration, figures)
+        if save and (run.iteration % save_every == 0 or run.iteration == config.n_iterations):
+            save({**run.to_tensors(settings), **nested("method", method.to_tensors())})
+    return Training(method.policy(), tuple(run.curves.points))
+
+
+def rate_at(iteration: int, n_iterations: int, decay_share: float) -> float:
+    """What learning rates are multiplied by: 1, then over the last ``decay_share`` of the iterations linearly down to a tenth."""
+    done_share = iteration / n_iterations
+    if done_share <= 1 - decay_share:
+        return 1.0
+    return 1.0 - 0.9 * (done_share - (1 - decay_share)) / decay_share
+
+
+def _interact(run: TrainingState, method: Method, environment: Environment, records: Records) -> None:
+    """One slate for every session; finished sessions are stored as they ended, then begin anew elsewhere."""
+    before, b, k = run.sessions, len(run.user), records.exposed.shape[1]
+    slate = method.act(before.state, k, run.generator)
+    step = environment.step(before, slate, torch.rand(b, k, generator=run.generator))
+    run.replay.add(
+        Transitions(run.user, before.state.history, slate, step.feedback, step.reward, step.done, step.sessions.state.history)
+    )
+    run.episode_reward += step.reward
+    run.curves.show(slate)
+    run.curves.add("step_reward", step.reward.tolist())
+    run.curves.add("episode_reward", run.episode_reward[step.done].tolist())
+    run.curves.add("episode_depth", step.sessions.n_steps[step.done].tolist())
+    run.episode_reward[step.done] = 0
+    rows = torch.randint(len(records.user), (b,), generator=run.generator)
+    run.user = torch.where(step.done, records.user[rows], run.user)
+    run.sessions = refill(environment, step.sessions, step.done, states_at(rows, records))
+
+
+def _learn(
+    run: TrainingState, method: Method, environment: Environment, records: Records, config: LearnerConfig
+) -> dict[str, float]:
+    """One update once the replay holds enough; no figures before."""
+    if len(run.replay) < config.learn_after:
+        return {}
+    rows = run.replay.sample(config.batch_size, run.generator)
+    profile = records.profiles[rows.user]
+    item_reward = rows.feedback - environment.config.cost * (1 - rows.feedback)
+    batch = Batch(
+        State(profile, rows.history),
+        rows.slate,
+        rows.feedback,
+        item_reward,
+        rows.reward,
+        rows.is_done,
+        State(profile, rows.next_history),
+    )
+    figures = method.learn(batch, rate_at(run.iteration, config.n_iterations, config.lr_decay_share))
+    if not math.isfinite(figures["loss"]):
+        raise TrainingError(
+            f"training: the loss of iteration {run.iteration} of {config.n_iterations} is {figures['loss']}, "
+            "expected a finite number; lower actor_lr and critic_lr in [learner]"
+        )
+    for metric, value in figures.items():
+        run.curves.add(metric, [value])
+    return figures
+
+
+def _require_work(records: Records, config: LearnerConfig) -> None:
+    if not len(records.user):
+        raise TrainingError("training: 0 train records, expected one at least; ingest more days or enlarge the train split")
+    n_transitions = config.n_iterations * config.n_sessions
+    if n_transitions < config.learn_after:
+        raise TrainingError(
+            f"training: {n_transitions} transitions in all, fewer than the {config.learn_after} before the first update; "
+            "raise n_iterations or lower learn_after in [learner]"
+        )

@@ -1,0 +1,86 @@
+"""The losses of HSRL as small functions (HSRL eq. 18–26) and the two departures that ``best`` makes from them.
+
+One letter an axis: b transitions, k items of a slate. Log-probabilities are natural; rewards are per step, in [-c, 1].
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+
+def td_target(
+    reward: Float[Tensor, " b"], is_done: Bool[Tensor, " b"], next_value: Float[Tensor, " b"], gamma: float
+) -> Float[Tensor, " b"]:
+    """One-step target of the session value (18).
+
+        Q̂ = r + γ (1 − done) V̄(s')
+
+    ``is_done`` is true where the session ended with this step; nothing is bootstrapped there. No gradient flows through it.
+    """
+    return (reward + gamma * (~is_done) * next_value).detach()
+
+
+def slate_advantage(target: Float[Tensor, " b"], value: Float[Tensor, " b"], clip: float) -> Float[Tensor, " b"]:
+    """A = Q̂ − V(s), cut to [-clip, clip], without gradient (19)."""
+    return (target - value).detach().clamp(-clip, clip)
+
+
+def item_advantage(
+    target: Float[Tensor, " b"],
+    value: Float[Tensor, " b"],
+    reward: Float[Tensor, " b"],
+    item_reward: Float[Tensor, "b k"],
+    clip: float,
+) -> Float[Tensor, "b k"]:
+    """The slate's advantage told apart by item, without gradient (after ItemA2C, BASELINES 3.8, equal weights).
+
+        A_k = ρ_k − r + Q̂ − V(s),   cut to [-clip, clip]
+
+    ρ_k is the item's own reward. Before the cut the mean over the slate is (19) where r is the mean of ρ.
+    """
+    return (item_reward + (target - value - reward)[:, None]).detach().clamp(-clip, clip)
+
+
+def critic_loss(value: Float[Tensor, " b"], target: Float[Tensor, " b"]) -> Float[Tensor, ""]:
+    """Mean of (V(s) − Q̂)² (20)."""
+    return functional.mse_loss(value, target)
+
+
+def policy_gradient_loss(
+    advantage: Float[Tensor, "b k"] | Float[Tensor, " b"], item_log_probs: Float[Tensor, "b k"]
+) -> Float[Tensor, ""]:
+    """−E[A log π(Z | s)] with log π(Z | s) = (1/K) Σ_k Σ_l log π(z_k^l | c(l-1)) (21, 22).
+
+    Args:
+        advantage: one a slate, or one an item.
+        item_log_probs: log π(i_k | s) of the displayed items, summed over the levels (14).
+    """
+    per_item = advantage if advantage.ndim == 2 else advantage[:, None]
+    return -(per_item * item_log_probs).mean(dim=1).mean()
+
+
+def entropy_by_level(log_probs: Float[Tensor, "b all_tokens"], vocabulary: tuple[int, ...]) -> Float[Tensor, " l"]:
+    """Mean entropy of each level's token distribution, in nats, in [0, log V_l]."""
+    return torch.stack([-(level.exp() * level).sum(dim=1).mean() for level in log_probs.split(vocabulary, dim=1)])
+
+
+def entropy_loss(entropies: Float[Tensor, " l"]) -> Float[Tensor, ""]:
+    """−(1/L) Σ_l H(π(· | c(l-1))) (23)."""
+    return -entropies.mean()
+
+
+def cloning_loss(item_log_probs: Float[Tensor, "b k"], feedback: Float[Tensor, "b k"]) -> Float[Tensor, ""]:
+    """−E[Σ_k y_k log π(i_k | s)]: a sum over the slate, a mean over the states (24)."""
+    return -(feedback * item_log_probs).sum(dim=1).mean()
+
+
+def two_sided_loss(item_logits: Float[Tensor, "b k"], feedback: Float[Tensor, "b k"]) -> Float[Tensor, ""]:
+    """Logistic loss of shown items: liked up, refused down (a departure from (24), which only pulls up; FACTS, recipe).
+
+        −mean[y log σ(a) + (1 − y) log(1 − σ(a))],   a_k = Σ_l logit_l[z_k^l] + bias
+
+    Raw logits, not log-probabilities: a probability over a whole catalogue cannot be the chance that one shown item is liked.
+    Both rank items alike, since within a state they differ by one number.
+    """
+    return functional.binary_cross_entropy_with_logits(item_logits, feedback)

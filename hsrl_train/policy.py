@@ -1,0 +1,96 @@
+"""The HSRL network and the policy it becomes once trained (HSRL eq. 10–17, §4.4.1)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from hsrl_train.checkpoint import load_module, module_tensors
+from hsrl_train.critic import MultiLevelCritic
+from hsrl_train.decoding import SidIndex
+from hsrl_train.encoder import StateEncoder
+from hsrl_train.hpn import HierarchicalPolicyNetwork, TokenPolicy
+from hsrl_train.learner_config import LearnerConfig
+from hsrl_train.world import Catalogue, State
+from pipeline.errors import TrainingError
+
+
+class HsrlNetwork(nn.Module):
+    """Encoder, hierarchical policy and multi-level critic over one state.
+
+    Args:
+        config: widths and switches.
+        item_width: width of an item vector.
+        profile_width: width of a profile; 0 where the state has none.
+        max_history: H.
+        vocabulary: V_l for each level.
+    """
+
+    def __init__(
+        self, config: LearnerConfig, item_width: int, profile_width: int, max_history: int, vocabulary: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        used_profile = profile_width if config.uses_profile else 0
+        self.encoder = StateEncoder(item_width, used_profile, config.width, config.n_blocks, config.n_heads, max_history)
+        self.hpn = HierarchicalPolicyNetwork(config.width, vocabulary, config.hierarchy)
+        self.critic = MultiLevelCritic(
+            config.width, len(vocabulary) + 1, config.critic_hidden, config.values, config.level_weights
+        )
+        self.bias = nn.Parameter(torch.zeros(()))  # of the two-sided likelihood: raw token logits carry no base rate
+
+    def tokens(self, state: State, vectors: Float[Tensor, "n_plus_1 item_width"]) -> TokenPolicy:
+        """Contexts and token distributions of b states."""
+        return self.hpn(self.encoder(state, vectors))
+
+    def critic_parameters(self) -> list[nn.Parameter]:
+        """V_φ and ω: what the critic's rate moves."""
+        return [parameter for parameter in self.critic.parameters() if parameter.requires_grad]
+
+    def actor_parameters(self) -> list[nn.Parameter]:
+        """Everything else."""
+        return [*self.encoder.parameters(), *self.hpn.parameters(), self.bias]
+
+
+@dataclass(frozen=True)
+class HsrlPolicy:
+    """A trained policy over one catalogue: the most probable items, each with the product of its tokens' probabilities (14).
+
+    Attributes:
+        network: in evaluation; its critic is not asked.
+        vectors: of the catalogue that is shown, which may be newer than the one learned on.
+        index: its showable items by SID.
+    """
+
+    network: HsrlNetwork
+    vectors: Float[Tensor, "n_plus_1 item_width"]
+    index: SidIndex
+
+    @torch.no_grad()
+    def slates(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
+        """The k most probable items; of one SID the most popular first. Nothing is random, ``generator`` is not used."""
+        return self.index.best(self.index.scores(self.network.tokens(state, self.vectors).log_probs), k)
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """The weights; with the LearnerConfig all that ``from_tensors`` needs."""
+        return module_tensors(self.network)
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], config: LearnerConfig, catalogue: Catalogue) -> "HsrlPolicy":
+        """Build the policy that ``to_tensors`` was asked of, over the SIDs of ``catalogue``.
+
+        Raises:
+            TrainingError: the tensors are not those of this configuration and vocabulary.
+        """
+        missing = [name for name in ("encoder.position.weight", "encoder.state.weight") if name not in tensors]
+        if missing:
+            raise TrainingError(
+                f"policy: {len(missing)} of 2 tensors that tell its sizes are missing ({', '.join(missing)}); "
+                "train anew with: hsrl retrain"
+            )
+        max_history = len(tensors["encoder.position.weight"]) - 1
+        profile_width = tensors["encoder.state.weight"].shape[1] - config.width
+        network = HsrlNetwork(config, catalogue.vectors.shape[1], max(profile_width, 0), max_history, catalogue.vocabulary)
+        load_module(network, tensors, "policy")
+        return cls(network.requires_grad_(False), catalogue.vectors, SidIndex.of(catalogue))

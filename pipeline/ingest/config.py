@@ -1,0 +1,178 @@
+"""Settings of the sources and of the ingest."""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SECTION = ConfigDict(frozen=True, extra="forbid")
+
+
+class IngestConfig(BaseModel):
+    """How raw rows are read, spread over user buckets and refused."""
+
+    model_config = SECTION
+
+    buckets: int = Field(8, description="User buckets; memory grows with the largest one. Fixed for the warehouse's life.", ge=1, le=4096)
+    quarantine_limit: float = Field(
+        0.01, description="Share of rejected rows of a delivery above which nothing is published.", ge=0, le=1
+    )
+    chunk_rows: int = Field(500_000, description="Rows that are read at once.", ge=1)
+
+
+class MovieLensSource(BaseModel):
+    """MovieLens-1M or MovieLens-100K in the official layout."""
+
+    model_config = SECTION
+
+    kind: Literal["movielens"] = Field("movielens", description="MovieLens-1M or MovieLens-100K.")
+    name: str = Field("movielens", description="Name of the source in the warehouse.", min_length=1)
+    path: Path = Field(description="The official zip, or the folder it unpacks to.")
+    ratings: Path | None = Field(None, description="Ratings file (plain, .gz or .xz) to read in place of the archive's own.")
+    ratings_order: Literal["time", "rank"] = Field(
+        "time", description="Meaning of the ratings' fourth field: unix seconds, or the place within the user."
+    )
+    positive_above: float = Field(3.0, description="A rating above this many stars is positive.")
+
+
+class EventColumns(BaseModel):
+    """Names of the columns of an event file; what is not named is not read."""
+
+    model_config = SECTION
+
+    user: str = Field(description="The user's id.")
+    item: str = Field(description="The item's id.")
+    time: str | None = Field(None, description="When it happened, in time_unit.")
+    order: str | None = Field(None, description="Place of the event within its user, a whole number; goes before time.")
+    feedback: str | None = Field(None, description="The answer: one of positive, or 0 and 1 where positive is not given.")
+    value: str | None = Field(None, description="The graded signal, a number; with positive_above it decides the feedback.")
+    request: str | None = Field(None, description="The request whose slate held the item.")
+    session: str | None = Field(None, description="The visit.")
+    position: str | None = Field(None, description="Place in the slate, 0 = first.")
+    policy: str | None = Field(None, description="The policy that chose what was shown.")
+    propensity: str | None = Field(None, description="Probability in (0, 1] with which that policy showed the item.")
+    categories: list[str] = Field([], description="Columns that hold the item's categories, coarsest first.")
+    item_attributes: list[str] = Field([], description="Columns that describe the item.")
+    user_attributes: list[str] = Field([], description="Columns that describe the user.")
+
+    @model_validator(mode="after")
+    def _tells_order_and_answer(self) -> Self:
+        if not (self.time or self.order):
+            raise ValueError("neither time nor order is mapped; name the column that orders a user's events")
+        if not (self.feedback or self.value):
+            raise ValueError("neither feedback nor value is mapped; name the column that holds the answer")
+        return self
+
+
+class ItemColumns(BaseModel):
+    """Names of the columns of an item file; every other column becomes an attribute."""
+
+    model_config = SECTION
+
+    item: str = Field(description="The item's id.")
+    title: str | None = Field(None, description="Name of the item for people.")
+    categories: list[str] = Field([], description="Columns that hold the categories, coarsest first.")
+
+
+class UserColumns(BaseModel):
+    """Names of the columns of a user file; every other column becomes an attribute."""
+
+    model_config = SECTION
+
+    user: str = Field(description="The user's id.")
+
+
+class TextFormat(BaseModel):
+    """How a delimited text file is written; Parquet files need none of this."""
+
+    model_config = SECTION
+
+    separator: str | None = Field(None, description="What parts the fields; not given: a tab for .tsv files, else a comma.", min_length=1)
+    quote: str | None = Field('"', description="What fields that hold a separator are quoted by; an empty text for nothing.", max_length=1)
+    has_header: bool = Field(True, description="Whether the first line names the columns.")
+    names: list[str] = Field([], description="Names of the columns of a file without a header, in order.")
+    encoding: str = Field("utf-8", description="Encoding of the text, as Python names it.")
+
+    @model_validator(mode="after")
+    def _names_its_columns(self) -> Self:
+        if self.has_header == bool(self.names):
+            raise ValueError("a file has a header or names, not both: set has_header = false and names = [...], or neither")
+        return self
+
+
+class ItemFile(TextFormat):
+    """The catalogue: every item that may be shown."""
+
+    path: Path = Field(description="A file, or a glob of files, that together list all items.")
+    columns: ItemColumns = Field(description="The item file's columns.")
+    category_separator: str | None = Field(None, description="What parts several categories in one cell.", min_length=1)
+
+
+class UserFile(TextFormat):
+    """The users and what is known of them."""
+
+    path: Path = Field(description="A file, or a glob of files.")
+    columns: UserColumns = Field(description="The user file's columns.")
+
+
+class TableSource(TextFormat):
+    """Any CSV, TSV or Parquet log, plain, .gz or .xz, one file or a glob."""
+
+    kind: Literal["table"] = Field("table", description="Any CSV, TSV or Parquet log.")
+    name: str = Field("table", description="Name of the source in the warehouse.", min_length=1)
+    path: Path = Field(description="The event file, or a glob of event files; read in the order of their names.")
+    columns: EventColumns = Field(description="The event file's columns.")
+    time_unit: Literal["s", "ms", "us", "iso"] = Field("s", description="Unit of the time since 1970, or ISO 8601 text; UTC if it names no zone.")
+    positive: list[str] | None = Field(None, description="Texts of the feedback column that are positive.", min_length=1)
+    positive_above: float | None = Field(None, description="A value above this is positive; used where no feedback column is mapped.")
+    ids: Literal["auto", "integer", "text"] = Field(
+        "auto", description="Whether ids are whole numbers, or texts that are hashed to 63 bits; auto asks the first rows of the first file."
+    )
+    category_separator: str | None = Field(None, description="What parts several categories in one cell.", min_length=1)
+    items: ItemFile | None = Field(None, description="The catalogue; without one, items are those of the events.")
+    users: UserFile | None = Field(None, description="What is known of the users.")
+    delivery: Literal["file", "all"] = Field("file", description="What arrives together: each event file by itself, or all of them.")
+
+    @model_validator(mode="after")
+    def _decides_the_answer(self) -> Self:
+        if self.columns.feedback is None and self.positive_above is None:
+            raise ValueError("columns.feedback is not mapped; set positive_above, the value above which an event is positive")
+        if self.columns.feedback is not None and self.positive_above is not None:
+            raise ValueError("both columns.feedback and positive_above are given; the feedback comes from one of them")
+        if self.columns.feedback is None and self.positive is not None:
+            raise ValueError("positive is given without columns.feedback, the column whose texts it lists")
+        return self
+
+
+class GeneratedSource(BaseModel):
+    """A seeded feed of days whose true preferences are known; the demo and the scale test."""
+
+    model_config = SECTION
+
+    kind: Literal["generated"] = Field("generated", description="A seeded feed.")
+    name: str = Field("generated", description="Name of the source in the warehouse.", min_length=1)
+    path: Path = Field(description="Folder of the day files.")
+    seed: int = Field(1, description="Seed of the whole world.", ge=0)
+    start: date = Field(date(2026, 1, 1), description="The first day.")
+    days: int = Field(5, description="Days that have happened.", ge=1)
+    users: int = Field(2_000, description="Users.", ge=1)
+    items: int = Field(600, description="Items on the first day.", ge=1)
+    requests_per_user_day: float = Field(2.0, description="Mean number of requests of a user on a day.", gt=0)
+    slate_size: int = Field(10, description="Items shown on a request.", ge=1, le=1000)
+    branching: tuple[int, int] = Field((8, 4), description="Categories, and subcategories of each.")
+    new_items_per_day: int = Field(6, description="Items that appear every day after the first.", ge=0)
+    vanishing_items_per_day: int = Field(3, description="Items that are gone every day after the first.", ge=0)
+
+    @model_validator(mode="after")
+    def _never_runs_out_of_items(self) -> Self:
+        left = self.items - self.vanishing_items_per_day * (self.days - 1)
+        if left < 3 * self.slate_size:
+            raise ValueError(
+                f"{left} of the first day's {self.items} items are left after {self.days} days, "
+                f"expected at least 3 × slate_size = {3 * self.slate_size}; raise items or lower vanishing_items_per_day"
+            )
+        return self
+
+
+SourceConfig = Annotated[MovieLensSource | TableSource | GeneratedSource, Field(discriminator="kind")]

@@ -1,0 +1,192 @@
+"""MovieLens-1M and MovieLens-100K in their official layouts, and ratings files that tell ranks in place of times.
+
+Layouts as in the README files of GroupLens' archives: ml-1m parts fields by ``::`` and has no header; ml-100k uses tabs and pipes,
+with 19 genre flags behind each title.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import polars as pl
+
+from pipeline.columns import TIMESTAMP
+from pipeline.contracts import ITEMS, RAW_EVENTS, USERS, check
+from pipeline.errors import SourceError
+from pipeline.ingest import cells, reasons
+from pipeline.ingest.cells import LINE, Check, part
+from pipeline.ingest.config import MovieLensSource
+from pipeline.ingest.delimited import Layout, Rows, read_rows
+from pipeline.ingest.files import Archive, open_raw, refusing
+from pipeline.ingest.source import Delivery, RawBatch
+
+ML_100K_GENRES = (
+    "unknown|Action|Adventure|Animation|Children's|Comedy|Crime|Documentary|Drama|Fantasy|"
+    "Film-Noir|Horror|Musical|Mystery|Romance|Sci-Fi|Thriller|War|Western"
+).split("|")
+RATING_FIELDS = ("user", "item", "rating", "place")
+
+
+@dataclass(frozen=True)
+class _Release:
+    """Where one MovieLens release keeps what, and how."""
+
+    ratings: str
+    items: str
+    users: str
+    ratings_layout: Layout
+    items_layout: Layout
+    users_layout: Layout
+
+
+ML_1M = _Release(
+    "ratings.dat",
+    "movies.dat",
+    "users.dat",
+    Layout(RATING_FIELDS, "::", quote=""),
+    Layout(("item", "title", "genres"), "::", quote="", encoding="latin-1"),
+    Layout(("user", "gender", "age", "occupation", "zip"), "::", quote=""),
+)
+ML_100K = _Release(
+    "u.data",
+    "u.item",
+    "u.user",
+    Layout(RATING_FIELDS, "\t", quote=""),
+    Layout(("item", "title", "released", "video_released", "url", *ML_100K_GENRES), "|", quote="", encoding="latin-1"),
+    Layout(("user", "age", "gender", "occupation", "zip"), "|", quote=""),
+)
+
+
+class MovieLens:
+    """One delivery: the archive, with its own ratings or those of a file beside it."""
+
+    has_catalogue = True
+
+    def __init__(self, config: MovieLensSource, chunk_rows: int) -> None:
+        self.name = config.name
+        self.config = config
+        self.chunk_rows = chunk_rows
+
+    def deliveries(self) -> list[Delivery]:
+        """The one delivery.
+
+        Raises:
+            SourceError: the archive or the ratings file is missing, damaged, shut, or no MovieLens release.
+        """
+        archive, release = self._opened()
+        members = [release.items, release.users, *([] if self.config.ratings else [release.ratings])]
+        files = [archive.file(member) for member in members]
+        if self.config.ratings:
+            open_raw(self.config.ratings).close()
+            files.append(self.config.ratings)
+        return [Delivery("all", tuple(dict.fromkeys(files)))]
+
+    def read(self, delivery: Delivery) -> Iterator[RawBatch]:
+        """Movies and users first, then the ratings in chunks.
+
+        Raises:
+            SourceError: a file is truncated, empty, or of another layout.
+        """
+        archive, release = self._opened()
+        read_items = _items_1m if release is ML_1M else _items_100k
+        read_users = _users_1m if release is ML_1M else _users_100k
+        for rows, file in self._rows(archive, release.items, release.items_layout):
+            good, rejects = part(rows.cells, _id_checks(["item"]), file)
+            yield RawBatch(items=check(read_items(good), ITEMS, file), rejects=pl.concat([rows.rejects, rejects]))
+        for rows, file in self._rows(archive, release.users, release.users_layout):
+            good, rejects = part(rows.cells, _id_checks(["user"]), file)
+            yield RawBatch(users=check(read_users(good), USERS, file), rejects=pl.concat([rows.rejects, rejects]))
+        for rows, file in self._rating_rows(archive, release):
+            good, rejects = part(rows.cells, _rating_checks(self.config.ratings_order), file)
+            yield RawBatch(events=self._events(good, file), rejects=pl.concat([rows.rejects, rejects]))
+
+    def _opened(self) -> tuple[Archive, _Release]:
+        archive = Archive(self.config.path)
+        for release in (ML_1M, ML_100K):
+            if release.items in archive.members:
+                for member in [release.users, *([] if self.config.ratings else [release.ratings])]:
+                    archive.require(member)
+                return archive, release
+        raise SourceError(
+            f"{self.config.path}: no MovieLens release, holds {', '.join(sorted(archive.members)[:8]) or 'nothing'}; "
+            f"expected {ML_1M.items} (ml-1m) or {ML_100K.items} (ml-100k)"
+        )
+
+    def _rows(self, archive: Archive, member: str, layout: Layout) -> Iterator[tuple[Rows, str]]:
+        name = f"{archive.path.name}/{member}"
+        return self._named_rows(archive.file(member), archive.open(member), name, layout)
+
+    def _rating_rows(self, archive: Archive, release: _Release) -> Iterator[tuple[Rows, str]]:
+        if self.config.ratings is None:
+            return self._rows(archive, release.ratings, release.ratings_layout)
+        path = self.config.ratings
+        return self._named_rows(path, open_raw(path), path.name, release.ratings_layout)
+
+    def _named_rows(self, path: Path, stream: BinaryIO, name: str, layout: Layout) -> Iterator[tuple[Rows, str]]:
+        with refusing(path):
+            for rows in read_rows(stream, name, layout, self.chunk_rows):
+                yield rows, name
+
+    def _events(self, good: pl.DataFrame, file: str) -> pl.DataFrame:
+        rating = cells.number("rating")
+        is_ranked = self.config.ratings_order == "rank"
+        columns = {
+            "user_id": cells.integer("user"),
+            "item_id": cells.integer("item"),
+            "order": cells.integer("place") if is_ranked else None,
+            "occurred_at": None if is_ranked else cells.timestamp("place", "s", pl.String()),
+            "feedback": (rating > self.config.positive_above).cast(pl.UInt8),
+            "value": rating,
+            "file": pl.lit(file),
+            "line": pl.col(LINE),
+        }
+        return check(good.select(*cells.in_contract(columns, RAW_EVENTS)), RAW_EVENTS, file)
+
+
+def _id_checks(names: list[str]) -> list[Check]:
+    return [(reasons.is_not(f"{name} id", "a whole number"), cells.integer(name).is_null()) for name in names]
+
+
+def _rating_checks(ratings_order: str) -> list[Check]:
+    place = (
+        (reasons.is_not("rank", "a whole number"), cells.integer("place").is_null())
+        if ratings_order == "rank"
+        else (reasons.is_not("time", "unix seconds"), cells.timestamp("place", "s", pl.String()).is_null())
+    )
+    return [*_id_checks(["user", "item"]), (reasons.is_not("rating", "a number"), cells.number("rating").is_null()), place]
+
+
+def _items(good: pl.DataFrame, genres: pl.Expr, attributes: pl.Expr) -> pl.DataFrame:
+    none = pl.lit(None, dtype=TIMESTAMP)
+    return good.select(
+        item_id=cells.integer("item"),
+        raw_id="item",
+        title=cells.text("title"),
+        categories=genres,
+        attributes=attributes,
+        first_seen=none,
+        last_seen=none,
+        is_active=pl.lit(value=True),
+    )
+
+
+def _items_1m(good: pl.DataFrame) -> pl.DataFrame:
+    good = good.with_columns(year=pl.col("title").str.extract(r"\((\d{4})\)\s*$"))
+    return _items(good, cells.categories(["genres"], "|"), cells.attributes(["year"]))
+
+
+def _items_100k(good: pl.DataFrame) -> pl.DataFrame:
+    good = good.with_columns(year=pl.col("released").str.extract(r"(\d{4})$"), release_date="released")
+    flags = [pl.when(pl.col(genre).str.strip_chars() == "1").then(pl.lit(genre)) for genre in ML_100K_GENRES]
+    return _items(good, pl.concat_list(flags).list.drop_nulls(), cells.attributes(["release_date", "year"]))
+
+
+def _users_1m(good: pl.DataFrame) -> pl.DataFrame:
+    # Age and occupation are codes here (README of ml-1m), so they stay texts.
+    described = cells.attributes(["gender", "age", "occupation"], as_texts=True)
+    return good.select(user_id=cells.integer("user"), raw_id="user", attributes=described)
+
+
+def _users_100k(good: pl.DataFrame) -> pl.DataFrame:
+    return good.select(user_id=cells.integer("user"), raw_id="user", attributes=cells.attributes(["gender", "age", "occupation"]))

@@ -1,0 +1,24 @@
+"""From a source's section of the configuration to the adapter that reads it."""
+
+from pipeline.ingest.config import GeneratedSource, MovieLensSource, SourceConfig
+from pipeline.ingest.generated import GeneratedFeed
+from pipeline.ingest.movielens import MovieLens
+from pipeline.ingest.source import Source
+from pipeline.ingest.table import Table
+
+
+def open_source(config: SourceConfig, chunk_rows: int = 500_000) -> Source:
+    """The adapter of a source, by its kind.
+
+    Args:
+        config: the section; its paths are absolute.
+        chunk_rows: rows in a batch, at most.
+
+    Raises:
+        SourceError: what the adapter needs to know of its files cannot be read.
+    """
+    if isinstance(config, MovieLensSource):
+        return MovieLens(config, chunk_rows)
+    if isinstance(config, GeneratedSource):
+        return GeneratedFeed(config, chunk_rows)
+    return Table(config, chunk_rows)

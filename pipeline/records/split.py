@@ -1,0 +1,88 @@
+"""The cut between training and test records, as an artifact of its own: rows never move, the cut does (DESIGN §4)."""
+
+from datetime import datetime
+from fractions import Fraction
+
+import polars as pl
+
+from pipeline.contracts import SPLITS, check
+from pipeline.errors import ContractError
+
+_DENOMINATOR = 1_000_000
+
+
+def split_per_user(counts: pl.DataFrame, fraction: float) -> pl.DataFrame:
+    """Give training the first ⌊fraction · n⌋ of each user's n records.
+
+    The floor is that of the decimal number as it is written (0.8 · 5 is 4), with at most six digits.
+
+    Args:
+        counts: user_id, n_records (USER_STATE has both).
+        fraction: in (0, 1).
+
+    Returns:
+        SPLITS, by user_id.
+
+    Raises:
+        ContractError: a user comes twice.
+    """
+    exact = _exact(fraction)
+    cuts = counts.select(
+        "user_id",
+        "n_records",
+        n_train=pl.col("n_records") * exact.numerator // exact.denominator,
+        method=pl.lit(f"per_user {fraction}"),
+    )
+    return check(cuts.sort("user_id"), SPLITS, "split")
+
+
+def split_by_time(records: pl.DataFrame, split_at: datetime) -> pl.DataFrame:
+    """Give training the records of each user that lead up to the first one at or after ``split_at``.
+
+    Args:
+        records: user_id, record_index, occurred_at of all records, in any order.
+        split_at: first moment of the test, with its time zone.
+
+    Returns:
+        SPLITS, by user_id.
+
+    Raises:
+        ContractError: a record has no time.
+    """
+    _require_times(records["occurred_at"])
+    cuts = records.group_by("user_id").agg(
+        n_records=pl.len().cast(pl.Int64),
+        n_train=pl.col("record_index").filter(pl.col("occurred_at") >= split_at).min(),
+    )
+    cuts = cuts.with_columns(pl.col("n_train").fill_null(pl.col("n_records")), method=pl.lit(f"by_time {split_at.isoformat()}"))
+    return check(cuts.sort("user_id"), SPLITS, "split")
+
+
+def time_of_fraction(occurred_at: pl.Series, fraction: float) -> datetime:
+    """The first moment of the test records that leaves at most ``fraction`` of all records, and as many as ties allow, before it.
+
+    Args:
+        occurred_at: times of all records, n ≥ 1.
+        fraction: in (0, 1).
+
+    Raises:
+        ContractError: no records, or a record without a time.
+    """
+    _require_times(occurred_at)
+    if occurred_at.is_empty():
+        raise ContractError("split: 0 records, expected one at least to take the time of the split from; set records.split_at")
+    exact = _exact(fraction)
+    moment: datetime = occurred_at.sort().item(len(occurred_at) * exact.numerator // exact.denominator)
+    return moment
+
+
+def _exact(fraction: float) -> Fraction:
+    return Fraction(str(fraction)).limit_denominator(_DENOMINATOR)
+
+
+def _require_times(occurred_at: pl.Series) -> None:
+    if n_timeless := occurred_at.null_count():
+        raise ContractError(
+            f"split: {n_timeless} of {len(occurred_at)} records have no time, expected one in each for a split by time; "
+            "set records.split = 'per_user'"
+        )

@@ -1,0 +1,50 @@
+"""Vectors as the tokenizer takes them: one model, one width, finite."""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pipeline.contracts import EMBEDDINGS, check
+from pipeline.errors import ContractError
+
+
+def sorted_embeddings(embeddings: pl.DataFrame, where: str) -> pl.DataFrame:
+    """EMBEDDINGS of one model, sorted by item_id, so that the order of rows decides nothing.
+
+    Raises:
+        ContractError: the contract is broken, or the rows come from several models.
+    """
+    rows = check(embeddings, EMBEDDINGS, where)
+    if (n_models := rows["embedding_id"].n_unique()) > 1:
+        raise ContractError(f"{where}: embeddings of {n_models} models, expected one; give those of one embedding_id")
+    return rows.sort("item_id")
+
+
+def matrix(embeddings: pl.DataFrame, where: str) -> npt.NDArray[np.float32]:
+    """The column ``vector`` as an (n, d) float32 matrix in the order of the rows; (0, 0) without rows.
+
+    Raises:
+        ContractError: the vectors have several widths, or coordinates that are missing, NaN or infinite.
+    """
+    vectors = embeddings["vector"]
+    if vectors.is_empty():
+        return np.zeros((0, 0), dtype=np.float32)
+    widths = vectors.list.len().value_counts(sort=True)
+    width = widths["vector"][0]
+    if widths.height > 1 or width == 0:
+        n_odd = vectors.len() - widths["count"][0]
+        raise ContractError(f"{where}: {n_odd} of {vectors.len()} vectors are not {width} long like the rest; embed them anew")
+    values = vectors.explode().to_numpy().reshape(-1, width)
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        example = embeddings["item_id"][int(finite.argmin())]
+        raise ContractError(
+            f"{where}: {(~finite).sum()} of {len(values)} vectors hold NaN, infinite or missing values, for example that of item "
+            f"{example}; mend the embeddings"
+        )
+    return values
+
+
+def squared_norms(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """‖r‖² of each row of (n, d)."""
+    return np.einsum("nd,nd->n", rows, rows)

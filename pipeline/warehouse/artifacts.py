@@ -1,0 +1,101 @@
+"""A content-addressed store: a folder per fingerprint, written whole and then renamed, so that what is there is complete."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import WarehouseError
+
+_CHUNK = 1 << 20
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=-]*")
+
+
+def fingerprint(*parts: object) -> str:
+    """16 hexadecimal digits that stand for ``parts``: texts, numbers, booleans, None, and lists and dicts of them.
+
+    Equal parts give equal fingerprints on every machine; the order within a dict does not matter, that of a list does.
+
+    Raises:
+        TypeError: a part is anything else, whose text might differ from run to run.
+    """
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes; of a folder: of the names and hashes of all files in it, in the order of their names."""
+    if path.is_dir():
+        listing = "".join(f"{file.relative_to(path)} {sha256_of(file)}\n" for file in _files(path))
+        return hashlib.sha256(listing.encode()).hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def bytes_of(path: Path) -> int:
+    """Size of a file, or of all files of a folder, in bytes."""
+    return sum(file.stat().st_size for file in _files(path)) if path.is_dir() else path.stat().st_size
+
+
+class ArtifactStore:
+    """Folders ``root/kind/fingerprint``; one that exists is complete."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, kind: str, name: str) -> Path:
+        """Where the artifact ``name`` (a fingerprint) lies or would lie.
+
+        Raises:
+            WarehouseError: ``kind`` or ``name`` could lead out of the store.
+        """
+        for part in (kind, name):
+            if not _NAME.fullmatch(part):
+                raise WarehouseError(f"artifact {part!r}: expected letters, digits and _.=- only, as in policy/0123456789abcdef")
+        return self.root / kind / name
+
+    def exists(self, kind: str, name: str) -> bool:
+        """Whether it is there, and so complete."""
+        return self.path(kind, name).is_dir()
+
+    @contextmanager
+    def writing(self, kind: str, name: str) -> Iterator[Path]:
+        """Hand out an empty folder to fill; when the block ends well it becomes the artifact in one rename.
+
+        When the block fails nothing is left. What a killed process left is removed by the next one that writes the same artifact;
+        one that is already there is kept as it is (equal fingerprint, equal content).
+        """
+        target = self.path(kind, name)
+        draft = target.with_name(f".{name}.draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        try:
+            yield draft
+            if target.is_dir():
+                return
+            for file in _files(draft):
+                _flush(file)
+            draft.rename(target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def discard(self, kind: str, name: str) -> None:
+        """Remove it, if it is there."""
+        shutil.rmtree(self.path(kind, name), ignore_errors=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _flush(path: Path) -> None:
+    """Bring the bytes to the disk before the rename tells that they are there."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())

@@ -1,0 +1,210 @@
+"""The one module that opens the DuckLake: for the writer, pinned to a release, and for readers."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import polars as pl
+
+from pipeline.errors import WarehouseError
+from pipeline.warehouse.lock import locked
+from pipeline.warehouse.readers import COPY, renew_copy
+from pipeline.warehouse.schema import check_layout, create_schema
+from pipeline.warehouse.tables import BULK
+
+_CATALOGUE = "catalog.sqlite"
+# Commits take milliseconds to minutes; a process that died does not hold the lock.
+_COMMIT_TIMEOUT_SECONDS = 3600.0
+
+
+def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> duckdb.DuckDBPyConnection:
+    """An engine in memory with the extensions of the installed wheels; nothing is fetched and nothing written to the home folder.
+
+    Args:
+        spill: folder for what does not fit into memory; None = fail instead.
+        memory_limit_mb: memory of the engine in MB; None = DuckDB's own, four fifths of the machine.
+    """
+    connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
+    for name in ("sqlite_scanner", "ducklake"):
+        wheel = package_files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+        connection.execute(f"LOAD {_quoted(wheel)}")
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"SET temp_directory = {_quoted(spill or '')}")
+    if memory_limit_mb is not None:
+        connection.execute(f"SET memory_limit = '{memory_limit_mb}MB'")
+    return connection
+
+
+def attach(connection: duckdb.DuckDBPyConnection, root: Path, alias: str, catalogue: str = _CATALOGUE, *options: str) -> None:
+    """Attach the lake of ``root`` as ``alias``.
+
+    The data path is given anew each time, so that a moved warehouse opens where it now lies.
+
+    Raises:
+        WarehouseError: the catalogue is damaged or cannot be read.
+    """
+    given = [f"DATA_PATH {_quoted(f'{root}/data/')}", "OVERRIDE_DATA_PATH true", *options]
+    try:
+        connection.execute(f"ATTACH {_quoted(f'ducklake:sqlite:{root / catalogue}')} AS {alias} ({', '.join(given)})")
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise WarehouseError(f"{root / catalogue}: cannot be opened ({reason}); restore it from a copy of the folder") from error
+
+
+def open_readers(root: Path) -> duckdb.DuckDBPyConnection:
+    """A connection to the readers' copy: the last release, whole, while a writer is at work, also from a folder that cannot be written.
+
+    Raises:
+        WarehouseError: there is no warehouse at ``root``.
+    """
+    root = root.absolute()
+    if not (root / COPY).is_file():
+        raise _no_warehouse(root)
+    connection = connect()
+    attach(connection, root, "lake", COPY, "READ_ONLY")
+    connection.execute("USE lake")
+    return connection
+
+
+class Lake:
+    """The catalogue and data of one warehouse folder, attached as ``lake``. For one thread.
+
+    Attributes:
+        root: the folder, absolute.
+        connection: DuckDB, in the lake's name space; for statements this package does not cover.
+    """
+
+    def __init__(self, root: Path, connection: duckdb.DuckDBPyConnection) -> None:
+        self.root = root
+        self.connection = connection
+
+    @classmethod
+    def create_or_open(cls, root: Path, memory_limit_mb: int = 1024) -> Self:
+        """Open the warehouse of a folder for writing; make it first if there is none.
+
+        Raises:
+            WarehouseError: the folder holds a copy of a catalogue but not the catalogue, or a warehouse of another layout.
+        """
+        root = root.absolute()
+        try:
+            (root / "data" / "main").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WarehouseError(f"{root}: no warehouse can be made here ({error.strerror}); give another --warehouse") from error
+        with locked(root / "commit.lock", "making the warehouse", _COMMIT_TIMEOUT_SECONDS):
+            if not (root / _CATALOGUE).exists() and (root / COPY).exists():
+                raise WarehouseError(f"{root}: {_CATALOGUE} is missing but its copy is there; restore it: cp {COPY} {_CATALOGUE}")
+            lake = cls._attached(root, memory_limit_mb)
+            if not lake.connection.execute("SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake'").fetchone():
+                create_schema(lake.connection)
+                renew_copy(root / _CATALOGUE)
+        check_layout(lake.connection, str(root))
+        return lake
+
+    @classmethod
+    def open(cls, root: Path, memory_limit_mb: int = 1024, snapshot_id: int | None = None) -> Self:
+        """Open the warehouse of a folder.
+
+        Args:
+            root: the folder.
+            memory_limit_mb: memory of the engine, MB.
+            snapshot_id: read this snapshot and no other, and write nothing; None = the latest, and writing is possible.
+
+        Raises:
+            WarehouseError: there is none, it is damaged, or of another layout.
+        """
+        root = root.absolute()
+        if not (root / _CATALOGUE).is_file():
+            raise _no_warehouse(root)
+        lake = cls._attached(root, memory_limit_mb, *([] if snapshot_id is None else [f"SNAPSHOT_VERSION {snapshot_id}"]))
+        check_layout(lake.connection, str(root))
+        return lake
+
+    @classmethod
+    def _attached(cls, root: Path, memory_limit_mb: int, *options: str) -> Self:
+        connection = connect(root / "staging" / ".spill", memory_limit_mb)
+        # Write-ahead logging lets readers go on during a commit; the mode stays with the file.
+        attach(connection, root, "lake", _CATALOGUE, *options, "META_JOURNAL_MODE 'WAL'")
+        connection.execute("USE lake")
+        return cls(root, connection)
+
+    def close(self) -> None:
+        """Give the catalogue back."""
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def query(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> pl.DataFrame:
+        """The rows of a trusted query; text from outside is bound by ``parameters``, or goes to ``run_sql``."""
+        return self.connection.execute(sql, parameters).pl()
+
+    def files(self, table: str) -> list[Path]:
+        """The Parquet files behind a bulk table, in the order in which they were registered.
+
+        Raises:
+            WarehouseError: the table is not a bulk table: its rows are not all in files.
+        """
+        if table not in {bulk.name for bulk in BULK}:
+            raise WarehouseError(f"{table} is not kept as registered files; read it with a query")
+        rows = self.connection.execute("SELECT data_file FROM ducklake_list_files('lake', ?)", [table]).fetchall()
+        return sorted(Path(path) for (path,) in rows)
+
+    @contextmanager
+    def transaction(self, message: str, extra: dict[str, Any], judge: Callable[[], None] | None = None) -> Iterator[None]:
+        """Run the block in one transaction, commit it under ``message``, and renew the readers' copy.
+
+        Any error rolls everything back. Takes the commit lock, which is held for one transaction only (the writer's lock is held for
+        a whole refresh; ledgers must not wait for that).
+
+        Args:
+            message: for the snapshot's log.
+            extra: what ties the snapshot to run and release; stored as JSON.
+            judge: called after the block, inside the transaction; raises to refuse.
+
+        Raises:
+            WarehouseError: the commit changed nothing, although DuckLake raised nothing.
+        """
+        with locked(self.root / "commit.lock", message, _COMMIT_TIMEOUT_SECONDS):
+            before = self.last_snapshot()
+            self.connection.execute("BEGIN")
+            try:
+                yield
+                if judge:
+                    judge()
+                author, note = "hsrl", json.dumps(extra)
+                self.connection.execute("CALL lake.set_commit_message(?, ?, extra_info => ?)", [author, message, note])
+                self.connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+            if self.last_snapshot() == before:
+                # COMMIT of a transaction that was aborted raises nothing and commits nothing.
+                raise WarehouseError(f"{message}: nothing was committed, snapshot {before} is still the last; run it again")
+            renew_copy(self.root / _CATALOGUE)
+
+    def last_snapshot(self) -> int:
+        """Number of the last committed snapshot, by whichever process."""
+        row = self.connection.execute("SELECT id FROM lake.current_snapshot()").fetchone()
+        return int(row[0]) if row else -1
+
+    def _roll_back(self) -> None:
+        try:
+            self.connection.execute("ROLLBACK")
+        except duckdb.TransactionException:  # a COMMIT that failed has ended the transaction already
+            return
+
+
+def _no_warehouse(root: Path) -> WarehouseError:
+    return WarehouseError(f"no warehouse at {root}; make one with: hsrl demo")
+
+
+def _quoted(text: object) -> str:
+    """A SQL literal, for statements that take no bound parameter."""
+    return "'" + str(text).replace("'", "''") + "'"

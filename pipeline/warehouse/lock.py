@@ -1,0 +1,67 @@
+"""The one-writer lock: held by the operating system, so that a dead process never holds it."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.errors import WarehouseError
+
+_POLL_SECONDS = 0.05
+
+
+@contextmanager
+def locked(path: Path, owner: str, timeout_seconds: float, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold the lock file at ``path`` while the block runs.
+
+    The holder writes who it is into the file. Whether the lock is held is known to the operating system alone (flock), never read
+    from that text: a process that was killed holds nothing.
+
+    Args:
+        path: the lock file; made if it is not there, never removed.
+        owner: the run that asks, for those who wait.
+        timeout_seconds: how long to wait for another holder; 0 = do not wait.
+        on_wait: called once with a line that says who holds it, if there is anyone to wait for.
+
+    Raises:
+        WarehouseError: another process (or another lock of this one) held it all the time.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        _wait(descriptor, path, timeout_seconds, on_wait)
+        note = json.dumps({"owner": owner, "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")})
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, note.encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wait(descriptor: int, path: Path, timeout_seconds: float, on_wait: Callable[[str], None] | None) -> None:
+    give_up_at = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= give_up_at:
+                raise WarehouseError(
+                    f"{path}: {_holder(descriptor)} is writing; waited {timeout_seconds:g} s for it; try again when it has ended"
+                ) from None
+            if on_wait:
+                on_wait(f"waiting for {_holder(descriptor)}, which is writing")
+                on_wait = None
+            time.sleep(_POLL_SECONDS)
+
+
+def _holder(descriptor: int) -> str:
+    text = os.pread(descriptor, 4096, 0).decode(errors="replace")
+    try:
+        note = json.loads(text)
+    except json.JSONDecodeError:  # the holder has the lock and is just about to write its note
+        return "another process"
+    return f"run {note['owner']} (process {note['pid']}, since {note['since']})"

@@ -1,0 +1,83 @@
+"""Makes the tables, views and macros of a new warehouse, their comments and the dictionary; recognises a warehouse of another layout."""
+
+from collections.abc import Iterator
+
+import duckdb
+import polars as pl
+
+from pipeline.errors import WarehouseError
+from pipeline.warehouse.statements import statements
+from pipeline.warehouse.tables import BULK, DICTIONARY, TABLES, sql_type
+
+# A table this small in one commit goes into the catalogue instead of a Parquet file of its own.
+_INLINE_ROWS = 1000
+
+
+def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make everything in one transaction, so that a warehouse is either there or not.
+
+    Args:
+        connection: its current catalogue is the new, empty lake, attached as ``lake``.
+    """
+    connection.execute("BEGIN")
+    for statement in statements("schema"):
+        connection.execute(statement.sql)
+    for folder in ("views", "macros"):
+        for statement in statements(folder):
+            connection.execute(statement.sql)
+    for comment in _comments():
+        connection.execute(comment)
+    dictionary = pl.DataFrame(list(_entries()), schema=DICTIONARY.schema, orient="row")
+    connection.register("entries", dictionary)
+    connection.execute("INSERT INTO dictionary BY NAME SELECT * FROM entries")
+    connection.unregister("entries")
+    connection.execute(f"CALL lake.set_option('data_inlining_row_limit', {_INLINE_ROWS})")
+    for table in BULK:
+        # Inlined deletes would leave replaced files listed as if they were in use.
+        connection.execute(f"CALL lake.set_option('data_inlining_row_limit', 0, table_name => '{table.name}')")
+    connection.execute("COMMIT")
+
+
+def check_layout(connection: duckdb.DuckDBPyConnection, where: str) -> None:
+    """Raise unless the attached lake has exactly the tables and columns this code knows.
+
+    Raises:
+        WarehouseError: it was made by another version of hsrl, or its creation was interrupted.
+    """
+    rows = connection.execute(
+        "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' AND NOT internal"
+    ).fetchall()
+    views = {name for (name,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE database_name = 'lake'").fetchall()}
+    found = {(table, column, kind) for table, column, kind in rows if table not in views}
+    expected = {(table.name, column.name, sql_type(column.dtype)) for table in TABLES.values() for column in table.columns}
+    if different := found ^ expected:
+        table, column, _ = min(different)
+        raise WarehouseError(
+            f"{where}: {len(different)} columns differ from this version of hsrl, the first is {table}.{column}; "
+            "make a new warehouse from the raw logs with: hsrl refresh --warehouse NEW_FOLDER"
+        )
+
+
+def _comments() -> Iterator[str]:
+    for table in TABLES.values():
+        yield f"COMMENT ON TABLE {table.name} IS {_literal(table.doc)}"
+        for column in table.columns:
+            yield f'COMMENT ON COLUMN {table.name}."{column.name}" IS {_literal(column.doc)}'
+    for view in statements("views"):
+        yield f"COMMENT ON VIEW {view.name} IS {_literal(view.doc)}"
+
+
+def _entries() -> Iterator[tuple[str, str | None, str, str | None, str]]:
+    for table in TABLES.values():
+        yield (table.name, None, "table", None, table.doc)
+        for column in table.columns:
+            yield (table.name, column.name, "column", sql_type(column.dtype), column.doc)
+    for view in statements("views"):
+        yield (view.name, None, "view", None, view.doc)
+    for macro in statements("macros"):
+        yield (macro.name, None, "macro", None, macro.doc)
+
+
+def _literal(text: str) -> str:
+    """A SQL literal; COMMENT takes no bound parameter."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,22 @@
+-- audit: ingest_conservation
+-- severity: block
+-- reads: ingests, events, releases
+-- doc: Of every raw file of this release, rows read = accepted + rejected + known, and the accepted ones are among the events (columns are read, not the files' row counts).
+WITH fresh AS (
+    SELECT ingest_id, sum(n_rows) AS n_rows, sum(n_accepted) AS n_accepted, sum(n_rejected) AS n_rejected, sum(n_known) AS n_known
+    FROM ingests
+    WHERE release_id = (SELECT max(release_id) FROM releases)
+    GROUP BY ingest_id
+),
+
+stored AS (
+    SELECT ingest_id, count(user_id + item_id + user_seq + feedback) AS n_events
+    FROM events
+    WHERE ingest_id IN (SELECT ingest_id FROM fresh)
+    GROUP BY ingest_id
+)
+
+SELECT fresh.*, coalesce(stored.n_events, 0) AS n_events
+FROM fresh
+LEFT JOIN stored ON stored.ingest_id = fresh.ingest_id
+WHERE fresh.n_rows <> fresh.n_accepted + fresh.n_rejected + fresh.n_known OR fresh.n_accepted <> coalesce(stored.n_events, 0);
