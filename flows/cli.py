@@ -23,7 +23,9 @@ app = typer.Typer(
 )
 
 Config = Annotated[Path | None, typer.Option("--config", help="TOML file; ready ones are in flows/configs/. Else HSRL_CONFIG.")]
-WarehouseFolder = Annotated[Path | None, typer.Option("--warehouse", help="Folder of the warehouse. Else HSRL_WAREHOUSE, else ./warehouse.")]
+WarehouseFolder = Annotated[
+    Path | None, typer.Option("--warehouse", help="Folder of the warehouse. Else HSRL_WAREHOUSE, else ./warehouse.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
 
 # Heavy libraries are imported by the command that needs them, so that `hsrl --help` and `hsrl sql` start at once.

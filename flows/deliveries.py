@@ -13,7 +13,6 @@ from pathlib import Path
 
 import polars as pl
 
-from flows.run import Tick
 from flows.steps import Steps
 from pipeline.contracts import EVENTS, ITEMS, REJECTS, USER_STATE, USERS
 from pipeline.errors import QuarantineError
@@ -77,8 +76,8 @@ def read_bucket(files: Sequence[Path], bucket: int, empty: pl.DataFrame) -> pl.D
     return pl.read_parquet(mine).select(empty.columns) if mine else empty
 
 
-def stage_delivery(source: Source, plan: Plan, before: Before, folder: Path, steps: Steps, tick: Tick) -> pl.DataFrame:
-    """Write everything the delivery becomes under ``folder``; return its counts, one row.
+def stage_delivery(source: Source, plan: Plan, before: Before, folder: Path, steps: Steps) -> Counts:
+    """Write everything the delivery becomes under ``folder``; return its counts.
 
     Raises:
         QuarantineError: too many rows were rejected.
@@ -86,7 +85,7 @@ def stage_delivery(source: Source, plan: Plan, before: Before, folder: Path, ste
     """
     for kind in ("spill", "events", "records", "state"):
         (folder / kind).mkdir(parents=True)
-    n_rows, listed_items, listed_users, rejects = _spill(source, plan, folder / "spill", tick)
+    n_rows, listed_items, listed_users, rejects = _spill(source, plan, folder / "spill")
     items = merge_items(before.items, listed_items, is_whole=source.has_catalogue)
     known_items = items["item_id"] if source.has_catalogue else None
     job = partial(_stage_bucket, plan=plan, before=before, folder=folder, known_items=known_items)
@@ -97,8 +96,15 @@ def stage_delivery(source: Source, plan: Plan, before: Before, folder: Path, ste
     note_sightings(items, pl.concat([seen for _, seen, _ in done])).write_parquet(folder / "items.parquet")
     merge_users(before.users, listed_users).write_parquet(folder / "users.parquet")
     rejects.write_parquet(folder / "rejects.parquet")
-    counts = pl.DataFrame([counts for _, _, counts in done]).sum().with_columns(n_rows=n_rows, n_rejected=rejects.height)
-    counts.write_parquet(folder / "counts.parquet")
+    counts = Counts(
+        n_rows=n_rows,
+        n_accepted=sum(counts.n_accepted for _, _, counts in done),
+        n_rejected=rejects.height,
+        n_known=sum(counts.n_known for _, _, counts in done),
+        n_records=sum(counts.n_records for _, _, counts in done),
+        n_short=sum(counts.n_short for _, _, counts in done),
+    )
+    pl.DataFrame([counts]).write_parquet(folder / "counts.parquet")
     return counts
 
 
@@ -120,7 +126,7 @@ def refuse_above_limit(plan: Plan, rejects: pl.DataFrame, n_rows: int) -> None:
     )
 
 
-def _spill(source: Source, plan: Plan, folder: Path, tick: Tick) -> tuple[int, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+def _spill(source: Source, plan: Plan, folder: Path) -> tuple[int, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Write the delivery's rows by bucket; return the number of raw rows, the listed items and users, and the rejects."""
     n_rows, items, users, rejects = 0, [ITEMS.empty()], [USERS.empty()], [REJECTS.empty()]
     for number, batch in enumerate(source.read(plan.delivery)):
@@ -133,7 +139,6 @@ def _spill(source: Source, plan: Plan, folder: Path, tick: Tick) -> tuple[int, p
         rejects.append(batch.rejects)
         if sum(part.height for part in rejects) > _REJECTS_TO_STOP:
             refuse_above_limit(plan, pl.concat(rejects), n_rows)
-        tick(n_rows, 0)
     return n_rows, pl.concat(items), pl.concat(users), pl.concat(rejects)
 
 

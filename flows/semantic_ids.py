@@ -1,31 +1,74 @@
 """The middle of a refresh: what records become on the way to Semantic IDs, with frozen artifacts learned once and found again."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
+from flows.artifacts import Artifact
 from flows.deliveries import of_bucket
+from flows.incumbent import Incumbent
 from flows.settings import Settings
-from pipeline.records.split import split_by_time, split_per_user
+from pipeline.contracts import CODEBOOKS
+from pipeline.embeddings.embed import embed, learn
+from pipeline.embeddings.model import EmbeddingModel
+from pipeline.errors import ConfigError
+from pipeline.records.split import split_by_time, split_per_user, time_of_fraction
+from pipeline.sids.assign import apply_changes, assign
+from pipeline.sids.codebook import Codebook
+from pipeline.sids.learn import learn_codebook
+from pipeline.sids.metrics import sid_metrics
+from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
+
+_MODEL_KIND = "embedding_model"
+_MODEL_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class SemanticIds:
+    """What the tokenizer brings to a release.
+
+    Attributes:
+        model: the frozen embedding model.
+        codebook: the frozen codes.
+        embeddings: EMBEDDINGS of all items.
+        upserts: SID_HISTORY rows that change.
+        missing: item_id, reason: active items without a SID.
+        summary: reason, n_items.
+        metrics: SID_METRICS of the release.
+        new_codes: CODEBOOKS, empty unless the codebook was learned tonight.
+        artifact: the embedding model in the store.
+    """
+
+    model: EmbeddingModel
+    codebook: Codebook
+    embeddings: pl.DataFrame
+    upserts: pl.DataFrame
+    missing: pl.DataFrame
+    summary: pl.DataFrame
+    metrics: pl.DataFrame
+    new_codes: pl.DataFrame
+    artifact: Artifact
 
 
 def make_splits(settings: Settings, state: Sequence[Path], records: Sequence[Path]) -> pl.DataFrame:
     """SPLITS of all users, from their states or, by time, from their records."""
-    if settings.records.split == "per_user":
+    config = settings.records
+    if config.split == "per_user":
         counts = pl.scan_parquet(list(state)).select("user_id", "n_records").collect()
-        return split_per_user(counts, settings.records.train_fraction)
+        return split_per_user(counts, config.train_fraction)
     times = pl.scan_parquet(list(records)).select("user_id", "record_index", "occurred_at").collect()
-    return split_by_time(times, settings.records.split_at, settings.records.train_fraction)
+    return split_by_time(times, config.split_at or time_of_fraction(times["occurred_at"], config.train_fraction))
 
 
 def train_positives(records: Sequence[Path], splits: pl.DataFrame, n_buckets: int) -> Iterator[pl.DataFrame]:
     """user_id and item_id of every positive in a training record, whole users, one frame a bucket."""
     n_train = splits.lazy().select("user_id", "n_train")
     for bucket in range(n_buckets):
-        mine = of_bucket(records, bucket)
-        if mine:
+        if mine := of_bucket(records, bucket):
             yield (
                 pl.scan_parquet(mine)
                 .select("user_id", "record_index", "exposed_items", "feedback")
@@ -36,3 +79,85 @@ def train_positives(records: Sequence[Path], splits: pl.DataFrame, n_buckets: in
                 .select("user_id", item_id="exposed_items")
                 .collect()
             )
+
+
+def make_semantic_ids(
+    store: ArtifactStore,
+    settings: Settings,
+    incumbent: Incumbent,
+    items: pl.DataFrame,
+    splits: pl.DataFrame,
+    records: Sequence[Path],
+    release_id: int,
+) -> SemanticIds:
+    """Embed all items, learn a codebook if there is none, and decide every item's Semantic ID.
+
+    Args:
+        store: where embedding models are kept and found.
+        settings: the run's.
+        incumbent: its codebook and SIDs; a rebuild comes with no codebook.
+        items: ITEMS of the release.
+        splits: SPLITS of the release.
+        records: all record files of the release.
+        release_id: the release to come.
+    """
+    external = _read_external(settings)
+
+    def positives() -> Iterator[pl.DataFrame]:
+        return train_positives(records, splits, settings.ingest.buckets)
+
+    if incumbent.codebook is None:
+        model = learn(items, positives(), settings.embeddings, settings.seed, external)
+        _save_model(store, model)
+    else:
+        model = load_model(store, incumbent.codebook.embedding_id)
+    embeddings = embed(model, items, positives(), external)
+    codebook = incumbent.codebook or learn_codebook(embeddings, settings.sids, settings.seed)
+    changes = assign(embeddings, items, codebook, incumbent.history, release_id, settings.sids.epsilon)
+    is_open = pl.col("valid_to").is_null()
+    now_open = apply_changes(incumbent.history, changes.upserts).filter(is_open)
+    before_open = incumbent.history.filter(is_open) if incumbent.release else None
+    return SemanticIds(
+        model=model,
+        codebook=codebook,
+        embeddings=embeddings,
+        upserts=changes.upserts,
+        missing=changes.without,
+        summary=changes.summary,
+        metrics=sid_metrics(now_open, embeddings, codebook, before_open, release_id),
+        new_codes=codebook.to_frame() if incumbent.codebook is None else CODEBOOKS.empty(),
+        artifact=Artifact(_MODEL_KIND, model.embedding_id, (fingerprint(settings.embeddings.model_dump(mode="json")),)),
+    )
+
+
+def load_model(store: ArtifactStore, embedding_id: str) -> EmbeddingModel:
+    """The frozen embedding model of that name, its bytes checked against it.
+
+    Raises:
+        ConfigError: it is not in the store.
+    """
+    path = store.path(_MODEL_KIND, embedding_id) / _MODEL_FILE
+    if not path.is_file():
+        raise ConfigError(
+            f"embedding model {embedding_id} is missing at {path}; restore it, or make new SIDs with: hsrl refresh --rebuild"
+        )
+    with safe_open(path, framework="numpy") as stored:
+        return EmbeddingModel.from_arrays({name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata())  # noqa: SIM118
+
+
+def _save_model(store: ArtifactStore, model: EmbeddingModel) -> None:
+    arrays, metadata = model.to_arrays()
+    with store.writing(_MODEL_KIND, model.embedding_id) as folder:
+        save_file(arrays, folder / _MODEL_FILE, metadata)
+
+
+def _read_external(settings: Settings) -> pl.DataFrame | None:
+    path = settings.embeddings.external_path
+    if "external" not in settings.embeddings.parts or path is None:
+        return None
+    try:
+        return pl.read_parquet(path)
+    except (OSError, pl.exceptions.ComputeError) as error:
+        raise ConfigError(
+            f"embeddings.external_path {path}: {str(error).splitlines()[0]}; name a Parquet of item_id and vector"
+        ) from error

@@ -23,6 +23,7 @@ from pipeline.errors import ConfigError
 from pipeline.ingest.config import IngestConfig, SourceConfig
 from pipeline.records.config import RecordsConfig
 from pipeline.sids.config import SidsConfig
+from pipeline.warehouse.config import WarehouseConfig
 
 PREFIX = "HSRL_"
 # Read before the file is: where things are, not what is done with them.
@@ -36,6 +37,7 @@ class Settings(BaseSettings):
 
     source: SourceConfig
     seed: int = Field(0, ge=0, description="Seed of whatever is random outside the simulators.")
+    engine: WarehouseConfig = WarehouseConfig()
     ingest: IngestConfig = IngestConfig()
     records: RecordsConfig = RecordsConfig()
     embeddings: EmbeddingsConfig = EmbeddingsConfig()
@@ -47,7 +49,11 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, env_settings: PydanticBaseSettingsSource, **_: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        **_: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment variables stand above the file, whose content arrives as arguments."""
         return env_settings, init_settings
@@ -70,7 +76,9 @@ def load_settings(config: Path | None, warehouse: Path) -> Settings:
     """
     path = config or (Path(os.environ["HSRL_CONFIG"]) if "HSRL_CONFIG" in os.environ else None)
     if path is None:
-        raise ConfigError("no configuration; name one with --config or HSRL_CONFIG, for example --config flows/configs/generated.toml")
+        raise ConfigError(
+            "no configuration; name one with --config or HSRL_CONFIG, for example --config flows/configs/generated.toml"
+        )
     try:
         content = tomllib.loads(path.read_text())
     except OSError as error:

@@ -22,7 +22,9 @@ class SimulatorConfig(BaseModel):
     weight_decay: float = Field(3e-4, description="L2 penalty on the weights.", ge=0)
     batch_size: int = Field(128, description="Records in one update.", ge=1)
     n_epochs: int = Field(2, description="Passes over the records.", ge=1)
-    n_training: int = Field(1, description="Simulators fitted on the training split, each by a seed of its own; policies learn there.", ge=1)
+    n_training: int = Field(
+        1, description="Simulators fitted on the training split, each by a seed of its own; policies learn there.", ge=1
+    )
 
 
 class EnvironmentConfig(BaseModel):
@@ -30,7 +32,9 @@ class EnvironmentConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cost: float = Field(0.1, description="What an item that was shown and not liked takes from the reward; 0.2 in HAC's text.", ge=0)
+    cost: float = Field(
+        0.1, description="What an item that was shown and not liked takes from the reward; 0.2 in HAC's text.", ge=0
+    )
     temper0: float = Field(20.0, description="The user's patience when the session begins.", ge=1)
     max_steps: int = Field(20, description="Slates after which a session ends in any case.", ge=1)
     is_reward_folded: bool = Field(
@@ -43,5 +47,9 @@ class EvaluationConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    n_sessions: int = Field(2_000, description="Whole sessions, from starts held out of training, in each evaluation simulator.", ge=2)
-    n_simulators: int = Field(2, description="Simulators fitted on all records, each by a seed of its own; policies are judged there.", ge=1)
+    n_sessions: int = Field(
+        2_000, description="Whole sessions, from starts held out of training, in each evaluation simulator.", ge=2
+    )
+    n_simulators: int = Field(
+        2, description="Simulators fitted on all records, each by a seed of its own; policies are judged there.", ge=1
+    )

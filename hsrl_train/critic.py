@@ -1,5 +1,6 @@
 """The multi-level critic: a value at every context, fused by learned weights (HSRL eq. 15–17)."""
 
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -33,9 +34,9 @@ class MultiLevelCritic(nn.Module):
         self.n_values = n_contexts if values == "all_levels" else 1
         self.omega = nn.Parameter(torch.zeros(self.n_values), requires_grad=level_weights == "learned")
         layers: list[nn.Module] = []
-        for n_in, n_out in zip((width, *hidden[:-1]), hidden, strict=True):
+        for n_in, n_out in pairwise((width, *hidden)):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
-        self.value = nn.Sequential(*layers, nn.Linear(hidden[-1] if hidden else width, 1))
+        self.value = nn.Sequential(*layers, nn.Linear((width, *hidden)[-1], 1))
 
     def forward(self, contexts: Float[Tensor, "b levels_plus_1 d"]) -> Float[Tensor, " b"]:
         """V(s) of b states (17); unbounded, in units of discounted reward."""

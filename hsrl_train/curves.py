@@ -20,15 +20,14 @@ class Curves:
 
     Args:
         every: iterations of a window.
-        n_items: items of the catalogue, whose showing is counted.
     """
 
-    def __init__(self, every: int, n_items: int) -> None:
+    def __init__(self, every: int) -> None:
         self.every = every
         self.points: list[CurvePoint] = []
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
-        self._shown = torch.zeros(n_items + 1, dtype=torch.bool)
+        self._shown: set[int] = set()
 
     def add(self, metric: str, values: list[float]) -> None:
         """Values of one iteration; none where there was nothing to measure."""
@@ -38,7 +37,7 @@ class Curves:
 
     def show(self, slate: Tensor) -> None:
         """Count the items of slates as shown."""
-        self._shown[slate.flatten()] = True
+        self._shown.update(slate.flatten().tolist())
 
     def close(self, iteration: int) -> None:
         """At the end of a window, turn its sums into points and open the next."""
@@ -47,9 +46,8 @@ class Curves:
         self.points += [
             CurvePoint(iteration, metric, total / self._counts[metric]) for metric, total in sorted(self._sums.items())
         ]
-        self.points.append(CurvePoint(iteration, "distinct_items_shown", float(self._shown.sum())))
-        self._sums, self._counts = {}, {}
-        self._shown.zero_()
+        self.points.append(CurvePoint(iteration, "distinct_items_shown", float(len(self._shown))))
+        self._sums, self._counts, self._shown = {}, {}, set()
 
     def to_tensors(self) -> dict[str, Tensor]:
         """All of it, for a checkpoint."""
@@ -58,7 +56,7 @@ class Curves:
             f"points/{metric}": _rows([(p.iteration, p.value) for p in self.points if p.metric == metric]) for metric in metrics
         }
         sums = {f"sums/{metric}": _rows([(total, self._counts[metric])]) for metric, total in self._sums.items()}
-        return {**points, **sums, "shown": self._shown.clone()}
+        return {**points, **sums, "shown": torch.tensor(sorted(self._shown), dtype=torch.int64)}
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from what ``to_tensors`` gave."""
@@ -69,7 +67,7 @@ class Curves:
         sums = {name.removeprefix("sums/"): tensor.tolist()[0] for name, tensor in tensors.items() if name.startswith("sums/")}
         self._sums = {metric: total for metric, (total, _) in sums.items()}
         self._counts = {metric: int(count) for metric, (_, count) in sums.items()}
-        self._shown = tensors["shown"].clone()
+        self._shown = set(tensors["shown"].tolist())
 
 
 def _rows(pairs: list[tuple[float, float]]) -> Tensor:

@@ -77,14 +77,16 @@ class SidIndex:
         first = (~exists).to(torch.uint8).argsort(dim=1, stable=True)[:, :k]
         return self.items[places.flatten(1).gather(1, first)]
 
-    def sampled(self, scores: Float[Tensor, "b m"], k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
-        """k different items drawn one after another: a SID in proportion to exp(score), then one of its items, all alike.
+    def sampled(
+        self, scores: Float[Tensor, "b m"], k: int, temperature: float, generator: torch.Generator
+    ) -> Int[Tensor, "b k"]:
+        """k different items drawn one after another: a SID in proportion to exp(score / temperature), then any one of its items.
 
-        Gumbel top-k over items with log-weight score − log n_sid, which is that draw without replacement. Without the second term
+        Gumbel top-k over items with log-weight score / temperature − log n_sid, which is that draw without replacement. Without the second term
         a SID shared by 384 items would be drawn 384 times too often (FACTS, learning).
         """
         self.require(k)
         sizes = self.start.diff()
-        weights = (scores - sizes.log()).index_select(1, self.bucket)
+        weights = (scores / temperature - sizes.log()).index_select(1, self.bucket)
         noise = torch.empty_like(weights).exponential_(generator=generator).log_()
         return self.items[weights.sub_(noise).topk(k, dim=1).indices]

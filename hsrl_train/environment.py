@@ -17,7 +17,7 @@ ROUNDING = 1e-4
 class Sessions(NamedTuple):
     """b running sessions; plain tensors, so that a checkpoint holds them as they are.
 
-    ``temper`` is the patience left, ``n_steps`` the slates answered so far, ``model`` the number of the response model that answers.
+    ``temper`` is the patience left, ``n_steps`` the slates answered so far, ``model`` tells which response model answers.
     """
 
     state: State
@@ -108,9 +108,7 @@ def slate_reward(feedback: Float[Tensor, "b k"], config: EnvironmentConfig) -> F
     return 1 - (reward - 0.9).abs() if config.is_reward_folded else reward
 
 
-def extend_history(
-    history: Int[Tensor, "b h"], slate: Int[Tensor, "b k"], feedback: Float[Tensor, "b k"]
-) -> Int[Tensor, "b h"]:
+def extend_history(history: Int[Tensor, "b h"], slate: Int[Tensor, "b k"], feedback: Float[Tensor, "b k"]) -> Int[Tensor, "b h"]:
     """Append what was liked, in slate order, and keep the h newest: oldest first, padded on the right."""
     width = history.shape[1]
     joined = torch.cat([history, torch.where(feedback > 0, slate, PADDING)], dim=1)
@@ -132,7 +130,8 @@ def refill(environment: Environment, sessions: Sessions, done: Bool[Tensor, " b"
     fresh = environment.start(starts)
     row = done.unsqueeze(1)
     state = State(
-        torch.where(row, fresh.state.profile, sessions.state.profile), torch.where(row, fresh.state.history, sessions.state.history)
+        torch.where(row, fresh.state.profile, sessions.state.profile),
+        torch.where(row, fresh.state.history, sessions.state.history),
     )
     temper = torch.where(done, fresh.temper, sessions.temper)
     return Sessions(state, temper, torch.where(done, 0, sessions.n_steps), sessions.model)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Int
-from scipy import stats
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from hsrl_train.environment import Environment
 from hsrl_train.exposure import gini
-from hsrl_train.world import Catalogue, Policy, Records, State, states_of
+from hsrl_train.intervals import Interval, mean_interval
+from hsrl_train.world import Catalogue, Policy, State
 from pipeline.errors import TrainingError
 
 # Sessions played at once; bounds the memory of policies that score a whole catalogue.
@@ -39,15 +39,6 @@ class Played:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A mean with the bounds of its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """A row of the results.
 
@@ -57,7 +48,7 @@ class Evaluation:
         n_sessions: S, in each simulator.
         total_reward: mean sum of rewards of a session.
         sd: standard deviation of that sum over all m · S sessions.
-        ci95_low: lower bound of the mean, over sessions and simulators; see :func:`mean_interval`.
+        ci95_low: lower bound of the mean, over users and simulators; see ``mean_interval``.
         ci95_high: upper bound.
         depth: mean count of slates.
         user_reward_variance: variance over the S users of their mean total reward.
@@ -80,37 +71,6 @@ class Evaluation:
     spent_temper: float
 
 
-def sample_starts(records: Records, n: int, seed: int) -> State:
-    """Draw n states to begin sessions in from the test records.
-
-    Every user gives one before any gives a second. With fewer than n test records the same come round again: their sessions differ
-    by luck alone.
-
-    Raises:
-        TrainingError: there is no test record.
-    """
-    return states_of(records.select(_spread_over_users(records, ~records.is_train, n, seed, "test")))
-
-
-def sample_training_states(records: Records, n: int, seed: int) -> State:
-    """The same from the training records, for choices that must not see the test."""
-    return states_of(records.select(_spread_over_users(records, records.is_train, n, seed, "training")))
-
-
-def _spread_over_users(records: Records, wanted: Tensor, n: int, seed: int, kind: str) -> Tensor:
-    rows = wanted.nonzero().squeeze(1).numpy()
-    if not len(rows):
-        raise TrainingError(f"evaluation: 0 of {len(records.user)} records are {kind} records, expected some; check the split")
-    rows = np.random.default_rng(seed).permutation(rows)
-    users = records.user.numpy()[rows]
-    order = np.argsort(users, kind="stable")
-    is_first = np.concatenate([[True], np.diff(users[order]) != 0])
-    begins = np.maximum.accumulate(np.where(is_first, np.arange(len(rows)), 0))
-    turn = np.empty(len(rows), dtype=np.int64)
-    turn[order] = np.arange(len(rows)) - begins
-    return torch.from_numpy(rows[np.argsort(turn, kind="stable")][np.arange(n) % len(rows)])
-
-
 def evaluate(
     name: str,
     policies: Sequence[Policy],
@@ -123,7 +83,7 @@ def evaluate(
 ) -> Played:
     """Play whole sessions with each policy in its environment.
 
-    Two calls with the same starts, k and seed meet the same users with the same luck, so that their difference is the policies'.
+    Two calls with the same starts, k and seed meet the same users with the same luck, so that what differs is the policies'.
 
     Args:
         name: of the row.
@@ -133,40 +93,59 @@ def evaluate(
         k: length of a slate.
         catalogue: what may be shown.
         seed: of the users' luck and of whatever is random about a policy.
-        progress: told (sessions over, sessions in all) now and then.
+        progress: told (simulators played, m) after each.
 
     Raises:
         TrainingError: a slate repeats an item, or shows an inactive one.
     """
-    n_starts = len(starts.history)
-    rewards, depths, exposure = [], [], np.zeros(len(catalogue.is_active), dtype=np.int64)
-    for policy, environment in zip(policies, environments, strict=True):
+    sessions = []
+    exposure = np.zeros(len(catalogue.is_active), dtype=np.int64)
+    for n_played, (policy, environment) in enumerate(zip(policies, environments, strict=True), start=1):
         generator = torch.Generator().manual_seed(seed)
-        luck = torch.rand(n_starts, environment.config.max_steps, k, generator=generator)
-        reward, depth = torch.zeros(n_starts, dtype=torch.float64), torch.zeros(n_starts, dtype=torch.int64)
-        for rows in torch.arange(n_starts).split(SESSIONS_AT_ONCE):
-            sessions = environment.start(State(starts.profile[rows], starts.history[rows]))
-            while len(rows):
-                slate = policy.slates(sessions.state, k, generator)
-                _check_slate(name, slate, catalogue)
-                step = environment.step(sessions, slate, luck[rows, sessions.n_steps])
-                reward[rows] += step.reward
-                depth[rows] += 1
-                exposure += np.bincount(slate.flatten().numpy(), minlength=len(exposure))
-                rows, sessions = rows[~step.done], step.sessions.select(~step.done)
-            if progress is not None:
-                progress(len(rewards) * n_starts + int((depth > 0).sum()), len(environments) * n_starts)
-        rewards.append(reward.numpy())
-        depths.append(depth.numpy())
-    return Played(name, k, np.stack(rewards), np.stack(depths), exposure[catalogue.is_active.numpy()])
+        luck = torch.rand(len(starts.history), environment.config.max_steps, k, generator=generator)
+        for rows in torch.arange(len(luck)).split(SESSIONS_AT_ONCE):
+            states = State(starts.profile[rows], starts.history[rows])
+            reward, depth, shown = _play(name, policy, environment, states, luck[rows], catalogue, generator)
+            sessions.append((reward, depth))
+            exposure += shown
+        if progress is not None:
+            progress(n_played, len(environments))
+    rewards, depths = (np.concatenate(part).reshape(len(environments), -1) for part in zip(*sessions, strict=True))
+    return Played(name, k, rewards, depths, exposure[catalogue.is_active.numpy()])
 
 
-def _check_slate(name: str, slate: Int[Tensor, "b k"], catalogue: Catalogue) -> None:
+def _play(
+    name: str,
+    policy: Policy,
+    environment: Environment,
+    starts: State,
+    luck: Float[Tensor, "b steps k"],
+    catalogue: Catalogue,
+    generator: torch.Generator,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Sum of rewards (b,) and slates (b,) of whole sessions, and how often every item was shown (n + 1,)."""
+    b, _, k = luck.shape
+    reward, depth = np.zeros(b), np.zeros(b, dtype=np.int64)
+    exposure = np.zeros(len(catalogue.is_active), dtype=np.int64)
+    running, sessions = torch.arange(b), environment.start(starts)
+    while len(running):
+        slate = policy.slates(sessions.state, k, generator)
+        _require_showable(name, slate, catalogue)
+        step = environment.step(sessions, slate, luck[running, sessions.n_steps])
+        reward[running] += step.reward.numpy()
+        depth[running] += 1
+        exposure += np.bincount(slate.flatten().numpy(), minlength=len(exposure))
+        running, sessions = running[~step.done], step.sessions.select(~step.done)
+    return reward, depth, exposure
+
+
+def _require_showable(name: str, slate: Int[Tensor, "b k"], catalogue: Catalogue) -> None:
     has_repeat = (slate.sort(dim=1).values.diff(dim=1) == 0).any(dim=1)
     is_wrong = has_repeat | ~catalogue.is_active[slate].all(dim=1)
     if is_wrong.any():
         raise TrainingError(
-            f"{name}: {int(is_wrong.sum())} of {len(slate)} slates repeat an item or show an inactive one, expected different active items"
+            f"{name}: {int(is_wrong.sum())} of {len(slate)} slates repeat an item or show an inactive one, "
+            f"expected {slate.shape[1]} different active items; mend the policy"
         )
 
 
@@ -199,27 +178,3 @@ def paired_difference(a: Played, b: Played) -> Interval:
     if a.rewards.shape != b.rewards.shape:
         raise ValueError(f"{a.name} has (simulators, sessions) {a.rewards.shape}, {b.name} {b.rewards.shape}")
     return mean_interval(a.rewards - b.rewards)
-
-
-def mean_interval(values: npt.NDArray[np.float64]) -> Interval:
-    """Mean of (m, S) values with its 95 % interval over users and, from two on, simulators.
-
-    Users and simulators are both taken as drawn at random and every user meets every simulator. So, with a_i the mean of simulator i and
-    b_j that of user j,
-
-        se² = var(b) / S + var(a) / m,
-
-    which errs slightly towards the wide side, and Student's t with Satterthwaite's degrees of freedom. With m = 1 the interval speaks of
-    that simulator alone; with m = 2 or 3 it is as wide as so few simulators deserve.
-    """
-    m, s = values.shape
-    parts = [(float(values.mean(axis=0).var(ddof=1)) / s, s - 1)]
-    if m > 1:
-        parts.append((float(values.mean(axis=1).var(ddof=1)) / m, m - 1))
-    variance = sum(part for part, _ in parts)
-    mean = float(values.mean())
-    if variance == 0:
-        return Interval(mean, mean, mean)
-    freedom = variance**2 / sum(part**2 / free for part, free in parts)
-    half = float(stats.t.ppf(0.975, freedom)) * variance**0.5
-    return Interval(mean, mean - half, mean + half)

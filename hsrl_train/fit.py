@@ -11,6 +11,7 @@ from jaxtyping import Float
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from hsrl_train.checkpoint import load_module, module_tensors
 from hsrl_train.config import SimulatorConfig
 from hsrl_train.response import FrozenResponse, UserResponse
 from hsrl_train.world import Catalogue, Records, ResponseModel, states_of
@@ -30,6 +31,29 @@ class FittedSimulator:
     config: SimulatorConfig
     seed: int
     fit_on: FitOn
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """The weights; with configuration, seed and catalogue all that ``from_tensors`` needs."""
+        return module_tensors(self.model.module)
+
+    @classmethod
+    def from_tensors(
+        cls,
+        tensors: Mapping[str, Tensor],
+        catalogue: Catalogue,
+        profile_width: int,
+        config: SimulatorConfig,
+        seed: int,
+        fit_on: FitOn,
+    ) -> "FittedSimulator":
+        """Build the simulator that ``to_tensors`` was asked of, over items of the same embedding.
+
+        Raises:
+            TrainingError: the tensors are not exactly those of this configuration, item width and profile width.
+        """
+        module = UserResponse(catalogue, profile_width, config)
+        load_module(module, tensors, "simulator")
+        return cls(FrozenResponse(module, catalogue), config, seed, fit_on)
 
 
 @dataclass(frozen=True)
@@ -59,7 +83,7 @@ def response_loss(
     """Binary cross-entropy of the answers.
 
     ``calibrated`` has p = σ(logit). ``released`` is the authors' loss, BCE(σ(σ(logit)), y) (EQUATIONS, departure 6): its inner
-    sigmoid is driven to 0 where the true rate lies below 0.5 and to 1 above 0.73, and just that inner sigmoid answers in sessions.
+    sigmoid is driven to 0 where the true rate lies below 0.5 and to 1 above 0.73, and that inner sigmoid answers in sessions.
     """
     scores = torch.sigmoid(logits) if preset == "released" else logits
     return F.binary_cross_entropy_with_logits(scores, feedback)
@@ -89,28 +113,33 @@ def fit_response_model(
     rows = records.is_train.nonzero().squeeze(1) if fit_on == "train" else torch.arange(len(records.user))
     if not len(rows):
         raise TrainingError(f"simulator: 0 of {len(records.user)} records are for training; check the split")
-    n_updates = config.n_epochs * -(-len(rows) // config.batch_size)
-    # Layers draw their weights and dropout from torch's own stream; it is lent for the fit and given back as it was.
+    # Layers draw their weights and dropout from torch's own stream, whose seed cannot be an argument: it is lent for the fit and
+    # given back as it was. So a process fits one model at a time.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = UserResponse(catalogue, records.profiles.shape[1], config)
-        optimizer = torch.optim.Adam(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True)
-        n_done = 0
-        for _ in range(config.n_epochs):
-            for batch in rows[torch.randperm(len(rows))].split(config.batch_size):
-                picked = records.select(batch)
-                loss = response_loss(module(states_of(picked), picked.exposed), picked.feedback, config.preset)
-                if not torch.isfinite(loss):
-                    raise TrainingError(
-                        f"simulator: the loss is {loss.item()} after {n_done} updates, expected a number; check the vectors and profiles"
-                    )
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                n_done += 1
-                if progress is not None:
-                    progress(n_done, n_updates)
+        _descend(module, records, rows, config, progress)
     return FittedSimulator(FrozenResponse(module, catalogue), config, seed, fit_on)
+
+
+def _descend(
+    module: UserResponse, records: Records, rows: Tensor, config: SimulatorConfig, progress: Callable[[int, int], None] | None
+) -> None:
+    optimizer = torch.optim.Adam(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True)
+    batches = [batch for _ in range(config.n_epochs) for batch in rows[torch.randperm(len(rows))].split(config.batch_size)]
+    for n_done, batch in enumerate(batches, start=1):
+        picked = records.select(batch)
+        loss = response_loss(module(states_of(picked), picked.exposed), picked.feedback, config.preset)
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"simulator: the loss of update {n_done} of {len(batches)} is {loss.item()}, expected a number; "
+                "check the item vectors and profiles"
+            )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if progress is not None:
+            progress(n_done, len(batches))
 
 
 def quality(model: ResponseModel, records: Records) -> Quality:
@@ -121,7 +150,9 @@ def quality(model: ResponseModel, records: Records) -> Quality:
     """
     answers = records.feedback.flatten().numpy()
     if len(np.unique(answers)) < 2:
-        raise TrainingError(f"simulator: {len(answers)} answers to judge by, all alike, expected both kinds; check the test split")
+        raise TrainingError(
+            f"simulator: {len(answers)} answers to judge by, all alike, expected both kinds; check the test split"
+        )
     p = torch.cat([_probabilities(model, records.select(rows)) for rows in torch.arange(len(records.user)).split(SCORING_BATCH)])
     foretold = p.flatten().to(torch.float64).numpy()
     clipped = foretold.clip(1e-7, 1 - 1e-7)

@@ -50,7 +50,8 @@ class Hsrl:
     @torch.no_grad()
     def act(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
         """Slates to explore with: drawn from the policy, SID by SID."""
-        return self.index.sampled(self.index.scores(self.network.tokens(state, self.catalogue.vectors).log_probs), k, generator)
+        scores = self.index.scores(self.network.tokens(state, self.catalogue.vectors).log_probs)
+        return self.index.sampled(scores, k, self.config.temperature, generator)
 
     def learn(self, batch: Batch, rate: float) -> dict[str, float]:
         """One step on L_actor + L_critic (26), then the targets follow.

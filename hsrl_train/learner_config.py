@@ -63,6 +63,11 @@ class LearnerConfig(BaseModel):
         True, description="Whether the critic's gradient reaches the encoder through the contexts."
     )
 
+    # acting while learning
+    temperature: float = Field(
+        1.0, gt=0, description="Exploration draws SIDs in proportion to probability to the power 1/temperature; 1 is the policy itself."
+    )
+
     # the losses, (18)-(26)
     gamma: float = Field(0.9, ge=0, le=1, description="Discount of the next step's value.")
     polyak: float = Field(0.01, gt=0, le=1, description="Share by which the target networks follow at every update.")
@@ -99,7 +104,9 @@ class LearnerConfig(BaseModel):
         return given
 
     @model_validator(mode="after")
-    def _heads_divide_width(self) -> "LearnerConfig":
+    def _fits_together(self) -> "LearnerConfig":
         if self.width % self.n_heads:
             raise ValueError(f"width {self.width} is no multiple of n_heads {self.n_heads}")
+        if self.learn_after > self.replay_capacity:
+            raise ValueError(f"learn_after {self.learn_after} is more than replay_capacity {self.replay_capacity}: nothing would be learned")
         return self

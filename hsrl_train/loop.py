@@ -58,7 +58,6 @@ def train(
     method: Method,
     environment: Environment,
     records: Records,
-    n_items: int,
     config: LearnerConfig,
     seed: int,
     progress: Progress | None = None,
@@ -72,7 +71,6 @@ def train(
         method: fresh, or any of the same making where ``resume`` is given.
         environment: the training simulators' sessions.
         records: train records, where sessions begin; their slates' length is K.
-        n_items: items of the catalogue.
         config: lengths, sizes and schedule; the method read its own part.
         seed: of starts, exploration, answers and sampling.
         progress: told (iteration, figures of the update) after each iteration.
@@ -88,7 +86,7 @@ def train(
     """
     _require_work(records, config)
     settings = {**config.model_dump(mode="json"), "seed": seed, "k": records.exposed.shape[1], "n_records": len(records.user)}
-    run = TrainingState.fresh(environment, records, n_items, config, seed)
+    run = TrainingState.fresh(environment, records, config, seed)
     if resume is not None:
         method.load_tensors(part("method", resume))
         run.load_tensors({name: tensor for name, tensor in resume.items() if not name.startswith("method/")}, records, settings)

@@ -112,7 +112,9 @@ def reference_policies(
     """
     active = catalogue.is_active.nonzero().squeeze(1)
     if len(active) < k:
-        raise TrainingError(f"reference rows: {len(active)} items are active, expected at least the slate's {k}; shorten the slate")
+        raise TrainingError(
+            f"reference rows: {len(active)} items are active, expected at least the slate's {k}; shorten the slate"
+        )
     index = SidIndex.of(catalogue)
     index.require(k)
     return {

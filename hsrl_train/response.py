@@ -32,7 +32,7 @@ class UserResponse(nn.Module):
         width = config.width
         self.register_buffer("vectors", catalogue.vectors, persistent=False)
         self.user = nn.Sequential(
-            # The profile comes with a 1 at its end, which serves as the bias, so that a profile of no columns needs no case of its own.
+            # The profile comes with a 1 at its end, which serves as the bias and lets a profile have no columns.
             nn.Linear(profile_width + 1, config.hidden, bias=False),
             nn.ReLU(),
             nn.Dropout(config.dropout),

@@ -39,7 +39,7 @@ class TrainingState:
     curves: Curves
 
     @classmethod
-    def fresh(cls, environment: Environment, records: Records, n_items: int, config: LearnerConfig, seed: int) -> "TrainingState":
+    def fresh(cls, environment: Environment, records: Records, config: LearnerConfig, seed: int) -> "TrainingState":
         """Before the first iteration: sessions begin at records drawn uniformly."""
         generator = torch.Generator().manual_seed(seed)
         rows = torch.randint(len(records.user), (config.n_sessions,), generator=generator)
@@ -50,7 +50,7 @@ class TrainingState:
             user=records.user[rows],
             episode_reward=torch.zeros(config.n_sessions),
             replay=Replay(config.replay_capacity),
-            curves=Curves(config.curve_every, n_items),
+            curves=Curves(config.curve_every),
         )
 
     def to_tensors(self, settings: Mapping[str, Any]) -> dict[str, Tensor]:

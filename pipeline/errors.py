@@ -26,6 +26,10 @@ class WarehouseError(HsrlError):
     """A warehouse that is missing, damaged, locked by another run, or of another layout."""
 
 
+class QueryError(HsrlError):
+    """A question in SQL that is wrong or not allowed."""
+
+
 class AuditError(HsrlError):
     """A release that was refused by a blocking audit; nothing of it became visible."""
 

@@ -25,7 +25,7 @@ def part(frame: pl.DataFrame, checks: Sequence[Check], file: str) -> tuple[pl.Da
     """Part the rows that pass every check from those that do not.
 
     Args:
-        frame: rows with LINE and RAW.
+        frame: rows with LINE, and with RAW if they were lines of text; else their raw text is their cells as JSON.
         checks: the first that holds is the row's reason.
         file: name of the raw file.
 
@@ -37,10 +37,12 @@ def part(frame: pl.DataFrame, checks: Sequence[Check], file: str) -> tuple[pl.Da
     reason = pl.coalesce([pl.when(is_bad).then(pl.lit(text)) for text, is_bad in checks])
     marked = frame.with_columns(reason.alias("#reason"))
     bad = marked.filter(pl.col("#reason").is_not_null())
+    told = [name for name in frame.columns if not name.startswith("#")]
+    raw = pl.col(RAW).str.slice(0, reasons.RAW_LENGTH) if RAW in frame.columns else reasons.row_json(told)
     rejects = bad.select(
         pl.lit(file).alias("file"),
         pl.col(LINE).alias("line"),
-        pl.col(RAW).str.slice(0, reasons.RAW_LENGTH).alias("raw"),
+        raw.alias("raw"),
         pl.col("#reason").alias("reason"),
     )
     return (frame if bad.is_empty() else marked.filter(pl.col("#reason").is_null()).drop("#reason")), rejects
@@ -123,10 +125,10 @@ def attributes(names: Sequence[str], *, as_texts: bool = False) -> pl.Expr:
 
 def categories(names: Sequence[str], separator: str | None) -> pl.Expr:
     """The named cells as one list of texts, coarsest first; empty ones are left out."""
-    if not names:
-        return pl.lit([], dtype=pl.List(pl.String()))
     lists = [text(name).str.split(separator) if separator else pl.concat_list(text(name)) for name in names]
-    return pl.concat_list([cells.fill_null([]) for cells in lists]).list.drop_nulls().list.filter(pl.element() != "")
+    return pl.concat_list([pl.lit([], dtype=pl.List(pl.String())), *(cells.fill_null([]) for cells in lists)]).list.filter(
+        pl.element().fill_null("") != ""
+    )
 
 
 def in_contract(columns: Mapping[str, pl.Expr | None], table: Table) -> list[pl.Expr]:

@@ -14,7 +14,9 @@ class IngestConfig(BaseModel):
 
     model_config = SECTION
 
-    buckets: int = Field(8, description="User buckets; memory grows with the largest one. Fixed for the warehouse's life.", ge=1, le=4096)
+    buckets: int = Field(
+        8, description="User buckets; memory grows with the largest. Fixed for a warehouse's life.", ge=1, le=4096
+    )
     quarantine_limit: float = Field(
         0.01, description="Share of rejected rows of a delivery above which nothing is published.", ge=0, le=1
     )
@@ -88,8 +90,10 @@ class TextFormat(BaseModel):
 
     model_config = SECTION
 
-    separator: str | None = Field(None, description="What parts the fields; not given: a tab for .tsv files, else a comma.", min_length=1)
-    quote: str | None = Field('"', description="What fields that hold a separator are quoted by; an empty text for nothing.", max_length=1)
+    separator: str | None = Field(
+        None, description="What parts the fields; left out: a tab for .tsv, else a comma.", min_length=1
+    )
+    quote: str = Field('"', description="What fields with a separator inside are quoted by, or an empty text.", max_length=1)
     has_header: bool = Field(True, description="Whether the first line names the columns.")
     names: list[str] = Field([], description="Names of the columns of a file without a header, in order.")
     encoding: str = Field("utf-8", description="Encoding of the text, as Python names it.")
@@ -123,16 +127,17 @@ class TableSource(TextFormat):
     name: str = Field("table", description="Name of the source in the warehouse.", min_length=1)
     path: Path = Field(description="The event file, or a glob of event files; read in the order of their names.")
     columns: EventColumns = Field(description="The event file's columns.")
-    time_unit: Literal["s", "ms", "us", "iso"] = Field("s", description="Unit of the time since 1970, or ISO 8601 text; UTC if it names no zone.")
+    time_unit: Literal["s", "ms", "us", "iso"] = Field("s", description="Unit of the time since 1970, or ISO 8601 text (UTC).")
     positive: list[str] | None = Field(None, description="Texts of the feedback column that are positive.", min_length=1)
-    positive_above: float | None = Field(None, description="A value above this is positive; used where no feedback column is mapped.")
+    positive_above: float | None = Field(None, description="A value above this is positive; instead of a feedback column.")
     ids: Literal["auto", "integer", "text"] = Field(
-        "auto", description="Whether ids are whole numbers, or texts that are hashed to 63 bits; auto asks the first rows of the first file."
+        "auto",
+        description="Whole numbers, or texts that are hashed to 63 bits; auto: as the first rows of the first file.",
     )
     category_separator: str | None = Field(None, description="What parts several categories in one cell.", min_length=1)
     items: ItemFile | None = Field(None, description="The catalogue; without one, items are those of the events.")
     users: UserFile | None = Field(None, description="What is known of the users.")
-    delivery: Literal["file", "all"] = Field("file", description="What arrives together: each event file by itself, or all of them.")
+    delivery: Literal["file", "all"] = Field("file", description="What arrives together: each event file by itself, or all.")
 
     @model_validator(mode="after")
     def _decides_the_answer(self) -> Self:

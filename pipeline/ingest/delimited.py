@@ -149,7 +149,7 @@ class _Feed:
 
 def _quoted(texts: Iterator[str], n_lines: int, layout: Layout, chunk_rows: int) -> Iterator[pl.DataFrame]:
     rows = _quoted_rows(_Feed(texts), n_lines, layout)
-    schema = {LINE: pl.Int64, RAW: pl.String, "fields": pl.List(pl.String)}
+    schema = pl.Schema({LINE: pl.Int64(), RAW: pl.String(), "fields": pl.List(pl.String())})
     while some := list(islice(rows, chunk_rows)):
         yield pl.DataFrame(some, schema=schema, orient="row")
 

@@ -90,8 +90,7 @@ class Archive:
         self.require(name)
         if not self.is_zip:
             return open_raw(self.file(name))
-        with refusing(self.path):
-            member = cast(BinaryIO, zipfile.ZipFile(self.path).open(self.members[name]))
-            if not member.peek(1):  # type: ignore[attr-defined]
+        with refusing(self.path), zipfile.ZipFile(self.path) as archive:  # an open member keeps the file open
+            if not archive.getinfo(self.members[name]).file_size:
                 raise SourceError(f"{self.path}: its {name} is empty, 0 bytes; expected rows")
-            return member
+            return cast(BinaryIO, archive.open(self.members[name]))

@@ -1,7 +1,7 @@
 """MovieLens-1M and MovieLens-100K in their official layouts, and ratings files that tell ranks in place of times.
 
-Layouts as in the README files of GroupLens' archives: ml-1m parts fields by ``::`` and has no header; ml-100k uses tabs and pipes,
-with 19 genre flags behind each title.
+Layouts as in the README files of GroupLens' archives: ml-1m parts fields by ``::``, ml-100k by tabs and pipes, with 19 genre
+flags behind each title; neither has a header.
 """
 
 from collections.abc import Iterator
@@ -21,10 +21,27 @@ from pipeline.ingest.delimited import Layout, Rows, read_rows
 from pipeline.ingest.files import Archive, open_raw, refusing
 from pipeline.ingest.source import Delivery, RawBatch
 
-ML_100K_GENRES = (
-    "unknown|Action|Adventure|Animation|Children's|Comedy|Crime|Documentary|Drama|Fantasy|"
-    "Film-Noir|Horror|Musical|Mystery|Romance|Sci-Fi|Thriller|War|Western"
-).split("|")
+ML_100K_GENRES = [
+    "unknown",
+    "Action",
+    "Adventure",
+    "Animation",
+    "Children's",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Film-Noir",
+    "Horror",
+    "Musical",
+    "Mystery",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+    "War",
+    "Western",
+]
 RATING_FIELDS = ("user", "item", "rating", "place")
 
 

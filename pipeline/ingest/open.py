@@ -4,7 +4,7 @@ from pipeline.ingest.config import GeneratedSource, MovieLensSource, SourceConfi
 from pipeline.ingest.generated import GeneratedFeed
 from pipeline.ingest.movielens import MovieLens
 from pipeline.ingest.source import Source
-from pipeline.ingest.table import Table
+from pipeline.ingest.table import TableLog
 
 
 def open_source(config: SourceConfig, chunk_rows: int = 500_000) -> Source:
@@ -21,4 +21,4 @@ def open_source(config: SourceConfig, chunk_rows: int = 500_000) -> Source:
         return MovieLens(config, chunk_rows)
     if isinstance(config, GeneratedSource):
         return GeneratedFeed(config, chunk_rows)
-    return Table(config, chunk_rows)
+    return TableLog(config, chunk_rows)

@@ -38,15 +38,15 @@ def order_events(
 
     The place is the source's own where it tells one; else events are sorted by time, position in the slate, file and line, and
     numbered on from the user's last. Rows at or before the user's last stored event are asked of ``stored``: those it knows are
-    counted and dropped, so that rows that arrive twice add nothing; of the others an earlier one is late, and one at the same time
-    is new (places are never equal, so there it is late too).
+    counted and dropped, so that rows that arrive twice add nothing; of the others an earlier one is late, and one at the
+    same time is new (places are never equal, so there it is late too).
 
     Args:
         raw: RAW_EVENTS of the bucket in any row order; ``order`` is told for all rows or for none.
         state: USER_STATE of the bucket's users.
         known_items: ids that may occur; None where the source has no catalogue.
-        stored: given rows of (user_id, item_id, occurred_at) or, where the source tells places, (user_id, item_id, order), returns
-            those the warehouse holds (order is its user_seq); None while it holds none.
+        stored: given rows of (user_id, item_id, occurred_at) or, where the source tells places, (user_id, item_id, order),
+            returns those the warehouse holds (order is its user_seq); None while it holds none.
         source: EVENTS.source.
         ingest_id: EVENTS.ingest_id.
 
@@ -60,7 +60,9 @@ def order_events(
     check(state, USER_STATE, "ordering")
     n_without = raw["order"].null_count()
     if 0 < n_without < raw.height:
-        raise ContractError(f"ordering: {n_without} of {raw.height} rows have no order, expected all or none; mend the source's mapping")
+        raise ContractError(
+            f"ordering: {n_without} of {raw.height} rows have no order, expected all or none; mend the source's mapping"
+        )
     has_order = raw.height > 0 and not n_without
     place = "order" if has_order else "occurred_at"
     if not has_order and (n_nowhen := raw["occurred_at"].null_count()):
@@ -70,15 +72,15 @@ def order_events(
     last = state.select("user_id", "last_seq", last=pl.col("last_seq" if has_order else "last_occurred_at"))
     rows = raw.sort(by).join(last, on="user_id", how="left", maintain_order="left")
     rows, n_known = _without_known(rows, ["user_id", "item_id", place], stored)
-    reason = pl.coalesce(_reasons(place, known_items))
-    rows = rows.with_columns(reason=reason)
-    rejects = rows.filter(pl.col("reason").is_not_null())
-    events = rows.filter(pl.col("reason").is_null())
+    events, refused = _part(rows, _checks(place, known_items))
+    if has_order:  # asked last: a refused row takes no place
+        events, repeated = _part(events, [(reasons.DUPLICATE_ORDER, ~pl.struct("user_id", "order").is_first_distinct())])
+        refused = pl.concat([refused, repeated])
     if not has_order:
         nth = pl.int_range(pl.len()).over("user_id")
         events = events.with_columns(order=pl.col("last_seq").fill_null(-1) + 1 + nth)
     events = events.rename({"order": "user_seq"}).with_columns(source=pl.lit(source), ingest_id=pl.lit(ingest_id))
-    return Ordered(check(events.select(list(EVENTS.schema)), EVENTS, "ordering"), _rejected(rejects), n_known)
+    return Ordered(check(events.select(list(EVENTS.schema)), EVENTS, "ordering"), _rejected(refused), n_known)
 
 
 def _without_known(rows: pl.DataFrame, key: list[str], stored: Stored | None) -> tuple[pl.DataFrame, int]:
@@ -93,18 +95,21 @@ def _without_known(rows: pl.DataFrame, key: list[str], stored: Stored | None) ->
     return fresh, rows.height - fresh.height
 
 
-def _reasons(place: str, known_items: pl.Series | None) -> list[pl.Expr]:
-    """Why a row is refused, the first that holds; rows are sorted, so that the first of equal ones stays."""
-    checks = []
-    if known_items is not None:
-        checks.append((reasons.UNKNOWN_ITEM, ~pl.col("item_id").is_in(known_items.implode())))
-    checks.append((reasons.DUPLICATE, ~pl.struct("user_id", "item_id", place).is_first_distinct()))
-    if place == "order":
-        checks.append((reasons.LATE, pl.col("order") <= pl.col("last")))
-        checks.append((reasons.DUPLICATE_ORDER, ~pl.struct("user_id", "order").is_first_distinct()))
-    else:
-        checks.append((reasons.LATE, pl.col("occurred_at") < pl.col("last")))
-    return [pl.when(is_bad).then(pl.lit(text)) for text, is_bad in checks]
+def _checks(place: str, known_items: pl.Series | None) -> list[tuple[str, pl.Expr]]:
+    """Reasons to refuse a row and where they hold; rows are sorted, so that the first of equal ones stays."""
+    is_late = pl.col("order") <= pl.col("last") if place == "order" else pl.col("occurred_at") < pl.col("last")
+    is_known = pl.lit(value=True) if known_items is None else pl.col("item_id").is_in(known_items.implode())
+    return [
+        (reasons.UNKNOWN_ITEM, ~is_known),
+        (reasons.DUPLICATE, ~pl.struct("user_id", "item_id", place).is_first_distinct()),
+        (reasons.LATE, is_late),
+    ]
+
+
+def _part(rows: pl.DataFrame, checks: list[tuple[str, pl.Expr]]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows that no check holds for, and the others with the first that does as their ``reason``."""
+    marked = rows.with_columns(reason=pl.coalesce([pl.when(is_bad).then(pl.lit(text)) for text, is_bad in checks]))
+    return marked.filter(pl.col("reason").is_null()).drop("reason"), marked.filter(pl.col("reason").is_not_null())
 
 
 def _rejected(rows: pl.DataFrame) -> pl.DataFrame:

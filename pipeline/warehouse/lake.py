@@ -1,7 +1,7 @@
 """The one module that opens the DuckLake: for the writer, pinned to a release, and for readers."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -17,6 +17,8 @@ from pipeline.warehouse.schema import check_layout, create_schema
 from pipeline.warehouse.tables import BULK
 
 _CATALOGUE = "catalog.sqlite"
+# Write-ahead logging lets other processes read during a commit; the mode stays with the file.
+_WRITE_AHEAD = ("META_JOURNAL_MODE 'WAL'",)
 # Commits take milliseconds to minutes; a process that died does not hold the lock.
 _COMMIT_TIMEOUT_SECONDS = 3600.0
 
@@ -31,9 +33,9 @@ def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> du
     connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
     for name in ("sqlite_scanner", "ducklake"):
         wheel = package_files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
-        connection.execute(f"LOAD {_quoted(wheel)}")
+        connection.execute(f"LOAD {quoted(wheel)}")
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"SET temp_directory = {_quoted(spill or '')}")
+    connection.execute(f"SET temp_directory = {quoted(spill or '')}")
     if memory_limit_mb is not None:
         connection.execute(f"SET memory_limit = '{memory_limit_mb}MB'")
     return connection
@@ -47,9 +49,9 @@ def attach(connection: duckdb.DuckDBPyConnection, root: Path, alias: str, catalo
     Raises:
         WarehouseError: the catalogue is damaged or cannot be read.
     """
-    given = [f"DATA_PATH {_quoted(f'{root}/data/')}", "OVERRIDE_DATA_PATH true", *options]
+    given = [f"DATA_PATH {quoted(f'{root}/data/')}", "OVERRIDE_DATA_PATH true", *options]
     try:
-        connection.execute(f"ATTACH {_quoted(f'ducklake:sqlite:{root / catalogue}')} AS {alias} ({', '.join(given)})")
+        connection.execute(f"ATTACH {quoted(f'ducklake:sqlite:{root / catalogue}')} AS {alias} ({', '.join(given)})")
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         raise WarehouseError(f"{root / catalogue}: cannot be opened ({reason}); restore it from a copy of the folder") from error
@@ -97,12 +99,9 @@ class Lake:
         with locked(root / "commit.lock", "making the warehouse", _COMMIT_TIMEOUT_SECONDS):
             if not (root / _CATALOGUE).exists() and (root / COPY).exists():
                 raise WarehouseError(f"{root}: {_CATALOGUE} is missing but its copy is there; restore it: cp {COPY} {_CATALOGUE}")
-            lake = cls._attached(root, memory_limit_mb)
-            if not lake.connection.execute("SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake'").fetchone():
-                create_schema(lake.connection)
-                renew_copy(root / _CATALOGUE)
-        check_layout(lake.connection, str(root))
-        return lake
+            if not (root / _CATALOGUE).exists():
+                _create(root)
+        return cls.open(root, memory_limit_mb)
 
     @classmethod
     def open(cls, root: Path, memory_limit_mb: int = 1024, snapshot_id: int | None = None) -> Self:
@@ -126,8 +125,7 @@ class Lake:
     @classmethod
     def _attached(cls, root: Path, memory_limit_mb: int, *options: str) -> Self:
         connection = connect(root / "staging" / ".spill", memory_limit_mb)
-        # Write-ahead logging lets readers go on during a commit; the mode stays with the file.
-        attach(connection, root, "lake", _CATALOGUE, *options, "META_JOURNAL_MODE 'WAL'")
+        attach(connection, root, "lake", _CATALOGUE, *options, *_WRITE_AHEAD)
         connection.execute("USE lake")
         return cls(root, connection)
 
@@ -157,7 +155,7 @@ class Lake:
         return sorted(Path(path) for (path,) in rows)
 
     @contextmanager
-    def transaction(self, message: str, extra: dict[str, Any], judge: Callable[[], None] | None = None) -> Iterator[None]:
+    def transaction(self, message: str, extra: dict[str, Any]) -> Iterator[None]:
         """Run the block in one transaction, commit it under ``message``, and renew the readers' copy.
 
         Any error rolls everything back. Takes the commit lock, which is held for one transaction only (the writer's lock is held for
@@ -166,7 +164,6 @@ class Lake:
         Args:
             message: for the snapshot's log.
             extra: what ties the snapshot to run and release; stored as JSON.
-            judge: called after the block, inside the transaction; raises to refuse.
 
         Raises:
             WarehouseError: the commit changed nothing, although DuckLake raised nothing.
@@ -176,8 +173,6 @@ class Lake:
             self.connection.execute("BEGIN")
             try:
                 yield
-                if judge:
-                    judge()
                 author, note = "hsrl", json.dumps(extra)
                 self.connection.execute("CALL lake.set_commit_message(?, ?, extra_info => ?)", [author, message, note])
                 self.connection.execute("COMMIT")
@@ -201,10 +196,23 @@ class Lake:
             return
 
 
+def _create(root: Path) -> None:
+    """Make the catalogue aside and rename it, so that a warehouse is either there and whole, or not there."""
+    draft = root / f".{_CATALOGUE}.draft"
+    for leftover in root.glob(f"{draft.name}*"):
+        leftover.unlink()
+    with connect() as connection:
+        attach(connection, root, "lake", draft.name, *_WRITE_AHEAD)
+        connection.execute("USE lake")
+        create_schema(connection)
+    draft.rename(root / _CATALOGUE)
+    renew_copy(root / _CATALOGUE)
+
+
 def _no_warehouse(root: Path) -> WarehouseError:
     return WarehouseError(f"no warehouse at {root}; make one with: hsrl demo")
 
 
-def _quoted(text: object) -> str:
-    """A SQL literal, for statements that take no bound parameter."""
+def quoted(text: object) -> str:
+    """A SQL literal, for statements (ATTACH, SET, LOAD) that take no bound parameter."""
     return "'" + str(text).replace("'", "''") + "'"

@@ -14,11 +14,7 @@ _INLINE_ROWS = 1000
 
 
 def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make everything in one transaction, so that a warehouse is either there or not.
-
-    Args:
-        connection: its current catalogue is the new, empty lake, attached as ``lake``.
-    """
+    """Make everything in a new, empty lake, attached as ``lake``, the connection's current catalogue."""
     connection.execute("BEGIN")
     for statement in statements("schema"):
         connection.execute(statement.sql)
@@ -27,6 +23,8 @@ def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(statement.sql)
     for comment in _comments():
         connection.execute(comment)
+    connection.execute("COMMIT")
+    # Only now: DuckLake 1.5.5 crashes on rows of a table whose comments are not committed yet.
     dictionary = pl.DataFrame(list(_entries()), schema=DICTIONARY.schema, orient="row")
     connection.register("entries", dictionary)
     connection.execute("INSERT INTO dictionary BY NAME SELECT * FROM entries")
@@ -35,7 +33,6 @@ def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
     for table in BULK:
         # Inlined deletes would leave replaced files listed as if they were in use.
         connection.execute(f"CALL lake.set_option('data_inlining_row_limit', 0, table_name => '{table.name}')")
-    connection.execute("COMMIT")
 
 
 def check_layout(connection: duckdb.DuckDBPyConnection, where: str) -> None:

@@ -51,7 +51,7 @@ def catalogue() -> Callable[..., pl.DataFrame]:
     """Writes ITEMS: ``catalogue([7, 8], inactive=[9])``."""
 
     def write(active: Iterable[int], inactive: Iterable[int] = ()) -> pl.DataFrame:
-        flags = {item: True for item in active} | {item: False for item in inactive}
+        flags = dict.fromkeys(active, True) | dict.fromkeys(inactive, False)
         rows = [(item, str(item), None, [], None, None, None, is_active) for item, is_active in flags.items()]
         return pl.DataFrame(rows, schema=ITEMS.schema, orient="row")
 

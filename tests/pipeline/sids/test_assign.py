@@ -73,7 +73,10 @@ def test_a_changed_item_keeps_its_sid_while_it_is_near_enough(night: Callable[..
     assert held.upserts.is_empty()
     moved = night(history, 2, {1: 4.06})
     assert count(moved) == {"moved": 1}
-    assert moved.upserts.select("sid", "valid_from", "valid_to", "reason").rows() == [("1-0", 1, 2, "new"), ("1-1", 2, None, "moved")]
+    assert moved.upserts.select("sid", "valid_from", "valid_to", "reason").rows() == [
+        ("1-0", 1, 2, "new"),
+        ("1-1", 2, None, "moved"),
+    ]
 
 
 def test_an_item_that_moves_back_gets_its_old_slot(night: Callable[..., SidChanges]) -> None:
@@ -163,7 +166,9 @@ def test_going_back_to_an_earlier_codebook_gives_the_old_slots(line: Codebook, e
 def test_the_order_of_rows_decides_nothing(line: Codebook, embed_matrix: Frames, catalogue: Frames) -> None:
     vectors = embed_matrix(np.random.default_rng(0).normal(0, 4, (200, 1)))
     rows = assign(vectors, catalogue(range(200)), line, NO_HISTORY, 1, 0.10).upserts
-    shuffled = assign(vectors.sample(fraction=1.0, shuffle=True, seed=1), catalogue(range(199, -1, -1)), line, NO_HISTORY, 1, 0.10)
+    shuffled = assign(
+        vectors.sample(fraction=1.0, shuffle=True, seed=1), catalogue(range(199, -1, -1)), line, NO_HISTORY, 1, 0.10
+    )
     assert shuffled.upserts.equals(rows)
 
 
@@ -181,6 +186,7 @@ nights = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(nights=nights)
 def test_whatever_the_nights_bring_nothing_is_renumbered(

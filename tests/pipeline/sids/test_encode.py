@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -49,6 +49,7 @@ def test_no_vectors_have_no_tokens(line: Codebook) -> None:
     assert encode(np.zeros((0, 1), dtype=np.float32), line).tokens.shape == (0, 2)
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**16), st.integers(1, 60))
 def test_well_separated_code_points_come_back_as_their_tokens(seed: int, n: int) -> None:
     """Levels of ±100, ±10 and ±1: what finer levels add never reaches half the gap of a coarser one."""
@@ -60,6 +61,7 @@ def test_well_separated_code_points_come_back_as_their_tokens(seed: int, n: int)
     assert (errors == 0).all()
 
 
+@settings(max_examples=25, deadline=None)
 @given(hnp.arrays(np.float32, (40, 3), elements=st.integers(-8, 8).map(float)), st.randoms(use_true_random=False))
 def test_the_order_of_items_decides_nothing(vectors: np.ndarray, random: object) -> None:
     order = np.array(random.sample(range(40), 40))  # type: ignore[attr-defined]
@@ -67,6 +69,7 @@ def test_the_order_of_items_decides_nothing(vectors: np.ndarray, random: object)
     assert (encode(vectors[order], book).tokens == encode(vectors, book).tokens[order]).all()
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**16))
 def test_encode_agrees_with_the_definition(seed: int) -> None:
     """A plain loop over rows and levels, in double precision; random codes have no ties."""

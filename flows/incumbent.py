@@ -1,0 +1,108 @@
+"""What a refresh finds: the last release's tables, files and frozen artifacts, and whether the settings still fit them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from flows.settings import Settings
+from pipeline.contracts import CODEBOOKS, ITEMS, SID_HISTORY, SPLITS, USERS
+from pipeline.errors import ConfigError
+from pipeline.sids.codebook import Codebook
+from pipeline.warehouse.release import Release
+from pipeline.warehouse.warehouse import Warehouse
+
+# Settings that records and states were cut by: another value would tear the user's sequence.
+_FOR_LIFE = (("source", "name"), ("ingest", "buckets"), ("records", "slate_size"), ("records", "history_length"))
+# Settings of the tokenizer: another value takes a rebuild.
+_UNTIL_REBUILD = ("embeddings", "sids")
+NO_STATE = "none"
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The warehouse before the run; empty before the first release.
+
+    Attributes:
+        release: the last one.
+        items, users, splits: ITEMS, USERS, SPLITS.
+        history: SID_HISTORY, open and closed rows.
+        codebook: the one that tonight's items are encoded with; None where one has to be learned.
+        events, records, state: Parquet files, which name their bucket.
+        state_id: artifact that holds the state.
+        known_hashes: sha256 of every raw file taken in.
+    """
+
+    release: Release | None
+    items: pl.DataFrame
+    users: pl.DataFrame
+    splits: pl.DataFrame
+    history: pl.DataFrame
+    codebook: Codebook | None
+    events: list[Path]
+    records: list[Path]
+    state: list[Path]
+    state_id: str
+    known_hashes: frozenset[str]
+
+
+def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -> Incumbent:
+    """Read the last release.
+
+    Raises:
+        ConfigError: a setting changed that the warehouse was built by.
+    """
+    require_same_settings(warehouse, settings, rebuild=rebuild)
+    states = warehouse.query("SELECT artifact_id, path FROM artifacts WHERE kind = 'user_state' ORDER BY release_id DESC LIMIT 1")
+    state_id, folder = states.row(0) if states.height else (NO_STATE, None)
+    return Incumbent(
+        release=warehouse.latest_release(),
+        items=warehouse.query("FROM items ORDER BY item_id").cast(dict(ITEMS.schema)),
+        users=warehouse.query("FROM users ORDER BY user_id").cast(dict(USERS.schema)),
+        splits=warehouse.query("FROM splits ORDER BY user_id").cast(dict(SPLITS.schema)),
+        history=warehouse.query("FROM sid_history").cast(dict(SID_HISTORY.schema)),
+        codebook=None if rebuild else current_codebook(warehouse),
+        events=warehouse.files("events"),
+        records=warehouse.files("record_rows"),
+        state=sorted((warehouse.root / folder).glob("*.parquet")) if folder else [],
+        state_id=state_id,
+        known_hashes=frozenset(warehouse.query("SELECT sha256 FROM ingest_files")["sha256"]),
+    )
+
+
+def current_codebook(warehouse: Warehouse) -> Codebook | None:
+    """The codebook of the open SIDs, its bytes checked against its id."""
+    rows = warehouse.query("FROM codebooks WHERE codebook_id IN (SELECT codebook_id FROM sids)").cast(dict(CODEBOOKS.schema))
+    return Codebook.from_frame(rows) if rows.height else None
+
+
+def require_same_settings(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -> None:
+    """Refuse settings that do not fit what the last refresh published.
+
+    Raises:
+        ConfigError: names the setting, both values, and what to do.
+    """
+    last = warehouse.query("SELECT config FROM releases WHERE kind = 'refresh' ORDER BY release_id DESC LIMIT 1")
+    if last.is_empty():
+        return
+    before, now = json.loads(last.item()), settings.model_dump(mode="json")
+    for section, key in _FOR_LIFE:
+        if before[section][key] != now[section][key]:
+            raise ConfigError(
+                f"{section}.{key} is {now[section][key]!r}, but {warehouse.root} was built with {before[section][key]!r}; "
+                "set it back, or name another --warehouse"
+            )
+    for section in _UNTIL_REBUILD:
+        if changed := _first_difference(before[section], now[section]):
+            if not rebuild:
+                raise ConfigError(
+                    f"{section}.{changed} is {now[section][changed]!r}, but the Semantic IDs were made with {before[section].get(changed)!r}; "
+                    "set it back, or make new ones with: hsrl refresh --rebuild"
+                )
+
+
+def _first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    return next((key for key in now if before.get(key) != now[key]), None)

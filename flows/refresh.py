@@ -1,0 +1,203 @@
+"""The flow daily-refresh: what is new in the raw logs → records → Semantic IDs → audits → one published release."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from flows.artifacts import Artifact, artifact_rows
+from flows.feed import write_missing_days
+from flows.incumbent import Incumbent, read_incumbent
+from flows.recorded import Ending, recorded
+from flows.run import Run, code_version
+from flows.semantic_ids import SemanticIds, make_semantic_ids, make_splits
+from flows.settings import Settings
+from flows.staging import KIND, Staged, arrived_deliveries, ingest_rows, stage_next
+from flows.steps import Steps
+from pipeline.ingest.open import open_source
+from pipeline.ingest.source import Source
+from pipeline.warehouse.artifacts import bytes_of, fingerprint
+from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person may ask of a refresh beside the configuration: days (both inclusive), a new tokenizer, only a plan."""
+
+    first: date | None = None
+    last: date | None = None
+    rebuild: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The small tables of the release to come, whole."""
+
+    items: pl.DataFrame
+    users: pl.DataFrame
+    splits: pl.DataFrame
+
+
+def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish | None = None) -> dict[str, Any]:
+    """Bring the warehouse up to date with the raw logs.
+
+    Holds the writer's lock from reading the incumbent to the commit. What is staged stays until it is published, so that a run that
+    was killed is not repeated but continued.
+
+    Returns:
+        What was done, as plain values.
+
+    Raises:
+        HsrlError: whatever a person can mend; nothing was published then.
+    """
+    wish = wish or Wish()
+    if not wish.dry_run:
+        write_missing_days(settings.source)
+    source = open_source(settings.source, settings.ingest.chunk_rows)
+    with Warehouse.create_or_open(root, settings.engine.memory_limit_mb) as warehouse:
+        if wish.dry_run:
+            return _plan(warehouse, settings, source, wish)
+        with (
+            warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
+            recorded(warehouse, run, settings) as ending,
+        ):
+            return _refresh(warehouse, settings, source, run, steps, wish, ending)
+
+
+def _plan(warehouse: Warehouse, settings: Settings, source: Source, wish: Wish) -> dict[str, Any]:
+    incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
+    arrived = arrived_deliveries(source, incumbent.known_hashes, wish.first, wish.last)
+    learns = incumbent.codebook is None
+    return {
+        "status": "planned",
+        "deliveries": [one.delivery.id for one in arrived],
+        "bytes": sum(bytes_of(file) for one in arrived for file in one.delivery.files),
+        "tokenizer": "learn anew" if learns else "append" if arrived else "nothing to do",
+    }
+
+
+def _refresh(
+    warehouse: Warehouse, settings: Settings, source: Source, run: Run, steps: Steps, wish: Wish, ending: Ending
+) -> dict[str, Any]:
+    incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
+    with run.stage("look for new files"):
+        arrived = arrived_deliveries(source, incumbent.known_hashes, wish.first, wish.last)
+    if not arrived and not (wish.rebuild and incumbent.release):
+        run.say("nothing new: every raw file is in the warehouse already")
+        return {"status": "nothing new", "run_id": run.run_id, "release_id": None}
+    staged: list[Staged] = []
+    with run.stage("ingest and records") as tick:
+        for one in arrived:
+            staged.append(stage_next(warehouse, settings, source, incumbent, staged, one, run, steps))
+            tick(len(staged), len(arrived))
+    state = staged[-1].files("state") if staged else incumbent.state
+    records = [*incumbent.records, *(file for one in staged for file in one.files("records"))]
+    with run.stage("splits"):
+        splits = steps.run("splits", make_splits, settings, state, records)
+    items, users = (staged[-1].frame("items"), staged[-1].frame("users")) if staged else (incumbent.items, incumbent.users)
+    tables = Tables(items, users, splits)
+    release_id = warehouse.next_release_id()
+    with run.stage("semantic ids"):
+        sids = steps.run(
+            "semantic ids", make_semantic_ids, warehouse.artifacts, settings, incumbent, items, splits, records, release_id
+        )
+    with run.stage("audits and publish"):
+        inputs = (*(one.arrived.ingest_id for one in staged), sids.model.embedding_id, sids.codebook.codebook_id)
+        draft = ReleaseDraft(run.run_id, "refresh", code_version(), settings.model_dump(mode="json"), settings.seed, inputs)
+        changes = _changes(warehouse, source.name, run, incumbent, staged, tables, sids, release_id)
+        steps.run("audits and publish", warehouse.publish, draft, changes)
+    ending.release_id = release_id
+    for one in staged:
+        warehouse.staging.discard(KIND, one.folder.name)
+    warehouse.staging.discard("embeddings", _embeddings_name(sids, release_id))
+    return _report(run, release_id, staged, tables, sids)
+
+
+def _changes(
+    warehouse: Warehouse,
+    source: str,
+    run: Run,
+    incumbent: Incumbent,
+    staged: Sequence[Staged],
+    tables: Tables,
+    sids: SemanticIds,
+    release_id: int,
+) -> Changes:
+    """Everything the release adds to the last one; rows that are as they were are left alone."""
+    events = {file: (one.arrived.ingest_id,) for one in staged for file in one.files("events")}
+    records = {file: (one.arrived.ingest_id,) for one in staged for file in one.files("records")}
+    embeddings = _stage_embeddings(warehouse, sids, release_id)
+    ingests, ingest_files = ingest_rows(staged, source, release_id)
+    artifacts = [sids.artifact, *([_keep_state(warehouse, staged)] if staged else [])]
+    return Changes(
+        replace_files={"embeddings": [embeddings]},
+        register={"events": list(events), "record_rows": list(records)},
+        replace={"sid_missing": sids.missing.with_columns(release_id=pl.lit(release_id, pl.Int64))},
+        upsert={
+            "items": _changed(tables.items, incumbent.items),
+            "users": _changed(tables.users, incumbent.users),
+            "splits": _changed(tables.splits, incumbent.splits),
+            "sid_history": sids.upserts,
+        },
+        append={
+            "codebooks": sids.new_codes,
+            "sid_metrics": sids.metrics,
+            "ingests": ingests,
+            "ingest_files": ingest_files,
+            "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
+        },
+        file_inputs={**events, **records, embeddings: (sids.model.embedding_id,)},
+    )
+
+
+def _changed(now: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """Rows that are new or not as they were."""
+    return now.join(before, on=now.columns, how="anti", nulls_equal=True)
+
+
+def _embeddings_name(sids: SemanticIds, release_id: int) -> str:
+    return fingerprint(sids.model.embedding_id, release_id)
+
+
+def _stage_embeddings(warehouse: Warehouse, sids: SemanticIds, release_id: int) -> Path:
+    name = _embeddings_name(sids, release_id)
+    warehouse.staging.discard("embeddings", name)  # of a run that was killed: cheap to write again, and perhaps not the same
+    with warehouse.staging.writing("embeddings", name) as folder:
+        sids.embeddings.write_parquet(folder / "embeddings.parquet")
+    return warehouse.staging.path("embeddings", name) / "embeddings.parquet"
+
+
+def _keep_state(warehouse: Warehouse, staged: Sequence[Staged]) -> Artifact:
+    """The user states after the last delivery, from where the next night goes on."""
+    name = staged[-1].folder.name
+    with warehouse.artifacts.writing("user_state", name) as folder:
+        for file in staged[-1].files("state"):
+            os.link(file, folder / file.name)
+    return Artifact("user_state", name, tuple(one.arrived.ingest_id for one in staged))
+
+
+def _report(run: Run, release_id: int, staged: Sequence[Staged], tables: Tables, sids: SemanticIds) -> dict[str, Any]:
+    counts = [one.frame("counts").row(0, named=True) for one in staged]
+    overall = sids.metrics.filter(pl.col("level") == 0)
+    return {
+        "status": "published",
+        "run_id": run.run_id,
+        "release_id": release_id,
+        "deliveries": [one.arrived.delivery.id for one in staged],
+        **{name: sum(count[name] for count in counts) for name in ("n_rows", "n_accepted", "n_rejected", "n_known", "n_records")},
+        "n_users": tables.users.height,
+        "n_items": tables.items.height,
+        "records_in_all": int(tables.splits["n_records"].sum()),
+        "train_records": int(tables.splits["n_train"].sum()),
+        "codebook_id": sids.codebook.codebook_id,
+        "sid_changes": dict(sids.summary.rows()),
+        "sid_metrics": dict(overall.select("metric", "value").rows()),
+        "used_codes_share": sids.metrics.filter(pl.col("metric") == "used_codes_share").sort("level")["value"].to_list(),
+        "seconds": run.seconds,
+    }

@@ -1,0 +1,148 @@
+"""Which deliveries are new, and staging them: each becomes one folder, complete or not there at all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from flows.deliveries import Before, Plan, stage_delivery
+from flows.incumbent import Incumbent
+from flows.run import Run
+from flows.settings import Settings
+from flows.steps import Steps
+from pipeline.contracts import check
+from pipeline.errors import QuarantineError
+from pipeline.ingest.source import Delivery, Source
+from pipeline.warehouse.artifacts import fingerprint, sha256_of
+from pipeline.warehouse.ledger import add_quarantine
+from pipeline.warehouse.tables import INGEST_FILES, INGESTS
+from pipeline.warehouse.warehouse import Warehouse
+
+KIND = "delivery"
+# Part of every staging fingerprint: raised when the same raw rows become other staged rows.
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A delivery that the warehouse does not know, with the hashes of its files."""
+
+    delivery: Delivery
+    sha256: tuple[str, ...]
+    ingest_id: str
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A delivery as it lies in the staging area, complete."""
+
+    arrived: Arrived
+    folder: Path
+
+    def files(self, kind: str) -> list[Path]:
+        """Parquet files of ``events``, ``records`` or ``state``."""
+        return sorted((self.folder / kind).glob("*.parquet"))
+
+    def frame(self, name: str) -> pl.DataFrame:
+        """``items``, ``users`` (both whole), ``rejects`` or ``counts``."""
+        return pl.read_parquet(self.folder / f"{name}.parquet")
+
+
+def arrived_deliveries(source: Source, known_hashes: frozenset[str], first: date | None, last: date | None) -> list[Arrived]:
+    """Deliveries with a file whose bytes the warehouse has not taken in, oldest first.
+
+    Args:
+        source: lists the deliveries.
+        known_hashes: sha256 of the files taken in.
+        first: no day before this one; deliveries that are no day are always meant.
+        last: no day after this one.
+    """
+    arrived = []
+    for delivery in source.deliveries():
+        day = delivery.occurred_on
+        if day is not None and ((first and day < first) or (last and day > last)):
+            continue
+        hashes = tuple(sha256_of(file) for file in delivery.files)
+        if not known_hashes.issuperset(hashes):
+            arrived.append(Arrived(delivery, hashes, fingerprint(source.name, hashes)))
+    return arrived
+
+
+def stage_next(
+    warehouse: Warehouse,
+    settings: Settings,
+    source: Source,
+    incumbent: Incumbent,
+    earlier: Sequence[Staged],
+    arrived: Arrived,
+    run: Run,
+    steps: Steps,
+) -> Staged:
+    """The delivery, staged now or by a run that was killed; what it rejected is in the quarantine either way.
+
+    Raises:
+        QuarantineError: too many rows were rejected.
+    """
+    before, state_id = _before(incumbent, earlier)
+    records, ingest = settings.records, settings.ingest
+    plan = Plan(
+        source=source.name,
+        delivery=arrived.delivery,
+        ingest_id=arrived.ingest_id,
+        n_buckets=ingest.buckets,
+        slate_size=records.slate_size,
+        history_length=records.history_length,
+        quarantine_limit=ingest.quarantine_limit,
+    )
+    cut = (plan.n_buckets, plan.slate_size, plan.history_length)
+    name = fingerprint(_FORMAT, arrived.ingest_id, state_id, settings.source.model_dump(mode="json"), cut)
+    if not warehouse.staging.exists(KIND, name):
+        try:
+            with warehouse.staging.writing(KIND, name) as folder:
+                counts = stage_delivery(source, plan, before, folder, steps)
+        except QuarantineError as error:
+            add_quarantine(warehouse, run.run_id, arrived.ingest_id, error.rejects)
+            raise
+        run.say(
+            f"{arrived.delivery.id}: {counts.n_accepted:,} events, {counts.n_records:,} new records, {counts.n_rejected:,} rows rejected"
+        )
+    staged = Staged(arrived, warehouse.staging.path(KIND, name))
+    add_quarantine(warehouse, run.run_id, arrived.ingest_id, staged.frame("rejects"))
+    return staged
+
+
+def _before(incumbent: Incumbent, earlier: Sequence[Staged]) -> tuple[Before, str]:
+    """What a delivery finds, and the name of the user states it goes on from."""
+    events = [*incumbent.events, *(file for one in earlier for file in one.files("events"))]
+    if not earlier:
+        return Before(events, incumbent.state, incumbent.items, incumbent.users), incumbent.state_id
+    last = earlier[-1]
+    return Before(events, last.files("state"), last.frame("items"), last.frame("users")), last.folder.name
+
+
+def ingest_rows(staged: Sequence[Staged], source: str, release_id: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """INGESTS and INGEST_FILES of the staged deliveries."""
+    ingests, files = [], []
+    for one in staged:
+        arrived = one.arrived
+        counts = one.frame("counts").row(0, named=True)
+        told = {name: counts[name] for name in ("n_rows", "n_accepted", "n_rejected", "n_known")}
+        ingests.append(
+            {
+                "ingest_id": arrived.ingest_id,
+                "source": source,
+                "delivery_id": arrived.delivery.id,
+                "release_id": release_id,
+                **told,
+            }
+        )
+        files += [
+            {"ingest_id": arrived.ingest_id, "file": file.name, "sha256": sha256, "bytes": file.stat().st_size}
+            for file, sha256 in zip(arrived.delivery.files, arrived.sha256, strict=True)
+        ]
+    return (
+        check(pl.DataFrame(ingests, schema=INGESTS.schema), INGESTS, "ingest"),
+        check(pl.DataFrame(files, schema=INGEST_FILES.schema), INGEST_FILES, "ingest"),
+    )

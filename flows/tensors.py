@@ -1,0 +1,118 @@
+"""From the tables of a release to the tensors of ``hsrl_train.world``: ids become dense numbers, 0 is padding."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+
+from hsrl_train.world import Catalogue, Records
+from pipeline.embeddings.profiles import ProfileModel, encode_profiles, learn_profiles
+from pipeline.errors import TrainingError
+from pipeline.sids.table import SidTable
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything a retrain learns from.
+
+    Attributes:
+        records: all records, by user and place.
+        catalogue: all items.
+        profiles: the frozen encoding of user attributes.
+        fingerprint: of the records, vectors and profiles; Semantic IDs have their own.
+        sid_fingerprint: of the tokens.
+    """
+
+    records: Records
+    catalogue: Catalogue
+    profiles: ProfileModel
+    fingerprint: str
+    sid_fingerprint: str
+
+
+def build_world(
+    items: pl.DataFrame, users: pl.DataFrame, records: pl.DataFrame, vectors: npt.NDArray[np.float32], sids: SidTable
+) -> World:
+    """Number items and users and lay everything out.
+
+    Args:
+        items: ITEMS, by item_id.
+        users: USERS, by user_id, every user of ``records`` among them.
+        records: user_id, record_index, exposed_items, feedback, history, split; all slates of one length K.
+        vectors: (n, d) standardised item vectors in the order of ``items``.
+        sids: the release's Semantic IDs.
+
+    Raises:
+        TrainingError: no test records, or slates of several lengths.
+    """
+    records = records.sort("user_id", "record_index")
+    _require_slates(records)
+    item_ids = items["item_id"].to_numpy()
+    exposed = _numbers(records["exposed_items"], item_ids)
+    feedback = np.asarray(records["feedback"].explode().to_numpy(), np.float32).reshape(exposed.shape)
+    history = _padded(records["history"], item_ids)
+    is_train = (records["split"] == "train").to_numpy()
+    model = learn_profiles(users)
+    profiles = encode_profiles(model, users)
+    user = np.searchsorted(users["user_id"].to_numpy(), records["user_id"].to_numpy())
+    tokens = np.full((len(item_ids), len(sids.vocabulary)), -1, np.int64)
+    tokens[np.searchsorted(item_ids, sids.item_ids)] = sids.tokens
+    popularity = np.bincount(exposed[is_train][feedback[is_train] > 0], minlength=len(item_ids) + 1)
+    arrays = (item_ids, user, exposed, feedback, history, is_train, vectors, profiles, items["is_active"].to_numpy())
+    return World(
+        Records(*(torch.from_numpy(array) for array in (user, exposed, feedback, history, is_train, profiles))),
+        Catalogue(
+            item_ids,
+            torch.from_numpy(_with_padding(vectors, 0)),
+            torch.from_numpy(_with_padding(tokens, -1)),
+            sids.vocabulary,
+            torch.from_numpy(_with_padding(items["is_active"].to_numpy(), fill=False)),
+            torch.from_numpy(popularity.astype(np.float32)),
+        ),
+        model,
+        _fingerprint(*arrays),
+        _fingerprint(tokens),
+    )
+
+
+def _require_slates(records: pl.DataFrame) -> None:
+    lengths = records["exposed_items"].list.len().unique().to_list()
+    n_test = records.filter(pl.col("split") == "test").height
+    if len(lengths) != 1:
+        raise TrainingError(f"records: slates of lengths {sorted(lengths)}, expected one length K; ingest into a new warehouse")
+    if not 0 < n_test < records.height:
+        raise TrainingError(
+            f"records: {n_test} of {records.height} are for testing, expected some and not all; ingest more, or change [records]"
+        )
+
+
+def _numbers(lists: pl.Series, item_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Lists of one length as a matrix of item numbers."""
+    flat = np.searchsorted(item_ids, lists.explode().to_numpy()) + 1
+    return flat.reshape(len(lists), -1)
+
+
+def _padded(lists: pl.Series, item_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Lists of many lengths as a matrix of item numbers, padded on the right; at least one column."""
+    lengths = lists.list.len().to_numpy()
+    width = max(int(lengths.max(initial=0)), 1)
+    matrix = np.zeros((len(lists), width), np.int64)
+    flat = lists.explode(empty_as_null=False).to_numpy()
+    matrix[np.arange(width) < lengths[:, None]] = np.searchsorted(item_ids, flat) + 1
+    return matrix
+
+
+def _with_padding(rows: npt.NDArray, fill: float) -> npt.NDArray:
+    """``rows`` below a first row of ``fill`` for the padding item."""
+    return np.concatenate([np.full((1, *rows.shape[1:]), fill, rows.dtype), rows])
+
+
+def _fingerprint(*arrays: npt.NDArray) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(str((array.dtype, array.shape)).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]

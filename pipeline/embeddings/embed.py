@@ -1,0 +1,135 @@
+"""Learning the embedding model once, and giving items vectors with it every night."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from scipy import sparse
+
+from pipeline.contracts import EMBEDDINGS, ITEMS, check
+from pipeline.embeddings.categories import Centroids
+from pipeline.embeddings.config import EmbeddingsConfig, Kind
+from pipeline.embeddings.content import Content
+from pipeline.embeddings.cooccurrence import Cooccurrence, likes_of
+from pipeline.embeddings.external import External
+from pipeline.embeddings.model import EmbeddingModel, Part
+from pipeline.embeddings.vectors import Directions, Matrix, shrunk, unit
+from pipeline.errors import ContractError
+
+
+def learn(
+    items: pl.DataFrame,
+    positives: Iterable[pl.DataFrame],
+    config: EmbeddingsConfig,
+    seed: int,
+    external: pl.DataFrame | None = None,
+) -> EmbeddingModel:
+    """Learn the frozen model, at the first refresh and at ``--rebuild``.
+
+    Args:
+        items: ITEMS.
+        positives: frames of user_id and item_id, positives of training records only, all of a user in one frame; read once, and
+            only if there is a co-occurrence part. Their sparse matrix is held in memory, 12 bytes a positive.
+        config: what the vectors are made of.
+        seed: of the singular value decomposition's start.
+        external: item_id and vector; needed if there is an external part.
+
+    Raises:
+        ContractError: a broken contract, positives of unknown items, or too little to learn from.
+    """
+    items = check(items, ITEMS, "embeddings").sort("item_id")
+    item_ids = items["item_id"].to_numpy()
+    likes = [likes_of(frame, item_ids) for frame in positives] if "cooccurrence" in config.parts else []
+    parts, told = [], []
+    for kind in config.parts:
+        source = _learn_source(kind, items, likes, config, seed, external)
+        own = _fold(source, items, likes, external)
+        parts.append(
+            Part(
+                kind=kind,
+                share=config.weights.get(kind, 1.0),
+                source=source,
+                centroids=None if kind == "content" else Centroids.learn(items, own),
+                prior_positives=config.prior_positives,
+            )
+        )
+        told.append(own)
+    active = _joined(parts, told, items)[items["is_active"].to_numpy()]
+    mean, deviation = active.mean(axis=0, dtype=np.float64), active.std(axis=0, dtype=np.float64)
+    return EmbeddingModel(tuple(parts), mean.astype(np.float32), np.where(deviation > 0, deviation, 1).astype(np.float32))
+
+
+def embed(
+    model: EmbeddingModel, items: pl.DataFrame, positives: Iterable[pl.DataFrame], external: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """Give every item its vector in the frozen model: new items and new evidence are folded in, nothing is fitted.
+
+    Each part gives an item a direction, leaning on the mean of the item's categories the fewer positives stand behind it; the
+    parts are concatenated by their shares and the whole has length 1. An item of which no part knows anything has the direction
+    of its categories' means and is flagged; without known categories its vector is zero.
+
+    Args:
+        model: as ``learn`` gave it.
+        items: ITEMS.
+        positives: as for ``learn``, all until now; read once, a frame at a time, and only if there is a co-occurrence part.
+        external: item_id and vector; needed if there is an external part.
+
+    Returns:
+        EMBEDDINGS, a row for each of ``items``, by item_id.
+
+    Raises:
+        ContractError: a broken contract, positives of unknown items, or external vectors that are missing or malformed.
+    """
+    items = check(items, ITEMS, "embeddings").sort("item_id")
+    item_ids = items["item_id"].to_numpy()
+    told = [_fold(part.source, items, (likes_of(frame, item_ids) for frame in positives), external) for part in model.parts]
+    has_signal = np.any([own.evidence > 0 for own in told], axis=0)
+    vectors = pl.Series(_joined(model.parts, told, items), dtype=pl.Array(pl.Float32, model.width)).arr.to_list()
+    embeddings = pl.DataFrame({"item_id": item_ids, "vector": vectors, "has_signal": has_signal})
+    return check(embeddings.with_columns(embedding_id=pl.lit(model.embedding_id)), EMBEDDINGS, "embeddings")
+
+
+def _learn_source(
+    kind: Kind,
+    items: pl.DataFrame,
+    likes: list[sparse.csr_matrix],
+    config: EmbeddingsConfig,
+    seed: int,
+    external: pl.DataFrame | None,
+) -> Content | Cooccurrence | External:
+    if kind == "content":
+        return Content.learn(items, config.content_width, config.numbers, config.number_weight)
+    if kind == "external":
+        return External.learn(_given(external))
+    item_ids = items["item_id"].to_numpy()
+    nobody = sparse.csr_matrix((0, len(item_ids)))
+    return Cooccurrence.learn(item_ids, sparse.vstack([nobody, *likes], "csr"), config.width, config.popularity_power, seed)
+
+
+def _fold(
+    source: Content | Cooccurrence | External,
+    items: pl.DataFrame,
+    likes: Iterable[sparse.csr_matrix],
+    external: pl.DataFrame | None,
+) -> Directions:
+    if isinstance(source, Content):
+        return source.fold(items)
+    if isinstance(source, External):
+        return source.fold(items["item_id"].to_numpy(), _given(external))
+    return source.fold(items["item_id"].to_numpy(), likes)
+
+
+def _joined(parts: Iterable[Part], told: Iterable[Directions], items: pl.DataFrame) -> npt.NDArray[np.float32]:
+    """(n, d) vectors of length 1, or 0 where no part has a direction."""
+    columns = []
+    for part, own in zip(parts, told, strict=True):
+        prior: Matrix = part.centroids.prior(items) if part.centroids else np.zeros_like(own.vectors)
+        columns.append(np.sqrt(part.share) * shrunk(own, prior, part.prior_positives))
+    return unit(np.hstack(columns)).astype(np.float32)
+
+
+def _given(external: pl.DataFrame | None) -> pl.DataFrame:
+    if external is None:
+        raise ContractError("embeddings: there are no vectors for the part external; set embeddings.external_path")
+    return external

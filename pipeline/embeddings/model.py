@@ -1,0 +1,104 @@
+"""The frozen embedding model: everything that a night needs to give items vectors that mean what they meant before."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pipeline.contracts import EMBEDDINGS, check
+from pipeline.embeddings.categories import Centroids
+from pipeline.embeddings.config import Kind
+from pipeline.embeddings.content import Content
+from pipeline.embeddings.cooccurrence import Cooccurrence
+from pipeline.embeddings.external import External
+from pipeline.embeddings.frozen import Arrays, fingerprint, pack, stored_text, unpack
+from pipeline.embeddings.numbers import Standardised
+from pipeline.embeddings.vectors import Ids
+from pipeline.errors import ContractError
+
+
+@dataclass(frozen=True)
+class Part:
+    """One kind of vectors in the model.
+
+    Attributes:
+        kind: how the vectors are made.
+        share: what its squared length is in that of the whole vector, relative to the other parts.
+        source: the frozen state of the kind.
+        centroids: where items without a signal of their own are put; none for content, which is itself the fall-back.
+        prior_positives: m, what a centroid is worth beside an item's own positives.
+    """
+
+    kind: Kind
+    share: float
+    source: Content | Cooccurrence | External
+    centroids: Centroids | None
+    prior_positives: float
+
+
+@dataclass(frozen=True)
+class EmbeddingModel:
+    """Frozen parts, and the standardisation of what they give.
+
+    Attributes:
+        parts: concatenated in this order.
+        mean: (d,) of each coordinate over the active items when the model was learned.
+        deviation: (d,) likewise; 1 where it was 0.
+    """
+
+    parts: tuple[Part, ...]
+    mean: npt.NDArray[np.float32]
+    deviation: npt.NDArray[np.float32]
+
+    @cached_property
+    def embedding_id(self) -> str:
+        """Fingerprint of the model's bytes."""
+        return fingerprint(*pack(self))
+
+    @property
+    def width(self) -> int:
+        """d, the length of its vectors."""
+        return len(self.mean)
+
+    def to_arrays(self) -> tuple[Arrays, dict[str, str]]:
+        """Arrays and metadata for ``safetensors.numpy.save``."""
+        arrays, text = pack(self)
+        return arrays, {"model": text, "embedding_id": self.embedding_id}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> "EmbeddingModel":
+        """The model that was stored.
+
+        Raises:
+            ContractError: the bytes are not those that its embedding_id was taken of.
+        """
+        text = stored_text(arrays, metadata, "embedding_id", "embedding model")
+        types = (cls, Part, Content, Cooccurrence, External, Centroids, Standardised)
+        model: EmbeddingModel = unpack(arrays, text, types, "embedding model")
+        return model
+
+    def standardised(self, embeddings: pl.DataFrame) -> tuple[Ids, npt.NDArray[np.float32]]:
+        """What a simulator sees of the items: each coordinate with mean 0 and deviation 1 when the model was learned.
+
+        Args:
+            embeddings: EMBEDDINGS of this model, n rows.
+
+        Returns:
+            (n,) item ids, rising, and their (n, d) features; zeros for an item whose vector is zero.
+
+        Raises:
+            ContractError: a broken contract, or vectors of another model.
+        """
+        rows = check(embeddings, EMBEDDINGS, "features").sort("item_id")
+        if n_foreign := int((rows["embedding_id"] != self.embedding_id).sum()):
+            raise ContractError(
+                f"features: {n_foreign} of {rows.height} vectors are of another model, expected those of {self.embedding_id}; "
+                "select by embedding_id"
+            )
+        vectors = rows["vector"].list.explode().to_numpy().reshape(-1, self.width)
+        features = np.where(vectors.any(axis=1, keepdims=True), (vectors - self.mean) / self.deviation, 0)
+        return rows["item_id"].to_numpy(), features.astype(np.float32)

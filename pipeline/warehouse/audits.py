@@ -1,0 +1,60 @@
+"""Runs the audits of ``sql/audits`` on what would become visible."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import duckdb
+
+from pipeline.errors import WarehouseError
+from pipeline.warehouse.statements import Statement
+
+_MAX_EXAMPLES = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one audit found.
+
+    Attributes:
+        audit: its name.
+        severity: block or warn.
+        n_offenders: offending rows, 0 = passed.
+        examples: at most 20 of them as JSON objects.
+    """
+
+    audit: str
+    severity: str
+    n_offenders: int
+    examples: tuple[str, ...]
+
+    @property
+    def is_blocking(self) -> bool:
+        """Whether it refuses the release."""
+        return self.severity == "block" and self.n_offenders > 0
+
+
+def run_audits(connection: duckdb.DuckDBPyConnection, audits: Iterable[Statement]) -> list[Finding]:
+    """Run each audit: a query for the offending rows.
+
+    Args:
+        connection: inside the publishing transaction; the last release is attached as ``previous`` (its tables; its views would
+            resolve to the new ones).
+        audits: statements whose header has ``severity``: block or warn.
+
+    Raises:
+        WarehouseError: an audit has no or another severity.
+    """
+    return [_run(connection, audit) for audit in audits]
+
+
+def _run(connection: duckdb.DuckDBPyConnection, audit: Statement) -> Finding:
+    severity = audit.header.get("severity")
+    if severity not in ("block", "warn"):
+        raise WarehouseError(f"sql/audits/{audit.name}.sql: severity is {severity}, expected block or warn")
+    query = audit.sql.rstrip().rstrip(";")
+    rows = connection.execute(f"SELECT to_json(offender)::VARCHAR FROM (\n{query}\n) AS offender LIMIT {_MAX_EXAMPLES}").fetchall()
+    n_offenders = len(rows)
+    if n_offenders == _MAX_EXAMPLES:
+        counted = connection.execute(f"SELECT count(*) FROM (\n{query}\n)").fetchone()
+        n_offenders = int(counted[0]) if counted else n_offenders
+    return Finding(audit.name, severity, n_offenders, tuple(text for (text,) in rows))

@@ -1,0 +1,207 @@
+"""Write, audit, commit: one transaction that turns the last release into the next, or leaves it as it was."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from pipeline.contracts import check
+from pipeline.errors import AuditError, ContractError, WarehouseError
+from pipeline.warehouse.artifacts import bytes_of, fingerprint, sha256_of
+from pipeline.warehouse.audits import Finding, run_audits
+from pipeline.warehouse.lake import Lake, attach
+from pipeline.warehouse.ledger import audit_rows, insert
+from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.statements import Statement
+from pipeline.warehouse.tables import ARTIFACTS, BULK, LEDGERS, RELEASES, TABLES
+
+
+def publish_release(lake: Lake, draft: ReleaseDraft, release_id: int, changes: Changes, audits: Sequence[Statement]) -> None:
+    """Apply ``changes`` as release ``release_id``; the writer's lock is held by the caller.
+
+    Raises:
+        ContractError: a frame or file breaks its table's contract; nothing was begun.
+        WarehouseError: a file is already registered, or the commit did not happen; nothing became visible.
+        AuditError: a blocking audit found offenders; nothing became visible, the findings are in ``audits``.
+    """
+    _check_frames(changes)
+    findings: list[Finding] = []
+    message = f"release {release_id} by run {draft.run_id}"
+    with _placed(lake, changes, release_id) as placed, _previous(lake):
+        try:
+            with lake.transaction(message, {"run": draft.run_id, "release": release_id}):
+                insert(lake, "releases", _release_row(draft, release_id))
+                _apply(lake, changes, placed)
+                insert(lake, "artifacts", _artifact_rows(lake, draft, release_id, changes, placed))
+                findings += run_audits(lake.connection, audits)
+                _refuse_if_blocked(findings, release_id)
+                insert(lake, "audits", audit_rows(draft.run_id, release_id, findings))
+        except AuditError:
+            with lake.transaction(f"audits of refused {message}", {"run": draft.run_id}):
+                rows = audit_rows(draft.run_id, release_id, findings)
+                lake.connection.execute("DELETE FROM audits WHERE run_id = ? AND release_id = ?", [draft.run_id, release_id])
+                insert(lake, "audits", rows)
+            raise
+
+
+def _check_frames(changes: Changes) -> None:
+    bulk, ledgers = {table.name for table in BULK}, {table.name for table in LEDGERS}
+    for files in (changes.replace_files, changes.register):
+        for name in files.keys() - bulk:
+            raise ContractError(f"publish: {name} takes rows, not files; give it as replace, upsert or append")
+    for frames in (changes.replace, changes.upsert, changes.append):
+        for name, frame in frames.items():
+            if name not in TABLES or name in bulk or name in ledgers:
+                raise ContractError(f"publish: {name} takes no rows from a release; expected one of the small tables")
+            check(frame, TABLES[name], "publish")
+
+
+@contextmanager
+def _placed(lake: Lake, changes: Changes, release_id: int) -> Iterator[dict[Path, Path]]:
+    """Link the staged files into the data folder; where the block fails, take them away again.
+
+    Every release has a folder of its own in each table's, so that whatever lies there before its release was made is from a dead run.
+    """
+    folders = {table.name: lake.root / "data" / "main" / table.name / f"r{release_id:06d}" for table in BULK}
+    for folder in folders.values():
+        shutil.rmtree(folder, ignore_errors=True)
+    placed: dict[Path, Path] = {}
+    try:
+        for files in (changes.replace_files, changes.register):
+            for table, paths in files.items():
+                for path in paths:
+                    if _rows(path, table):
+                        placed[path] = _link(path, folders[table] / f"{len(placed):05d}-{path.name}")
+        yield placed
+    except BaseException:
+        if lake.query("SELECT 1 FROM releases WHERE release_id = ?", [release_id]).is_empty():
+            for folder in folders.values():
+                shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _rows(path: Path, table: str) -> int:
+    """Rows of a staged file; a file without rows is not registered."""
+    wanted, found = TABLES[table].schema, pl.read_parquet_schema(path)
+    if dict(found) != dict(wanted):
+        wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        raise ContractError(f"{path}: {len(wrong)} columns are not those of {table}: {', '.join(wrong)}; write it again")
+    return int(pq.read_metadata(path).num_rows)
+
+
+def _link(source: Path, target: Path) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # staged on another file system
+        shutil.copy2(source, target)
+    return target
+
+
+@contextmanager
+def _previous(lake: Lake) -> Iterator[None]:
+    """The last release, attached as ``previous`` and pinned: AT (VERSION) inside a transaction would see its own changes."""
+    attach(lake.connection, lake.root, "previous", "catalog.sqlite", f"SNAPSHOT_VERSION {lake.last_snapshot()}", "READ_ONLY")
+    try:
+        yield
+    finally:
+        lake.connection.execute("DETACH previous")
+
+
+def _apply(lake: Lake, changes: Changes, placed: dict[Path, Path]) -> None:
+    for table in (*changes.replace_files, *changes.replace):
+        lake.connection.execute(f"DELETE FROM {table}")
+    for files in (changes.replace_files, changes.register):
+        for table, paths in files.items():
+            # Spelled with the very data path of the attach, so that they are stored relative and the warehouse can be moved.
+            targets = [str(placed[path]) for path in paths if path in placed]
+            if targets:
+                lake.connection.execute("CALL ducklake_add_data_files('lake', ?, ?)", [table, targets])
+    for table, frame in changes.upsert.items():
+        same = " AND ".join(f'{table}."{name}" = arriving."{name}"' for name in TABLES[table].key)
+        lake.connection.register("arriving", frame)
+        lake.connection.execute(f"DELETE FROM {table} USING arriving WHERE {same}")
+    for frames in (changes.replace, changes.upsert, changes.append):
+        for table, frame in frames.items():
+            insert(lake, table, frame)
+
+
+def _artifact_rows(lake: Lake, draft: ReleaseDraft, release_id: int, changes: Changes, placed: dict[Path, Path]) -> pl.DataFrame:
+    """A row for each registered file, with the hash by which a swapped file is told later.
+
+    Raises:
+        WarehouseError: the same bytes are registered in the table already, which would double their rows.
+    """
+    now, rows = datetime.now(UTC), []
+    for table, source in _sources(changes):
+        if source not in placed:
+            continue
+        path = placed[source].relative_to(lake.root)
+        rows.append(
+            {
+                "artifact_id": fingerprint(str(path)),
+                "kind": table,
+                "path": str(path),
+                "rows": pq.read_metadata(source).num_rows,
+                "bytes": bytes_of(source),
+                "sha256": sha256_of(source),
+                "inputs": list(changes.file_inputs.get(source, draft.inputs)),
+                "run_id": draft.run_id,
+                "release_id": release_id,
+                "created_at": now,
+            }
+        )
+    arriving = check(pl.DataFrame(rows, schema=ARTIFACTS.schema), ARTIFACTS, "artifacts")
+    _refuse_doubled(lake, changes, arriving)
+    return arriving
+
+
+def _refuse_doubled(lake: Lake, changes: Changes, arriving: pl.DataFrame) -> None:
+    grown = arriving.filter(~pl.col("kind").is_in(list(changes.replace_files)))
+    known = lake.query("SELECT kind, sha256 FROM artifacts WHERE sha256 IN (SELECT unnest($hashes))", {"hashes": grown["sha256"].to_list()})
+    doubled = grown.join(known, on=["kind", "sha256"], how="semi")
+    repeated = arriving.filter(pl.struct("kind", "sha256").is_duplicated())
+    for row in (*doubled.rows(named=True), *repeated.rows(named=True)):
+        raise WarehouseError(
+            f"publish: {doubled.height + repeated.height} of {arriving.height} files are registered already, such as {row['path']}; "
+            "publish each file once"
+        )
+
+
+def _sources(changes: Changes) -> Iterable[tuple[str, Path]]:
+    for files in (changes.replace_files, changes.register):
+        for table, paths in files.items():
+            for path in paths:
+                yield table, path
+
+
+def _release_row(draft: ReleaseDraft, release_id: int) -> pl.DataFrame:
+    row = {
+        "release_id": release_id,
+        "run_id": draft.run_id,
+        "kind": draft.kind,
+        "parent_id": release_id - 1 or None,
+        "code_version": draft.code_version,
+        "config": json.dumps(draft.config, sort_keys=True, default=str),
+        "seed": draft.seed,
+        "inputs": list(draft.inputs),
+        "created_at": datetime.now(UTC),
+    }
+    return check(pl.DataFrame([row], schema=RELEASES.schema), RELEASES, "publish")
+
+
+def _refuse_if_blocked(findings: list[Finding], release_id: int) -> None:
+    blocking = [finding for finding in findings if finding.is_blocking]
+    if blocking:
+        first = blocking[0]
+        more = f" (and {len(blocking) - 1} other audits)" if len(blocking) > 1 else ""
+        raise AuditError(
+            f"release {release_id} refused by audit {first.audit}: {first.n_offenders} offending rows, expected none, such as "
+            f'{first.examples[0]}{more}; look at: hsrl sql "from audits where release_id = {release_id}"'
+        )

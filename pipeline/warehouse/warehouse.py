@@ -1,0 +1,118 @@
+"""The warehouse as flows use it: one folder, one writer, releases."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Self
+from pathlib import Path
+
+from pipeline.errors import WarehouseError
+from pipeline.warehouse.artifacts import ArtifactStore
+from pipeline.warehouse.lake import Lake
+from pipeline.warehouse.lock import locked
+from pipeline.warehouse.publish import publish_release
+from pipeline.warehouse.release import Changes, Release, ReleaseDraft
+from pipeline.warehouse.statements import Statement, statements
+
+
+class Warehouse(Lake):
+    """A DuckLake with releases.
+
+    Attributes:
+        artifacts: models and checkpoints by fingerprint.
+        staging: what a run has finished but not published; a killed run resumes from it.
+    """
+
+    _is_writer = False
+
+    @property
+    def artifacts(self) -> ArtifactStore:
+        """Models and checkpoints, ``artifacts/<kind>/<fingerprint>/``."""
+        return ArtifactStore(self.root / "artifacts")
+
+    @property
+    def staging(self) -> ArtifactStore:
+        """Finished stages of a run that has not published yet, ``staging/<kind>/<fingerprint>/``."""
+        return ArtifactStore(self.root / "staging")
+
+    @classmethod
+    def open_release(cls, root: Path, release_id: int, memory_limit_mb: int = 1024) -> Self:
+        """Open the warehouse as it was at a release, whatever is published meanwhile; nothing can be written.
+
+        Raises:
+            WarehouseError: there is no such release, or its snapshot has expired.
+        """
+        with cls.open(root, memory_limit_mb) as latest:
+            release = latest.release(release_id)
+        if release.snapshot_id is None:
+            raise WarehouseError(f"{root}: the snapshot of release {release_id} has expired; read sids_at({release_id}) instead")
+        return cls.open(root, memory_limit_mb, release.snapshot_id)
+
+    @contextmanager
+    def writer(self, run_id: str, timeout_seconds: float, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
+        """Be the one writer while the block runs.
+
+        A refresh holds this from reading the incumbent to its commit; a retrain pins a release and holds it only to publish.
+
+        Args:
+            run_id: who asks.
+            timeout_seconds: how long to wait for another writer.
+            on_wait: called once with a line that says who is writing.
+
+        Raises:
+            WarehouseError: another run was writing all the time.
+        """
+        with locked(self.root / "writer.lock", run_id, timeout_seconds, on_wait):
+            self._is_writer = True
+            try:
+                yield
+            finally:
+                self._is_writer = False
+
+    def latest_release(self) -> Release | None:
+        """The last release, or None before the first."""
+        row = self.connection.execute("SELECT max(release_id) FROM releases").fetchone()
+        return None if row is None or row[0] is None else self.release(row[0])
+
+    def next_release_id(self) -> int:
+        """The number the next release will have; it holds as long as one is the writer."""
+        latest = self.latest_release()
+        return 1 if latest is None else latest.release_id + 1
+
+    def release(self, release_id: int) -> Release:
+        """A release by its number.
+
+        Raises:
+            WarehouseError: there is none.
+        """
+        row = self.connection.execute("SELECT run_id, kind FROM releases WHERE release_id = ?", [release_id]).fetchone()
+        if row is None:
+            raise WarehouseError(f'{self.root}: there is no release {release_id}; list them with: hsrl sql "from releases"')
+        snapshot = self.connection.execute(
+            "SELECT max(snapshot_id) FROM lake.snapshots() WHERE json_extract_string(commit_extra_info, '$.release') = ?",
+            [str(release_id)],
+        ).fetchone()
+        return Release(release_id, snapshot[0] if snapshot else None, row[0], row[1])
+
+    def publish(self, draft: ReleaseDraft, changes: Changes, audits: Sequence[Statement] | None = None) -> Release | None:
+        """Publish ``changes`` as the next release, in one transaction, after its audits.
+
+        Args:
+            draft: where it comes from.
+            changes: the rows and files that change.
+            audits: the audits to run; None = all of ``sql/audits``.
+
+        Returns:
+            The release; None where there is nothing to publish.
+
+        Raises:
+            ContractError: a frame or file breaks its table's contract.
+            WarehouseError: the writer's lock is not held, a file is already registered, or the commit did not happen.
+            AuditError: a blocking audit found offenders; nothing became visible.
+        """
+        if not self._is_writer:
+            raise WarehouseError(f"{self.root}: run {draft.run_id} is not the writer; publish inside warehouse.writer(run_id, timeout)")
+        if changes.is_empty:
+            return None
+        release_id = self.next_release_id()
+        publish_release(self, draft, release_id, changes, list(statements("audits")) if audits is None else audits)
+        return self.release(release_id)

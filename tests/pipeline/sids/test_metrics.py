@@ -1,0 +1,120 @@
+"""Figures of a release, each worked by hand on the line world."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline.contracts import SID_HISTORY
+from pipeline.errors import ContractError
+from pipeline.sids import metrics
+from pipeline.sids.assign import apply_changes, assign
+from pipeline.sids.codebook import Codebook
+from pipeline.sids.metrics import entropy_bits, sid_metrics
+
+Frames = Callable[..., pl.DataFrame]
+Nights = Callable[..., list[tuple[pl.DataFrame, pl.DataFrame]]]
+DOCUMENT = Path(__file__).parents[3] / "docs" / "metrics.md"
+
+
+def figures(rows: pl.DataFrame) -> dict[tuple[int, str], float]:
+    """(level, metric) → value."""
+    return {(level, name): value for level, name, value in rows.select("level", "metric", "value").iter_rows()}
+
+
+@pytest.fixture
+def nights(line: Codebook, embed: Frames, catalogue: Frames) -> Nights:
+    """Per night the open rows and the embeddings of the points given."""
+
+    def run(*worlds: dict[int, float]) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
+        history, seen = SID_HISTORY.empty(), []
+        for release, points in enumerate(worlds, start=1):
+            vectors = embed({item: [point] for item, point in points.items()})
+            history = apply_changes(history, assign(vectors, catalogue(points), line, history, release, 0.10).upserts)
+            seen.append((history.filter(pl.col("valid_to").is_null()), vectors))
+        return seen
+
+    return run
+
+
+def test_the_figures_of_one_release(line: Codebook, nights: Nights) -> None:
+    """Items at 5, 5.2, 4.8 and −3 take 1-1, 1-1, 1-1 and 0-1.
+
+    Errors after level 1 are 1, 1.44, 0.64, 1 (mean 1.02), after level 2 0, 0.04, 0.04, 0 (mean 0.02). The mean is 3, so the
+    variance is (4 + 4.84 + 3.24 + 36) / 4 = 12.02. Level 1 has shares ¼ and ¾: 0.8113 bits; level 2 uses one code of two.
+    """
+    [(rows, vectors)] = nights({1: 5.0, 2: 5.2, 3: 4.8, 4: -3.0})
+    seen = figures(sid_metrics(rows, vectors, line, None, 1))
+    counts = {
+        "n_items": 4,
+        "n_sids": 2,
+        "shared_items": 3,
+        "excess_collisions": 2,
+        "largest_bucket": 3,
+        "ood_items": 0,
+        "n_new": 4,
+    }
+    assert {name: seen[0, name] for name in counts} == counts
+    assert seen[0, "shared_items_share"] == 0.75
+    assert seen[0, "mse"] == pytest.approx(0.02, rel=1e-4)
+    assert seen[1, "mse"] == pytest.approx(1.02, rel=1e-5)
+    assert seen[0, "explained_variance"] == pytest.approx(1 - 0.02 / 12.02, rel=1e-5)
+    assert seen[1, "explained_variance"] == pytest.approx(1 - 1.02 / 12.02, rel=1e-5)
+    assert seen[1, "entropy"] == pytest.approx(0.8113, abs=1e-4)
+    assert seen[1, "perplexity"] == pytest.approx(2**0.8113, abs=1e-3)
+    assert (seen[1, "used_codes_share"], seen[2, "used_codes_share"]) == (1.0, 0.5)
+    assert (seen[2, "entropy"], seen[2, "perplexity"]) == (0.0, 1.0)
+
+
+def test_the_first_release_has_no_figures_of_change(line: Codebook, nights: Nights) -> None:
+    [(rows, vectors)] = nights({1: 5.0})
+    names = {name for _, name in figures(sid_metrics(rows, vectors, line, None, 1))}
+    assert names.isdisjoint({"kept_share", "kept_prefix_share", "n_closed", "explained_variance"})
+
+
+def test_the_figures_of_change(line: Codebook, nights: Nights) -> None:
+    """Of 1 … 4 the last goes; 1 stays, 2 moves from 1-1 to 1-0 (level 1 kept), 3 from 1-1 to 0-1; 5 is new."""
+    (before, _), (rows, vectors) = nights({1: 5.0, 2: 5.0, 3: 5.0, 4: -3.0}, {1: 5.0, 2: 3.0, 3: -3.0, 5: 3.0})
+    seen = figures(sid_metrics(rows, vectors, line, before, 2))
+    assert seen[0, "kept_share"] == pytest.approx(1 / 3)
+    assert (seen[1, "kept_prefix_share"], seen[2, "kept_prefix_share"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
+    assert [seen[0, name] for name in ("n_new", "n_moved", "n_returned", "n_closed")] == [1, 2, 0, 1]
+
+
+def test_another_codebook_keeps_nothing(line: Codebook, nights: Nights) -> None:
+    """The same numbers under another codebook mean something else."""
+    [(rows, vectors)] = nights({1: 5.0})
+    other = rows.with_columns(codebook_id=pl.lit("other"))
+    assert figures(sid_metrics(rows, vectors, line, other, 1))[0, "kept_share"] == 0.0
+
+
+def test_entropy_counts_bits() -> None:
+    assert entropy_bits(np.array([0.25] * 4)) == 2.0
+    assert entropy_bits(np.array([1.0, 0.0])) == 0.0
+
+
+def test_the_document_has_a_row_for_every_metric_and_no_other() -> None:
+    rows = [line.split("|") for line in DOCUMENT.read_text().splitlines() if line.startswith("| `")]
+    documented = {(cells[1].strip().strip("`"), cells[2].strip()) for cells in rows}
+    known = {(name, "0") for name in metrics.OF_RELEASE} | {(name, "1 … L") for name in metrics.OF_LEVEL}
+    assert documented == known
+
+
+def test_closed_rows_and_rows_of_another_codebook_are_refused(line: Codebook, nights: Nights) -> None:
+    [(rows, vectors)] = nights({1: 5.0})
+    for bad in (rows.with_columns(valid_to=pl.lit(2, dtype=pl.Int64)), rows.with_columns(codebook_id=pl.lit("other"))):
+        with pytest.raises(ContractError, match="1 of 1 rows are closed or of another codebook"):
+            sid_metrics(bad, vectors, line, None, 1)
+
+
+def test_no_rows_are_refused(line: Codebook, embed: Frames) -> None:
+    with pytest.raises(ContractError, match="0 items have a Semantic ID"):
+        sid_metrics(SID_HISTORY.empty(), embed({}), line, None, 1)
+
+
+def test_items_without_a_vector_are_refused(line: Codebook, embed: Frames, nights: Nights) -> None:
+    [(rows, _)] = nights({1: 5.0, 2: 3.0})
+    with pytest.raises(ContractError, match="1 of 2 items have no vector"):
+        sid_metrics(rows, embed({1: [5.0]}), line, None, 1)
