@@ -1,8 +1,7 @@
 """From a delivery of raw files to staged Parquet: events, records and user states, one file a user bucket.
 
-A delivery is read once, in chunks; its rows are spilled by user bucket; then each bucket is ordered and cut into records by itself.
-So memory is bounded by a chunk and a bucket, never by the log. What a delivery becomes is staged whole, under a fingerprint of all that it
-depends on: a run that was killed finds it again and does not make it twice.
+A delivery is read once, in chunks; its rows are spilled by user bucket; then each bucket is ordered and cut into records by
+itself. So memory is bounded by a chunk and a bucket, never by the log.
 """
 
 import shutil
@@ -120,7 +119,8 @@ def refuse_above_limit(plan: Plan, rejects: pl.DataFrame, n_rows: int) -> None:
     first = rejects.filter(pl.col("reason") == reason).sort("file", "line").row(0, named=True)
     raise QuarantineError(
         f"{plan.source}: {rejects.height:,} of {n_rows:,} rows of {plan.delivery.id} were rejected, above the limit of "
-        f"{plan.quarantine_limit:.1%}; most: {reason} ({n_most:,}), first at {first['file']}:{first['line']}: {first['raw']:.80}; "
+        f"{plan.quarantine_limit:.1%}; most: {reason} ({n_most:,}), first at {first['file']}:{first['line']}: "
+        f"{first['raw']:.80}; "
         "mend the source or its mapping, or raise ingest.quarantine_limit",
         rejects,
     )

@@ -19,6 +19,8 @@ from pipeline.warehouse.warehouse import Warehouse
 _FOR_LIFE = (("source", "name"), ("ingest", "buckets"), ("records", "slate_size"), ("records", "history_length"))
 # Settings of the tokenizer: another value takes a rebuild.
 _UNTIL_REBUILD = ("embeddings", "sids")
+# … but for these, which only say how tonight's items are treated.
+_FREE = {"epsilon"}
 NO_STATE = "none"
 
 
@@ -95,14 +97,13 @@ def require_same_settings(warehouse: Warehouse, settings: Settings, *, rebuild: 
                 f"{section}.{key} is {now[section][key]!r}, but {warehouse.root} was built with {before[section][key]!r}; "
                 "set it back, or name another --warehouse"
             )
-    for section in _UNTIL_REBUILD:
-        if changed := _first_difference(before[section], now[section]):
-            if not rebuild:
-                raise ConfigError(
-                    f"{section}.{changed} is {now[section][changed]!r}, but the Semantic IDs were made with {before[section].get(changed)!r}; "
-                    "set it back, or make new ones with: hsrl refresh --rebuild"
-                )
+    for section in () if rebuild else _UNTIL_REBUILD:
+        if key := _first_difference(before[section], now[section]):
+            raise ConfigError(
+                f"{section}.{key} is {now[section][key]!r}, but the Semantic IDs were made with {before[section].get(key)!r}; "
+                "set it back, or make new ones with: hsrl refresh --rebuild"
+            )
 
 
 def _first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    return next((key for key in now if before.get(key) != now[key]), None)
+    return next((key for key in now if key not in _FREE and before.get(key) != now[key]), None)

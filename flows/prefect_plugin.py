@@ -20,7 +20,7 @@ async def _only_deployment_named(client: PrefectClient, name: str) -> Any:
 
 
 @register_hook
-def setup_environment(*, ctx: HookContext) -> None:  # noqa: ARG001: the hook's own signature
+def setup_environment(*, ctx: HookContext) -> None:
     """Teach the client to resolve a bare name before it asks for FLOW/DEPLOYMENT."""
     stock = PrefectClient.read_deployment_by_name
     if getattr(stock, "finds_bare_names", False):

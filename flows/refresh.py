@@ -47,8 +47,8 @@ class Tables:
 def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish | None = None) -> dict[str, Any]:
     """Bring the warehouse up to date with the raw logs.
 
-    Holds the writer's lock from reading the incumbent to the commit. What is staged stays until it is published, so that a run that
-    was killed is not repeated but continued.
+    Holds the writer's lock from reading the incumbent to the commit. What is staged stays until it is published, so that a run
+    that was killed is not repeated but continued.
 
     Returns:
         What was done, as plain values.
@@ -105,7 +105,7 @@ def _refresh(
     release_id = warehouse.next_release_id()
     with run.stage("semantic ids"):
         sids = steps.run(
-            "semantic ids", make_semantic_ids, warehouse.artifacts, settings, incumbent, items, splits, records, release_id
+            "semantic ids", make_semantic_ids, warehouse.artifacts, settings, incumbent, items, users, splits, records, release_id
         )
     with run.stage("audits and publish"):
         inputs = (*(one.arrived.ingest_id for one in staged), sids.model.embedding_id, sids.codebook.codebook_id)

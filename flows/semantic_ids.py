@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy.typing as npt
 import polars as pl
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from flows.artifacts import Artifact
@@ -15,7 +17,8 @@ from flows.settings import Settings
 from pipeline.contracts import CODEBOOKS
 from pipeline.embeddings.embed import embed, learn
 from pipeline.embeddings.model import EmbeddingModel
-from pipeline.errors import ConfigError
+from pipeline.embeddings.profiles import ProfileModel, learn_profiles
+from pipeline.errors import ConfigError, WarehouseError
 from pipeline.records.split import split_by_time, split_per_user, time_of_fraction
 from pipeline.sids.assign import apply_changes, assign
 from pipeline.sids.codebook import Codebook
@@ -24,7 +27,7 @@ from pipeline.sids.metrics import sid_metrics
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 
 _MODEL_KIND = "embedding_model"
-_MODEL_FILE = "model.safetensors"
+_MODEL_FILE, _PROFILES_FILE = "items.safetensors", "profiles.safetensors"
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ def make_semantic_ids(
     settings: Settings,
     incumbent: Incumbent,
     items: pl.DataFrame,
+    users: pl.DataFrame,
     splits: pl.DataFrame,
     records: Sequence[Path],
     release_id: int,
@@ -97,6 +101,7 @@ def make_semantic_ids(
         settings: the run's.
         incumbent: its codebook and SIDs; a rebuild comes with no codebook.
         items: ITEMS of the release.
+        users: USERS of the release; profiles are frozen together with the embedding.
         splits: SPLITS of the release.
         records: all record files of the release.
         release_id: the release to come.
@@ -108,7 +113,7 @@ def make_semantic_ids(
 
     if incumbent.codebook is None:
         model = learn(items, positives(), settings.embeddings, settings.seed, external)
-        _save_model(store, model)
+        _save_models(store, model, learn_profiles(users))
     else:
         model = load_model(store, incumbent.codebook.embedding_id)
     embeddings = embed(model, items, positives(), external)
@@ -134,21 +139,34 @@ def load_model(store: ArtifactStore, embedding_id: str) -> EmbeddingModel:
     """The frozen embedding model of that name, its bytes checked against it.
 
     Raises:
-        ConfigError: it is not in the store.
+        WarehouseError: it is not in the store.
     """
-    path = store.path(_MODEL_KIND, embedding_id) / _MODEL_FILE
-    if not path.is_file():
-        raise ConfigError(
-            f"embedding model {embedding_id} is missing at {path}; restore it, or make new SIDs with: hsrl refresh --rebuild"
-        )
-    with safe_open(path, framework="numpy") as stored:
-        return EmbeddingModel.from_arrays({name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata())  # noqa: SIM118
+    return EmbeddingModel.from_arrays(*_load(store, embedding_id, _MODEL_FILE))
 
 
-def _save_model(store: ArtifactStore, model: EmbeddingModel) -> None:
-    arrays, metadata = model.to_arrays()
+def load_profiles(store: ArtifactStore, embedding_id: str) -> ProfileModel:
+    """The profile model that was frozen together with an embedding model.
+
+    Raises:
+        WarehouseError: it is not in the store.
+    """
+    return ProfileModel.from_arrays(*_load(store, embedding_id, _PROFILES_FILE))
+
+
+def _load(store: ArtifactStore, embedding_id: str, file: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
+    path = store.path(_MODEL_KIND, embedding_id) / file
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata()  # noqa: SIM118 no dict
+    except (OSError, SafetensorError) as error:
+        raise WarehouseError(f"{path}: {error}; restore it, or make new SIDs with: hsrl refresh --rebuild") from error
+
+
+def _save_models(store: ArtifactStore, model: EmbeddingModel, profiles: ProfileModel) -> None:
     with store.writing(_MODEL_KIND, model.embedding_id) as folder:
-        save_file(arrays, folder / _MODEL_FILE, metadata)
+        for file, part in ((_MODEL_FILE, model), (_PROFILES_FILE, profiles)):
+            arrays, metadata = part.to_arrays()
+            save_file(arrays, folder / file, metadata)
 
 
 def _read_external(settings: Settings) -> pl.DataFrame | None:

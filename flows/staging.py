@@ -106,7 +106,7 @@ def stage_next(
             add_quarantine(warehouse, run.run_id, arrived.ingest_id, error.rejects)
             raise
         run.say(
-            f"{arrived.delivery.id}: {counts.n_accepted:,} events, {counts.n_records:,} new records, {counts.n_rejected:,} rows rejected"
+            f"{arrived.delivery.id}: {counts.n_accepted:,} events, {counts.n_records:,} records, {counts.n_rejected:,} rows rejected"
         )
     staged = Staged(arrived, warehouse.staging.path(KIND, name))
     add_quarantine(warehouse, run.run_id, arrived.ingest_id, staged.frame("rejects"))

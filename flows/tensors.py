@@ -9,7 +9,7 @@ import polars as pl
 import torch
 
 from hsrl_train.world import Catalogue, Records
-from pipeline.embeddings.profiles import ProfileModel, encode_profiles, learn_profiles
+from pipeline.embeddings.profiles import ProfileModel, encode_profiles
 from pipeline.errors import TrainingError
 from pipeline.sids.table import SidTable
 
@@ -21,20 +21,23 @@ class World:
     Attributes:
         records: all records, by user and place.
         catalogue: all items.
-        profiles: the frozen encoding of user attributes.
         fingerprint: of the records, vectors and profiles; Semantic IDs have their own.
         sid_fingerprint: of the tokens.
     """
 
     records: Records
     catalogue: Catalogue
-    profiles: ProfileModel
     fingerprint: str
     sid_fingerprint: str
 
 
 def build_world(
-    items: pl.DataFrame, users: pl.DataFrame, records: pl.DataFrame, vectors: npt.NDArray[np.float32], sids: SidTable
+    items: pl.DataFrame,
+    users: pl.DataFrame,
+    records: pl.DataFrame,
+    vectors: npt.NDArray[np.float32],
+    sids: SidTable,
+    model: ProfileModel,
 ) -> World:
     """Number items and users and lay everything out.
 
@@ -44,6 +47,7 @@ def build_world(
         records: user_id, record_index, exposed_items, feedback, history, split; all slates of one length K.
         vectors: (n, d) standardised item vectors in the order of ``items``.
         sids: the release's Semantic IDs.
+        model: the frozen encoding of user attributes.
 
     Raises:
         TrainingError: no test records, or slates of several lengths.
@@ -55,7 +59,6 @@ def build_world(
     feedback = np.asarray(records["feedback"].explode().to_numpy(), np.float32).reshape(exposed.shape)
     history = _padded(records["history"], item_ids)
     is_train = (records["split"] == "train").to_numpy()
-    model = learn_profiles(users)
     profiles = encode_profiles(model, users)
     user = np.searchsorted(users["user_id"].to_numpy(), records["user_id"].to_numpy())
     tokens = np.full((len(item_ids), len(sids.vocabulary)), -1, np.int64)
@@ -72,7 +75,6 @@ def build_world(
             torch.from_numpy(_with_padding(items["is_active"].to_numpy(), fill=False)),
             torch.from_numpy(popularity.astype(np.float32)),
         ),
-        model,
         _fingerprint(*arrays),
         _fingerprint(tokens),
     )
@@ -91,8 +93,7 @@ def _require_slates(records: pl.DataFrame) -> None:
 
 def _numbers(lists: pl.Series, item_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Lists of one length as a matrix of item numbers."""
-    flat = np.searchsorted(item_ids, lists.explode().to_numpy()) + 1
-    return flat.reshape(len(lists), -1)
+    return _look_up(lists.explode().to_numpy(), item_ids).reshape(len(lists), -1)
 
 
 def _padded(lists: pl.Series, item_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -100,9 +101,24 @@ def _padded(lists: pl.Series, item_ids: npt.NDArray[np.int64]) -> npt.NDArray[np
     lengths = lists.list.len().to_numpy()
     width = max(int(lengths.max(initial=0)), 1)
     matrix = np.zeros((len(lists), width), np.int64)
-    flat = lists.explode(empty_as_null=False).to_numpy()
-    matrix[np.arange(width) < lengths[:, None]] = np.searchsorted(item_ids, flat) + 1
+    matrix[np.arange(width) < lengths[:, None]] = _look_up(lists.explode(empty_as_null=False).to_numpy(), item_ids)
     return matrix
+
+
+def _look_up(ids: npt.NDArray[np.int64], item_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Item numbers, 1 = first.
+
+    Raises:
+        TrainingError: an id is not in the catalogue.
+    """
+    places = np.searchsorted(item_ids, ids)
+    is_known = item_ids[np.minimum(places, len(item_ids) - 1)] == ids
+    if not is_known.all():
+        raise TrainingError(
+            f"records: {(~is_known).sum()} of {len(ids)} shown or liked items are not in items, such as {ids[~is_known][0]}; "
+            "the warehouse is damaged: restore it from a copy of its folder"
+        )
+    return places + 1
 
 
 def _with_padding(rows: npt.NDArray, fill: float) -> npt.NDArray:

@@ -125,18 +125,18 @@ def _play(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Sum of rewards (b,) and slates (b,) of whole sessions, and how often every item was shown (n + 1,)."""
     b, _, k = luck.shape
-    reward, depth = np.zeros(b), np.zeros(b, dtype=np.int64)
+    reward, depth = torch.zeros(b, dtype=torch.float64), torch.zeros(b, dtype=torch.int64)
     exposure = np.zeros(len(catalogue.is_active), dtype=np.int64)
     running, sessions = torch.arange(b), environment.start(starts)
     while len(running):
         slate = policy.slates(sessions.state, k, generator)
         _require_showable(name, slate, catalogue)
         step = environment.step(sessions, slate, luck[running, sessions.n_steps])
-        reward[running] += step.reward.numpy()
+        reward[running] += step.reward
         depth[running] += 1
         exposure += np.bincount(slate.flatten().numpy(), minlength=len(exposure))
         running, sessions = running[~step.done], step.sessions.select(~step.done)
-    return reward, depth, exposure
+    return reward.numpy(), depth.numpy(), exposure
 
 
 def _require_showable(name: str, slate: Int[Tensor, "b k"], catalogue: Catalogue) -> None:

@@ -10,9 +10,11 @@ from pipeline.columns import TIMESTAMP
 from pipeline.contracts import REJECTS, Table
 from pipeline.ingest import reasons
 
-# Columns beside the raw file's own, spelled as no file spells its own.
-LINE = "#line"
-RAW = "#raw"
+# Columns beside the raw file's own: they begin as no file's own do.
+OWN = "\x1f"
+LINE = OWN + "line"
+RAW = OWN + "raw"
+_REASON = OWN + "reason"
 
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z: a time beyond it was told in another unit
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
@@ -35,17 +37,17 @@ def part(frame: pl.DataFrame, checks: Sequence[Check], file: str) -> tuple[pl.Da
     if not checks:
         return frame, REJECTS.empty()
     reason = pl.coalesce([pl.when(is_bad).then(pl.lit(text)) for text, is_bad in checks])
-    marked = frame.with_columns(reason.alias("#reason"))
-    bad = marked.filter(pl.col("#reason").is_not_null())
-    told = [name for name in frame.columns if not name.startswith("#")]
+    marked = frame.with_columns(reason.alias(_REASON))
+    bad = marked.filter(pl.col(_REASON).is_not_null())
+    told = [name for name in frame.columns if not name.startswith(OWN)]
     raw = pl.col(RAW).str.slice(0, reasons.RAW_LENGTH) if RAW in frame.columns else reasons.row_json(told)
     rejects = bad.select(
         pl.lit(file).alias("file"),
         pl.col(LINE).alias("line"),
         raw.alias("raw"),
-        pl.col("#reason").alias("reason"),
+        pl.col(_REASON).alias("reason"),
     )
-    return (frame if bad.is_empty() else marked.filter(pl.col("#reason").is_null()).drop("#reason")), rejects
+    return (frame if bad.is_empty() else marked.filter(pl.col(_REASON).is_null()).drop(_REASON)), rejects
 
 
 def text(name: str) -> pl.Expr:

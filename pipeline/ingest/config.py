@@ -4,7 +4,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 SECTION = ConfigDict(frozen=True, extra="forbid")
 
@@ -98,8 +98,21 @@ class TextFormat(BaseModel):
     names: list[str] = Field([], description="Names of the columns of a file without a header, in order.")
     encoding: str = Field("utf-8", description="Encoding of the text, as Python names it.")
 
+    @field_validator("encoding")
+    @classmethod
+    def _is_encoding(cls, name: str) -> str:
+        try:
+            keeps_lines = "\n".encode(name) == b"\n"
+        except LookupError as error:
+            raise ValueError("no such encoding; take one that Python names, such as utf-8 or latin-1") from error
+        if not keeps_lines:
+            raise ValueError("lines do not end with the byte 10 in this encoding; convert the file to utf-8")
+        return name
+
     @model_validator(mode="after")
     def _names_its_columns(self) -> Self:
+        if self.quote and len(self.separator or "") > 1:
+            raise ValueError('a separator of several characters goes without quotes; set quote = ""')
         if self.has_header == bool(self.names):
             raise ValueError("a file has a header or names, not both: set has_header = false and names = [...], or neither")
         return self

@@ -41,10 +41,9 @@ class Ids:
 
 
 def decide_ids(what: str, column: str, first_rows: pl.DataFrame) -> Ids:
-    """Whole numbers if every id of the first rows is one, else texts."""
-    return Ids(
-        what, column, is_text=first_rows.filter(cells.text(column).is_not_null() & cells.integer(column).is_null()).height > 0
-    )
+    """Whole numbers if most ids of the first rows are, so that a bad one decides nothing; else texts."""
+    n_ids, n_numbers = first_rows.select(cells.text(column).count(), cells.integer(column).alias("number").count()).row(0)
+    return Ids(what, column, is_text=2 * n_numbers <= n_ids)
 
 
 def event_checks(config: TableSource, users: Ids, items: Ids, schema: pl.Schema) -> list[Check]:

@@ -185,7 +185,7 @@ def _items(good: pl.DataFrame, genres: pl.Expr, attributes: pl.Expr) -> pl.DataF
         first_seen=none,
         last_seen=none,
         is_active=pl.lit(value=True),
-    )
+    ).unique("item_id", keep="last", maintain_order=True)
 
 
 def _items_1m(good: pl.DataFrame) -> pl.DataFrame:
@@ -199,11 +199,15 @@ def _items_100k(good: pl.DataFrame) -> pl.DataFrame:
     return _items(good, pl.concat_list(flags).list.drop_nulls(), cells.attributes(["release_date", "year"]))
 
 
+def _users(good: pl.DataFrame, attributes: pl.Expr) -> pl.DataFrame:
+    users = good.select(user_id=cells.integer("user"), raw_id="user", attributes=attributes)
+    return users.unique("user_id", keep="last", maintain_order=True)
+
+
 def _users_1m(good: pl.DataFrame) -> pl.DataFrame:
     # Age and occupation are codes here (README of ml-1m), so they stay texts.
-    described = cells.attributes(["gender", "age", "occupation"], as_texts=True)
-    return good.select(user_id=cells.integer("user"), raw_id="user", attributes=described)
+    return _users(good, cells.attributes(["gender", "age", "occupation"], as_texts=True))
 
 
 def _users_100k(good: pl.DataFrame) -> pl.DataFrame:
-    return good.select(user_id=cells.integer("user"), raw_id="user", attributes=cells.attributes(["gender", "age", "occupation"]))
+    return _users(good, cells.attributes(["gender", "age", "occupation"]))

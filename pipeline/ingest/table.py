@@ -6,12 +6,12 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.contracts import ITEMS
-from pipeline.ingest.cells import part
+from pipeline.ingest.cells import OWN, part
 from pipeline.ingest.config import ItemFile, TableSource, UserFile
 from pipeline.ingest.delimited import Rows
 from pipeline.ingest.mapping import Ids, decide_ids, event_checks, to_events, to_items, to_users
 from pipeline.ingest.source import Delivery, RawBatch
-from pipeline.ingest.tabular import matching, name_in, read_file
+from pipeline.ingest.tabular import matching, name_in, read_file, refuse_nested
 
 _ROWS_THAT_DECIDE_IDS = 1_000
 
@@ -52,7 +52,7 @@ class TableLog:
             for batch in self._user_batches(self.config.users, users.is_text):
                 listed_users = pl.concat([listed_users, batch.users["user_id"]])
                 yield batch
-        for path in (file for file in delivery.files if file in events):
+        for path in delivery.files[:1] if self.config.delivery == "file" else events:
             name = name_in(self.config.path, path)
             for rows in read_file(path, name, self.config, self._mapped(), self.chunk_rows):
                 batch = self._event_batch(rows, name, users, items)
@@ -91,9 +91,8 @@ class TableLog:
             name = name_in(section.path, path)
             for rows in read_file(path, name, section, mapped, self.chunk_rows):
                 good, rejects = part(rows.cells, [ids.check], name)
-                items = to_items(
-                    good, ids, columns.title, columns.categories, section.category_separator, _unmapped(good, mapped)
-                )
+                others = _others(good, mapped, path)
+                items = to_items(good, ids, columns.title, columns.categories, section.category_separator, others)
                 yield RawBatch(items=items, rejects=pl.concat([rows.rejects, rejects]))
 
     def _user_batches(self, section: UserFile, is_text: bool) -> Iterator[RawBatch]:
@@ -103,9 +102,12 @@ class TableLog:
             for rows in read_file(path, name, section, [ids.column], self.chunk_rows):
                 good, rejects = part(rows.cells, [ids.check], name)
                 yield RawBatch(
-                    users=to_users(good, ids, _unmapped(good, [ids.column])), rejects=pl.concat([rows.rejects, rejects])
+                    users=to_users(good, ids, _others(good, [ids.column], path)), rejects=pl.concat([rows.rejects, rejects])
                 )
 
 
-def _unmapped(rows: pl.DataFrame, mapped: list[str]) -> list[str]:
-    return [name for name in rows.columns if name not in mapped and not name.startswith("#")]
+def _others(rows: pl.DataFrame, mapped: list[str], path: Path) -> list[str]:
+    """The columns that no setting names: attributes."""
+    others = [name for name in rows.columns if name not in mapped and not name.startswith(OWN)]
+    refuse_nested(rows.select(others), path)
+    return others

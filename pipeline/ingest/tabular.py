@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from pipeline.contracts import REJECTS
 from pipeline.errors import SourceError
-from pipeline.ingest.cells import LINE
+from pipeline.ingest.cells import LINE, OWN
 from pipeline.ingest.config import TextFormat
 from pipeline.ingest.delimited import Layout, Rows, read_rows
 from pipeline.ingest.files import open_raw, refusing
@@ -52,18 +52,33 @@ def read_file(path: Path, name: str, text: TextFormat | None, wanted: Sequence[s
         chunk_rows: rows handed out at once, at most.
 
     Raises:
-        SourceError: the file is refused as a whole, or lacks a wanted column.
+        SourceError: the file is refused as a whole, lacks a wanted column, or has one that cannot be addressed.
     """
     if text is None or path.suffix == ".parquet":
         rows_of = _parquet_rows(path, name, chunk_rows)
     else:
         rows_of = _text_rows(path, name, text, chunk_rows)
     for rows in rows_of:
-        told = [column for column in rows.cells.columns if not column.startswith("#")]
+        told = [column for column in rows.cells.columns if not column.startswith(OWN)]
         if missing := [column for column in wanted if column not in told]:
             hint = "check the separator" if len(told) == 1 else "mend the mapping in the source's configuration"
             raise SourceError(f"{path}: has no column {', '.join(missing)}, only {', '.join(told)[:300]}; {hint}")
+        if patterns := [column for column in told if column == "*" or (column.startswith("^") and column.endswith("$"))]:
+            raise SourceError(f"{path}: column {', '.join(patterns)} is named like a pattern of Polars; rename it in the file")
+        refuse_nested(rows.cells.select(wanted), path)
         yield rows
+
+
+def refuse_nested(cells: pl.DataFrame, path: Path) -> None:
+    """Refuse columns whose cells are no single values, as Parquet allows.
+
+    Raises:
+        SourceError: there is one.
+    """
+    if nested := [name for name, dtype in cells.schema.items() if dtype.is_nested()]:
+        raise SourceError(
+            f"{path}: {', '.join(nested)} holds lists or structs, expected texts, numbers or times; write it as text"
+        )
 
 
 def _text_rows(path: Path, name: str, text: TextFormat, chunk_rows: int) -> Iterator[Rows]:

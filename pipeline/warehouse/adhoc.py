@@ -53,7 +53,6 @@ def _first(answer: duckdb.DuckDBPyConnection, limit: int) -> pl.DataFrame:
 
 def _confine(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
     """Leave the engine nothing but the Parquet files of this warehouse, for good."""
-    connection.execute("SET python_enable_replacements = false")
     connection.execute(f"SET allowed_directories = [{quoted(f'{root}/data/')}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

@@ -34,6 +34,8 @@ def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> du
     for name in ("sqlite_scanner", "ducklake"):
         wheel = package_files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
         connection.execute(f"LOAD {quoted(wheel)}")
+    # A name in SQL is never a variable of the calling code.
+    connection.execute("SET python_enable_replacements = false")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET temp_directory = {quoted(spill or '')}")
     if memory_limit_mb is not None:

@@ -18,21 +18,21 @@ def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("BEGIN")
     for statement in statements("schema"):
         connection.execute(statement.sql)
+    connection.execute("COMMIT")
+    # Before the views: DuckLake 1.5.5 crashes on set_option in a lake that has one.
+    connection.execute(f"CALL lake.set_option('data_inlining_row_limit', {_INLINE_ROWS})")
+    for table in BULK:
+        # Inlined deletes would leave replaced files listed as if they were in use.
+        connection.execute(f"CALL lake.set_option('data_inlining_row_limit', 0, table_name => '{table.name}')")
+    connection.execute("BEGIN")
     for folder in ("views", "macros"):
         for statement in statements(folder):
             connection.execute(statement.sql)
     for comment in _comments():
         connection.execute(comment)
-    connection.execute("COMMIT")
-    # Only now: DuckLake 1.5.5 crashes on rows of a table whose comments are not committed yet.
-    dictionary = pl.DataFrame(list(_entries()), schema=DICTIONARY.schema, orient="row")
-    connection.register("entries", dictionary)
+    connection.register("entries", pl.DataFrame(list(_entries()), schema=DICTIONARY.schema, orient="row"))
     connection.execute("INSERT INTO dictionary BY NAME SELECT * FROM entries")
-    connection.unregister("entries")
-    connection.execute(f"CALL lake.set_option('data_inlining_row_limit', {_INLINE_ROWS})")
-    for table in BULK:
-        # Inlined deletes would leave replaced files listed as if they were in use.
-        connection.execute(f"CALL lake.set_option('data_inlining_row_limit', 0, table_name => '{table.name}')")
+    connection.execute("COMMIT")
 
 
 def check_layout(connection: duckdb.DuckDBPyConnection, where: str) -> None:

@@ -8,7 +8,7 @@ WITH fresh AS (
     WHERE release_id = (SELECT max(release_id) FROM releases)
 )
 
-SELECT 'events' AS table_name, [user_id, user_seq]::VARCHAR AS key
+SELECT 'events' AS table_name, row(user_id, user_seq)::VARCHAR AS key
 FROM events
 WHERE
     (ingest_id IS NULL OR ingest_id IN (FROM fresh))
@@ -27,7 +27,7 @@ WHERE
         OR ingest_id IS NULL
     )
 UNION ALL
-SELECT 'embeddings', [embedding_id, item_id::VARCHAR]::VARCHAR
+SELECT 'embeddings', row(embedding_id, item_id)::VARCHAR
 FROM embeddings
 WHERE
     embedding_id IS NULL

@@ -1,0 +1,118 @@
+"""Every policy of a retrain judged alike: same simulators, same starts, same luck, beside the reference rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from flows.settings import Settings
+from flows.simulators import Simulator
+from flows.tensors import World
+from hsrl_train.environment import Environment
+from hsrl_train.evaluation import Played, evaluate, sample_starts, sample_training_states, summarise
+from hsrl_train.reference import reference_policies
+from hsrl_train.world import Policy, State
+from pipeline.contracts import check
+from pipeline.warehouse.tables import EVALUATIONS
+
+# States that the best constant slate is chosen on; more change nothing.
+_N_CHOOSING = 1_000
+
+
+@dataclass(frozen=True)
+class Row:
+    """A policy's sessions in each of some simulators.
+
+    Attributes:
+        played: one entry a simulator.
+        simulator_ids: theirs.
+        kind: own, transferred, or reference.
+        policy_id: None for reference rows.
+    """
+
+    played: tuple[Played, ...]
+    simulator_ids: tuple[str, ...]
+    kind: str
+    policy_id: str | None
+
+    @property
+    def name(self) -> str:
+        """Of the policy."""
+        return self.played[0].name
+
+    @property
+    def together(self) -> Played:
+        """The sessions of all simulators as one."""
+        rewards, depths = (np.concatenate([getattr(one, what) for one in self.played]) for what in ("rewards", "depths"))
+        exposure = np.sum([one.exposure for one in self.played], axis=0)
+        return Played(self.name, self.played[0].k, rewards, depths, exposure)
+
+
+class Judge:
+    """Plays policies from the same held-out starts with the same luck."""
+
+    def __init__(self, world: World, settings: Settings) -> None:
+        self.world = world
+        self.settings = settings
+        self.k = world.records.exposed.shape[1]
+        self.starts: State = sample_starts(world.records, settings.evaluation.n_sessions, settings.seed)
+
+    def play(
+        self, name: str, policies: Sequence[Policy], simulators: Sequence[Simulator], kind: str, policy_id: str | None = None
+    ) -> Row:
+        """Sessions of one policy in each simulator; ``policies`` has an entry a simulator."""
+        played = tuple(
+            evaluate(
+                name,
+                [policy],
+                [Environment([simulator.fitted.model], self.settings.environment)],
+                self.starts,
+                self.k,
+                self.world.catalogue,
+                self.settings.seed,
+            )
+            for policy, simulator in zip(policies, simulators, strict=True)
+        )
+        return Row(played, tuple(simulator.simulator_id for simulator in simulators), kind, policy_id)
+
+    def references(self, training: Sequence[Simulator], judging: Sequence[Simulator]) -> list[Row]:
+        """All reference rows in the judging simulators."""
+        models = [simulator.fitted.model for simulator in training]
+        choosing = sample_training_states(self.world.records, _N_CHOOSING, self.settings.seed)
+        by_judge = [reference_policies(models, judge.fitted.model, choosing, self.world.catalogue, self.k) for judge in judging]
+        return [self.play(name, [policies[name] for policies in by_judge], judging, "reference") for name in by_judge[0]]
+
+
+def evaluation_rows(row: Row, settings: Settings, release_id: int, embedding_id: str) -> pl.DataFrame:
+    """EVALUATIONS: a line a simulator, and one for all of them where there are several."""
+    lines = list(zip(row.played, row.simulator_ids, strict=True))
+    if len(lines) > 1:
+        lines.append((row.together, "+".join(row.simulator_ids)))
+    told = [_line(played, simulator_id, row, settings) for played, simulator_id in lines]
+    frame = pl.DataFrame(told).with_columns(release_id=pl.lit(release_id, pl.Int64), embedding_id=pl.lit(embedding_id))
+    return check(frame.select(list(EVALUATIONS.schema)).cast(dict(EVALUATIONS.schema)), EVALUATIONS, "evaluation")
+
+
+def _line(played: Played, simulator_id: str, row: Row, settings: Settings) -> dict[str, object]:
+    result = summarise(played)
+    return {
+        "policy": row.name,
+        "policy_id": row.policy_id,
+        "simulator_id": simulator_id,
+        "kind": row.kind,
+        "preset": settings.simulator.preset,
+        "slate_size": played.k,
+        "cost": settings.environment.cost,
+        "seed": settings.seed,
+        "n_sessions": result.n_sessions * result.n_simulators,
+        "total_reward": result.total_reward,
+        "total_reward_sd": result.sd,
+        "ci_low": result.ci95_low,
+        "ci_high": result.ci95_high,
+        "depth": result.depth,
+        "user_reward_variance": result.user_reward_variance,
+        "distinct_items": result.distinct_items,
+        "gini": result.gini,
+        "temper_law": result.spent_temper,
+    }

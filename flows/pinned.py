@@ -1,0 +1,61 @@
+"""What a retrain learns from: one release, pinned, whatever is published meanwhile."""
+
+from dataclasses import dataclass
+
+from flows.incumbent import current_codebook
+from flows.semantic_ids import load_model, load_profiles
+from flows.settings import Settings
+from flows.tensors import World, build_world
+from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY, USERS
+from pipeline.errors import WarehouseError
+from pipeline.sids.codebook import Codebook
+from pipeline.sids.table import SidTable
+from pipeline.warehouse.release import Release
+from pipeline.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """The release, as tensors.
+
+    Attributes:
+        release: which one.
+        world: its records, items and Semantic IDs.
+        codebook: of the Semantic IDs.
+        published_policy: the policy that is shown to users now; None where none fits the codebook.
+    """
+
+    release: Release
+    world: World
+    codebook: Codebook
+    published_policy: str | None
+
+
+def pin_latest(warehouse: Warehouse, settings: Settings) -> Pinned:
+    """Read the newest release.
+
+    Raises:
+        WarehouseError: nothing is published yet, or no Semantic IDs.
+    """
+    latest = warehouse.latest_release()
+    if latest is None:
+        raise WarehouseError(f"{warehouse.root}: nothing is published yet; begin with: hsrl refresh")
+    with Warehouse.open_release(warehouse.root, latest.release_id, settings.engine.memory_limit_mb) as release:
+        codebook = current_codebook(release)
+        if codebook is None:
+            raise WarehouseError(
+                f"{warehouse.root}: release {latest.release_id} has no Semantic IDs; make them with: hsrl refresh"
+            )
+        items = release.query("FROM items ORDER BY item_id").cast(dict(ITEMS.schema))
+        users = release.query("FROM users ORDER BY user_id").cast(dict(USERS.schema))
+        records = release.query("SELECT user_id, record_index, exposed_items, feedback, history, split FROM records")
+        embeddings = release.query("FROM embeddings").cast(dict(EMBEDDINGS.schema))
+        sids = SidTable.from_frame(release.query("FROM sids").cast(dict(SID_HISTORY.schema)), codebook.vocabulary)
+        published = release.query(
+            "SELECT policy_id FROM policies WHERE is_published AND codebook_id = $book", {"book": codebook.codebook_id}
+        )
+    model = load_model(warehouse.artifacts, codebook.embedding_id)
+    profiles = load_profiles(warehouse.artifacts, codebook.embedding_id)
+    _, vectors = model.standardised(embeddings)
+    world = build_world(items, users, records, vectors, sids, profiles)
+    return Pinned(latest, world, codebook, published.item() if published.height else None)

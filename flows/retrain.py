@@ -1,0 +1,183 @@
+"""The flow nightly-retrain: simulators → policy → evaluation → gate → publish, on one pinned release."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from flows.artifacts import artifact_rows
+from flows.incumbent import current_codebook
+from flows.judging import Judge, Row, evaluation_rows
+from flows.pinned import Pinned, pin_latest
+from flows.recorded import Ending, recorded
+from flows.run import Run, code_version
+from flows.settings import Settings
+from flows.simulators import Simulator, find_or_fit, simulator_rows, simulator_seeds
+from flows.steps import Steps
+from flows.training import METHOD, Trained, find_or_train, load_policy
+from hsrl_train.evaluation import paired_difference, summarise
+from pipeline.contracts import check
+from pipeline.errors import WarehouseError
+from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.tables import POLICIES
+from pipeline.warehouse.warehouse import Warehouse
+
+_SHOWN = ("n_simulators", "n_sessions", "total_reward", "ci95_low", "ci95_high", "sd", "depth", "distinct_items", "gini")
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything a retrain has to publish."""
+
+    training: list[Simulator]
+    judging: list[Simulator]
+    trained: Trained
+    rows: list[Row]
+    is_published: bool
+    verdict: str
+
+    @property
+    def simulators(self) -> list[Simulator]:
+        """All of them."""
+        return [*self.training, *self.judging]
+
+
+def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str, Any]:
+    """Train on the newest release, judge, and publish the policy if it is not worse than the incumbent.
+
+    Holds the writer's lock only to publish, and refuses if the codebook was changed meanwhile.
+
+    Returns:
+        What was done, as plain values.
+
+    Raises:
+        HsrlError: whatever a person can mend; nothing was published then.
+    """
+    with Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse, recorded(warehouse, run, settings) as ending:
+        with run.stage("read the release"):
+            pinned = steps.run("read the release", pin_latest, warehouse, settings)
+        results = _learn_and_judge(warehouse, settings, pinned, run, steps)
+        with run.stage("audits and publish"), warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say):
+            steps.run("audits and publish", _publish, warehouse, settings, pinned, results, run, ending)
+        return _report(run, ending, pinned, results)
+
+
+def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, run: Run, steps: Steps) -> Results:
+    simulators: dict[str, list[Simulator]] = {"train": [], "all": []}
+    for fit_on, found in simulators.items():
+        for seed in simulator_seeds(settings, fit_on):
+            with run.stage("simulators") as tick:
+                name = f"simulator {fit_on} {seed}"
+                found.append(steps.run(name, find_or_fit, warehouse.artifacts, settings, pinned.world, fit_on, seed, tick))
+            quality = found[-1].quality
+            run.say(f"{name}: AUC {quality.auc:.3f}, calibration error {quality.ece:.3f} ({found[-1].judged_on})")
+    training, judging = simulators["train"], simulators["all"]
+    with run.stage("training") as tick:
+        trained = steps.run("training", find_or_train, warehouse, settings, pinned.world, training, tick)
+    with run.stage("evaluation"):
+        rows, verdict, is_better = steps.run("evaluation", _judge, warehouse, settings, pinned, training, judging, trained)
+    return Results(training, judging, trained, rows, is_better, verdict)
+
+
+def _judge(
+    warehouse: Warehouse,
+    settings: Settings,
+    pinned: Pinned,
+    training: list[Simulator],
+    judging: list[Simulator],
+    trained: Trained,
+) -> tuple[list[Row], str, bool]:
+    """The rows of the results, and the gate: a policy that is worse than the incumbent beyond the interval is not published."""
+    judge = Judge(pinned.world, settings)
+    rows = judge.references(training, judging)
+    policy, policy_id = trained.policy, trained.policy_id
+    rows.append(judge.play(METHOD, [policy] * len(training), training, "own", policy_id))
+    rows.append(judge.play(METHOD, [policy] * len(judging), judging, "transferred", policy_id))
+    if pinned.published_policy in (None, policy_id):
+        return rows, "no other policy is published on this codebook", True
+    incumbent = load_policy(warehouse.artifacts, pinned.published_policy, pinned.world.catalogue)
+    beside = judge.play("incumbent", [incumbent] * len(judging), judging, "transferred", pinned.published_policy)
+    difference = paired_difference(rows[-1].together, beside.together)
+    is_worse = difference.high < 0
+    verdict = f"{difference.mean:+.3f} beside the incumbent, 95 % interval {difference.low:+.3f} … {difference.high:+.3f}"
+    return [*rows, beside], verdict, not is_worse
+
+
+def _publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: Results, run: Run, ending: Ending) -> None:
+    now = current_codebook(warehouse)
+    if now is None or now.codebook_id != pinned.codebook.codebook_id:
+        raise WarehouseError(
+            f"the codebook changed from {pinned.codebook.codebook_id} while the policy learned, which does not fit the new Semantic IDs; "
+            "train again with: hsrl retrain"
+        )
+    known = warehouse.query("SELECT policy_id FROM policies WHERE policy_id = $id", {"id": results.trained.policy_id})
+    if known.height:
+        run.say(f"nothing new: policy {results.trained.policy_id} of the same inputs is in the warehouse already")
+        return
+    release_id = warehouse.next_release_id()
+    inputs = (str(pinned.release.release_id), pinned.codebook.codebook_id, *(one.simulator_id for one in results.simulators))
+    draft = ReleaseDraft(run.run_id, "retrain", code_version(), settings.model_dump(mode="json"), settings.seed, inputs)
+    warehouse.publish(draft, _changes(warehouse, settings, pinned, results, run, release_id))
+    ending.release_id = release_id
+
+
+def _changes(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: Results, run: Run, release_id: int) -> Changes:
+    known = warehouse.query("SELECT simulator_id FROM simulators")["simulator_id"].to_list()
+    new = [one for one in results.simulators if one.simulator_id not in known]
+    evaluations = [evaluation_rows(row, settings, release_id, pinned.codebook.embedding_id) for row in results.rows]
+    artifacts = [*(one.artifact for one in new), results.trained.artifact]
+    return Changes(
+        upsert={"policies": _policy_rows(warehouse, settings, pinned, results, release_id)},
+        append={
+            "simulators": simulator_rows(new, pinned.world, release_id),
+            "evaluations": pl.concat(evaluations),
+            "training_curves": results.trained.curves,
+            "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
+        },
+    )
+
+
+def _policy_rows(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: Results, release_id: int) -> pl.DataFrame:
+    """POLICIES: the new one and, where it is published, those that make way."""
+    row = {
+        "policy_id": results.trained.policy_id,
+        "method": METHOD,
+        "preset": settings.learner.preset,
+        "seed": settings.seed,
+        "codebook_id": pinned.codebook.codebook_id,
+        "simulator_ids": [one.simulator_id for one in results.training],
+        "n_iterations": settings.learner.n_iterations,
+        "cpu_seconds": results.trained.cpu_seconds,
+        "artifact_id": results.trained.policy_id,
+        "config": settings.learner.model_dump_json(),
+        "is_published": results.is_published,
+        "release_id": release_id,
+    }
+    rows = pl.DataFrame([row], schema=POLICIES.schema)
+    if results.is_published:
+        before = warehouse.query("FROM policies WHERE is_published").cast(dict(POLICIES.schema))
+        rows = pl.concat([before.with_columns(is_published=pl.lit(value=False)), rows])
+    return check(rows, POLICIES, "policies")
+
+
+def _report(run: Run, ending: Ending, pinned: Pinned, results: Results) -> dict[str, Any]:
+    table = []
+    for row in results.rows:
+        result = summarise(row.together)
+        table.append({"policy": row.name, "kind": row.kind, **{name: getattr(result, name) for name in _SHOWN}})
+    return {
+        "status": "nothing new" if ending.release_id is None else "published" if results.is_published else "policy refused",
+        "run_id": run.run_id,
+        "release_id": ending.release_id,
+        "learned_from_release": pinned.release.release_id,
+        "policy_id": results.trained.policy_id,
+        "gate": results.verdict,
+        "simulators": [
+            {"fit_on": one.fitted.fit_on, "seed": one.fitted.seed, "judged_on": one.judged_on, **asdict(one.quality)}
+            for one in results.simulators
+        ],
+        "evaluation": table,
+        "training_cpu_seconds": results.trained.cpu_seconds,
+        "seconds": run.seconds,
+    }
