@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 
 from flows.steps import Steps
-from pipeline.contracts import EVENTS, ITEMS, REJECTS, USER_STATE, USERS
+from pipeline.contracts import ITEMS, RAW_EVENTS, REJECTS, USER_STATE, USERS
 from pipeline.errors import QuarantineError
-from pipeline.ingest.catalogue import merge_items, merge_users, note_sightings
+from pipeline.ingest.catalogue import merge_items, merge_users, note_sightings, note_users
 from pipeline.ingest.ordering import bucket_of, order_events
 from pipeline.ingest.source import Delivery, Source
 from pipeline.records.slates import build_records
@@ -59,6 +59,16 @@ class Counts:
     n_short: int = 0
 
 
+@dataclass(frozen=True)
+class BucketDone:
+    """What a bucket's task hands back: its rejects, when each item was seen, whose events they are, and its counts."""
+
+    rejects: pl.DataFrame
+    items: pl.DataFrame
+    users: pl.DataFrame
+    counts: Counts
+
+
 def bucket_file(folder: Path, ingest_id: str, bucket: int) -> Path:
     """Where a bucket's Parquet lies; the name is unique in the warehouse and tells the bucket."""
     return folder / f"{ingest_id}-b{bucket:04}.parquet"
@@ -90,18 +100,19 @@ def stage_delivery(source: Source, plan: Plan, before: Before, folder: Path, ste
     job = partial(_stage_bucket, plan=plan, before=before, folder=folder, known_items=known_items)
     done = steps.map(f"records of {plan.delivery.id}", job, range(plan.n_buckets))
     shutil.rmtree(folder / "spill")
-    rejects = pl.concat([rejects, *(bucket_rejects for bucket_rejects, _, _ in done)])
+    rejects = pl.concat([rejects, *(bucket.rejects for bucket in done)])
     refuse_above_limit(plan, rejects, n_rows)
-    note_sightings(items, pl.concat([seen for _, seen, _ in done])).write_parquet(folder / "items.parquet")
-    merge_users(before.users, listed_users).write_parquet(folder / "users.parquet")
+    note_sightings(items, pl.concat([bucket.items for bucket in done])).write_parquet(folder / "items.parquet")
+    users = merge_users(before.users, listed_users)
+    note_users(users, pl.concat([bucket.users for bucket in done])).write_parquet(folder / "users.parquet")
     rejects.write_parquet(folder / "rejects.parquet")
     counts = Counts(
         n_rows=n_rows,
-        n_accepted=sum(counts.n_accepted for _, _, counts in done),
+        n_accepted=sum(bucket.counts.n_accepted for bucket in done),
         n_rejected=rejects.height,
-        n_known=sum(counts.n_known for _, _, counts in done),
-        n_records=sum(counts.n_records for _, _, counts in done),
-        n_short=sum(counts.n_short for _, _, counts in done),
+        n_known=sum(bucket.counts.n_known for bucket in done),
+        n_records=sum(bucket.counts.n_records for bucket in done),
+        n_short=sum(bucket.counts.n_short for bucket in done),
     )
     pl.DataFrame([counts]).write_parquet(folder / "counts.parquet")
     return counts
@@ -142,32 +153,22 @@ def _spill(source: Source, plan: Plan, folder: Path) -> tuple[int, pl.DataFrame,
     return n_rows, pl.concat(items), pl.concat(users), pl.concat(rejects)
 
 
-def _stage_bucket(
-    bucket: int, plan: Plan, before: Before, folder: Path, known_items: pl.Series | None
-) -> tuple[pl.DataFrame, pl.DataFrame, Counts]:
-    """One user bucket of the delivery: its rejects, when each item was seen, and its counts."""
-    spilled = of_bucket(sorted((folder / "spill").iterdir()), bucket)
+def _stage_bucket(bucket: int, plan: Plan, before: Before, folder: Path, known_items: pl.Series | None) -> BucketDone:
+    """Order one user bucket of the delivery and cut it into records."""
     state = read_bucket(before.state, bucket, USER_STATE.empty())
-    if not spilled:
-        state.write_parquet(bucket_file(folder / "state", plan.ingest_id, bucket))
-        return REJECTS.empty(), _sightings(EVENTS.empty()), Counts()
-    raw = pl.read_ipc(spilled, memory_map=False)
+    spilled = of_bucket(sorted((folder / "spill").iterdir()), bucket)
+    raw = pl.read_ipc(spilled) if spilled else RAW_EVENTS.empty()
     ordered = order_events(raw, state, known_items, _stored(before.events, bucket), plan.source, plan.ingest_id)
     built = build_records(ordered.events, state, plan.slate_size, plan.history_length)
-    if ordered.events.height:
-        ordered.events.write_parquet(bucket_file(folder / "events", plan.ingest_id, bucket))
-    if built.records.height:
-        built.records.write_parquet(bucket_file(folder / "records", plan.ingest_id, bucket))
-    built.state.write_parquet(bucket_file(folder / "state", plan.ingest_id, bucket))
+    for kind, frame in (("events", ordered.events), ("records", built.records), ("state", built.state)):
+        if frame.height:
+            frame.write_parquet(bucket_file(folder / kind, plan.ingest_id, bucket))
     counts = Counts(
         n_accepted=ordered.events.height, n_known=ordered.n_known, n_records=built.records.height, n_short=built.n_short
     )
-    return ordered.rejects, _sightings(ordered.events), counts
-
-
-def _sightings(events: pl.DataFrame) -> pl.DataFrame:
     at = pl.col("occurred_at")
-    return events.group_by("item_id").agg(at.min().alias("first_seen"), at.max().alias("last_seen"))
+    items = ordered.events.group_by("item_id").agg(at.min().alias("first_seen"), at.max().alias("last_seen"))
+    return BucketDone(ordered.rejects, items, ordered.events.select("user_id").unique(), counts)
 
 
 def _stored(files: Sequence[Path], bucket: int) -> Callable[[pl.DataFrame], pl.DataFrame]:

@@ -1,10 +1,8 @@
 """What a refresh finds: the last release's tables, files and frozen artifacts, and whether the settings still fit them."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -62,10 +60,10 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
     state_id, folder = states.row(0) if states.height else (NO_STATE, None)
     return Incumbent(
         release=warehouse.latest_release(),
-        items=warehouse.query("FROM items ORDER BY item_id").cast(dict(ITEMS.schema)),
-        users=warehouse.query("FROM users ORDER BY user_id").cast(dict(USERS.schema)),
-        splits=warehouse.query("FROM splits ORDER BY user_id").cast(dict(SPLITS.schema)),
-        history=warehouse.query("FROM sid_history").cast(dict(SID_HISTORY.schema)),
+        items=warehouse.query("FROM items ORDER BY item_id").cast(ITEMS.schema),
+        users=warehouse.query("FROM users ORDER BY user_id").cast(USERS.schema),
+        splits=warehouse.query("FROM splits ORDER BY user_id").cast(SPLITS.schema),
+        history=warehouse.query("FROM sid_history").cast(SID_HISTORY.schema),
         codebook=None if rebuild else current_codebook(warehouse),
         events=warehouse.files("events"),
         records=warehouse.files("record_rows"),
@@ -77,7 +75,7 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
 
 def current_codebook(warehouse: Warehouse) -> Codebook | None:
     """The codebook of the open SIDs, its bytes checked against its id."""
-    rows = warehouse.query("FROM codebooks WHERE codebook_id IN (SELECT codebook_id FROM sids)").cast(dict(CODEBOOKS.schema))
+    rows = warehouse.query("FROM codebooks WHERE codebook_id IN (SELECT codebook_id FROM sids)").cast(CODEBOOKS.schema)
     return Codebook.from_frame(rows) if rows.height else None
 
 
@@ -98,12 +96,9 @@ def require_same_settings(warehouse: Warehouse, settings: Settings, *, rebuild: 
                 "set it back, or name another --warehouse"
             )
     for section in () if rebuild else _UNTIL_REBUILD:
-        if key := _first_difference(before[section], now[section]):
+        key = next((key for key in now[section] if key not in _FREE and before[section].get(key) != now[section][key]), None)
+        if key is not None:
             raise ConfigError(
                 f"{section}.{key} is {now[section][key]!r}, but the Semantic IDs were made with {before[section].get(key)!r}; "
                 "set it back, or make new ones with: hsrl refresh --rebuild"
             )
-
-
-def _first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    return next((key for key in now if key not in _FREE and before.get(key) != now[key]), None)

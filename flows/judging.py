@@ -91,7 +91,7 @@ def evaluation_rows(row: Row, settings: Settings, release_id: int, embedding_id:
         lines.append((row.together, "+".join(row.simulator_ids)))
     told = [_line(played, simulator_id, row, settings) for played, simulator_id in lines]
     frame = pl.DataFrame(told).with_columns(release_id=pl.lit(release_id, pl.Int64), embedding_id=pl.lit(embedding_id))
-    return check(frame.select(list(EVALUATIONS.schema)).cast(dict(EVALUATIONS.schema)), EVALUATIONS, "evaluation")
+    return check(frame.select(list(EVALUATIONS.schema)).cast(EVALUATIONS.schema), EVALUATIONS, "evaluation")
 
 
 def _line(played: Played, simulator_id: str, row: Row, settings: Settings) -> dict[str, object]:

@@ -46,11 +46,11 @@ def pin_latest(warehouse: Warehouse, settings: Settings) -> Pinned:
             raise WarehouseError(
                 f"{warehouse.root}: release {latest.release_id} has no Semantic IDs; make them with: hsrl refresh"
             )
-        items = release.query("FROM items ORDER BY item_id").cast(dict(ITEMS.schema))
-        users = release.query("FROM users ORDER BY user_id").cast(dict(USERS.schema))
+        items = release.query("FROM items ORDER BY item_id").cast(ITEMS.schema)
+        users = release.query("FROM users ORDER BY user_id").cast(USERS.schema)
         records = release.query("SELECT user_id, record_index, exposed_items, feedback, history, split FROM records")
-        embeddings = release.query("FROM embeddings").cast(dict(EMBEDDINGS.schema))
-        sids = SidTable.from_frame(release.query("FROM sids").cast(dict(SID_HISTORY.schema)), codebook.vocabulary)
+        embeddings = release.query("FROM embeddings").cast(EMBEDDINGS.schema)
+        sids = SidTable.from_frame(release.query("FROM sids").cast(SID_HISTORY.schema), codebook.vocabulary)
         published = release.query(
             "SELECT policy_id FROM policies WHERE is_published AND codebook_id = $book", {"book": codebook.codebook_id}
         )

@@ -113,8 +113,8 @@ def _refresh(
         changes = _changes(warehouse, source.name, run, incumbent, staged, tables, sids, release_id)
         steps.run("audits and publish", warehouse.publish, draft, changes)
     ending.release_id = release_id
-    for one in staged:
-        warehouse.staging.discard(KIND, one.folder.name)
+    for done in staged:
+        warehouse.staging.discard(KIND, done.folder.name)
     warehouse.staging.discard("embeddings", _embeddings_name(sids, release_id))
     return _report(run, release_id, staged, tables, sids)
 

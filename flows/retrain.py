@@ -17,6 +17,7 @@ from flows.simulators import Simulator, find_or_fit, simulator_rows, simulator_s
 from flows.steps import Steps
 from flows.training import METHOD, Trained, find_or_train, load_policy
 from hsrl_train.evaluation import paired_difference, summarise
+from hsrl_train.fit import FitOn
 from pipeline.contracts import check
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.release import Changes, ReleaseDraft
@@ -64,14 +65,14 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
 
 
 def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, run: Run, steps: Steps) -> Results:
-    simulators: dict[str, list[Simulator]] = {"train": [], "all": []}
+    simulators: dict[FitOn, list[Simulator]] = {"train": [], "all": []}
     for fit_on, found in simulators.items():
         for seed in simulator_seeds(settings, fit_on):
             with run.stage("simulators") as tick:
                 name = f"simulator {fit_on} {seed}"
-                found.append(steps.run(name, find_or_fit, warehouse.artifacts, settings, pinned.world, fit_on, seed, tick))
-            quality = found[-1].quality
-            run.say(f"{name}: AUC {quality.auc:.3f}, calibration error {quality.ece:.3f} ({found[-1].judged_on})")
+                one = steps.run(name, find_or_fit, warehouse.artifacts, settings, pinned.world, fit_on, seed, tick)
+            found.append(one)
+            run.say(f"{name}: AUC {one.quality.auc:.3f}, calibration error {one.quality.ece:.4f} ({one.judged_on})")
     training, judging = simulators["train"], simulators["all"]
     with run.stage("training") as tick:
         trained = steps.run("training", find_or_train, warehouse, settings, pinned.world, training, tick)
@@ -156,7 +157,7 @@ def _policy_rows(warehouse: Warehouse, settings: Settings, pinned: Pinned, resul
     }
     rows = pl.DataFrame([row], schema=POLICIES.schema)
     if results.is_published:
-        before = warehouse.query("FROM policies WHERE is_published").cast(dict(POLICIES.schema))
+        before = warehouse.query("FROM policies WHERE is_published").cast(POLICIES.schema)
         rows = pl.concat([before.with_columns(is_published=pl.lit(value=False)), rows])
     return check(rows, POLICIES, "policies")
 

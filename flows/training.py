@@ -110,9 +110,7 @@ def _train(
         resume=_load(checkpoint) if checkpoint.exists() else None,
     )
     curves = pl.DataFrame(trained.curves, schema=["iteration", "metric", "value"], orient="row")
-    curves = (
-        curves.with_columns(policy_id=pl.lit(policy_id)).select(list(TRAINING_CURVES.schema)).cast(dict(TRAINING_CURVES.schema))
-    )
+    curves = curves.with_columns(policy_id=pl.lit(policy_id)).select(list(TRAINING_CURVES.schema)).cast(TRAINING_CURVES.schema)
     with warehouse.artifacts.writing(_KIND, policy_id) as folder:
         save_file(method.policy().to_tensors(), folder / _WEIGHTS)
         (folder / _CONFIG).write_text(settings.learner.model_dump_json())

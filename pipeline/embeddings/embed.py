@@ -56,12 +56,12 @@ def learn(
         )
         told.append(own)
     vectors = _joined(parts, told, items)
-    if not vectors.any():
+    active = vectors[items["is_active"].to_numpy()]
+    if not active.any():
         raise ContractError(
-            f"embeddings: 0 of {items.height} items have what {' and '.join(config.parts)} vectors are made of; "
+            f"embeddings: 0 of {len(active)} active items have what {' and '.join(config.parts)} vectors are made of; "
             "choose other embeddings.parts"
         )
-    active = vectors[items["is_active"].to_numpy()]
     mean, deviation = active.mean(axis=0, dtype=np.float64), active.std(axis=0, dtype=np.float64)
     return EmbeddingModel(tuple(parts), mean.astype(np.float32), np.where(deviation > 0, deviation, 1).astype(np.float32))
 

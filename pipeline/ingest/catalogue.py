@@ -51,3 +51,15 @@ def merge_users(known: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
     """USERS after a delivery: a listed user replaces what was known; one row a user, by user_id."""
     merged = pl.concat([known, listed]).unique("user_id", keep="last").sort("user_id")
     return check(merged, USERS, "users")
+
+
+def note_users(users: pl.DataFrame, seen: pl.DataFrame) -> pl.DataFrame:
+    """USERS with a row for everyone who has events, also for those of whom the source tells nothing.
+
+    Args:
+        users: USERS.
+        seen: user_id.
+    """
+    untold = seen.unique().join(users, on="user_id", how="anti")
+    rows = untold.select("user_id", raw_id=pl.col("user_id").cast(pl.String), attributes=pl.lit(None, pl.String))
+    return check(pl.concat([users, rows]).sort("user_id"), USERS, "users")

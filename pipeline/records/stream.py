@@ -59,20 +59,22 @@ def lay_out(events: pl.DataFrame, state: pl.DataFrame, slate_size: int) -> Strea
             "records.slate_size was changed: hsrl refresh --rebuild"
         )
     n_new = last_row + 1 - first_row
+    user_offsets = starts_of(n_open + n_new)
     new_at = np.arange(events.height) + np.repeat(np.cumsum(n_open), n_new)
-    open_at = spans(starts_of(n_open + n_new)[:-1], n_open)
+    open_at = spans(user_offsets[:-1], n_open)
 
-    new_run = first | _request_changes(events["request_id"])
+    requests = events["request_id"]
+    new_run = first | _differs_from(requests, requests.shift(1))
     rows = _as_shown(events, new_run)
-    new_run[first_row] = _differs_from(events["request_id"].gather(first_row), carried["last_request_id"])
+    new_run[first_row] = _differs_from(requests.gather(first_row), carried["last_request_id"])
     starts_run = np.zeros(len(new_at) + len(open_at), dtype=bool)
     starts_run[new_at] = new_run
-    starts_run[starts_of(n_open + n_new)[:-1]] = True
+    starts_run[user_offsets[:-1]] = True
 
     return Stream(
         carried=carried,
         last_row=last_row,
-        user_offsets=starts_of(n_open + n_new),
+        user_offsets=user_offsets,
         items=_merge(events["item_id"].to_numpy()[rows], new_at, open_items, open_at),
         liked=_merge(events["feedback"].to_numpy()[rows] == 1, new_at, flatten(carried["open_feedback"])[1] == 1, open_at),
         rows=_merge(rows, new_at, np.full(len(open_at), -1), open_at),
@@ -112,10 +114,6 @@ def _as_shown(events: pl.DataFrame, new_run: Flags) -> Numbers:
     if not ((shown[1:] < shown[:-1]) & ~new_run[1:]).any():
         return rows
     return np.lexsort((shown, np.cumsum(new_run)))
-
-
-def _request_changes(requests: pl.Series) -> Flags:
-    return _differs_from(requests, requests.shift(1))
 
 
 def _differs_from(left: pl.Series, right: pl.Series) -> Flags:

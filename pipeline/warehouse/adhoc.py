@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 
 from pipeline.errors import QueryError
 from pipeline.warehouse.lake import open_readers, quoted
@@ -45,10 +46,14 @@ def run_sql(root: Path, sql: str, limit: int | None = None) -> pl.DataFrame:
 
 
 def _first(answer: duckdb.DuckDBPyConnection, limit: int) -> pl.DataFrame:
-    """The first rows; what comes after them is never computed."""
-    batches = answer.to_arrow_reader(max(limit, 1))
-    first = pl.DataFrame(pl.from_arrow(batches.read_next_batch(), schema=None)) if limit else pl.DataFrame()
-    return first.head(limit)
+    """The first rows; most of what comes after them is never computed."""
+    reader = answer.to_arrow_reader(max(limit, 1))
+    batches: list[pa.RecordBatch] = []
+    for batch in reader:
+        batches.append(batch)
+        if sum(len(taken) for taken in batches) >= limit:
+            break
+    return pl.DataFrame(pa.Table.from_batches(batches, schema=reader.schema)).head(limit)
 
 
 def _confine(connection: duckdb.DuckDBPyConnection, root: Path) -> None:
@@ -64,6 +69,7 @@ def _refuse_unless_allowed(connection: duckdb.DuckDBPyConnection, sql: str) -> N
         raise QueryError(f"sql: {len(found)} statements, expected one SELECT or EXPLAIN; ask one at a time")
     kind = found[0].type
     if kind == duckdb.StatementType.EXPLAIN:
+        # What it explains must be a SELECT too. Were the word taken from a comment, an EXPLAIN would be left, and refused below.
         sql = _EXPLAIN.sub("", sql, count=1)
         kind = duckdb.extract_statements(sql)[0].type
     if kind != duckdb.StatementType.SELECT:

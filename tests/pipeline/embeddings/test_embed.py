@@ -143,7 +143,7 @@ def test_a_model_with_a_changed_byte_is_refused() -> None:
 
 
 def external(vectors: dict[int, list[float | None]] | None = None) -> pl.DataFrame:
-    told = {10: [3.0, 4.0, 0.0], 20: [0.0, 0.0, 2.0], 99: [1.0, 1.0, 1.0]} if vectors is None else vectors
+    told = {99: [1.0, 1.0, 1.0], 20: [0.0, 0.0, 2.0], 10: [3.0, 4.0, 0.0]} if vectors is None else vectors
     schema = {"item_id": pl.Int64, "vector": pl.List(pl.Float64)}
     return pl.DataFrame({"item_id": list(told), "vector": list(told.values())}, schema=schema)
 
@@ -179,7 +179,7 @@ def test_no_vectors_teach_no_model() -> None:
 
 
 def test_content_without_categories_or_numbers_is_refused() -> None:
-    with pytest.raises(ContractError, match="0 of 2 items have what content vectors are made of"):
+    with pytest.raises(ContractError, match="0 of 2 active items have what content vectors are made of"):
         learn(items({1: "", 2: ""}), [], EmbeddingsConfig(parts=("content",)), seed=0)
 
 

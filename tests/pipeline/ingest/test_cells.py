@@ -24,7 +24,12 @@ def test_numbers_are_finite_and_whole_numbers_whole() -> None:
 def test_a_time_in_another_unit_than_said_is_none() -> None:
     """978300760 s is 2000-12-31; the same in milliseconds, read as seconds, would lie in the year 32970."""
     told = ["978300760", "978300760000", "-1", "then"]
-    assert of(cells.timestamp("c", "s", pl.String()), c=told) == [datetime(2000, 12, 31, 22, 12, 40, tzinfo=UTC), None, None, None]
+    assert of(cells.timestamp("c", "s", pl.String()), c=told) == [
+        datetime(2000, 12, 31, 22, 12, 40, tzinfo=UTC),
+        None,
+        None,
+        None,
+    ]
     assert of(cells.timestamp("c", "ms", pl.String()), c=told)[1] == datetime(2000, 12, 31, 22, 12, 40, tzinfo=UTC)
 
 
@@ -42,7 +47,7 @@ def test_iso_times_may_name_a_zone_or_a_day_only() -> None:
 
 
 def test_times_of_parquet_are_taken_as_they_are() -> None:
-    naive = datetime(2026, 1, 2, 3)  # noqa: DTZ001 - Parquet files hold such times
+    naive = datetime(2026, 1, 2, 3)
     column = pl.DataFrame({"c": [naive]})
     assert column.select(cells.timestamp("c", "s", column.schema["c"]))["c"].to_list() == [naive.replace(tzinfo=UTC)]
 

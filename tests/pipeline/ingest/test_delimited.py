@@ -79,7 +79,9 @@ def test_a_file_of_another_layout_is_refused_in_one_line(text: bytes, layout: La
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.lists(st.text(alphabet='ab,"\n é', max_size=4), min_size=2, max_size=2).filter(lambda row: row != [""]), min_size=1),
+    st.lists(
+        st.lists(st.text(alphabet='ab,"\n é', max_size=4), min_size=2, max_size=2).filter(lambda row: row != [""]), min_size=1
+    ),
     st.integers(4, 40),
 )
 def test_what_a_csv_writer_writes_is_read_back(table: list[list[str]], block_bytes: int) -> None:

@@ -1,0 +1,117 @@
+"""What the commands print for people."""
+
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from flows.questions import QUESTIONS
+
+# Rows that a terminal shows; --json has them all.
+_ROWS = 200
+
+
+def frame(console: Console, rows: pl.DataFrame) -> None:
+    """An answer of `hsrl sql` as a table."""
+    table = Table(show_edge=False)
+    for name, dtype in rows.schema.items():
+        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
+    for row in rows.head(_ROWS).iter_rows():
+        table.add_row(*(_cell(value) for value in row))
+    console.print(table)
+    if rows.height > _ROWS:
+        console.print(f"… and {rows.height - _ROWS:,} more of {rows.height:,} rows; all of them with --json")
+
+
+def refresh(console: Console, report: dict[str, Any]) -> None:
+    """What a refresh did."""
+    if report["status"] == "planned":
+        days = ", ".join(report["deliveries"]) or "none"
+        console.print(f"would ingest: {days} ({report['bytes']:,} bytes); tokenizer: {report['tokenizer']}")
+        return
+    if report["status"] == "nothing new":
+        return
+    metrics, changes = report["sid_metrics"], report["sid_changes"]
+    used = ", ".join(f"{share:.0%}" for share in report["used_codes_share"])
+    shared, largest = int(metrics["shared_items"]), int(metrics["largest_bucket"])
+    lines = (
+        (
+            "release",
+            f"{report['release_id']} ({', '.join(report['deliveries'][:5])}{' …' if len(report['deliveries']) > 5 else ''})",
+        ),
+        (
+            "events",
+            f"{report['n_accepted']:,} of {report['n_rows']:,} rows; {report['n_rejected']:,} in quarantine, {report['n_known']:,} known",
+        ),
+        (
+            "records",
+            f"{report['n_records']:,} new, {report['records_in_all']:,} in all; {report['train_records']:,} for training",
+        ),
+        ("items, users", f"{report['n_items']:,} and {report['n_users']:,}"),
+        ("Semantic IDs", f"{int(metrics['n_sids']):,} for {int(metrics['n_items']):,} items; codes used by level: {used}"),
+        (
+            "collisions",
+            f"{shared:,} items share a Semantic ID, at most {largest:,} one; {int(metrics['excess_collisions']):,} more items than IDs",
+        ),
+        ("changes", ", ".join(f"{count:,} {reason}" for reason, count in changes.items() if count)),
+        ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in report["seconds"].items())),
+    )
+    _facts(console, lines)
+
+
+def retrain(console: Console, report: dict[str, Any]) -> None:
+    """What a retrain did, the policy beside the reference rows."""
+    for one in report["simulators"]:
+        told = f"fitted on {one['fit_on']}, seed {one['seed']}: AUC {one['auc']:.3f}, calibration error {one['ece']:.4f} ({one['judged_on']})"
+        console.print(f"simulator     {told}", highlight=False)
+    table = Table(show_edge=False, title="total reward of whole sessions from held-out starts", title_justify="left")
+    for name in ("policy", "judged", "total reward", "95 % interval", "depth", "distinct items", "Gini"):
+        table.add_column(name, justify="left" if name in ("policy", "judged") else "right")
+    for row in report["evaluation"]:
+        interval = f"{row['ci95_low']:.2f} … {row['ci95_high']:.2f}"
+        figures = (
+            f"{row['total_reward']:.2f}",
+            interval,
+            f"{row['depth']:.2f}",
+            f"{row['distinct_items']:,}",
+            f"{row['gini']:.2f}",
+        )
+        table.add_row(row["policy"], row["kind"], *figures)
+    console.print(table)
+    _facts(console, (("policy", f"{report['policy_id']}: {report['status']}"), ("gate", report["gate"])))
+
+
+def demo(console: Console, report: dict[str, Any]) -> None:
+    """Everything a demo made, and questions to go on with."""
+    refresh(console, report["refresh"])
+    retrain(console, report["retrain"])
+    console.print("\nAsk it:", highlight=False)
+    for question in QUESTIONS:
+        console.print(f'  hsrl sql --warehouse {report["warehouse"]} "{question}"', markup=False, highlight=False, soft_wrap=True)
+
+
+def status(console: Console, report: dict[str, Any]) -> None:
+    """The newest release, its tables, the last runs."""
+    release = report["release"]
+    told = (
+        "nothing is published yet" if release is None else f"{release['release_id']} ({release['kind']}, {release['created_at']})"
+    )
+    rows = ", ".join(f"{count:,} {name}" for name, count in report["rows"].items())
+    policy = report["policy"]
+    lines = (("release", told), ("rows", rows), ("policy", "none" if policy is None else policy))
+    _facts(console, lines)
+    frame(console, pl.DataFrame(report["runs"], infer_schema_length=None))
+
+
+def _facts(console: Console, lines: tuple[tuple[str, str], ...]) -> None:
+    for name, told in lines:
+        console.print(f"{name:<13} {told}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)

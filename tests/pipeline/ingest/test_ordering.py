@@ -1,0 +1,189 @@
+"""The order within the user, and what becomes of rows that cannot take part in it."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.contracts import EVENTS, RAW_EVENTS, USER_STATE
+from pipeline.errors import ContractError
+from pipeline.ingest.ordering import Ordered, Stored, bucket_of, order_events
+
+DAY = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def raw(*rows: tuple[int, int, int], place: str = "occurred_at") -> pl.DataFrame:
+    """Rows (user, item, place), on lines 1, 2, 3 …; places are hours of a day, or the source's own order."""
+    told = [
+        {
+            "user_id": user,
+            "item_id": item,
+            place: DAY + timedelta(hours=at) if place == "occurred_at" else at,
+            "feedback": 1,
+            "file": "log.csv",
+            "line": line,
+        }
+        for line, (user, item, at) in enumerate(rows, 1)
+    ]
+    return pl.DataFrame(told, schema=RAW_EVENTS.schema)
+
+
+def state_after(events: pl.DataFrame) -> pl.DataFrame:
+    """USER_STATE as the records stage would leave it, as far as the order needs it."""
+    last = events.group_by("user_id", maintain_order=True).agg(
+        last_seq=pl.col("user_seq").max(), last_occurred_at=pl.col("occurred_at").max()
+    )
+    lists = {name: pl.lit([], dtype=dtype) for name, dtype in USER_STATE.schema.items() if isinstance(dtype, pl.List)}
+    counts = {"n_records": pl.lit(0, pl.Int64), "last_sequence_id": pl.lit(-1, pl.Int64)}
+    texts = {name: pl.lit(None, pl.String) for name, dtype in USER_STATE.schema.items() if dtype == pl.String}
+    return last.with_columns(**lists, **counts, **texts).select(list(USER_STATE.schema))
+
+
+def stored_in(events: pl.DataFrame) -> Stored:
+    held = events.select("user_id", "item_id", "occurred_at", order="user_seq")
+    return lambda keys: keys.join(held, on=keys.columns, how="semi", nulls_equal=True)
+
+
+def order(rows: pl.DataFrame, before: pl.DataFrame | None = None, known: list[int] | None = None) -> Ordered:
+    before = EVENTS.empty() if before is None else before
+    items = None if known is None else pl.Series(known, dtype=pl.Int64)
+    return order_events(rows, state_after(before), items, stored_in(before), "s", "i")
+
+
+def placed(ordered: Ordered) -> list[tuple[int, int, int]]:
+    return ordered.events.select("user_id", "item_id", "user_seq").rows()
+
+
+def refused(ordered: Ordered) -> list[tuple[int, str]]:
+    return ordered.rejects.select("line", "reason").rows()
+
+
+def test_events_are_numbered_by_time_within_their_user() -> None:
+    assert placed(order(raw((1, 7, 3), (2, 8, 2), (1, 9, 1)))) == [(1, 9, 0), (1, 7, 1), (2, 8, 0)]
+
+
+def test_events_of_one_moment_follow_their_position_then_their_line() -> None:
+    rows = raw((1, 7, 0), (1, 8, 0), (1, 9, 0))
+    assert placed(order(rows)) == [(1, 7, 0), (1, 8, 1), (1, 9, 2)]
+    shown = rows.with_columns(position=pl.Series([2, 1, 0], dtype=pl.UInt16))
+    assert placed(order(shown)) == [(1, 9, 0), (1, 8, 1), (1, 7, 2)]
+
+
+def test_a_place_that_the_source_tells_is_kept_with_its_gaps() -> None:
+    ordered = order(raw((1, 7, 30), (1, 9, 10), place="order"))
+    assert placed(ordered) == [(1, 9, 10), (1, 7, 30)]
+    assert ordered.events["occurred_at"].null_count() == 2
+
+
+def test_numbers_go_on_after_the_last_stored_event() -> None:
+    first = order(raw((1, 7, 1), (1, 8, 2))).events
+    assert placed(order(raw((1, 9, 3), (2, 9, 0)), first)) == [(1, 9, 2), (2, 9, 0)]
+
+
+def test_a_repeated_row_is_refused_and_the_first_line_stays() -> None:
+    ordered = order(raw((1, 7, 1), (1, 7, 1), (1, 7, 2)))
+    assert placed(ordered) == [(1, 7, 0), (1, 7, 1)]
+    assert refused(ordered) == [(2, "duplicate (user, item, time)")]
+    assert json.loads(ordered.rejects["raw"][0])["item_id"] == 7
+
+
+def test_two_items_cannot_have_one_place() -> None:
+    assert refused(order(raw((1, 7, 5), (1, 8, 5), place="order"))) == [(2, "duplicate (user, order)")]
+
+
+def test_a_refused_row_takes_no_place_from_a_good_one() -> None:
+    """Item 99 is unknown, so item 8 has place 5 to itself."""
+    ordered = order(raw((1, 99, 5), (1, 8, 5), place="order"), known=[8])
+    assert placed(ordered) == [(1, 8, 5)]
+    assert refused(ordered) == [(1, "unknown item")]
+
+
+def test_an_item_the_catalogue_does_not_list_is_refused_only_where_there_is_a_catalogue() -> None:
+    rows = raw((1, 7, 1), (1, 8, 2))
+    assert refused(order(rows, known=[7])) == [(2, "unknown item")]
+    assert refused(order(rows, known=None)) == []
+
+
+def test_a_row_before_the_last_stored_event_is_late_unless_it_is_stored() -> None:
+    """Stored: item 7 at hour 1, item 8 at hour 5. Again item 7 at 1: known. Item 9 at 4: late. Item 9 at 5: in time."""
+    first = order(raw((1, 7, 1), (1, 8, 5))).events
+    ordered = order(raw((1, 7, 1), (1, 9, 4), (1, 9, 5)), first)
+    assert ordered.n_known == 1
+    assert refused(ordered) == [(2, "late: before the user's last stored event")]
+    assert placed(ordered) == [(1, 9, 2)]
+
+
+def test_a_told_place_that_is_taken_or_passed_is_late() -> None:
+    first = order(raw((1, 7, 10), place="order")).events
+    ordered = order(raw((1, 7, 10), (1, 8, 10), (1, 8, 9), (1, 8, 11), place="order"), first)
+    assert (ordered.n_known, [line for line, _ in refused(ordered)], placed(ordered)) == (1, [2, 3], [(1, 8, 11)])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (pl.concat([raw((1, 7, 1), place="order"), raw((1, 8, 1))]), "1 of 2 rows have no order"),
+        (raw((1, 7, 1)).with_columns(occurred_at=pl.lit(None, RAW_EVENTS.schema["occurred_at"])), "neither order nor time"),
+    ],
+)
+def test_rows_without_any_order_break_the_contract(rows: pl.DataFrame, message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        order(rows)
+
+
+def test_no_rows_are_no_events() -> None:
+    assert order(raw()).events.is_empty()
+
+
+LOGS = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(0, 6)), max_size=25)
+
+
+@settings(max_examples=50, deadline=None)
+@given(LOGS, st.sampled_from(["order", "occurred_at"]), st.randoms(use_true_random=False))
+def test_the_order_of_the_input_rows_does_not_matter(log: list[tuple[int, int, int]], place: str, random: object) -> None:
+    rows = raw(*log, place=place)
+    shuffled = rows.sample(fraction=1, shuffle=True, seed=random.randrange(1000))  # type: ignore[attr-defined]
+    a, b = order(rows, known=[1, 2, 3]), order(shuffled, known=[1, 2, 3])
+    assert a.events.equals(b.events)
+    assert a.rejects.equals(b.rejects)
+
+
+@settings(max_examples=50, deadline=None)
+@given(LOGS, st.sampled_from(["order", "occurred_at"]))
+def test_every_row_is_an_event_a_reject_or_known_and_a_second_delivery_adds_nothing(
+    log: list[tuple[int, int, int]], place: str
+) -> None:
+    rows = raw(*log, place=place)
+    first = order(rows, known=[1, 2, 3])
+    assert first.events.height + first.rejects.height + first.n_known == len(log)
+    again = order(rows, first.events, known=[1, 2, 3])
+    assert again.events.is_empty()
+    assert again.rejects.height + again.n_known == len(log)
+    assert again.n_known >= first.events.height
+
+
+@settings(max_examples=50, deadline=None)
+@given(LOGS, st.sampled_from(["order", "occurred_at"]), st.integers(0, 6))
+def test_two_nights_make_the_events_of_one(log: list[tuple[int, int, int]], place: str, midnight: int) -> None:
+    rows = raw(*log, place=place)
+    is_early = pl.Series([at < midnight for _, _, at in log], dtype=pl.Boolean)
+    first = order(rows.filter(is_early)).events
+    second = order(rows.filter(~is_early), first).events
+    assert pl.concat([first, second]).sort("user_id", "user_seq").equals(order(rows).events)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 4096, 1 << 40])
+def test_buckets_are_even_for_ids_in_strides(stride: int) -> None:
+    ids = pl.DataFrame({"user_id": pl.int_range(-5000, 5000, eager=True) * stride})
+    sizes = ids.group_by(bucket_of(pl.col("user_id"), 8)).len()
+    assert sizes.height == 8
+    assert sizes["len"].is_between(1250 * 0.85, 1250 * 1.15).all()
+
+
+def test_buckets_are_pinned() -> None:
+    """They name files in the warehouse: another bucket for a user would lose its history."""
+    ids = pl.DataFrame({"user_id": [0, 1, 2, 6040, 2**62, -1]})
+    assert ids.select(bucket_of(pl.col("user_id"), 8)).to_series().to_list() == [0, 7, 5, 3, 4, 2]

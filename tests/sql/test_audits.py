@@ -1,0 +1,89 @@
+"""Each audit passes the clean world and finds the one fault planted in it."""
+
+import json
+
+import duckdb
+import pytest
+
+from pipeline.warehouse.audits import run_audits
+from pipeline.warehouse.statements import SQL_ROOT, read_statement, statements
+
+AUDITS = [statement.name for statement in statements("audits")]
+
+# audit, the fault planted, what its first example must say
+FAULTS = [
+    ("events_unique", "INSERT INTO events SELECT * FROM events WHERE ingest_id = 'i2' AND user_seq = 2", {"user_seq": 2, "n": 2}),
+    ("events_unique", "UPDATE events SET user_seq = 1 WHERE user_id = 2 AND ingest_id = 'i2' AND user_seq = 2", {"user_id": 2}),
+    ("records_unique", "INSERT INTO record_rows SELECT * FROM record_rows WHERE record_id = '2-1'", {"user_id": 2, "n_rows": 3}),
+    ("records_unique", "UPDATE record_rows SET record_index = 5 WHERE record_id = '2-1'", {"user_id": 2}),
+    ("records_unique", "DELETE FROM splits WHERE user_id = 1", {"user_id": 1, "n_records": None}),
+    ("records_unique", "UPDATE splits SET n_records = 3 WHERE user_id = 1", {"user_id": 1, "n_rows": 2}),
+    ("sids_complete", "DELETE FROM sid_missing", {"item_id": 14}),
+    ("sids_complete", "UPDATE sid_history SET valid_to = NULL WHERE sid = '0-1'", {"item_id": 11}),
+    ("sid_history_kept", "UPDATE sid_history SET slot = 4 WHERE item_id = 12", {"item_id": 12}),
+    ("sid_history_kept", "UPDATE sid_history SET tokens = [1, 1], sid = '1-1' WHERE item_id = 12", {"sid_after": "1-1"}),
+    ("sid_history_kept", "DELETE FROM sid_history WHERE item_id = 13", {"item_id": 13, "sid_after": None}),
+    ("sid_history_kept", "UPDATE previous.sid_history SET valid_to = 1 WHERE item_id = 12", {"item_id": 12}),
+    ("sids_in_codebook", "UPDATE sid_history SET tokens = [0, 2], sid = '0-2' WHERE valid_from = 2", {"fault": "no such code at level 2"}),
+    ("sids_in_codebook", "UPDATE sid_history SET tokens = [0], sid = '0' WHERE valid_from = 2", {"fault": "text or number of levels"}),
+    ("sids_in_codebook", "UPDATE sid_history SET sid = '0-1' WHERE valid_from = 2", {"fault": "text or number of levels"}),
+    ("sids_in_codebook", "UPDATE sid_history SET codebook_id = 'other' WHERE valid_from = 2", {"codebook_id": "other"}),
+    ("slots_unique", "UPDATE sid_history SET slot = 0 WHERE valid_from = 2", {"sid": "0-0", "item_ids": [10, 11]}),
+    ("ingest_conservation", "UPDATE ingests SET n_rows = 3 WHERE ingest_id = 'i2'", {"n_rows": 3, "n_accepted": 2}),
+    ("ingest_conservation", "DELETE FROM events WHERE ingest_id = 'i2' AND user_seq = 3", {"n_events": 1}),
+    ("ingest_conservation", "DELETE FROM events WHERE ingest_id = 'i2'", {"n_events": 0}),
+    ("history_before_slate", "UPDATE record_rows SET history = [10] WHERE record_id = '2-1'", {"item_id": 10}),
+    ("history_before_slate", "UPDATE record_rows SET history = [11] WHERE record_id = '2-1'", {"item_id": 11}),
+    ("registered_complete", "UPDATE embeddings SET vector = [0] WHERE item_id = 10", {"table_name": "embeddings"}),
+    ("registered_complete", "UPDATE embeddings SET vector = ['nan', 0] WHERE item_id = 10", {"key": "(e, 10)"}),
+    ("registered_complete", "UPDATE embeddings SET vector = [NULL, NULL] WHERE item_id = 10", {"key": "(e, 10)"}),
+    ("registered_complete", "UPDATE events SET feedback = 2 WHERE ingest_id = 'i2'", {"table_name": "events"}),
+    ("registered_complete", "UPDATE record_rows SET feedback = [1] WHERE record_id = '2-1'", {"key": "2-1"}),
+    ("registered_complete", "UPDATE record_rows SET record_id = '2-9' WHERE record_id = '2-1'", {"key": "2-9"}),
+    ("temper_law", "UPDATE evaluations SET total_reward = 5.6 WHERE policy = 'hsrl'", {"policy": "hsrl"}),
+    ("temper_law", "UPDATE evaluations SET total_reward = 'nan' WHERE policy = 'hsrl'", {"policy": "hsrl"}),
+    ("simulator_auc", "UPDATE simulators SET auc = 0.5", {"simulator_id": "s1"}),
+    ("simulator_auc", "UPDATE simulators SET auc = 'nan'", {"simulator_id": "s1"}),
+]
+KEYED = [statement.name for statement in statements("schema") if statement.header["grain"] != "none"]
+KEYED_ELSEWHERE = {"events", "record_rows", "runs", "audits"}  # audits of their own; ledgers are no part of a release
+
+
+def offenders(world: duckdb.DuckDBPyConnection, audit: str) -> list[dict]:
+    [finding] = run_audits(world, [read_statement(SQL_ROOT / "audits" / f"{audit}.sql")])
+    assert finding.is_blocking == bool(finding.n_offenders)
+    return [json.loads(example) for example in finding.examples]
+
+
+@pytest.mark.parametrize("audit", AUDITS)
+def test_an_audit_passes_the_clean_world(world: duckdb.DuckDBPyConnection, audit: str) -> None:
+    assert offenders(world, audit) == []
+
+
+@pytest.mark.parametrize(("audit", "fault", "expected"), FAULTS)
+def test_an_audit_finds_the_planted_fault(world: duckdb.DuckDBPyConnection, audit: str, fault: str, expected: dict) -> None:
+    world.execute(fault)
+    assert any(expected.items() <= offender.items() for offender in offenders(world, audit)), offenders(world, audit)
+
+
+@pytest.mark.parametrize("column", ["user_id", "item_id", "user_seq", "feedback", "source", "ingest_id"])
+def test_a_registered_file_may_not_leave_a_required_field_of_an_event_empty(world: duckdb.DuckDBPyConnection, column: str) -> None:
+    """Registering a file lets NULL into NOT NULL, so the constraint is lifted here."""
+    world.execute(f"ALTER TABLE events ALTER {column} DROP NOT NULL; UPDATE events SET {column} = NULL WHERE ingest_id = 'i2'")
+    assert offenders(world, "registered_complete")[0]["table_name"] == "events"
+
+
+@pytest.mark.parametrize("table", sorted(set(KEYED) - KEYED_ELSEWHERE))
+def test_a_repeated_key_is_found_in_every_table(world: duckdb.DuckDBPyConnection, table: str) -> None:
+    world.execute(f"INSERT INTO {table} SELECT * FROM {table} LIMIT 1")
+    assert [offender["table_name"] for offender in offenders(world, "keys_unique")] == [table]
+
+
+def test_every_audit_has_a_planted_fault() -> None:
+    assert {audit for audit, _, _ in FAULTS} | {"keys_unique"} == set(AUDITS)
+
+
+def test_faults_of_earlier_releases_do_not_block_tonight(world: duckdb.DuckDBPyConnection) -> None:
+    """An audit of what one night brought reads that night's rows: i1 was night 1's."""
+    world.execute("UPDATE ingests SET n_rows = 9 WHERE ingest_id = 'i1'; UPDATE record_rows SET history = [99] WHERE ingest_id = 'i1'")
+    assert offenders(world, "ingest_conservation") == offenders(world, "history_before_slate") == []
