@@ -1,6 +1,6 @@
 """HSRL in the loop, on a world whose best slates are known.
 
-Two Tastes: items 1–4 have token 0 at level 1 and items 5–8 token 1. Users of profile (1, 0) like the first half with probability 0.9
+Two Tastes: items 1–4 have token 0 at level 1 and items 5–8 token 1. Users of profile (1, 0) like the first half with chance 0.9
 and the second with 0.1; users of profile (0, 1) the other way round. K = 2, so the best slate holds two items of the user's half.
 """
 

@@ -29,6 +29,7 @@ def test_rows_know_their_line_across_blank_lines_blocks_and_chunks() -> None:
     """Blocks of 5 bytes cut lines anywhere; line 3 is blank and counts."""
     rows = read(b"1,x\r\n2,y\n\n4,\n5,z", block_bytes=5, chunk_rows=1)
     assert rows.cells.select(LINE, "a", "b").rows() == [(1, "1", "x"), (2, "2", "y"), (4, "4", ""), (5, "5", "z")]
+    assert rows.rejects.is_empty()
 
 
 def test_a_line_with_too_few_or_too_many_fields_is_rejected_alone() -> None:
