@@ -157,7 +157,7 @@ def _stage_bucket(bucket: int, plan: Plan, before: Before, folder: Path, known_i
     """Order one user bucket of the delivery and cut it into records."""
     state = read_bucket(before.state, bucket, USER_STATE.empty())
     spilled = of_bucket(sorted((folder / "spill").iterdir()), bucket)
-    raw = pl.read_ipc(spilled) if spilled else RAW_EVENTS.empty()
+    raw = pl.concat(pl.read_ipc(file) for file in spilled) if spilled else RAW_EVENTS.empty()
     ordered = order_events(raw, state, known_items, _stored(before.events, bucket), plan.source, plan.ingest_id)
     built = build_records(ordered.events, state, plan.slate_size, plan.history_length)
     for kind, frame in (("events", ordered.events), ("records", built.records), ("state", built.state)):

@@ -96,8 +96,8 @@ def require_same_settings(warehouse: Warehouse, settings: Settings, *, rebuild: 
                 "set it back, or name another --warehouse"
             )
     for section in () if rebuild else _UNTIL_REBUILD:
-        key = next((key for key in now[section] if key not in _FREE and before[section].get(key) != now[section][key]), None)
-        if key is not None:
+        changed = [name for name in now[section] if name not in _FREE and before[section].get(name) != now[section][name]]
+        for key in changed[:1]:
             raise ConfigError(
                 f"{section}.{key} is {now[section][key]!r}, but the Semantic IDs were made with {before[section].get(key)!r}; "
                 "set it back, or make new ones with: hsrl refresh --rebuild"

@@ -10,8 +10,9 @@ from flows.settings import Settings
 from flows.simulators import Simulator
 from flows.tensors import World
 from hsrl_train.environment import Environment
-from hsrl_train.evaluation import Played, evaluate, sample_starts, sample_training_states, summarise
+from hsrl_train.evaluation import Played, evaluate, summarise
 from hsrl_train.reference import reference_policies
+from hsrl_train.starts import sample_starts
 from hsrl_train.world import Policy, State
 from pipeline.contracts import check
 from pipeline.warehouse.tables import EVALUATIONS
@@ -79,7 +80,7 @@ class Judge:
     def references(self, training: Sequence[Simulator], judging: Sequence[Simulator]) -> list[Row]:
         """All reference rows in the judging simulators."""
         models = [simulator.fitted.model for simulator in training]
-        choosing = sample_training_states(self.world.records, _N_CHOOSING, self.settings.seed)
+        choosing = sample_starts(self.world.records, _N_CHOOSING, self.settings.seed, "train")
         by_judge = [reference_policies(models, judge.fitted.model, choosing, self.world.catalogue, self.k) for judge in judging]
         return [self.play(name, [policies[name] for policies in by_judge], judging, "reference") for name in by_judge[0]]
 

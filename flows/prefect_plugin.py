@@ -30,4 +30,4 @@ def setup_environment(*, ctx: HookContext) -> None:
         return await stock(self, name) if "/" in name else await _only_deployment_named(self, name)
 
     read_deployment_by_name.finds_bare_names = True  # type: ignore[attr-defined]
-    PrefectClient.read_deployment_by_name = read_deployment_by_name  # type: ignore[method-assign]
+    PrefectClient.read_deployment_by_name = read_deployment_by_name  # type: ignore[method-assign, assignment]

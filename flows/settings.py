@@ -53,7 +53,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        **_: Any,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment variables stand above the file, whose content arrives as arguments."""
         return env_settings, init_settings
@@ -144,8 +145,9 @@ def _is_field(parts: list[str]) -> bool:
     if field is None or len(parts) > 2:
         return False
     section = field.annotation
-    is_section = isinstance(section, type) and issubclass(section, BaseModel)
-    return len(parts) == 1 if not is_section else len(parts) == 2 and parts[1] in section.model_fields
+    if isinstance(section, type) and issubclass(section, BaseModel):
+        return len(parts) == 2 and parts[1] in section.model_fields
+    return len(parts) == 1
 
 
 def _suggestion(parts: list[str]) -> str:

@@ -56,4 +56,4 @@ class PrefectSteps:
         from prefect.cache_policies import NO_CACHE
 
         # The warehouse knows by fingerprint what need not be done again; Prefect's cache would be a second, blinder one.
-        return task(function, name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
+        return task(name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)(function)

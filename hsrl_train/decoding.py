@@ -77,9 +77,7 @@ class SidIndex:
         first = (~exists).to(torch.uint8).argsort(dim=1, stable=True)[:, :k]
         return self.items[places.flatten(1).gather(1, first)]
 
-    def sampled(
-        self, scores: Float[Tensor, "b m"], k: int, temperature: float, generator: torch.Generator
-    ) -> Int[Tensor, "b k"]:
+    def sampled(self, scores: Float[Tensor, "b m"], k: int, temperature: float, generator: torch.Generator) -> Int[Tensor, "b k"]:
         """k different items drawn one after another: a SID in proportion to exp(score / temperature), then any one of its items.
 
         Gumbel top-k over items with log-weight score / temperature − log n_sid, which is that draw without replacement. Without the second term

@@ -65,7 +65,9 @@ class LearnerConfig(BaseModel):
 
     # acting while learning
     temperature: float = Field(
-        1.0, gt=0, description="Exploration draws SIDs in proportion to probability to the power 1/temperature; 1 is the policy itself."
+        1.0,
+        gt=0,
+        description="Exploration draws SIDs in proportion to probability to the power 1/temperature; 1 is the policy itself.",
     )
 
     # the losses, (18)-(26)
@@ -108,5 +110,7 @@ class LearnerConfig(BaseModel):
         if self.width % self.n_heads:
             raise ValueError(f"width {self.width} is no multiple of n_heads {self.n_heads}")
         if self.learn_after > self.replay_capacity:
-            raise ValueError(f"learn_after {self.learn_after} is more than replay_capacity {self.replay_capacity}: nothing would be learned")
+            raise ValueError(
+                f"learn_after {self.learn_after} is more than replay_capacity {self.replay_capacity}: nothing would be learned"
+            )
         return self

@@ -73,18 +73,22 @@ def _refuse_unless_allowed(connection: duckdb.DuckDBPyConnection, sql: str) -> N
         sql = _EXPLAIN.sub("", sql, count=1)
         kind = duckdb.extract_statements(sql)[0].type
     if kind != duckdb.StatementType.SELECT:
-        raise QueryError(f"sql: a statement of type {kind.name}, expected SELECT or EXPLAIN; the warehouse is changed by hsrl refresh only")
+        raise QueryError(
+            f"sql: a statement of type {kind.name}, expected SELECT or EXPLAIN; the warehouse is changed by hsrl refresh only"
+        )
     row = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()
     tree = json.loads(row[0]) if row else {"error": True}
     if tree["error"]:
         # PRAGMA and CALL in the guise of a SELECT have no tree.
-        raise QueryError("sql: this statement is not a plain SELECT, expected SELECT or EXPLAIN; see: hsrl sql \"from dictionary\"")
+        raise QueryError('sql: this statement is not a plain SELECT, expected SELECT or EXPLAIN; see: hsrl sql "from dictionary"')
     _refuse_names(connection, list(_nodes(tree["statements"])))
 
 
 def _refuse_names(connection: duckdb.DuckDBPyConnection, nodes: list[dict[str, Any]]) -> None:
     """Refuse every table and table function that is not the warehouse's own."""
-    tables = {name for (name,) in connection.execute("SELECT DISTINCT name FROM dictionary WHERE kind IN ('table', 'view')").fetchall()}
+    tables = {
+        name for (name,) in connection.execute("SELECT DISTINCT name FROM dictionary WHERE kind IN ('table', 'view')").fetchall()
+    }
     macros = {name for (name,) in connection.execute("SELECT DISTINCT name FROM dictionary WHERE kind = 'macro'").fetchall()}
     local = {entry["key"].lower() for node in nodes for entry in node.get("cte_map", {}).get("map", [])}
     for node in nodes:

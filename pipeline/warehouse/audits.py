@@ -52,7 +52,9 @@ def _run(connection: duckdb.DuckDBPyConnection, audit: Statement) -> Finding:
     if severity not in ("block", "warn"):
         raise WarehouseError(f"sql/audits/{audit.name}.sql: severity is {severity}, expected block or warn")
     query = audit.sql.rstrip().rstrip(";")
-    rows = connection.execute(f"SELECT to_json(offender)::VARCHAR FROM (\n{query}\n) AS offender LIMIT {_MAX_EXAMPLES}").fetchall()
+    rows = connection.execute(
+        f"SELECT to_json(offender)::VARCHAR FROM (\n{query}\n) AS offender LIMIT {_MAX_EXAMPLES}"
+    ).fetchall()
     n_offenders = len(rows)
     if n_offenders == _MAX_EXAMPLES:
         counted = connection.execute(f"SELECT count(*) FROM (\n{query}\n)").fetchone()

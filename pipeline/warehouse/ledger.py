@@ -87,7 +87,9 @@ def add_quarantine(lake: Lake, run_id: str, ingest_id: str, rejects: pl.DataFram
         ingest_id: the ingest they came with.
         rejects: REJECTS.
     """
-    rows = check(rejects, REJECTS, "quarantine").select(pl.lit(run_id).alias("run_id"), pl.lit(ingest_id).alias("ingest_id"), pl.all())
+    rows = check(rejects, REJECTS, "quarantine").select(
+        pl.lit(run_id).alias("run_id"), pl.lit(ingest_id).alias("ingest_id"), pl.all()
+    )
     is_known = lake.connection.execute("SELECT 1 FROM quarantine WHERE ingest_id = ?", [ingest_id]).fetchone()
     if rows.is_empty() and not is_known:
         return

@@ -164,7 +164,9 @@ def _artifact_rows(lake: Lake, draft: ReleaseDraft, release_id: int, changes: Ch
 
 def _refuse_doubled(lake: Lake, changes: Changes, arriving: pl.DataFrame) -> None:
     grown = arriving.filter(~pl.col("kind").is_in(list(changes.replace_files)))
-    known = lake.query("SELECT kind, sha256 FROM artifacts WHERE sha256 IN (SELECT unnest($hashes))", {"hashes": grown["sha256"].to_list()})
+    known = lake.query(
+        "SELECT kind, sha256 FROM artifacts WHERE sha256 IN (SELECT unnest($hashes))", {"hashes": grown["sha256"].to_list()}
+    )
     doubled = grown.join(known, on=["kind", "sha256"], how="semi")
     repeated = arriving.filter(pl.struct("kind", "sha256").is_duplicated())
     for row in (*doubled.rows(named=True), *repeated.rows(named=True)):

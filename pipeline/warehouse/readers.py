@@ -25,5 +25,7 @@ def renew_copy(catalogue: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 our own interpreter and text
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
-        raise WarehouseError(f"{catalogue}: committed, but the readers' copy was not renewed ({reason}); the next commit renews it")
+        raise WarehouseError(
+            f"{catalogue}: committed, but the readers' copy was not renewed ({reason}); the next commit renews it"
+        )
     draft.replace(catalogue.with_name(COPY))

@@ -44,7 +44,9 @@ def check_layout(connection: duckdb.DuckDBPyConnection, where: str) -> None:
     rows = connection.execute(
         "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' AND NOT internal"
     ).fetchall()
-    views = {name for (name,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE database_name = 'lake'").fetchall()}
+    views = {
+        name for (name,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE database_name = 'lake'").fetchall()
+    }
     found = {(table, column, kind) for table, column, kind in rows if table not in views}
     expected = {(table.name, column.name, sql_type(column.dtype)) for table in TABLES.values() for column in table.columns}
     if different := found ^ expected:

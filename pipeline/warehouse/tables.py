@@ -56,20 +56,23 @@ RELEASES = Table(
 )
 INGESTS = Table(
     "ingests",
-    "one raw file that was taken in; n_rows = n_accepted + n_rejected + n_known",
+    "one delivery that was taken in; n_rows = n_accepted + n_rejected + n_known",
     (
         c.INGEST_ID,
         c.SOURCE,
         _text("delivery_id", "the delivery the file arrived with, such as a day"),
-        c.FILE,
-        _SHA256,
-        _BYTES,
         _count("n_rows", "raw rows read"),
         _count("n_accepted", "rows that became events"),
         _count("n_rejected", "rows in quarantine"),
         _count("n_known", "rows the warehouse already had"),
         c.RELEASE_ID,
     ),
+    ("ingest_id",),
+)
+INGEST_FILES = Table(
+    "ingest_files",
+    "one raw file of a delivery that was taken in",
+    (c.INGEST_ID, c.FILE, _SHA256, _BYTES),
     ("ingest_id", "file"),
 )
 ARTIFACTS = Table(
@@ -237,6 +240,7 @@ TABLES = {
         SID_MISSING,
         RELEASES,
         INGESTS,
+        INGEST_FILES,
         ARTIFACTS,
         SIMULATORS,
         POLICIES,

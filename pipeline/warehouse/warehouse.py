@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Self
 from pathlib import Path
+from typing import Self
 
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.artifacts import ArtifactStore
@@ -110,7 +110,9 @@ class Warehouse(Lake):
             AuditError: a blocking audit found offenders; nothing became visible.
         """
         if not self._is_writer:
-            raise WarehouseError(f"{self.root}: run {draft.run_id} is not the writer; publish inside warehouse.writer(run_id, timeout)")
+            raise WarehouseError(
+                f"{self.root}: run {draft.run_id} is not the writer; publish inside warehouse.writer(run_id, timeout)"
+            )
         if changes.is_empty:
             return None
         release_id = self.next_release_id()

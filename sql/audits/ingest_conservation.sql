@@ -1,12 +1,11 @@
 -- audit: ingest_conservation
 -- severity: block
 -- reads: ingests, events, releases
--- doc: Of every raw file of this release, rows read = accepted + rejected + known, and the accepted ones are among the events (columns are read, not the files' row counts).
+-- doc: Of every delivery of this release, rows read = accepted + rejected + known, and the accepted ones are among the events (columns are read, not the files' row counts).
 WITH fresh AS (
-    SELECT ingest_id, sum(n_rows) AS n_rows, sum(n_accepted) AS n_accepted, sum(n_rejected) AS n_rejected, sum(n_known) AS n_known
+    SELECT ingest_id, n_rows, n_accepted, n_rejected, n_known
     FROM ingests
     WHERE release_id = (SELECT max(release_id) FROM releases)
-    GROUP BY ingest_id
 ),
 
 stored AS (

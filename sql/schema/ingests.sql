@@ -1,13 +1,10 @@
 -- model: ingests
--- grain: ingest_id, file
--- doc: One raw file that was taken in; n_rows = n_accepted + n_rejected + n_known.
+-- grain: ingest_id
+-- doc: One delivery that was taken in; n_rows = n_accepted + n_rejected + n_known.
 CREATE TABLE ingests (
     ingest_id VARCHAR NOT NULL,
     source VARCHAR NOT NULL,
     delivery_id VARCHAR NOT NULL,
-    file VARCHAR NOT NULL,
-    sha256 VARCHAR NOT NULL,
-    bytes BIGINT NOT NULL,
     n_rows BIGINT NOT NULL,
     n_accepted BIGINT NOT NULL,
     n_rejected BIGINT NOT NULL,

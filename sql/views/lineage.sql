@@ -1,6 +1,6 @@
 -- model: lineage
 -- grain: artifact_id, input_id, input_path
--- reads: artifacts, ingests
+-- reads: artifacts, ingest_files
 -- doc: What each artifact was made from, one step back: another artifact, or a raw file with its hash.
 CREATE OR REPLACE VIEW lineage AS
 WITH edges AS (
@@ -18,4 +18,4 @@ SELECT
     coalesce(source.sha256, raw.sha256) AS input_sha256
 FROM edges
 LEFT JOIN artifacts AS source ON source.artifact_id = edges.input_id
-LEFT JOIN ingests AS raw ON raw.ingest_id = edges.input_id;
+LEFT JOIN ingest_files AS raw ON raw.ingest_id = edges.input_id;

@@ -24,8 +24,16 @@ FAULTS = [
     ("sid_history_kept", "UPDATE sid_history SET tokens = [1, 1], sid = '1-1' WHERE item_id = 12", {"sid_after": "1-1"}),
     ("sid_history_kept", "DELETE FROM sid_history WHERE item_id = 13", {"item_id": 13, "sid_after": None}),
     ("sid_history_kept", "UPDATE previous.sid_history SET valid_to = 1 WHERE item_id = 12", {"item_id": 12}),
-    ("sids_in_codebook", "UPDATE sid_history SET tokens = [0, 2], sid = '0-2' WHERE valid_from = 2", {"fault": "no such code at level 2"}),
-    ("sids_in_codebook", "UPDATE sid_history SET tokens = [0], sid = '0' WHERE valid_from = 2", {"fault": "text or number of levels"}),
+    (
+        "sids_in_codebook",
+        "UPDATE sid_history SET tokens = [0, 2], sid = '0-2' WHERE valid_from = 2",
+        {"fault": "no such code at level 2"},
+    ),
+    (
+        "sids_in_codebook",
+        "UPDATE sid_history SET tokens = [0], sid = '0' WHERE valid_from = 2",
+        {"fault": "text or number of levels"},
+    ),
     ("sids_in_codebook", "UPDATE sid_history SET sid = '0-1' WHERE valid_from = 2", {"fault": "text or number of levels"}),
     ("sids_in_codebook", "UPDATE sid_history SET codebook_id = 'other' WHERE valid_from = 2", {"codebook_id": "other"}),
     ("slots_unique", "UPDATE sid_history SET slot = 0 WHERE valid_from = 2", {"sid": "0-0", "item_ids": [10, 11]}),
@@ -67,7 +75,9 @@ def test_an_audit_finds_the_planted_fault(world: duckdb.DuckDBPyConnection, audi
 
 
 @pytest.mark.parametrize("column", ["user_id", "item_id", "user_seq", "feedback", "source", "ingest_id"])
-def test_a_registered_file_may_not_leave_a_required_field_of_an_event_empty(world: duckdb.DuckDBPyConnection, column: str) -> None:
+def test_a_registered_file_may_not_leave_a_required_field_of_an_event_empty(
+    world: duckdb.DuckDBPyConnection, column: str
+) -> None:
     """Registering a file lets NULL into NOT NULL, so the constraint is lifted here."""
     world.execute(f"ALTER TABLE events ALTER {column} DROP NOT NULL; UPDATE events SET {column} = NULL WHERE ingest_id = 'i2'")
     assert offenders(world, "registered_complete")[0]["table_name"] == "events"
@@ -85,5 +95,7 @@ def test_every_audit_has_a_planted_fault() -> None:
 
 def test_faults_of_earlier_releases_do_not_block_tonight(world: duckdb.DuckDBPyConnection) -> None:
     """An audit of what one night brought reads that night's rows: i1 was night 1's."""
-    world.execute("UPDATE ingests SET n_rows = 9 WHERE ingest_id = 'i1'; UPDATE record_rows SET history = [99] WHERE ingest_id = 'i1'")
+    world.execute(
+        "UPDATE ingests SET n_rows = 9 WHERE ingest_id = 'i1'; UPDATE record_rows SET history = [99] WHERE ingest_id = 'i1'"
+    )
     assert offenders(world, "ingest_conservation") == offenders(world, "history_before_slate") == []

@@ -44,8 +44,15 @@ def test_a_rebuild_closes_nothing_that_goes_on_in_the_new_codebook(world: duckdb
 
 
 def test_sids_as_of_a_release_are_those_that_held_then(world: duckdb.DuckDBPyConnection) -> None:
-    assert rows(world, "SELECT item_id, sid FROM sids_at(1) ORDER BY item_id") == [(10, "0-0"), (11, "0-1"), (12, "1-0"), (13, "1-1")]
-    assert rows(world, "SELECT item_id, sid FROM sids_at(2) ORDER BY item_id") == rows(world, "SELECT item_id, sid FROM sids ORDER BY 1")
+    assert rows(world, "SELECT item_id, sid FROM sids_at(1) ORDER BY item_id") == [
+        (10, "0-0"),
+        (11, "0-1"),
+        (12, "1-0"),
+        (13, "1-1"),
+    ]
+    assert rows(world, "SELECT item_id, sid FROM sids_at(2) ORDER BY item_id") == rows(
+        world, "SELECT item_id, sid FROM sids ORDER BY 1"
+    )
 
 
 def test_the_items_of_a_sid_and_of_a_prefix(world: duckdb.DuckDBPyConnection) -> None:
