@@ -113,10 +113,11 @@ def _refresh(
         changes = _changes(warehouse, source.name, run, incumbent, staged, tables, sids, release_id)
         steps.run("audits and publish", warehouse.publish, draft, changes)
     ending.release_id = release_id
+    report = _report(run, release_id, staged, tables, sids)
     for done in staged:
         warehouse.staging.discard(KIND, done.folder.name)
     warehouse.staging.discard("embeddings", _embeddings_name(sids, release_id))
-    return _report(run, release_id, staged, tables, sids)
+    return report
 
 
 def _changes(

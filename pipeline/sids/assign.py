@@ -65,7 +65,7 @@ def assign(
     is_open = pl.col("valid_to").is_null()
     own, open_before = history.filter(is_own), history.filter(is_open)
     elsewhere = open_before.filter(~is_own)["item_id"]
-    is_rebuilt = ~pl.col("is_open") & pl.col("item_id").is_in(elsewhere.implode())
+    is_rebuilt = pl.col("item_id").is_in(elsewhere.implode())
     decided = _decide(usable, own, codebook, epsilon).with_columns(
         outcome=pl.when(is_rebuilt).then(pl.lit("rebuild")).otherwise("outcome")
     )
@@ -149,7 +149,7 @@ def _decide(usable: pl.DataFrame, own: pl.DataFrame, codebook: Codebook, epsilon
     old[has_prior] = prior["tokens"].drop_nulls().explode().to_numpy().reshape(-1, codebook.n_levels)
     old_error = reconstruction_errors(vectors, old, codebook)
     is_nearest = (old == greedy).all(axis=1)
-    keeps = has_prior & (is_nearest | (old_error <= (1.0 + epsilon) * greedy_error))
+    keeps = has_prior & (old_error <= (1.0 + epsilon) * greedy_error)
     error = np.where(keeps, old_error, greedy_error)
     flags = pl.DataFrame(
         {

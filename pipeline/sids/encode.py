@@ -2,16 +2,13 @@
 
 from typing import NamedTuple
 
-import faiss
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits
 
 from pipeline.errors import ContractError
 from pipeline.sids.codebook import Codebook
+from pipeline.sids.nearest import CHUNK_ROWS, nearest_codes
 from pipeline.sids.vectors import squared_norms
-
-CHUNK_ROWS = 16_384  # two residual matrices of this height and 64 floats stay within 8 MB
 
 
 class Encoded(NamedTuple):
@@ -33,8 +30,8 @@ def encode(vectors: npt.NDArray[np.float32], codebook: Codebook) -> Encoded:
 
         z_l = argmin_v ‖r_l − C_l[v]‖²,    r_{l+1} = r_l − C_l[z_l],    r_1 = x
 
-    Ties go to the lowest code. One thread: with several, the last bit of a distance depends on where a row falls, and with it
-    a near tie. ``vectors`` may be a memory map; what is held beside it is a chunk.
+    Ties go to the lowest code; neighbours in the batch and threads decide nothing (see ``nearest_codes``). ``vectors`` may be
+    a memory map; what is held beside it is a chunk.
 
     Args:
         vectors: (n, d), finite, unitless; d is the codebook's.
@@ -49,16 +46,13 @@ def encode(vectors: npt.NDArray[np.float32], codebook: Codebook) -> Encoded:
     _check_width(vectors, codebook)
     tokens = np.empty((len(vectors), codebook.n_levels), dtype=np.uint16)
     errors = np.empty(len(vectors), dtype=np.float32)
-    with threadpool_limits(limits=1):
-        indexes = [nearest_index(centroids) for centroids in codebook.centroids]
-        for start in range(0, len(vectors), CHUNK_ROWS):
-            chunk = slice(start, start + CHUNK_ROWS)
-            residual = np.array(vectors[chunk], dtype=np.float32, order="C")
-            for level, index in enumerate(indexes):
-                codes = index.search(residual, 1)[1][:, 0]
-                residual -= codebook.centroids[level][codes]
-                tokens[chunk, level] = codes
-            errors[chunk] = squared_norms(residual)
+    for start in range(0, len(vectors), CHUNK_ROWS):
+        chunk = slice(start, start + CHUNK_ROWS)
+        residual = np.array(vectors[chunk], dtype=np.float32, order="C")
+        for level, centroids in enumerate(codebook.centroids):
+            tokens[chunk, level] = nearest_codes(residual, centroids)
+            residual -= centroids[tokens[chunk, level]]
+        errors[chunk] = squared_norms(residual)
     return Encoded(tokens, errors)
 
 
@@ -87,13 +81,6 @@ def reconstruction_errors(
             residual -= centroids[tokens[chunk, level]]
         errors[chunk] = squared_norms(residual)
     return errors
-
-
-def nearest_index(centroids: npt.NDArray[np.float32]) -> faiss.IndexFlatL2:
-    """An exact index of (V, d) codes; among equally near codes it answers the lowest."""
-    index = faiss.IndexFlatL2(centroids.shape[1])
-    index.add(centroids)
-    return index
 
 
 def _check_width(vectors: npt.NDArray[np.float32], codebook: Codebook) -> None:

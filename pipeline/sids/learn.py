@@ -12,13 +12,13 @@ from threadpoolctl import threadpool_limits
 from pipeline.errors import ContractError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.config import SidsConfig
-from pipeline.sids.encode import encode, nearest_index
+from pipeline.sids.encode import encode
 from pipeline.sids.names import fixed_hash
+from pipeline.sids.nearest import nearest_codes
 from pipeline.sids.vectors import matrix, sorted_embeddings
 
 OOD_QUANTILE = 0.999
 LEAST_USED_SHARE = 0.99
-REPAIR_ROUNDS = 3
 
 Matrix = npt.NDArray[np.float32]
 
@@ -76,21 +76,10 @@ def _learn_levels(residual: Matrix, config: SidsConfig, seed: int) -> tuple[Matr
 
 
 def _learn_level(residual: Matrix, codes: int, config: SidsConfig, seed: int) -> tuple[Matrix, npt.NDArray[np.int64]]:
-    """One level: (V, d) codes and the (n,) nearest code of every row.
-
-    Codes that no row takes start again at the rows that are served worst, a few times.
-    """
+    """One level: (V, d) codes and the (n,) nearest code of every row; faiss itself splits large codes where others ran empty."""
     start, _ = kmeans_plusplus(residual[: max(config.sample_rows, codes)], codes, random_state=seed)
     centroids = _kmeans(residual, start, config.iterations, seed)
-    errors, nearest = _nearest(residual, centroids)
-    for _ in range(REPAIR_ROUNDS):
-        unused = np.setdiff1d(np.arange(codes), nearest)
-        if not len(unused):
-            break
-        centroids[unused] = residual[np.argsort(-errors, kind="stable")[: len(unused)]]
-        centroids = _kmeans(residual, centroids, config.iterations, seed)
-        errors, nearest = _nearest(residual, centroids)
-    return centroids, nearest
+    return centroids, nearest_codes(residual, centroids)
 
 
 def _kmeans(residual: Matrix, start: Matrix, iterations: int, seed: int) -> Matrix:
@@ -107,12 +96,6 @@ def _kmeans(residual: Matrix, start: Matrix, iterations: int, seed: int) -> Matr
     )
     kmeans.train(residual, init_centroids=start)
     return np.array(kmeans.centroids, dtype=np.float32).reshape(codes, width)
-
-
-def _nearest(residual: Matrix, centroids: Matrix) -> tuple[Matrix, npt.NDArray[np.int64]]:
-    """Squared distance to, and number of, the nearest code of every row."""
-    distances, nearest = nearest_index(centroids).search(residual, 1)
-    return distances[:, 0], nearest[:, 0]
 
 
 def _check_level(level: int, counts: npt.NDArray[np.int64]) -> None:

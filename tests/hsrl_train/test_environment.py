@@ -53,11 +53,11 @@ def test_patience_falls_by_what_the_slate_missed_and_one() -> None:
 
 
 def test_a_user_whose_patience_is_exactly_one_stays() -> None:
-    """K = 10, c = .1: ten misses cost 12, seven perfect slates 7, so that 1 is left after 8 steps; the ninth ends it at 0.
+    """K = 10, c = .1: eight slates with ten misses in all cost 8 + 10 · 1.1 = 19, so that 1 is left; the ninth ends it.
 
-    In float32 the eight steps leave 0.99999, which must not count as below 1.
+    In float32 these eight leave 0.999999, which must not count as below 1.
     """
-    assert play(Environment([Coin()], EnvironmentConfig()), [0] + [10] * 19, 10)[1] == 9
+    assert play(Environment([Coin()], EnvironmentConfig()), [10, 10, 10, 10, 10, 9, 9, 2, 10, 10], 10)[1] == 9
 
 
 def test_nobody_outstays_the_longest_session() -> None:
