@@ -50,7 +50,9 @@ def pin_latest(warehouse: Warehouse, settings: Settings) -> Pinned:
         users = release.query("FROM users ORDER BY user_id").cast(USERS.schema)
         records = release.query("SELECT user_id, record_index, exposed_items, feedback, history, split FROM records")
         embeddings = release.query("FROM embeddings").cast(EMBEDDINGS.schema)
-        sids = SidTable.from_frame(release.query("FROM sid_history WHERE valid_to IS NULL").cast(SID_HISTORY.schema), codebook.vocabulary)
+        sids = SidTable.from_frame(
+            release.query("FROM sid_history WHERE valid_to IS NULL").cast(SID_HISTORY.schema), codebook.vocabulary
+        )
         published = release.query(
             "SELECT policy_id FROM policies WHERE is_published AND codebook_id = $book", {"book": codebook.codebook_id}
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import torch
 
 from flows.artifacts import artifact_rows
 from flows.incumbent import current_codebook
@@ -55,6 +56,7 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
     Raises:
         HsrlError: whatever a person can mend; nothing was published then.
     """
+    torch.set_num_threads(1)  # two threads on shared cores are slower than one, and another count gives other last digits
     with Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse, recorded(warehouse, run, settings) as ending:
         with run.stage("read the release"):
             pinned = steps.run("read the release", pin_latest, warehouse, settings)

@@ -10,14 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "best": MappingProxyType({}),
-        # HSRL as published; behind the code's choices stands [code] in EQUATIONS.md. λ_bc is stated nowhere.
+        # HSRL as published; behind the code's choices stands [code] in EQUATIONS.md. λ_bc is stated nowhere: of 0.01, 0.1 and 1
+        # only 1 tells two users of opposite tastes apart (tests/hsrl_train/test_learning.py).
         "paper": MappingProxyType(
             {
                 "likelihood": "positives",
-                "likelihood_weight": 0.1,
+                "likelihood_weight": 1.0,
                 "advantage": "slate",
                 "pg_weight": 1.0,
                 "entropy_weight": 0.1,
+                "temperature": 1.0,
                 "actor_lr": 5e-5,
                 "critic_lr": 1e-3,
                 "lr_decay_share": 0.0,
@@ -65,7 +67,7 @@ class LearnerConfig(BaseModel):
 
     # acting while learning
     temperature: float = Field(
-        1.0,
+        0.3,
         gt=0,
         description="Exploration draws SIDs in proportion to probability to the power 1/temperature; 1 is the policy itself.",
     )
@@ -83,12 +85,6 @@ class LearnerConfig(BaseModel):
         "two_sided", description="Supervision by answers: liked items up as in (24), or liked up and refused down."
     )
     likelihood_weight: float = Field(1.0, ge=0, description="Weight of the supervision; 0 leaves it out.")
-    logged_share: float = Field(
-        0.0,
-        ge=0,
-        le=1,
-        description="Share of the supervision's slates taken from the logged train records instead of the replay.",
-    )
 
     # the steps
     actor_lr: float = Field(2e-3, gt=0, description="Adam's rate for encoder and policy heads.")

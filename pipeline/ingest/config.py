@@ -20,7 +20,7 @@ class IngestConfig(BaseModel):
     quarantine_limit: float = Field(
         0.01, description="Share of rejected rows of a delivery above which nothing is published.", ge=0, le=1
     )
-    chunk_rows: int = Field(500_000, description="Rows that are read at once.", ge=1)
+    chunk_rows: int = Field(200_000, description="Rows that are read at once.", ge=1)
 
 
 class MovieLensSource(BaseModel):

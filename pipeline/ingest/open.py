@@ -7,7 +7,7 @@ from pipeline.ingest.source import Source
 from pipeline.ingest.table import TableLog
 
 
-def open_source(config: SourceConfig, chunk_rows: int = 500_000) -> Source:
+def open_source(config: SourceConfig, chunk_rows: int = 200_000) -> Source:
     """The adapter of a source, by its kind.
 
     Args:

@@ -68,19 +68,24 @@ def order_events(
     if not has_order and (n_nowhen := raw["occurred_at"].null_count()):
         raise ContractError(f"ordering: {n_nowhen} of {raw.height} rows have neither order nor time; mend the source's mapping")
 
-    by = ["user_id", place, *([] if has_order else ["position"]), "file", "line"]
+    # Decided on the few columns that matter, and whole rows gathered once; equal rows are neighbours after a sort. Both save memory.
+    ties = ["file", "line"] if has_order else ["position", "file", "line"]
     last = state.select("user_id", "last_seq", last=pl.col("last_seq" if has_order else "last_occurred_at"))
-    rows = raw.sort(by).join(last, on="user_id", how="left", maintain_order="left")
+    rows = raw.select("user_id", "item_id", place, *ties).with_row_index("row").join(last, on="user_id", how="left")
     rows, n_known = _without_known(rows, ["user_id", "item_id", place], stored)
-    events, refused = _part(rows, _checks(place, known_items))
+    kept, refused = _part(rows.sort("user_id", place, "item_id", *ties), _checks(place, known_items))
+    kept = kept.sort("user_id", place, *ties)
     if has_order:  # asked last: a refused row takes no place
-        events, repeated = _part(events, [(reasons.DUPLICATE_ORDER, ~pl.struct("user_id", "order").is_first_distinct())])
+        kept, repeated = _part(kept, [(reasons.DUPLICATE_ORDER, _repeats("user_id", "order"))])
         refused = pl.concat([refused, repeated])
-    if not has_order:
+    else:
         nth = pl.int_range(pl.len()).over("user_id")
-        events = events.with_columns(order=pl.col("last_seq").fill_null(-1) + 1 + nth)
-    events = events.rename({"order": "user_seq"}).with_columns(source=pl.lit(source), ingest_id=pl.lit(ingest_id))
-    return Ordered(check(events.select(list(EVENTS.schema)), EVENTS, "ordering"), _rejected(refused), n_known)
+        kept = kept.with_columns(order=pl.col("last_seq").fill_null(-1) + 1 + nth)
+    events = raw.drop("order", "file", "line")[kept["row"]].with_columns(
+        user_seq=kept["order"], source=pl.lit(source), ingest_id=pl.lit(ingest_id)
+    )
+    rejects = _rejected(raw[refused["row"]].with_columns(refused["reason"]))
+    return Ordered(check(events.select(list(EVENTS.schema)), EVENTS, "ordering"), rejects, n_known)
 
 
 def _without_known(rows: pl.DataFrame, key: list[str], stored: Stored | None) -> tuple[pl.DataFrame, int]:
@@ -91,19 +96,24 @@ def _without_known(rows: pl.DataFrame, key: list[str], stored: Stored | None) ->
     if suspicious.is_empty():
         return rows, 0
     known = stored(suspicious).select(key).unique()
-    fresh = rows.join(known, on=key, how="anti", maintain_order="left")
+    fresh = rows.join(known, on=key, how="anti")
     return fresh, rows.height - fresh.height
 
 
 def _checks(place: str, known_items: pl.Series | None) -> list[tuple[str, pl.Expr]]:
-    """Reasons to refuse a row and where they hold; rows are sorted, so that the first of equal ones stays."""
+    """Reasons to refuse a row and where they hold; of equal rows, which have to be neighbours, the first stays."""
     is_late = pl.col("order") <= pl.col("last") if place == "order" else pl.col("occurred_at") < pl.col("last")
     is_known = pl.lit(value=True) if known_items is None else pl.col("item_id").is_in(known_items.implode())
     return [
         (reasons.UNKNOWN_ITEM, ~is_known),
-        (reasons.DUPLICATE, ~pl.struct("user_id", "item_id", place).is_first_distinct()),
+        (reasons.DUPLICATE, _repeats("user_id", place, "item_id")),
         (reasons.LATE, is_late),
     ]
+
+
+def _repeats(*columns: str) -> pl.Expr:
+    """Where a row equals the one before it."""
+    return pl.all_horizontal(pl.col(column) == pl.col(column).shift() for column in columns).fill_null(value=False)
 
 
 def _part(rows: pl.DataFrame, checks: list[tuple[str, pl.Expr]]) -> tuple[pl.DataFrame, pl.DataFrame]:

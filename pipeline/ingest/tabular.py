@@ -45,20 +45,17 @@ def read_file(path: Path, name: str, text: TextFormat | None, wanted: Sequence[s
     """Stream a file's rows: all its columns, with ``cells.LINE``.
 
     Args:
-        path: the file; Parquet by its ending, else delimited text, also gzipped or xz.
+        path: the file; one that ends in .parquet is Parquet.
         name: its name, for rejects and errors.
-        text: how it is written; None where it is Parquet for certain.
+        text: how it is written (plain, gzipped or xz) if it is text; None for Parquet.
         wanted: columns that it must have.
         chunk_rows: rows handed out at once, at most.
 
     Raises:
         SourceError: the file is refused as a whole, lacks a wanted column, or has one that cannot be addressed.
     """
-    if text is None or path.suffix == ".parquet":
-        rows_of = _parquet_rows(path, name, chunk_rows)
-    else:
-        rows_of = _text_rows(path, name, text, chunk_rows)
-    for rows in rows_of:
+    text = None if path.suffix == ".parquet" else text
+    for rows in _text_rows(path, name, text, chunk_rows) if text else _parquet_rows(path, name, chunk_rows):
         told = [column for column in rows.cells.columns if not column.startswith(OWN)]
         if missing := [column for column in wanted if column not in told]:
             hint = "check the separator" if len(told) == 1 else "mend the mapping in the source's configuration"

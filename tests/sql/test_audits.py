@@ -43,7 +43,7 @@ FAULTS = [
     ("history_before_slate", "UPDATE record_rows SET history = [10] WHERE record_id = '2-1'", {"item_id": 10}),
     ("history_before_slate", "UPDATE record_rows SET history = [11] WHERE record_id = '2-1'", {"item_id": 11}),
     ("registered_complete", "UPDATE embeddings SET vector = [0] WHERE item_id = 10", {"table_name": "embeddings"}),
-    ("registered_complete", "UPDATE embeddings SET vector = ['nan', 0] WHERE item_id = 10", {"key": "(e, 10)"}),
+    ("registered_complete", "UPDATE embeddings SET vector = ['nan'::FLOAT, 0] WHERE item_id = 10", {"key": "(e, 10)"}),
     ("registered_complete", "UPDATE embeddings SET vector = [NULL, NULL] WHERE item_id = 10", {"key": "(e, 10)"}),
     ("registered_complete", "UPDATE events SET feedback = 2 WHERE ingest_id = 'i2'", {"table_name": "events"}),
     ("registered_complete", "UPDATE record_rows SET feedback = [1] WHERE record_id = '2-1'", {"key": "2-1"}),

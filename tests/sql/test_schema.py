@@ -6,7 +6,29 @@ import pytest
 from pipeline.warehouse.statements import statements
 from pipeline.warehouse.tables import TABLES, sql_type
 
-PUBLIC = ["events", "records", "items", "users", "embeddings", "codebooks", "sids", "sid_history", "sid_buckets", "sid_churn", "sid_metrics", "releases", "runs", "artifacts", "lineage", "audits", "quarantine", "simulators", "policies", "evaluations", "training_curves"]
+PUBLIC = [
+    "events",
+    "records",
+    "items",
+    "users",
+    "embeddings",
+    "codebooks",
+    "sids",
+    "sid_history",
+    "sid_buckets",
+    "sid_churn",
+    "sid_metrics",
+    "releases",
+    "runs",
+    "artifacts",
+    "lineage",
+    "audits",
+    "quarantine",
+    "simulators",
+    "policies",
+    "evaluations",
+    "training_curves",
+]
 
 
 def test_the_schema_has_a_file_for_every_table() -> None:

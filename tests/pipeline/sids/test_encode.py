@@ -38,13 +38,6 @@ def test_ties_go_to_the_lowest_code(line: Codebook) -> None:
     assert encode(column(0.0, 4.0), line).tokens.tolist() == [[0, 1], [1, 0]]
 
 
-def test_ties_go_to_the_lowest_code_in_large_batches_too() -> None:
-    """Three copies of the same sixteen codes; faiss takes another path from 20 rows on."""
-    codes = np.random.default_rng(0).standard_normal((16, 8)).astype(np.float32)
-    tripled = Codebook((np.tile(codes, (3, 1)),), (np.zeros(48),), 1.0, "twins")
-    assert encode(np.tile(codes, (50, 1)), tripled).tokens[:, 0].tolist() == list(range(16)) * 50
-
-
 def test_no_vectors_have_no_tokens(line: Codebook) -> None:
     assert encode(np.zeros((0, 1), dtype=np.float32), line).tokens.shape == (0, 2)
 

@@ -1,0 +1,95 @@
+"""The simulator and the reference rows on ML-1M, beside what FACTS.md tells of them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from flows.tensors import World, build_world
+from hsrl_train.config import EnvironmentConfig, SimulatorConfig
+from hsrl_train.environment import Environment
+from hsrl_train.evaluation import evaluate, summarise
+from hsrl_train.fit import fit_response_model, quality
+from hsrl_train.reference import reference_policies
+from hsrl_train.starts import sample_starts
+from pipeline.contracts import USER_STATE
+from pipeline.embeddings.config import EmbeddingsConfig
+from pipeline.embeddings.embed import embed, learn
+from pipeline.embeddings.profiles import learn_profiles
+from pipeline.ingest.config import MovieLensSource
+from pipeline.ingest.open import open_source
+from pipeline.ingest.ordering import order_events
+from pipeline.records.slates import build_records
+from pipeline.records.split import split_per_user
+from pipeline.sids.table import SidTable
+
+DATA = Path(os.environ.get("HSRL_SHARED", "../shared")) / "data/ml-1m"
+K, H = 10, 50
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.slow,
+    pytest.mark.skipif(not DATA.exists(), reason=f"no {DATA}; set HSRL_SHARED"),
+]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    """The ranked ratings as tensors. The SIDs are arbitrary: nothing here depends on them."""
+    source = open_source(
+        MovieLensSource(
+            path=DATA / "ml-1m-first-2999-users.zip",
+            ratings=DATA / "ml-1m-all-ratings-rank-not-timestamp.dat.xz",
+            ratings_order="rank",
+        )
+    )
+    batches = [batch for delivery in source.deliveries() for batch in source.read(delivery)]
+    items, users = (pl.concat([getattr(batch, name) for batch in batches]).sort(key) for name, key in ID_OF.items())
+    raw = pl.concat([batch.events for batch in batches])
+    built = build_records(order_events(raw, USER_STATE.empty(), None, None, "ml-1m", "all").events, USER_STATE.empty(), K, H)
+    is_train = pl.col("record_index") < pl.col("n_train")
+    records = built.records.join(split_per_user(built.state.select("user_id", "n_records"), 0.8), on="user_id").with_columns(
+        split=pl.when(is_train).then(pl.lit("train")).otherwise(pl.lit("test"))
+    )
+    shown = records.filter(is_train).select("user_id", "feedback", item_id="exposed_items").explode("feedback", "item_id")
+    positives = shown.filter(pl.col("feedback") == 1).select("user_id", "item_id")
+    model = learn(items, [positives], EmbeddingsConfig(), seed=0)
+    ids, vectors = model.standardised(embed(model, items, [positives]))
+    sids = SidTable("any", (64,), ids, (np.arange(len(ids)) % 64).astype(np.uint16)[:, None], np.zeros(len(ids), np.uint32))
+    return build_world(items, users, records, vectors, sids, learn_profiles(users))
+
+
+ID_OF = {"items": "item_id", "users": "user_id"}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_held_out_answers_are_foretold(world: World, seed: int) -> None:
+    """AUC ≥ .745 and calibration error ≤ .02, fitted on the training records, judged on the test records."""
+    fitted = fit_response_model(world.records, world.catalogue, SimulatorConfig(), seed)
+    judged = quality(fitted.model, world.records.select(~world.records.is_train))
+    assert judged.n == 219_130
+    assert judged.auc >= 0.745
+    assert judged.ece <= 0.02
+
+
+def test_reference_rows_stand_in_their_order(world: World) -> None:
+    """Random < popular slate < transfer oracle ≤ greedy oracle, and greedy oracle ≥ 1.4 × popular slate (FACTS.md, learning)."""
+    training, judge = (
+        fit_response_model(world.records, world.catalogue, SimulatorConfig(), seed, fit_on).model
+        for seed, fit_on in ((1, "train"), (101, "all"))
+    )
+    states = sample_starts(world.records, 1_000, 1, "train")
+    policies = reference_policies([training], judge, states, world.catalogue, K)
+    environment, starts = Environment([judge], EnvironmentConfig()), sample_starts(world.records, 2_000, 1)
+    played = {name: evaluate(name, [p], [environment], starts, K, world.catalogue, 1) for name, p in policies.items()}
+    reward = {name: summarise(sessions).total_reward for name, sessions in played.items()}
+    assert reward["random"] < reward["popular slate"] < reward["transfer oracle"] <= reward["greedy oracle"]
+    assert reward["greedy oracle"] >= 1.4 * reward["popular slate"]
+    assert all(((1 + K) * sessions.depths - K * sessions.rewards > 19 - 1e-3).all() for sessions in played.values())
+
+
+def test_torch_has_one_thread() -> None:
+    """What makes the figures above the same from run to run."""
+    assert torch.get_num_threads() == 1

@@ -1,0 +1,85 @@
+"""Readers see whole releases, never wait, and need no right to write."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import WarehouseError
+from pipeline.warehouse import readers
+from pipeline.warehouse.adhoc import run_sql
+from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.warehouse import Warehouse
+
+Night = Callable[[int], Changes]
+# Release n holds n nights: n events liked, n records, splits that say n, and vectors whose second coordinate is n.
+TORN = """
+SELECT (SELECT max(release_id) FROM releases) AS n
+WHERE n IS NOT NULL AND NOT (
+    (SELECT sum(feedback) FROM events) = n AND (SELECT max(record_index) FROM record_rows) = n - 1
+    AND (SELECT sum(n_records) FROM splits) = n AND (SELECT sum(vector[2]) FROM embeddings) = 2 * n
+)
+"""
+
+
+@pytest.mark.slow
+def test_readers_never_see_half_a_release(warehouse: Warehouse, draft: ReleaseDraft, night: Night) -> None:
+    """A check over four tables, repeated while releases are published; it finds a planted tear."""
+    torn: list[object] = []
+    done, n_asked = threading.Event(), 0
+
+    def read() -> None:
+        nonlocal n_asked
+        while not done.is_set():
+            torn.extend(run_sql(warehouse.root, TORN).rows())
+            n_asked += 1
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for n in range(1, 5):
+        warehouse.publish(draft, night(n), audits=[])
+    done.set()
+    reader.join()
+    assert torn == [] and n_asked >= 2
+    warehouse.publish(draft, Changes(replace={"splits": night(9).replace["splits"]}), audits=[])
+    assert run_sql(warehouse.root, TORN).rows() == [(5,)]
+
+
+def test_a_folder_that_cannot_be_written_can_be_read(warehouse: Warehouse, draft: ReleaseDraft, night: Night) -> None:
+    warehouse.publish(draft, night(1), audits=[])
+    with tempfile.TemporaryDirectory() as parent:
+        root = Path(parent) / "warehouse"
+        shutil.copytree(warehouse.root, root)
+        Path(parent).chmod(0o755)
+        for path in root.rglob("*"):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        root.chmod(0o555)
+        # Root may write everywhere, so that a test run by root asks as nobody.
+        source = (
+            "import os, sys; from pathlib import Path; from pipeline.warehouse.adhoc import run_sql\n"
+            "os.getuid() or os.setuid(65534)\n"
+            "assert not os.access(sys.argv[1], os.W_OK)\n"
+            "print(run_sql(Path(sys.argv[1]), 'select sum(feedback) as n from events').rows())"
+        )
+        environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+        told = subprocess.run(
+            [sys.executable, "-c", source, str(root)], capture_output=True, text=True, check=False, env=environment
+        )
+        root.chmod(0o755)
+        for path in root.rglob("*"):
+            path.chmod(0o755)
+    assert told.stdout == "[(1,)]\n", told.stderr
+
+
+def test_a_copy_that_fails_is_told_and_leaves_the_old_one(tmp_path: Path) -> None:
+    (tmp_path / "catalog.sqlite").write_bytes(b"no database" * 100)
+    (tmp_path / readers.COPY).write_bytes(b"old")
+    with pytest.raises(WarehouseError, match=r"the readers' copy was not renewed \(.*not a database\)"):
+        readers.renew_copy(tmp_path / "catalog.sqlite")
+    assert (tmp_path / readers.COPY).read_bytes() == b"old"
