@@ -20,7 +20,7 @@ Night = Callable[[int], Changes]
 
 def test_no_warehouse_is_told_with_the_next_command(tmp_path: Path) -> None:
     for opening in (Warehouse.open, open_readers):
-        with pytest.raises(WarehouseError, match="no warehouse at .*; make one with: hsrl demo"):
+        with pytest.raises(WarehouseError, match=r"no warehouse at .*; make one with: hsrl demo"):
             opening(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

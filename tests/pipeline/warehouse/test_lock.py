@@ -74,7 +74,7 @@ def test_a_holder_that_has_not_signed_yet_is_another_process(tmp_path: Path) -> 
 def test_two_writers_of_a_warehouse_exclude_each_other(warehouse: Warehouse) -> None:
     with (
         Warehouse.open(warehouse.root) as second,
-        pytest.raises(WarehouseError, match="run test .* is writing"),
+        pytest.raises(WarehouseError, match=r"run test .* is writing"),
         second.writer("r2", 0),
     ):
         pass
