@@ -112,7 +112,7 @@ def test_a_name_that_hides_a_file_cannot_be_read_outside_its_scope(root: Path, t
     """The allow-list of names takes a CTE's name for good everywhere; the engine's own lock then stops the file."""
     (tmp_path / "x.csv").write_text("a\n1\n")
     file = tmp_path / "x.csv"
-    with pytest.raises(QueryError, match="disabled by configuration|does not exist"):
+    with pytest.raises(QueryError, match=r"disabled by configuration|does not exist"):
         run_sql(root, f'select * from (with "{file}" as (select 1) from "{file}") as a, \'{file}\' as b')
 
 

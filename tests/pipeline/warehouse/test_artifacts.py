@@ -81,7 +81,7 @@ def _sorted(part: object) -> object:
 
 def test_a_fingerprint_is_the_same_in_another_process() -> None:
     source = "from pipeline.warehouse.artifacts import fingerprint; print(fingerprint('a', {'y': 1, 'x': [2.5]}), end='')"
-    told = subprocess.run(  # noqa: S603
+    told = subprocess.run(
         [sys.executable, "-c", source], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(Path.cwd())}
     )
     assert told.stdout == fingerprint("a", {"x": [2.5], "y": 1})

@@ -242,7 +242,7 @@ def test_a_kill_in_the_middle_leaves_the_last_release(empty_warehouse: Path, tmp
         warehouse.publish(draft, night(1), audits=[])
     night(2)
     command = [sys.executable, "-c", KILLED, str(root), moment, str(tmp_path / "staged" / "2")]
-    died = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(Path.cwd())}, check=False)  # noqa: S603
+    died = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(Path.cwd())}, check=False)
     assert died.returncode == -signal.SIGKILL
     with Warehouse.open(root) as warehouse, warehouse.writer("r3", 0):
         assert len(placed(warehouse)) == 5

@@ -68,7 +68,7 @@ def test_a_folder_that_cannot_be_written_can_be_read(warehouse: Warehouse, draft
             "print(run_sql(Path(sys.argv[1]), 'select sum(feedback) as n from events').rows())"
         )
         environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-        told = subprocess.run(  # noqa: S603
+        told = subprocess.run(
             [sys.executable, "-c", source, str(root)], capture_output=True, text=True, check=False, env=environment
         )
         root.chmod(0o755)
