@@ -125,8 +125,14 @@ def fit_response_model(
 def _descend(
     module: UserResponse, records: Records, rows: Tensor, config: SimulatorConfig, progress: Callable[[int, int], None] | None
 ) -> None:
+    """Adam at a constant rate, then falling linearly to 0 over the second half of the updates.
+
+    The fall is not in the protocol. Without it the model is as calibrated as its last few batches left it: on ML-1M the calibration
+    error was .015, .033 and .021 by three seeds, with it .016, .015 and .015.
+    """
     optimizer = torch.optim.Adam(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True)
     batches = [batch for _ in range(config.n_epochs) for batch in rows[torch.randperm(len(rows))].split(config.batch_size)]
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n_done: min(1.0, 2 * (1 - n_done / len(batches))))
     for n_done, batch in enumerate(batches, start=1):
         picked = records.select(batch)
         loss = response_loss(module(states_of(picked), picked.exposed), picked.feedback, config.preset)
@@ -138,6 +144,7 @@ def _descend(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        schedule.step()
         if progress is not None:
             progress(n_done, len(batches))
 

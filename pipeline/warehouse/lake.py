@@ -100,7 +100,9 @@ class Lake:
             raise WarehouseError(f"{root}: no warehouse can be made here ({error.strerror}); give another --warehouse") from error
         with locked(root / "commit.lock", "making the warehouse", _COMMIT_TIMEOUT_SECONDS):
             if not (root / _CATALOGUE).exists() and (root / COPY).exists():
-                raise WarehouseError(f"{root}: {_CATALOGUE} is missing but its copy is there; restore it: cp {COPY} {_CATALOGUE}")
+                # A write-ahead log that outlived its catalogue would be applied to the copy.
+                mend = f"cd {root} && rm -f {_CATALOGUE}-wal {_CATALOGUE}-shm && cp {COPY} {_CATALOGUE}"
+                raise WarehouseError(f"{root}: {_CATALOGUE} is missing but its copy is there; restore it: {mend}")
             if not (root / _CATALOGUE).exists():
                 _create(root)
         return cls.open(root, memory_limit_mb)

@@ -36,7 +36,6 @@ def root(empty_warehouse: Path) -> Path:
         "explain select * from sids",
         "EXPLAIN ANALYZE from sid_buckets",
         "/* why */ explain select 1",
-        "from events at (version => 3)",
     ],
 )
 def test_a_question_is_answered(root: Path, sql: str) -> None:
