@@ -128,7 +128,7 @@ def _descend(
     """Adam at a constant rate, then falling linearly to 0 over the second half of the updates.
 
     The fall is not in the protocol. Without it the model is as calibrated as its last few batches left it: on ML-1M the calibration
-    error was .015, .033 and .021 by three seeds, with it .016, .015 and .015.
+    error was .015, .033 and .021 by three seeds (weight decay 3e-4), with it .016, .015 and .015.
     """
     optimizer = torch.optim.Adam(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True)
     batches = [batch for _ in range(config.n_epochs) for batch in rows[torch.randperm(len(rows))].split(config.batch_size)]

@@ -68,7 +68,7 @@ def order_events(
     if not has_order and (n_nowhen := raw["occurred_at"].null_count()):
         raise ContractError(f"ordering: {n_nowhen} of {raw.height} rows have neither order nor time; mend the source's mapping")
 
-    # Decided on the few columns that matter, and whole rows gathered once; equal rows are neighbours after a sort. Both save memory.
+    # Decided on the few columns that matter; sorted twice, first so that equal rows are neighbours, then into the order kept.
     ties = ["file", "line"] if has_order else ["position", "file", "line"]
     last = state.select("user_id", "last_seq", last=pl.col("last_seq" if has_order else "last_occurred_at"))
     rows = raw.select("user_id", "item_id", place, *ties).with_row_index("row").join(last, on="user_id", how="left")

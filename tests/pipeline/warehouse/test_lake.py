@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from pipeline.errors import WarehouseError
@@ -52,9 +53,7 @@ def test_a_lost_catalogue_is_not_replaced_by_an_empty_one(empty_warehouse: Path,
     root = tmp_path / "warehouse"
     shutil.copytree(empty_warehouse, root)
     (root / "catalog.sqlite").unlink()
-    with pytest.raises(
-        WarehouseError, match=r"restore it: cd .* && rm -f catalog\.sqlite-wal catalog\.sqlite-shm && cp readers\.sqlite"
-    ):
+    with pytest.raises(WarehouseError, match=r"restore it: cd .* && rm -f catalog\.sqlite-wal .* && cp readers\.sqlite"):
         Warehouse.create_or_open(root)
     shutil.copy(root / "readers.sqlite", root / "catalog.sqlite")
     Warehouse.create_or_open(root).close()
@@ -106,6 +105,14 @@ def test_a_release_stays_open_as_it_was(warehouse: Warehouse, draft: ReleaseDraf
 def test_only_bulk_tables_are_files(warehouse: Warehouse) -> None:
     with pytest.raises(WarehouseError, match="items is not kept as registered files"):
         warehouse.files("items")
+
+
+def test_small_tables_keep_every_type_as_it_was(warehouse: Warehouse, draft: ReleaseDraft, night: Night) -> None:
+    """Small frames are inlined in the SQLite catalogue: quotes, empty lists and lists with odd texts come back."""
+    odd = ["it's", '"q"', "a,b", "[x]", "{}", "\\n\n", "é…", ""]
+    items = night(1).upsert["items"].with_columns(pl.Series("categories", [odd, []]))
+    warehouse.publish(draft, Changes(upsert={"items": items}), audits=[])
+    assert warehouse.query("FROM items ORDER BY item_id").equals(items)
 
 
 def test_the_engine_fetches_nothing_and_writes_nothing_home(empty_warehouse: Path, tmp_path: Path) -> None:

@@ -60,16 +60,18 @@ def test_a_folder_that_cannot_be_written_can_be_read(warehouse: Warehouse, draft
         for path in root.rglob("*"):
             path.chmod(0o555 if path.is_dir() else 0o444)
         root.chmod(0o555)
-        # Root may write everywhere, so that a test run by root asks as nobody.
+        # Root may write everywhere, so that a test run by root asks as nobody; who may not read root's Python either, so that what
+        # is imported late is imported before, by a first question to the original.
         source = (
             "import os, sys; from pathlib import Path; from pipeline.warehouse.adhoc import run_sql\n"
-            "os.getuid() or os.setuid(65534)\n"
+            "ask = lambda root: run_sql(Path(root), 'select sum(feedback) as n from events').rows()\n"
+            "ask(sys.argv[2]); os.getuid() or os.setuid(65534)\n"
             "assert not os.access(sys.argv[1], os.W_OK)\n"
-            "print(run_sql(Path(sys.argv[1]), 'select sum(feedback) as n from events').rows())"
+            "print(ask(sys.argv[1]))"
         )
         environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
         told = subprocess.run(
-            [sys.executable, "-c", source, str(root)], capture_output=True, text=True, check=False, env=environment
+            [sys.executable, "-c", source, str(root), str(warehouse.root)], capture_output=True, text=True, check=False, env=environment
         )
         root.chmod(0o755)
         for path in root.rglob("*"):
