@@ -29,7 +29,7 @@ def run_sql(root: Path, sql: str, limit: int | None = None) -> pl.DataFrame:
         limit: at most so many rows; None = all.
 
     Returns:
-        The answer; EXPLAIN gives rows of text.
+        The answer; EXPLAIN gives rows of text. Sums of whole numbers are i64.
 
     Raises:
         QueryError: more or other than one such statement, a table or table function that is not allowed, or an error in the SQL.
@@ -40,9 +40,17 @@ def run_sql(root: Path, sql: str, limit: int | None = None) -> pl.DataFrame:
         try:
             _refuse_unless_allowed(connection, sql)
             answer = connection.execute(sql)
-            return answer.pl() if limit is None else _first(answer, limit)
+            huge = [name for name, kind, *_ in answer.description or [] if str(kind) == "HUGEINT"]
+            return _whole_numbers(answer.pl() if limit is None else _first(answer, limit), huge)
         except duckdb.Error as error:
             raise QueryError(_one_line(error)) from error
+
+
+def _whole_numbers(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    """Sums of whole numbers as i64, where they fit: the engine gives them as HUGEINT, and Arrow those as decimals."""
+    limits = pl.Int64.min(), pl.Int64.max()
+    fit = [name for name in names if rows[name].drop_nulls().is_between(*limits).all()]
+    return rows.with_columns(pl.col(fit).cast(pl.Int64))
 
 
 def _first(answer: duckdb.DuckDBPyConnection, limit: int) -> pl.DataFrame:

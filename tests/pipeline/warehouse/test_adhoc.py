@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from pipeline.errors import QueryError, WarehouseError
@@ -147,3 +148,11 @@ def test_a_moved_copy_answers(warehouse: Warehouse, draft: ReleaseDraft, night: 
     warehouse.publish(draft, night(1), audits=[])
     shutil.move(warehouse.root, tmp_path / "moved")
     assert run_sql(tmp_path / "moved", "select sum(feedback) as n from events").rows() == [(1,)]
+
+
+def test_sums_of_whole_numbers_are_whole_numbers(root: Path) -> None:
+    """Not decimals, which JSON would write as text; what does not fit stays as it is."""
+    huge = 2**100
+    rows = run_sql(root, f"select sum(n) as n, sum(n) filter (n > 9) as none, {huge}::hugeint as huge from range(3) as t(n)")
+    assert rows.rows() == [(3, None, huge)]
+    assert rows.dtypes[:2] == [pl.Int64, pl.Int64]
