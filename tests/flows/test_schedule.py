@@ -34,7 +34,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
     environment = {**os.environ, **small_feed, **of_prefect}
-    command = [PREFECT, "server", "start", "--no-ui", "--port", str(port)]
+    command = [str(PREFECT), "server", "start", "--no-ui", "--port", str(port)]
     with (home / "server.log").open("w") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=ROOT)
     try:
@@ -63,7 +63,7 @@ def wait_until(is_so: Callable[[], bool], seconds: int) -> None:
 
 def prefect(environment: dict[str, str], *words: str) -> str:
     """A command of stock Prefect, from the project's folder, as a person types it."""
-    told = subprocess.run([PREFECT, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    told = subprocess.run([str(PREFECT), *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert told.returncode == 0, told.stdout + told.stderr
     return told.stdout
 
