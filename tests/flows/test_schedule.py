@@ -63,7 +63,9 @@ def wait_until(is_so: Callable[[], bool], seconds: int) -> None:
 
 def prefect(environment: dict[str, str], *words: str) -> str:
     """A command of stock Prefect, from the project's folder, as a person types it."""
-    told = subprocess.run([str(PREFECT), *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    told = subprocess.run(
+        [str(PREFECT), *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
     assert told.returncode == 0, told.stdout + told.stderr
     return told.stdout
 
