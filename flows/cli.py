@@ -67,6 +67,35 @@ def retrain(config: Config = None, warehouse: WarehouseFolder = None, as_json: J
     _show(retrain(load_settings(config, root), root, Run("nightly-retrain"), DirectSteps()), present.retrain, as_json)
 
 
+@app.command(epilog="Example: hsrl rollback 12 --warehouse warehouse/demo")
+def rollback(
+    release: Annotated[int, typer.Argument(help="The release to go back to.")],
+    warehouse: WarehouseFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Publish the Semantic IDs, codebooks and policies of an earlier release again; events and records stay."""
+    from flows.rollback import rollback
+
+    _show(rollback(warehouse_path(warehouse), release, Run("rollback")), present.rollback, as_json)
+
+
+@app.command(epilog="Example: hsrl gc --dry-run --warehouse warehouse/demo")
+def gc(
+    warehouse: WarehouseFolder = None,
+    keep_days: Annotated[float, typer.Option(min=0, help="Releases of so many days can be opened as they were.")] = 30.0,
+    keep_releases: Annotated[int, typer.Option(min=2, help="So can the last so many, however old.")] = 7,
+    resume_days: Annotated[float, typer.Option(min=0, help="What a dead run staged is kept so many days.")] = 7.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete what no kept release needs: old snapshots and their files, orphans, what dead runs staged."""
+    from flows.collection import collect_garbage
+    from pipeline.warehouse.config import RetentionConfig
+
+    retention = RetentionConfig(keep_days=keep_days, keep_releases=keep_releases, resume_days=resume_days)
+    _show(collect_garbage(warehouse_path(warehouse), Run("gc"), retention, dry_run=dry_run), present.gc, as_json)
+
+
 @app.command(epilog='Example: hsrl sql "select sid, count(*) n from sids group by 1 order by 2 desc limit 5"')
 def sql(
     query: Annotated[str, typer.Argument(help="One SELECT or EXPLAIN.")], warehouse: WarehouseFolder = None, as_json: Json = False

@@ -104,6 +104,46 @@ def status(console: Console, report: dict[str, Any]) -> None:
     frame(console, pl.DataFrame(report["runs"], infer_schema_length=None))
 
 
+def rollback(console: Console, report: dict[str, Any]) -> None:
+    """What a rollback brought back."""
+    lines = (
+        ("release", f"{report['release_id']}: as release {report['restores']} was"),
+        ("withdrawn", ", ".join(str(number) for number in report["withdrawn"])),
+        ("Semantic IDs", f"{report['sids_closed']:,} closed, {report['sids_opened']:,} opened again"),
+        (
+            "without",
+            f"{report['items_without_sid']:,} items have none until the next refresh" if report["items_without_sid"] else "",
+        ),
+        ("policy", report["policy"] or "none"),
+    )
+    _facts(console, tuple(line for line in lines if line[1]))
+
+
+def gc(console: Console, report: dict[str, Any]) -> None:
+    """What was, or would be, deleted."""
+    told = "would go" if report["status"] == "planned" else "gone"
+    lines = (
+        (
+            "releases",
+            f"{len(report['releases'])} no longer open as they were: {_some(report['releases'])}"
+            if report["releases"]
+            else "all stay",
+        ),
+        (
+            told,
+            f"{report['bytes']:,} bytes in {report['n_files']:,} data files, {len(report['orphans']):,} orphans and {len(report['folders']):,} folders",
+        ),
+        ("orphans", _some(report["orphans"])),
+        ("folders", _some(report["folders"])),
+        ("snapshots", f"{report['n_snapshots']:,}"),
+    )
+    _facts(console, tuple(line for line in lines if line[1]))
+
+
+def _some(values: list[Any], at_most: int = 10) -> str:
+    return ", ".join(str(value) for value in values[:at_most]) + (" …" if len(values) > at_most else "")
+
+
 def _facts(console: Console, lines: tuple[tuple[str, str], ...]) -> None:
     for name, told in lines:
         console.print(f"{name:<13} {told}", markup=False, highlight=False, soft_wrap=True)

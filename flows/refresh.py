@@ -11,7 +11,7 @@ import polars as pl
 
 from flows.artifacts import Artifact, artifact_rows
 from flows.feed import write_missing_days
-from flows.incumbent import Incumbent, read_incumbent
+from flows.incumbent import Incumbent, items_without_vector, read_incumbent
 from flows.recorded import Ending, recorded
 from flows.run import Run, code_version
 from flows.semantic_ids import SemanticIds, make_semantic_ids, make_splits
@@ -65,7 +65,7 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish |
             return _plan(warehouse, settings, source, wish)
         with (
             warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
-            recorded(warehouse, run, settings) as ending,
+            recorded(warehouse, run, settings.model_dump(mode="json")) as ending,
         ):
             return _refresh(warehouse, settings, source, run, steps, wish, ending)
 
@@ -88,7 +88,8 @@ def _refresh(
     incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
     with run.stage("look for new files"):
         arrived = arrived_deliveries(source, incumbent.known_hashes, wish.first, wish.last)
-    if not arrived and not (wish.rebuild and incumbent.release):
+    if not arrived and not (wish.rebuild and incumbent.release) and not items_without_vector(warehouse):
+        _sweep(warehouse)
         run.say("nothing new: every raw file is in the warehouse already")
         return {"status": "nothing new", "run_id": run.run_id, "release_id": None}
     staged: list[Staged] = []
@@ -114,10 +115,14 @@ def _refresh(
         steps.run("audits and publish", warehouse.publish, draft, changes)
     ending.release_id = release_id
     report = _report(run, release_id, staged, tables, sids)
-    for done in staged:
-        warehouse.staging.discard(KIND, done.folder.name)
-    warehouse.staging.discard("embeddings", _embeddings_name(sids, release_id))
+    _sweep(warehouse)
     return report
+
+
+def _sweep(warehouse: Warehouse) -> None:
+    """Leave nothing staged once all is published: neither this run's nor what a dead one left. Only the writer stages these."""
+    for kind in (KIND, "embeddings"):
+        warehouse.staging.discard_all(kind)
 
 
 def _changes(
@@ -145,9 +150,9 @@ def _changes(
             "users": _changed(tables.users, incumbent.users),
             "splits": _changed(tables.splits, incumbent.splits),
             "sid_history": sids.upserts,
+            "codebooks": sids.new_codes,  # by key: a rebuild of what is there gives the same codebook
         },
         append={
-            "codebooks": sids.new_codes,
             "sid_metrics": sids.metrics,
             "ingests": ingests,
             "ingest_files": ingest_files,

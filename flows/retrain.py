@@ -57,7 +57,10 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
         HsrlError: whatever a person can mend; nothing was published then.
     """
     torch.set_num_threads(1)  # two threads on shared cores are slower than one, and another count gives other last digits
-    with Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse, recorded(warehouse, run, settings) as ending:
+    with (
+        Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse,
+        recorded(warehouse, run, settings.model_dump(mode="json")) as ending,
+    ):
         with run.stage("read the release"):
             pinned = steps.run("read the release", pin_latest, warehouse, settings)
         results = _learn_and_judge(warehouse, settings, pinned, run, steps)
@@ -112,6 +115,11 @@ def _publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: 
     if now is None or now.codebook_id != pinned.codebook.codebook_id:
         raise WarehouseError(
             f"the codebook changed from {pinned.codebook.codebook_id} while the policy learned, which does not fit the new Semantic IDs; "
+            "train again with: hsrl retrain"
+        )
+    if pinned.release.release_id in warehouse.query("SELECT release_id FROM withdrawn")["release_id"]:
+        raise WarehouseError(
+            f"release {pinned.release.release_id}, which the policy learned from, was taken back meanwhile; "
             "train again with: hsrl retrain"
         )
     known = warehouse.query("SELECT policy_id FROM policies WHERE policy_id = $id", {"id": results.trained.policy_id})

@@ -71,6 +71,9 @@ def open_readers(root: Path) -> duckdb.DuckDBPyConnection:
     connection = connect()
     attach(connection, root, "lake", COPY, "READ_ONLY")
     connection.execute("USE lake")
+    # One transaction for all that is asked: by itself a statement is bound in one and run in another, and the copy may be renewed
+    # between the two.
+    connection.execute("BEGIN TRANSACTION READ ONLY")
     return connection
 
 

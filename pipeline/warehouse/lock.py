@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,10 @@ from pathlib import Path
 from pipeline.errors import WarehouseError
 
 _POLL_SECONDS = 0.05
+# One file a run, locked while it lives.
+_ALIVE = "staging/.alive"
+# ``living`` tries each lock for a moment.
+_MARK_SECONDS = 10.0
 
 
 @contextmanager
@@ -65,3 +69,49 @@ def _holder(descriptor: int) -> str:
     except json.JSONDecodeError:  # the holder has the lock and is just about to write its note
         return "another process"
     return f"run {note['owner']} (process {note['pid']}, since {note['since']})"
+
+
+@contextmanager
+def alive(root: Path, run_id: str) -> Iterator[None]:
+    """Be known as a living run of the warehouse at ``root`` while the block runs, to ``living``.
+
+    A run of the same id twice at once is a bug of the caller's.
+    """
+    path = root / _ALIVE / run_id
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path, run_id, _MARK_SECONDS):
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def living(root: Path) -> frozenset[str]:
+    """The runs that are alive now, in whichever process; what a dead one left of itself does not count."""
+    return frozenset(path.name for path in _marks(root) if _is_held(path))
+
+
+def forget_dead(root: Path, run_ids: Iterable[str]) -> None:
+    """Remove the marks of runs that are known to be dead; a run that is just beginning is none of them."""
+    for path in _marks(root):
+        if path.name in run_ids:
+            path.unlink(missing_ok=True)
+
+
+def _marks(root: Path) -> list[Path]:
+    folder = root / _ALIVE
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:  # it has just ended
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
