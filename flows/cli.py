@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -77,6 +78,28 @@ def rollback(
     from flows.rollback import rollback
 
     _show(rollback(warehouse_path(warehouse), release, Run("rollback")), present.rollback, as_json)
+
+
+@app.command(epilog="Example: hsrl trace item:10 --html trace.html --warehouse warehouse/demo")
+def trace(
+    subject: Annotated[str, typer.Argument(help="An item (10), a Semantic ID (12-203-7), release:3, or the id of a policy.")],
+    warehouse: WarehouseFolder = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Draw it in one self-contained page.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what something was made from, back to the raw files and their hashes, and what depends on it."""
+    from flows.output import write_text
+    from flows.trace_page import page
+    from pipeline.warehouse.trace import trace
+
+    root = warehouse_path(warehouse)
+    found = trace(root, subject)
+    if html:
+        write_text(html, page(found), root)
+    if as_json:
+        print(json.dumps({**asdict(found), "edges": sorted(found.edges), "started": sorted(found.started)}, default=str))
+    elif not html:
+        present.trace(Console(), found)
 
 
 @app.command(epilog="Example: hsrl gc --dry-run --warehouse warehouse/demo")

@@ -1,5 +1,6 @@
 """What the commands print for people."""
 
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -7,9 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.questions import QUESTIONS
+from pipeline.warehouse.trace import Trace
 
 # Rows that a terminal shows; --json has them all.
 _ROWS = 200
+# Branches of a tree that a terminal shows.
+_BRANCHES = 8
 
 
 def frame(console: Console, rows: pl.DataFrame) -> None:
@@ -119,20 +123,40 @@ def rollback(console: Console, report: dict[str, Any]) -> None:
     _facts(console, tuple(line for line in lines if line[1]))
 
 
+def trace(console: Console, found: Trace) -> None:
+    """What something was made from, and what was made from it, as two trees."""
+    subject = found.nodes[found.subject]
+    console.print(f"{subject.kind} {subject.name} ({subject.id})", markup=False, highlight=False, soft_wrap=True)
+    _facts(console, tuple((str(name), _cell(value)) for name, value in found.facts.items()))
+    starts = sorted(found.started, key=lambda one: one != found.subject)
+    for heading, step in (("made from", found.inputs), ("used by", found.dependants)):
+        console.print(heading, highlight=False)
+        told: set[str] = set()
+        for one in starts if heading == "made from" else [found.subject]:
+            _branch(console, found, step, one, 1, told)
+
+
+def _branch(console: Console, found: Trace, step: Callable[[str], list[str]], one: str, depth: int, told: set[str]) -> None:
+    """The nodes one step on, each told once."""
+    fresh = [other for other in step(one) if other not in told]
+    told |= set(fresh)
+    for number, other in enumerate(fresh):
+        if number == _BRANCHES:
+            console.print(f"{'  ' * depth}… and {len(fresh) - number} more; all of them with --json or --html FILE", highlight=False)
+            return
+        node = found.nodes[other]
+        sha256 = f"  sha256 {node.sha256}" if node.sha256 else ""
+        console.print(f"{'  ' * depth}{node.kind} {node.name}{sha256}", markup=False, highlight=False, soft_wrap=True)
+        _branch(console, found, step, other, depth + 1, told)
+
+
 def gc(console: Console, report: dict[str, Any]) -> None:
     """What was, or would be, deleted."""
     told = "would go" if report["status"] == "planned" else "gone"
+    sizes = f"{report['n_files']:,} data files, {len(report['orphans'])} orphans, {len(report['folders'])} folders"
     lines = (
-        (
-            "releases",
-            f"{len(report['releases'])} no longer open as they were: {_some(report['releases'])}"
-            if report["releases"]
-            else "all stay",
-        ),
-        (
-            told,
-            f"{report['bytes']:,} bytes in {report['n_files']:,} data files, {len(report['orphans']):,} orphans and {len(report['folders']):,} folders",
-        ),
+        ("releases", f"{len(report['releases'])} no longer open as they were: {_some(report['releases'])}"),
+        (told, f"{report['bytes']:,} bytes: {sizes}"),
         ("orphans", _some(report["orphans"])),
         ("folders", _some(report["folders"])),
         ("snapshots", f"{report['n_snapshots']:,}"),

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,10 @@ def _changes(
     records = {file: (one.arrived.ingest_id,) for one in staged for file in one.files("records")}
     embeddings = _stage_embeddings(warehouse, sids, release_id)
     ingests, ingest_files = ingest_rows(staged, source, release_id)
-    artifacts = [sids.artifact, *([_keep_state(warehouse, staged)] if staged else [])]
+    # Vectors fold in the records of all releases up to this one.
+    learned_from = (*(one.arrived.ingest_id for one in staged), *([f"release:{release_id - 1}"] if incumbent.release else []))
+    model = replace(sids.artifact, inputs=(*sids.artifact.inputs, *learned_from))
+    artifacts = [model, *([_keep_state(warehouse, staged)] if staged else [])]
     return Changes(
         replace_files={"embeddings": [embeddings]},
         register={"events": list(events), "record_rows": list(records)},
@@ -158,7 +161,7 @@ def _changes(
             "ingest_files": ingest_files,
             "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
         },
-        file_inputs={**events, **records, embeddings: (sids.model.embedding_id,)},
+        file_inputs={**events, **records, embeddings: (sids.model.embedding_id, *learned_from)},
     )
 
 

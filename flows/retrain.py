@@ -1,6 +1,6 @@
 """The flow nightly-retrain: simulators → policy → evaluation → gate → publish, on one pinned release."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,7 @@ def _publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: 
         run.say(f"nothing new: policy {results.trained.policy_id} of the same inputs is in the warehouse already")
         return
     release_id = warehouse.next_release_id()
-    inputs = (str(pinned.release.release_id), pinned.codebook.codebook_id, *(one.simulator_id for one in results.simulators))
+    inputs = (f"release:{pinned.release.release_id}", pinned.codebook.codebook_id, *(one.simulator_id for one in results.simulators))
     draft = ReleaseDraft(run.run_id, "retrain", code_version(), settings.model_dump(mode="json"), settings.seed, inputs)
     warehouse.publish(draft, _changes(warehouse, settings, pinned, results, run, release_id))
     ending.release_id = release_id
@@ -135,9 +135,13 @@ def _publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: 
 
 def _changes(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: Results, run: Run, release_id: int) -> Changes:
     known = warehouse.query("SELECT simulator_id FROM simulators")["simulator_id"].to_list()
+    simulators = {one.simulator_id for one in results.simulators}
     new = [one for one in results.simulators if one.simulator_id not in known]
     evaluations = [evaluation_rows(row, settings, release_id, pinned.codebook.embedding_id) for row in results.rows]
-    artifacts = [*(one.artifact for one in new), results.trained.artifact]
+    # What they learned from, in place of the fingerprints of its tensors, which lead nowhere.
+    learned_from = f"release:{pinned.release.release_id}"
+    found = [*(one.artifact for one in new), results.trained.artifact]
+    artifacts = [replace(one, inputs=(learned_from, *(name for name in one.inputs if name in simulators))) for one in found]
     return Changes(
         upsert={"policies": _policy_rows(warehouse, settings, pinned, results, release_id)},
         append={
