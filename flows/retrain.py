@@ -127,7 +127,11 @@ def _publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: 
         run.say(f"nothing new: policy {results.trained.policy_id} of the same inputs is in the warehouse already")
         return
     release_id = warehouse.next_release_id()
-    inputs = (f"release:{pinned.release.release_id}", pinned.codebook.codebook_id, *(one.simulator_id for one in results.simulators))
+    inputs = (
+        f"release:{pinned.release.release_id}",
+        pinned.codebook.codebook_id,
+        *(one.simulator_id for one in results.simulators),
+    )
     draft = ReleaseDraft(run.run_id, "retrain", code_version(), settings.model_dump(mode="json"), settings.seed, inputs)
     warehouse.publish(draft, _changes(warehouse, settings, pinned, results, run, release_id))
     ending.release_id = release_id

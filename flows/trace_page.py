@@ -22,7 +22,9 @@ def page(trace: Trace) -> str:
     """The trace as HTML: facts, a drawing from raw files on the left to what depends on them on the right, and every node."""
     subject = trace.nodes[trace.subject]
     title = f"{subject.kind} {subject.name}"
-    facts = "".join(f"<tr><th>{escape(str(name))}</th><td>{escape(_text(value))}</td></tr>" for name, value in trace.facts.items())
+    facts = "".join(
+        f"<tr><th>{escape(str(name))}</th><td>{escape(_text(value))}</td></tr>" for name, value in trace.facts.items()
+    )
     rows = "".join(_row(trace, node) for node in sorted(trace.nodes.values(), key=lambda one: (one.kind, one.name, one.id)))
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
@@ -45,7 +47,9 @@ def _row(trace: Trace, node: Node) -> str:
 def _drawing(trace: Trace) -> str:
     shown, hidden = _columns(trace)
     place = {
-        one: (20 + x * (_WIDTH + _GAP_X), 10 + y * (_HEIGHT + _GAP_Y)) for x, column in enumerate(shown) for y, one in enumerate(column)
+        one: (20 + x * (_WIDTH + _GAP_X), 10 + y * (_HEIGHT + _GAP_Y))
+        for x, column in enumerate(shown)
+        for y, one in enumerate(column)
     }
     lines = []
     for made, source in sorted(trace.edges):
@@ -53,7 +57,9 @@ def _drawing(trace: Trace) -> str:
             (x1, y1), (x2, y2) = place[source], place[made]
             x1, y1, y2 = x1 + _WIDTH, y1 + _HEIGHT // 2, y2 + _HEIGHT // 2
             middle = (x1 + x2) // 2
-            lines.append(f"<path d='M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}' fill='none' stroke='#9aa' stroke-width='1.2'/>")
+            lines.append(
+                f"<path d='M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}' fill='none' stroke='#9aa' stroke-width='1.2'/>"
+            )
     boxes = [_box(trace, one, *at) for one, at in place.items()]
     notes = [
         f"<text x='{20 + x * (_WIDTH + _GAP_X)}' y='{10 + len(shown[x]) * (_HEIGHT + _GAP_Y) + 16}' fill='#666'>{escape(note)}</text>"

@@ -12,7 +12,9 @@ from pipeline.errors import QueryError
 from pipeline.warehouse.lake import open_readers
 
 _SID = re.compile(r"\d+(-\d+)*")
-_EXPECTED = "an item (10 or item:10), a Semantic ID (12-203-7 or sid:12), a release (release:3), or the id of a policy or other artifact"
+_EXPECTED = (
+    "an item (10 or item:10), a Semantic ID (12-203-7 or sid:12), a release (release:3), or the id of a policy or other artifact"
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ def trace(root: Path, subject: str) -> Trace:
         elif subject in nodes:
             start, facts = [subject], _facts_of(connection, nodes[subject])
         else:
-            raise QueryError(f"trace: there is nothing called {subject!r:.80}, expected {_EXPECTED}; see: hsrl sql \"from lineage\"")
+            raise QueryError(
+                f'trace: there is nothing called {subject!r:.80}, expected {_EXPECTED}; see: hsrl sql "from lineage"'
+            )
     back, forth = _reached(start, edges), _reached(start[:1], {(source, made) for made, source in edges})
     # Whatever depends on an item depends on it through its SIDs, whose codebook others share: those others are none of it.
     wanted = back | forth
@@ -113,7 +117,9 @@ def _add_item(
     connection: duckdb.DuckDBPyConnection, item: int, nodes: dict[str, Node], edges: set[tuple[str, str]]
 ) -> tuple[list[str], dict[str, Any]]:
     """Enter an item, the ingests that brought its events, and the Semantic IDs it had; return where to start, and its facts."""
-    told = connection.execute("SELECT raw_id, title, categories, is_active, first_seen, last_seen FROM items WHERE item_id = ?", [item])
+    told = connection.execute(
+        "SELECT raw_id, title, categories, is_active, first_seen, last_seen FROM items WHERE item_id = ?", [item]
+    )
     names = [column[0] for column in told.description or []]
     facts: dict[str, Any] = dict(zip(names, told.fetchone() or (), strict=True))
     me = f"item:{item}"
@@ -151,14 +157,20 @@ def _add_sid(
             nodes[f"item:{item}"] = Node(f"item:{item}", "item", title)
         start.append(_add_sid_node(connection, book, sid, [f"item:{item}" for item, _ in titles], nodes, edges))
         now = connection.execute(
-            "SELECT list(item_id ORDER BY slot) FROM sid_history WHERE codebook_id = ? AND sid = ? AND valid_to IS NULL", [book, sid]
+            "SELECT list(item_id ORDER BY slot) FROM sid_history WHERE codebook_id = ? AND sid = ? AND valid_to IS NULL",
+            [book, sid],
         ).fetchone()
         facts[f"items now, codebook {book}"] = ", ".join(str(item) for item in (now and now[0]) or []) or "none"
     return start, facts
 
 
 def _add_sid_node(
-    connection: duckdb.DuckDBPyConnection, book: str, sid: str, items: list[str], nodes: dict[str, Node], edges: set[tuple[str, str]]
+    connection: duckdb.DuckDBPyConnection,
+    book: str,
+    sid: str,
+    items: list[str],
+    nodes: dict[str, Node],
+    edges: set[tuple[str, str]],
 ) -> str:
     me = f"sid:{book}/{sid}"
     nodes[me] = Node(me, "semantic id", sid)
@@ -176,7 +188,9 @@ def _facts_of(connection: duckdb.DuckDBPyConnection, node: Node) -> dict[str, An
         "simulator": "SELECT preset, fit_on, seed, auc, judged_on, release_id FROM simulators WHERE artifact_id = ?",
         "ingest": "SELECT source, delivery_id, n_rows, n_accepted, n_rejected, n_known, release_id FROM ingests WHERE ingest_id = ?",
     }
-    ask = asks.get(node.kind, "SELECT kind, path, rows, bytes, sha256, release_id, created_at FROM artifacts WHERE artifact_id = ?")
+    ask = asks.get(
+        node.kind, "SELECT kind, path, rows, bytes, sha256, release_id, created_at FROM artifacts WHERE artifact_id = ?"
+    )
     answer = connection.execute(ask, [node.id])
     names, row = [column[0] for column in answer.description or []], answer.fetchone()
     return dict(zip(names, row, strict=True)) if row else {}
