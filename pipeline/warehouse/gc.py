@@ -75,13 +75,13 @@ def find_garbage(warehouse: Warehouse, retention: RetentionConfig, run_id: str, 
 def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
     """Take it away. Killed in the middle, it leaves more garbage and nothing else; the last release is never touched."""
     catalogue = warehouse.root / "catalog.sqlite"
-    with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS):
+    with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS) as lock:
         if garbage.snapshots:
             _call(warehouse, "ducklake_expire_snapshots", f"versions => {garbage.snapshots}")
-        renew_copy(catalogue)  # from here on readers ask for nothing that is about to go
+        renew_copy(catalogue, lock)  # from here on readers ask for nothing that is about to go
         _call(warehouse, "ducklake_cleanup_old_files", "cleanup_all => true")
         _call(warehouse, "ducklake_delete_orphaned_files", "cleanup_all => true")
-        renew_copy(catalogue)
+        renew_copy(catalogue, lock)
     for folder in garbage.folders:
         gone = folder.with_name(
             f".{folder.name.lstrip('.')}.gone"

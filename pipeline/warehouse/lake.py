@@ -101,13 +101,13 @@ class Lake:
             (root / "data" / "main").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WarehouseError(f"{root}: no warehouse can be made here ({error.strerror}); give another --warehouse") from error
-        with locked(root / "commit.lock", "making the warehouse", _COMMIT_TIMEOUT_SECONDS):
+        with locked(root / "commit.lock", "making the warehouse", _COMMIT_TIMEOUT_SECONDS) as lock:
             if not (root / _CATALOGUE).exists() and (root / COPY).exists():
                 # A write-ahead log that outlived its catalogue would be applied to the copy.
                 mend = f"cd {root} && rm -f {_CATALOGUE}-wal {_CATALOGUE}-shm && cp {COPY} {_CATALOGUE}"
                 raise WarehouseError(f"{root}: {_CATALOGUE} is missing but its copy is there; restore it: {mend}")
             if not (root / _CATALOGUE).exists():
-                _create(root)
+                _create(root, lock)
         return cls.open(root, memory_limit_mb)
 
     @classmethod
@@ -190,7 +190,7 @@ class Lake:
         Raises:
             WarehouseError: the commit changed nothing, although DuckLake raised nothing.
         """
-        with locked(self.root / "commit.lock", message, _COMMIT_TIMEOUT_SECONDS):
+        with locked(self.root / "commit.lock", message, _COMMIT_TIMEOUT_SECONDS) as lock:
             before = self.last_snapshot()
             self.connection.execute("BEGIN")
             try:
@@ -204,7 +204,7 @@ class Lake:
             if self.last_snapshot() == before:
                 # COMMIT of a transaction that was aborted raises nothing and commits nothing.
                 raise WarehouseError(f"{message}: nothing was committed, snapshot {before} is still the last; run it again")
-            renew_copy(self.root / _CATALOGUE)
+            renew_copy(self.root / _CATALOGUE, lock)
 
     def last_snapshot(self) -> int:
         """Number of the last committed snapshot, by whichever process."""
@@ -218,7 +218,7 @@ class Lake:
             return
 
 
-def _create(root: Path) -> None:
+def _create(root: Path, lock: int) -> None:
     """Make the catalogue aside and rename it, so that a warehouse is either there and whole, or not there."""
     draft = root / f".{_CATALOGUE}.draft"
     for leftover in root.glob(f"{draft.name}*"):
@@ -228,7 +228,7 @@ def _create(root: Path) -> None:
         connection.execute("USE lake")
         create_schema(connection)
     draft.rename(root / _CATALOGUE)
-    renew_copy(root / _CATALOGUE)
+    renew_copy(root / _CATALOGUE, lock)
 
 
 def _require(catalogue: Path, rights: int) -> None:

@@ -11,7 +11,7 @@ from pipeline.contracts import REJECTS, check
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.audits import Finding
 from pipeline.warehouse.lake import Lake
-from pipeline.warehouse.lock import forget_dead, living
+from pipeline.warehouse.lock import living
 from pipeline.warehouse.tables import AUDITS, QUARANTINE, RUNS
 
 _ENDINGS = ("completed", "failed", "nothing new")
@@ -81,12 +81,11 @@ def finish_run(
 
 def close_dead_runs(lake: Lake) -> list[str]:
     """Enter every run that died while it was running as killed; return their ids."""
-    running = lake.query("SELECT run_id FROM runs WHERE status = 'running' ORDER BY run_id")["run_id"].to_list()
-    dead = sorted(set(running) - living(lake.root)) if running else []
+    running = lake.query("SELECT run_id FROM runs WHERE status = 'running'")["run_id"].to_list()
+    dead = sorted(set(running) - living(lake.root))
     if dead:
         with lake.transaction(f"{len(dead)} runs were killed", {}):
             lake.connection.execute("UPDATE runs SET status = 'killed' WHERE run_id IN (SELECT unnest(?))", [dead])
-        forget_dead(lake.root, dead)
     return dead
 
 
