@@ -15,7 +15,7 @@ from flows import present
 from flows.run import Run
 from flows.settings import load_settings, warehouse_path
 from flows.steps import DirectSteps
-from pipeline.errors import HsrlError
+from pipeline.errors import ConfigError, HsrlError
 
 app = typer.Typer(
     help="Semantic IDs and recommendation policies from raw logs, refreshed every night.",
@@ -125,14 +125,29 @@ def gc(
 
 @app.command(epilog='Example: hsrl sql "select sid, count(*) n from sids group by 1 order by 2 desc limit 5"')
 def sql(
-    query: Annotated[str, typer.Argument(help="One SELECT or EXPLAIN.")], warehouse: WarehouseFolder = None, as_json: Json = False
+    query: Annotated[str | None, typer.Argument(help="One SELECT or EXPLAIN; with --tables a name.")] = None,
+    warehouse: WarehouseFolder = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV on standard output.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the answer to a .csv, .json or .parquet file.")] = None,
+    tables: Annotated[bool, typer.Option("--tables", help="List tables, views and macros, or the columns of one.")] = False,
+    snapshot: Annotated[Path | None, typer.Option("--snapshot", help="Write the SID tables as one DuckDB file.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Ask the newest release one question in SQL; nothing can be changed, also while a refresh runs."""
+    from flows import questioning
     from pipeline.warehouse.adhoc import run_sql
 
-    answer = run_sql(warehouse_path(warehouse), query)
-    if as_json:
-        print(present.as_json(answer))
+    root = warehouse_path(warehouse)
+    if snapshot:
+        _show(questioning.snapshot(root, snapshot), present.counts, as_json)
+        return
+    if not (query or tables):
+        raise ConfigError('nothing was asked; for example: hsrl sql "from sids limit 5", or hsrl sql --tables')
+    answer = questioning.dictionary(root, query) if tables else run_sql(root, query or "")
+    if out:
+        questioning.write_answer(answer, out, root)
+    elif as_json or as_csv:
+        print(present.as_json(answer) if as_json else questioning.as_csv(answer), end="\n" if as_json else "")
     else:
         present.frame(present.console(), answer)
 

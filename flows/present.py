@@ -198,6 +198,11 @@ def gc(console: Console, report: dict[str, Any]) -> None:
     _facts(console, tuple(line for line in lines if line[1]))
 
 
+def counts(console: Console, report: dict[str, Any]) -> None:
+    """Rows by table."""
+    _facts(console, tuple((name, f"{n:,} rows") for name, n in report.items()))
+
+
 def _some(values: list[Any], at_most: int = 10) -> str:
     return ", ".join(str(value) for value in values[:at_most]) + (" …" if len(values) > at_most else "")
 
