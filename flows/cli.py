@@ -33,6 +33,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stan
 # What the system may refuse anywhere and a person can mend: rights, a file system that is read-only or full.
 _MENDABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
+_FULL = ("No space left on device", "database or disk is full", "File too large", "Disk quota exceeded")
+
 # Heavy libraries are imported by the command that needs them, so that `hsrl --help` and `hsrl sql` start at once.
 
 
@@ -152,6 +154,14 @@ def sql(
         present.frame(present.console(), answer)
 
 
+@app.command(epilog="Example: hsrl verify --warehouse warehouse/demo")
+def verify(warehouse: WarehouseFolder = None, as_json: Json = False) -> None:
+    """Compare every stored file of the newest release with the hash taken when it was written."""
+    from flows.verification import verify
+
+    _show(verify(warehouse_path(warehouse)), present.verify, as_json)
+
+
 @app.command(epilog="Example: hsrl status --warehouse warehouse/demo")
 def status(warehouse: WarehouseFolder = None, as_json: Json = False) -> None:
     """Tell the newest release, what it holds, and how the last runs ended."""
@@ -181,6 +191,10 @@ def main() -> None:
         if error.errno not in _MENDABLE:
             raise
         _refuse(f"{error.filename or 'a file'}: {error.strerror}; free or grant what it needs and run it again")
+    except Exception as error:  # each library tells a full disk by an error of its own
+        if not any(word in str(error) for word in _FULL):
+            raise
+        _refuse(f"{str(error).splitlines()[0]}; nothing half-done became visible: free some room and run it again")
 
 
 def _refuse(line: str, code: int = 2) -> None:

@@ -198,6 +198,13 @@ def gc(console: Console, report: dict[str, Any]) -> None:
     _facts(console, tuple(line for line in lines if line[1]))
 
 
+def verify(console: Console, report: dict[str, Any]) -> None:
+    """That everything is as it was written."""
+    console.print(
+        f"release {report['release_id']}: {report['n']:,} stored files and folders are as they were written", highlight=False
+    )
+
+
 def counts(console: Console, report: dict[str, Any]) -> None:
     """Rows by table."""
     _facts(console, tuple((name, f"{n:,} rows") for name, n in report.items()))

@@ -23,6 +23,7 @@ from pipeline.ingest.open import open_source
 from pipeline.ingest.source import Source
 from pipeline.warehouse.artifacts import bytes_of, fingerprint
 from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.verify import require_intact
 from pipeline.warehouse.warehouse import Warehouse
 
 
@@ -105,6 +106,8 @@ def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[st
 def _refresh(
     warehouse: Warehouse, settings: Settings, source: Source, run: Run, steps: Steps, wish: Wish, ending: Ending
 ) -> dict[str, Any]:
+    with run.stage("check stored files"):
+        require_intact(warehouse, ("record_rows", "user_state", "embedding_model"))
     incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
     with run.stage("look for new files"):
         arrived = arrived_deliveries(source, incumbent.known_hashes, wish.first, wish.last)

@@ -8,13 +8,13 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.questioning import as_csv, dictionary, snapshot, write_answer
 from pipeline.errors import ConfigError, QueryError
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.warehouse import Warehouse
-from typer.testing import CliRunner
 
 
 @pytest.fixture(scope="module")
