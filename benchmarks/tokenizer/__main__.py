@@ -16,7 +16,8 @@ PARTS: dict[str, Callable[[], Section]] = {
 }
 HEAD = """# The tokenizer, measured
 
-Made by `python -m benchmarks.tokenizer` (a part alone: `python -m benchmarks.tokenizer one-night`); every row of a table was measured in the same run, one thread.
+Made by `python -m benchmarks.tokenizer` (a part alone: `python -m benchmarks.tokenizer one-night`);
+every row of a table was measured in the same run, one thread.
 """
 
 

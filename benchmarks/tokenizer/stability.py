@@ -34,7 +34,7 @@ def catalogue(ids: Ids) -> pl.DataFrame:
     """ITEMS of active items that nothing is told of."""
     rows = pl.DataFrame({"item_id": ids}, schema={"item_id": pl.Int64})
     empty = {name: pl.lit(None, dtype) for name, dtype in ITEMS.schema.items() if name not in ("item_id", "is_active")}
-    known = {"raw_id": pl.col("item_id").cast(pl.String), "categories": pl.lit([], pl.List(pl.String)), "is_active": pl.lit(True)}  # noqa: FBT003
+    known = {"raw_id": pl.col("item_id").cast(pl.String), "categories": pl.lit([], pl.List(pl.String)), "is_active": pl.lit(True)}
     return rows.with_columns(**{**empty, **known}).select(list(ITEMS.schema))
 
 
@@ -178,7 +178,10 @@ def _aligned_model(model: EmbeddingModel, old: EmbeddingModel) -> EmbeddingModel
     _, new_rows, old_rows = np.intersect1d(part.source.item_ids, before.source.item_ids, return_indices=True)
     left, _, right = np.linalg.svd(_unit(part.source, new_rows).T @ _unit(before.source, old_rows))
     turned = replace(part.source, basis=part.source.basis @ (left @ right))
-    return replace(model, parts=(replace(part, source=turned, centroids=replace(part.centroids, means=part.centroids.means @ (left @ right))),))
+    return replace(
+        model,
+        parts=(replace(part, source=turned, centroids=replace(part.centroids, means=part.centroids.means @ (left @ right))),),
+    )
 
 
 def _unit(source: object, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

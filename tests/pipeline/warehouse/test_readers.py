@@ -71,7 +71,11 @@ def test_a_folder_that_cannot_be_written_can_be_read(warehouse: Warehouse, draft
         )
         environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
         told = subprocess.run(
-            [sys.executable, "-c", source, str(root), str(warehouse.root)], capture_output=True, text=True, check=False, env=environment
+            [sys.executable, "-c", source, str(root), str(warehouse.root)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
         )
         root.chmod(0o755)
         for path in root.rglob("*"):
