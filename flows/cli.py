@@ -1,5 +1,6 @@
 """The command `hsrl`: thin doors, one sentence of help and one example each; the work is elsewhere."""
 
+import errno
 import json
 import sys
 from datetime import datetime
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from typer.exceptions import TyperException
 
 from flows import present
 from flows.run import Run
@@ -27,6 +28,9 @@ WarehouseFolder = Annotated[
     Path | None, typer.Option("--warehouse", help="Folder of the warehouse. Else HSRL_WAREHOUSE, else ./warehouse.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
+
+# What the system may refuse anywhere and a person can mend: rights, a file system that is read-only or full.
+_MENDABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
 # Heavy libraries are imported by the command that needs them, so that `hsrl --help` and `hsrl sql` start at once.
 
@@ -76,9 +80,9 @@ def sql(
 
     answer = run_sql(warehouse_path(warehouse), query)
     if as_json:
-        print(answer.write_json())
+        print(present.as_json(answer))
     else:
-        present.frame(Console(), answer)
+        present.frame(present.console(), answer)
 
 
 @app.command(epilog="Example: hsrl status --warehouse warehouse/demo")
@@ -93,13 +97,25 @@ def _show(report: dict[str, Any], as_text: Any, as_json: bool) -> None:
     if as_json:
         print(json.dumps(report, default=str))
     else:
-        as_text(Console(), report)
+        as_text(present.console(), report)
 
 
 def main() -> None:
     """Run a command; a user's mistake is one line and exit code 2."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except typer.Abort:
+        _refuse("stopped", code=130)
     except HsrlError as error:
-        print(f"hsrl: {error}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(error))
+    except TyperException as error:  # a wrong use of the command; without a message it has told its help
+        _refuse(f"{error.format_message().rstrip('.')}; see: hsrl --help") if error.format_message() else sys.exit(2)
+    except OSError as error:
+        if error.errno not in _MENDABLE:
+            raise
+        _refuse(f"{error.filename or 'a file'}: {error.strerror}; free or grant what it needs and run it again")
+
+
+def _refuse(line: str, code: int = 2) -> None:
+    print("hsrl:", " ".join(line.split()), file=sys.stderr)
+    sys.exit(code)

@@ -129,7 +129,7 @@ def refuse_above_limit(plan: Plan, rejects: pl.DataFrame, n_rows: int) -> None:
     reason, n_most = rejects.group_by("reason").len().sort("len", "reason", descending=[True, False]).row(0)
     first = rejects.filter(pl.col("reason") == reason).sort("file", "line").row(0, named=True)
     raise QuarantineError(
-        f"{plan.source}: {rejects.height:,} of {n_rows:,} rows of {plan.delivery.id} were rejected, above the limit of "
+        f"{plan.source}: {rejects.height:,} of {n_rows:,} rows of delivery {plan.delivery.id} were rejected, above the limit of "
         f"{plan.quarantine_limit:.1%}; most: {reason} ({n_most:,}), first at {first['file']}:{first['line']}: "
         f"{first['raw']:.80}; "
         "mend the source or its mapping, or raise ingest.quarantine_limit",

@@ -1,24 +1,55 @@
 """Writes the raw day files of the generated feed, so that it is ingested like any other log."""
 
+import os
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
 
+from pipeline.errors import SourceError
 from pipeline.ingest.config import GeneratedSource, SourceConfig
-from pipeline.ingest.generated_feed import day_files
+from pipeline.ingest.files import refusing
+from pipeline.ingest.generated_feed import date_of, day_files
+
+
+def is_begun(config: SourceConfig) -> bool:
+    """Whether there are raw files to look for: always, but for a generated feed of which no day was written yet."""
+    return not isinstance(config, GeneratedSource) or any(config.path.glob("events-*"))
+
+
+def missing_days(config: SourceConfig) -> list[date]:
+    """The days of a generated feed that have happened and whose files are not all there; none of any other source.
+
+    Raises:
+        SourceError: the feed's folder may not be read.
+    """
+    if not isinstance(config, GeneratedSource):
+        return []
+    with refusing(config.path):
+        lacking = [day for day in range(config.days) if not all((config.path / name).exists() for name in day_files(config, day))]
+    return [date_of(config, day) for day in lacking]
 
 
 def write_missing_days(config: SourceConfig) -> None:
-    """Make the files of the days that have happened and are not there yet; each is written whole and renamed."""
-    if not isinstance(config, GeneratedSource):
+    """Make the files of ``missing_days``; each is written whole and renamed.
+
+    Raises:
+        SourceError: the feed's folder may not be read or written.
+    """
+    if not isinstance(config, GeneratedSource) or not (missing := missing_days(config)):
         return
-    config.path.mkdir(parents=True, exist_ok=True)
-    for day in range(config.days):
-        for name, frames in day_files(config, day).items():
-            if not (config.path / name).exists():
-                _write(config.path / name, frames)
+    try:
+        config.path.mkdir(parents=True, exist_ok=True)
+        for day in missing:
+            for name, frames in day_files(config, (day - config.start).days).items():
+                if not (config.path / name).exists():
+                    _write(config.path / name, frames)
+    except OSError as error:
+        raise SourceError(
+            f"{config.path}: the feed cannot be written ({os.strerror(error.errno or 0)}); grant this user the folder, or name another source.path"
+        ) from error
 
 
 def _write(path: Path, frames: Iterator[pl.DataFrame]) -> None:

@@ -1,25 +1,56 @@
 """What the commands print for people."""
 
+import sys
 from typing import Any
 
 import polars as pl
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from flows.questions import QUESTIONS
 
 # Rows that a terminal shows; --json has them all.
 _ROWS = 200
+_UNBOUNDED = 100_000  # characters
+
+
+def console() -> Console:
+    """Standard output: as wide as the terminal, and without bounds in a pipe or file, where nothing may be folded."""
+    return Console() if sys.stdout.isatty() else Console(width=_UNBOUNDED)
+
+
+def as_json(rows: pl.DataFrame) -> str:
+    """A list of row objects: decimals are numbers, times ISO 8601 texts, and what is no finite number is null."""
+    return rows.cast({name: _in_json(dtype) for name, dtype in rows.schema.items()}).write_json()
+
+
+def _in_json(dtype: Any) -> Any:
+    """The type that JSON has for a column; decimals would become texts."""
+    if isinstance(dtype, pl.Decimal):
+        return pl.Float64()
+    if isinstance(dtype, pl.List):
+        return pl.List(_in_json(dtype.inner))
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct({field.name: _in_json(field.dtype) for field in dtype.fields})
+    return dtype
 
 
 def frame(console: Console, rows: pl.DataFrame) -> None:
-    """An answer of `hsrl sql` as a table."""
+    """An answer of `hsrl sql` as a table; where the terminal is too narrow for it, a line a value."""
     table = Table(show_edge=False)
     for name, dtype in rows.schema.items():
-        table.add_column(name, justify="right" if dtype.is_numeric() else "left", overflow="fold")
-    for row in rows.head(_ROWS).iter_rows():
-        table.add_row(*(_cell(value) for value in row))
-    console.print(table)
+        table.add_column(Text(name), justify="right" if dtype.is_numeric() else "left", overflow="fold")
+    shown = [[Text(_cell(value)) for value in row] for row in rows.head(_ROWS).iter_rows()]
+    for row in shown:
+        table.add_row(*row)
+    if console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).maximum <= console.width:
+        console.print(table)
+    else:
+        for row in shown:
+            console.print(
+                *(Text.assemble(f"{name}: ", value) for name, value in zip(rows.columns, row, strict=True)), sep="\n", end="\n\n"
+            )
     if rows.height > _ROWS:
         console.print(f"… and {rows.height - _ROWS:,} more of {rows.height:,} rows; all of them with --json")
 
@@ -27,18 +58,19 @@ def frame(console: Console, rows: pl.DataFrame) -> None:
 def refresh(console: Console, report: dict[str, Any]) -> None:
     """What a refresh did."""
     if report["status"] == "planned":
-        days = ", ".join(report["deliveries"]) or "none"
-        console.print(f"would ingest: {days} ({report['bytes']:,} bytes); tokenizer: {report['tokenizer']}")
+        days = [*report["deliveries"], *(f"{day} (to be generated)" for day in report["to_generate"])]
+        told = f"{', '.join(days) or 'nothing'} ({report['bytes']:,} bytes)"
+        _facts(console, (("would ingest", told), ("tokenizer", report["tokenizer"])))
         return
     if report["status"] == "nothing new":
         return
-    metrics, changes = report["sid_metrics"], report["sid_changes"]
+    metrics, changes, days = report["sid_metrics"], report["sid_changes"], report["deliveries"]
     used = ", ".join(f"{share:.0%}" for share in report["used_codes_share"])
     shared, largest = int(metrics["shared_items"]), int(metrics["largest_bucket"])
     lines = (
         (
             "release",
-            f"{report['release_id']} ({', '.join(report['deliveries'][:5])}{' …' if len(report['deliveries']) > 5 else ''})",
+            f"{report['release_id']}" + (f" ({', '.join(days[:5])}{' …' if len(days) > 5 else ''})" if days else ""),
         ),
         (
             "events",

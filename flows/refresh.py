@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from flows.artifacts import Artifact, artifact_rows
-from flows.feed import write_missing_days
+from flows.feed import is_begun, missing_days, write_missing_days
 from flows.incumbent import Incumbent, read_incumbent
 from flows.recorded import Ending, recorded
 from flows.run import Run, code_version
@@ -18,6 +18,7 @@ from flows.semantic_ids import SemanticIds, make_semantic_ids, make_splits
 from flows.settings import Settings
 from flows.staging import KIND, Staged, arrived_deliveries, ingest_rows, stage_next
 from flows.steps import Steps
+from pipeline.errors import ConfigError
 from pipeline.ingest.open import open_source
 from pipeline.ingest.source import Source
 from pipeline.warehouse.artifacts import bytes_of, fingerprint
@@ -33,6 +34,20 @@ class Wish:
     last: date | None = None
     rebuild: bool = False
     dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse days that no day lies between."""
+        if self.first and self.last and self.first > self.last:
+            raise ConfigError(f"--from {self.first} lies after --to {self.last}; name the earlier day first")
+
+    @property
+    def told(self) -> str:
+        """The days, as a part of a sentence."""
+        return "".join(f" {word} {day}" for word, day in (("from", self.first), ("to", self.last)) if day)
+
+    def holds(self, day: date) -> bool:
+        """Whether a day is meant."""
+        return not ((self.first and day < self.first) or (self.last and day > self.last))
 
 
 @dataclass(frozen=True)
@@ -57,28 +72,33 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish |
         HsrlError: whatever a person can mend; nothing was published then.
     """
     wish = wish or Wish()
-    if not wish.dry_run:
-        write_missing_days(settings.source)
     source = open_source(settings.source, settings.ingest.chunk_rows)
-    with Warehouse.create_or_open(root, settings.engine.memory_limit_mb) as warehouse:
-        if wish.dry_run:
-            return _plan(warehouse, settings, source, wish)
-        with (
-            warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
-            recorded(warehouse, run, settings) as ending,
-        ):
-            return _refresh(warehouse, settings, source, run, steps, wish, ending)
+    if wish.dry_run:
+        return _plan(root, settings, source, wish)
+    write_missing_days(settings.source)
+    with (
+        Warehouse.create_or_open(root, settings.engine.memory_limit_mb) as warehouse,
+        warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
+        recorded(warehouse, run, settings) as ending,
+    ):
+        return _refresh(warehouse, settings, source, run, steps, wish, ending)
 
 
-def _plan(warehouse: Warehouse, settings: Settings, source: Source, wish: Wish) -> dict[str, Any]:
-    incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
-    arrived = arrived_deliveries(source, incumbent.known_hashes, wish.first, wish.last)
-    learns = incumbent.codebook is None
+def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[str, Any]:
+    """What a refresh would do; writes nothing, makes no warehouse and no feed."""
+    known_hashes, learns = frozenset[str](), True
+    if Warehouse.is_at(root):
+        with Warehouse.open_copy(root) as warehouse:
+            incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
+        known_hashes, learns = incumbent.known_hashes, incumbent.codebook is None
+    to_make = [day.isoformat() for day in missing_days(settings.source) if wish.holds(day)]
+    arrived = arrived_deliveries(source, known_hashes, wish.first, wish.last) if is_begun(settings.source) else []
     return {
         "status": "planned",
         "deliveries": [one.delivery.id for one in arrived],
+        "to_generate": to_make,
         "bytes": sum(bytes_of(file) for one in arrived for file in one.delivery.files),
-        "tokenizer": "learn anew" if learns else "append" if arrived else "nothing to do",
+        "tokenizer": "learn anew" if learns else "append" if arrived or to_make else "nothing to do",
     }
 
 
@@ -89,7 +109,7 @@ def _refresh(
     with run.stage("look for new files"):
         arrived = arrived_deliveries(source, incumbent.known_hashes, wish.first, wish.last)
     if not arrived and not (wish.rebuild and incumbent.release):
-        run.say("nothing new: every raw file is in the warehouse already")
+        run.say(f"nothing new: every raw file{wish.told} is in the warehouse already")
         return {"status": "nothing new", "run_id": run.run_id, "release_id": None}
     staged: list[Staged] = []
     with run.stage("ingest and records") as tick:

@@ -8,19 +8,20 @@ what is left relative is relative to the file it stands in.
 
 import difflib
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from hsrl_train.config import EnvironmentConfig, EvaluationConfig, SimulatorConfig
 from hsrl_train.learner_config import LearnerConfig
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.errors import ConfigError
-from pipeline.ingest.config import IngestConfig, SourceConfig
+from pipeline.ingest.config import GeneratedSource, IngestConfig, MovieLensSource, SourceConfig, TableSource
 from pipeline.records.config import RecordsConfig
 from pipeline.sids.config import SidsConfig
 from pipeline.warehouse.config import WarehouseConfig
@@ -28,6 +29,8 @@ from pipeline.warehouse.config import WarehouseConfig
 PREFIX = "HSRL_"
 # Read before the file is: where things are, not what is done with them.
 _PLACES = {"HSRL_SHARED", "HSRL_WAREHOUSE", "HSRL_CONFIG"}
+_KINDS: dict[str | int, type[BaseModel]] = {"movielens": MovieLensSource, "table": TableSource, "generated": GeneratedSource}
+_FEW = 20  # names that an error lists
 
 
 class Settings(BaseSettings):
@@ -61,7 +64,12 @@ class Settings(BaseSettings):
 
 
 def warehouse_path(given: Path | None) -> Path:
-    """The warehouse's folder: the argument, else HSRL_WAREHOUSE, else ./warehouse."""
+    """The warehouse's folder: the argument, else HSRL_WAREHOUSE, else ./warehouse.
+
+    Raises:
+        ConfigError: an unknown variable, which may be this one misspelt.
+    """
+    _refuse_unknown_variables(os.environ)
     return (given or Path(os.environ.get("HSRL_WAREHOUSE", "warehouse"))).absolute()
 
 
@@ -92,7 +100,10 @@ def load_settings(config: Path | None, warehouse: Path) -> Settings:
         settings = Settings(**_placed(content, places))
     except ValidationError as error:
         raise ConfigError(f"configuration {path}: {_first_fault(error)}") from error
-    return settings.model_copy(update={"source": _absolute(settings.source, path.absolute().parent)})
+    except SettingsError as error:
+        raise ConfigError(f"environment: {error}; a list or table is written as JSON, such as '[\"content\"]'") from error
+    folder = path.absolute().parent
+    return settings.model_copy(update={name: _absolute(getattr(settings, name), folder) for name in Settings.model_fields})
 
 
 def _placed(value: Any, places: Mapping[str, str]) -> Any:
@@ -118,42 +129,66 @@ def _absolute(section: Any, folder: Path) -> Any:
 
 
 def _first_fault(error: ValidationError) -> str:
-    """The first fault of a configuration as: where, what, and the nearest key that exists."""
-    fault = error.errors()[0]
-    # Pydantic names the member of a union by its tag; the file does not.
-    where = ".".join(str(part) for part in fault["loc"] if part not in ("movielens", "table", "generated"))
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    """The fault of a configuration to mend first: where, what, and the nearest key that exists."""
+    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")  # a misspelt key is also a missing one
+    fault, more = faults[0], f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    # Pydantic names the member of a union by its tag or type; the file does not.
+    where = [str(part) for part in fault["loc"] if part not in _KINDS and re.fullmatch(r"\w+", str(part))]
+    variable = PREFIX + "__".join(where).upper()
+    told = f"{variable} of the environment" if variable in os.environ else ".".join(where)
     if fault["type"] == "extra_forbidden":
-        return f"unknown key {where}{_suggestion(where.split('.'))}{more}"
-    return f"{where}: {fault['msg']}, got {fault['input']!r:.60}{more}"
+        section = _section_at(fault["loc"][:-1])
+        return f"unknown key {told}{_nearest(where[-1], section.model_fields) if section else ''}{more}"
+    if fault["type"] == "missing":
+        return f"{told} is missing{more}"
+    value = "" if isinstance(fault["input"], dict) else f", got {fault['input']!r:.60}"
+    return f"{told}: {fault['msg'].removeprefix('Value error, ')}{value}{more}"
+
+
+def _section_at(place: tuple[str | int, ...]) -> type[BaseModel] | None:
+    """The section that a place in the configuration names; None inside lists and maps."""
+    section: type[BaseModel] | None = Settings
+    for part in place:
+        if section is None or part in _KINDS:
+            section = _KINDS.get(str(part))
+        elif part != "source":  # its kind comes next
+            field = section.model_fields.get(str(part))
+            section = _model_in(field.annotation) if field else None
+    return section
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The section among the members of ``Section | None``."""
+    members = (annotation, *get_args(annotation))
+    return next((member for member in members if isinstance(member, type) and issubclass(member, BaseModel)), None)
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    """An HSRL_ variable that nothing reads is a typing error, not a wish."""
+    """An HSRL_ variable that nothing reads is a typing error, not a wish.
+
+    Raises:
+        ConfigError: there is one; the nearest that exists is named.
+    """
+    known = _variables()
     for name in sorted(environment):
-        if not name.startswith(PREFIX) or name in _PLACES:
-            continue
-        parts = name.removeprefix(PREFIX).lower().split("__")
-        if not _is_field(parts):
-            raise ConfigError(f"environment: unknown variable {name}{_suggestion(parts)}; variables are {PREFIX}SECTION__FIELD")
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            mend = _nearest(name.upper(), known) or f"; variables are {PREFIX}SECTION__FIELD"
+            raise ConfigError(f"environment: unknown variable {name}{mend}")
 
 
-def _is_field(parts: list[str]) -> bool:
-    if parts[0] == "source":  # its fields depend on its kind; pydantic refuses those that do not fit
-        return len(parts) == 2
-    field = Settings.model_fields.get(parts[0])
-    if field is None or len(parts) > 2:
-        return False
-    section = field.annotation
-    if isinstance(section, type) and issubclass(section, BaseModel):
-        return len(parts) == 2 and parts[1] in section.model_fields
-    return len(parts) == 1
+def _variables() -> set[str]:
+    """Every variable that is read; those of ``source`` depend on its kind, and pydantic refuses what does not fit."""
+    names = set(_PLACES)
+    for name, field in Settings.model_fields.items():
+        sections = list(_KINDS.values()) if name == "source" else [_model_in(field.annotation)]
+        for section in sections:
+            names |= (
+                {f"{PREFIX}{name}__{inner}".upper() for inner in section.model_fields} if section else {f"{PREFIX}{name}".upper()}
+            )
+    return names
 
 
-def _suggestion(parts: list[str]) -> str:
-    section = Settings.model_fields.get(parts[0])
-    model = section.annotation if section is not None else Settings
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return ""
-    close = difflib.get_close_matches(parts[-1], model.model_fields, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(model.model_fields)}"
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(names)}" if len(names) <= _FEW else ""

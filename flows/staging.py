@@ -13,7 +13,8 @@ from flows.run import Run
 from flows.settings import Settings
 from flows.steps import Steps
 from pipeline.contracts import check
-from pipeline.errors import QuarantineError
+from pipeline.errors import ConfigError, QuarantineError
+from pipeline.ingest.files import refusing
 from pipeline.ingest.source import Delivery, Source
 from pipeline.warehouse.artifacts import fingerprint, sha256_of
 from pipeline.warehouse.ledger import add_quarantine
@@ -56,18 +57,31 @@ def arrived_deliveries(source: Source, known_hashes: frozenset[str], first: date
     Args:
         source: lists the deliveries.
         known_hashes: sha256 of the files taken in.
-        first: no day before this one; deliveries that are no day are always meant.
+        first: no day before this one.
         last: no day after this one.
+
+    Raises:
+        ConfigError: days are asked for, but the deliveries are no days.
+        SourceError: a file is missing or may not be read.
     """
     arrived = []
     for delivery in source.deliveries():
         day = delivery.occurred_on
+        if day is None and (first or last):
+            raise ConfigError(
+                f"{source.name}: delivery {delivery.id} is no day, expected days for --from and --to; leave them out"
+            )
         if day is not None and ((first and day < first) or (last and day > last)):
             continue
-        hashes = tuple(sha256_of(file) for file in delivery.files)
+        hashes = tuple(_hash(file) for file in delivery.files)
         if not known_hashes.issuperset(hashes):
             arrived.append(Arrived(delivery, hashes, fingerprint(source.name, hashes)))
     return arrived
+
+
+def _hash(file: Path) -> str:
+    with refusing(file):
+        return sha256_of(file)
 
 
 def stage_next(

@@ -58,9 +58,13 @@ class Cooccurrence:
         weighted = likes[:, in_basis] @ sparse.diags(weights)
         n_users = int((np.diff(likes.indptr) > 0).sum())
         if width >= (smaller := min(n_users, len(in_basis))):
+            mend = (
+                f"set embeddings.width below {smaller}"
+                if smaller > 1
+                else 'check what counts as positive, or set embeddings.parts = ["content"]'
+            )
             raise ContractError(
-                f"embeddings: {n_users} users like {len(in_basis)} items in training, expected more than {width} of both; "
-                f"set embeddings.width below {smaller}" + (', or embeddings.parts to ["content"]' if smaller < 2 else "")
+                f"embeddings: {n_users} users like {len(in_basis)} items in training, expected more than {width} of both; {mend}"
             )
         start = np.random.default_rng(seed).uniform(size=min(weighted.shape))
         _, values, right = svds(weighted, k=width, v0=start, return_singular_vectors="vh")

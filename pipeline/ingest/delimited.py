@@ -106,7 +106,12 @@ def _behind_the_header(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]
 def _header(line: bytes, file: str, layout: Layout) -> tuple[str, ...]:
     text = line.decode(layout.encoding, errors="replace").rstrip("\r")
     if layout.quote and layout.quote in text:
-        names = next(csv.reader([text], delimiter=layout.separator, quotechar=layout.quote))
+        try:
+            names = next(csv.reader([text], delimiter=layout.separator, quotechar=layout.quote, strict=True))
+        except csv.Error as error:
+            raise SourceError(
+                f"{file}: the header is no line of names ({error}): {text[:80]!r}; check the file and its quotes"
+            ) from error
     else:
         names = text.split(layout.separator)
     if len(set(names)) < len(names):

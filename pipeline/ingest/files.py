@@ -67,7 +67,7 @@ class Archive:
                 with zipfile.ZipFile(path) as archive:
                     places = [info.filename for info in archive.infolist() if not info.is_dir()]
             elif path.exists():
-                places = [str(place.relative_to(path)) for place in sorted(path.glob("*")) if place.is_file()]
+                places = [str(place.relative_to(path)) for place in sorted(path.iterdir()) if place.is_file()]
             else:
                 raise FileNotFoundError(path)
         self.members = {PurePosixPath(place).name: place for place in reversed(places)}

@@ -22,7 +22,9 @@ def matching(path: Path) -> list[Path]:
     Raises:
         SourceError: there is none, or it may not be read.
     """
-    if glob.has_magic(str(path)) and not path.exists():
+    with refusing(path):
+        is_pattern = glob.has_magic(str(path)) and not path.exists()
+    if is_pattern:
         anchor = Path(path.anchor)
         files = sorted(file for file in anchor.glob(str(path.relative_to(anchor))) if file.is_file())
         if not files:

@@ -56,7 +56,7 @@ def lay_out(events: pl.DataFrame, state: pl.DataFrame, slate_size: int) -> Strea
     if n_long := int((n_open >= slate_size).sum()):
         raise ContractError(
             f"records: {n_long} of {len(n_open)} users have an open list of {slate_size} items or more, expected fewer; "
-            "records.slate_size was changed: hsrl refresh --rebuild"
+            "records.slate_size was changed; set it back, or build anew with: hsrl refresh --warehouse NEW"
         )
     n_new = last_row + 1 - first_row
     user_offsets = starts_of(n_open + n_new)
@@ -101,7 +101,7 @@ def _require_order(events: pl.DataFrame, first: Flags, first_row: Numbers, carri
     if n_late := int((seqs[first_row] <= carried["last_seq"].to_numpy()).sum()):
         raise ContractError(
             f"records: {n_late} of {len(first_row)} users have events at or before their last stored one; "
-            "take late events in with: hsrl refresh --rebuild"
+            "late events take a new warehouse: hsrl refresh --warehouse NEW"
         )
 
 

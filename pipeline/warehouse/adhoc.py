@@ -17,6 +17,7 @@ from pipeline.warehouse.lake import open_readers, quoted
 # What may stand after FROM as a function, beside the warehouse's own macros. Everything that reads files, opens catalogues or
 # changes them is a table function too, and parses as SELECT: so this is a list of what is allowed.
 _TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
+_AS_TEXT = ("INTERVAL", "BIT", "BLOB", "TIME WITH TIME ZONE", "BIGNUM")  # TIMESTAMP WITH TIME ZONE does not hold one of them
 _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?", re.IGNORECASE)
 
 
@@ -39,7 +40,7 @@ def run_sql(root: Path, sql: str, limit: int | None = None) -> pl.DataFrame:
         _confine(connection, root.absolute())
         try:
             _refuse_unless_allowed(connection, sql)
-            answer = connection.execute(sql)
+            answer = _in_known_types(connection.sql(sql))
             huge = [name for name, kind, *_ in answer.description or [] if str(kind) == "HUGEINT"]
             return _whole_numbers(answer.pl() if limit is None else _first(answer, limit), huge)
         except duckdb.Error as error:
@@ -53,7 +54,20 @@ def _whole_numbers(rows: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     return rows.with_columns(pl.col(fit).cast(pl.Int64))
 
 
-def _first(answer: duckdb.DuckDBPyConnection, limit: int) -> pl.DataFrame:
+def _in_known_types(answer: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """The answer with text in place of the types that frames do not have: the difference of two times, bits, bytes."""
+    if not any(_has_unknown_type(kind) for kind in answer.types):
+        return answer
+    casts = ("::VARCHAR" if _has_unknown_type(kind) else "" for kind in answer.types)
+    names = ('"' + name.replace('"', '""') + '"' for name in answer.columns)
+    return answer.project(", ".join(f"#{n}{cast} AS {name}" for n, (cast, name) in enumerate(zip(casts, names, strict=True), 1)))
+
+
+def _has_unknown_type(kind: object) -> bool:
+    return any(word in str(kind) for word in _AS_TEXT)
+
+
+def _first(answer: duckdb.DuckDBPyRelation, limit: int) -> pl.DataFrame:
     """The first rows; most of what comes after them is never computed."""
     reader = answer.to_arrow_reader(max(limit, 1))
     batches: list[pa.RecordBatch] = []

@@ -1,6 +1,7 @@
 """The one module that opens the DuckLake: for the writer, pinned to a release, and for readers."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files as package_files
@@ -66,8 +67,7 @@ def open_readers(root: Path) -> duckdb.DuckDBPyConnection:
         WarehouseError: there is no warehouse at ``root``.
     """
     root = root.absolute()
-    if not (root / COPY).is_file():
-        raise _no_warehouse(root)
+    _require(root / COPY, os.R_OK)
     connection = connect()
     attach(connection, root, "lake", COPY, "READ_ONLY")
     connection.execute("USE lake")
@@ -120,11 +120,26 @@ class Lake:
             WarehouseError: there is none, it is damaged, or of another layout.
         """
         root = root.absolute()
-        if not (root / _CATALOGUE).is_file():
-            raise _no_warehouse(root)
+        _require(root / _CATALOGUE, os.R_OK | os.W_OK)
         lake = cls._attached(root, memory_limit_mb, *([] if snapshot_id is None else [f"SNAPSHOT_VERSION {snapshot_id}"]))
         check_layout(lake.connection, str(root))
         return lake
+
+    @classmethod
+    def open_copy(cls, root: Path) -> Self:
+        """Open the readers' copy: the last release, and nothing can be written, also in a folder that this user cannot write.
+
+        Raises:
+            WarehouseError: there is none, it is damaged, or of another layout.
+        """
+        lake = cls(root.absolute(), open_readers(root))
+        check_layout(lake.connection, str(root))
+        return lake
+
+    @classmethod
+    def is_at(cls, root: Path) -> bool:
+        """Whether a folder holds a warehouse."""
+        return (root / COPY).is_file()
 
     @classmethod
     def _attached(cls, root: Path, memory_limit_mb: int, *options: str) -> Self:
@@ -213,8 +228,20 @@ def _create(root: Path) -> None:
     renew_copy(root / _CATALOGUE)
 
 
-def _no_warehouse(root: Path) -> WarehouseError:
-    return WarehouseError(f"no warehouse at {root}; make one with: hsrl demo")
+def _require(catalogue: Path, rights: int) -> None:
+    try:
+        is_there = catalogue.is_file()
+    except OSError as error:
+        raise WarehouseError(
+            f"{catalogue.parent}: {error.strerror}; grant this user the folder, or give another --warehouse"
+        ) from error
+    if not is_there:
+        raise WarehouseError(f"no warehouse at {catalogue.parent}; make one with: hsrl demo")
+    if not os.access(catalogue, rights):
+        told = "written" if os.access(catalogue, os.R_OK) else "read"
+        raise WarehouseError(
+            f"{catalogue}: may not be {told} by this user; grant the folder and its files, or give another --warehouse"
+        )
 
 
 def quoted(text: object) -> str:

@@ -28,9 +28,14 @@ def locked(path: Path, owner: str, timeout_seconds: float, on_wait: Callable[[st
         on_wait: called once with a line that says who holds it, if there is anyone to wait for.
 
     Raises:
-        WarehouseError: another process (or another lock of this one) held it all the time.
+        WarehouseError: another process (or another lock of this one) held it all the time, or the folder may not be written.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise WarehouseError(
+            f"{path.parent}: may not be written ({error.strerror}); grant it, or give another --warehouse"
+        ) from error
     try:
         _wait(descriptor, path, timeout_seconds, on_wait)
         note = json.dumps({"owner": owner, "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")})

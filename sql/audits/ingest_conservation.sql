@@ -1,7 +1,7 @@
 -- audit: ingest_conservation
 -- severity: block
 -- reads: ingests, events, releases
--- doc: Of every delivery of this release, rows read = accepted + rejected + known, and the accepted ones are among the events (columns are read, not the files' row counts).
+-- doc: Of every delivery of this release, rows read = accepted + rejected + known, and the accepted ones are among the events (columns are read, not the files' row counts; ids reach 63 bits, so their sum is one of doubles).
 WITH fresh AS (
     SELECT ingest_id, n_rows, n_accepted, n_rejected, n_known
     FROM ingests
@@ -9,7 +9,7 @@ WITH fresh AS (
 ),
 
 stored AS (
-    SELECT ingest_id, count(user_id + item_id + user_seq + feedback) AS n_events
+    SELECT ingest_id, count(user_id::DOUBLE + item_id::DOUBLE + user_seq::DOUBLE + feedback) AS n_events
     FROM events
     WHERE ingest_id IN (SELECT ingest_id FROM fresh)
     GROUP BY ingest_id
