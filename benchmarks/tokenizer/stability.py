@@ -16,8 +16,10 @@ from pipeline.embeddings.model import EmbeddingModel
 from pipeline.sids.assign import apply_changes, assign
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.config import SidsConfig
+from pipeline.sids.drift import drift
 from pipeline.sids.encode import reconstruction_errors
 from pipeline.sids.learn import learn_codebook
+from pipeline.sids.recentre import recentre
 
 NOISE, CHURN, NIGHTS = 0.15, 0.05, 30
 Ids = npt.NDArray[np.int64]
@@ -39,17 +41,35 @@ def catalogue(ids: Ids) -> pl.DataFrame:
 
 
 class Ours:
-    """The nightly decision, one release after another."""
+    """The nightly decision, one release after another, as flows/tokenizer.py does it."""
 
-    def __init__(self, book: Codebook, config: SidsConfig) -> None:
-        self.book, self.config = book, config
+    def __init__(self, book: Codebook, config: SidsConfig, **without: float | str) -> None:
+        self.book, self.config = book, config.model_copy(update=without)
         self.history, self.release = SID_HISTORY.empty(), 0
+        self.modes: list[str] = []
 
     def night(self, embeddings: pl.DataFrame) -> None:
         """Decide one night."""
         self.release += 1
         ids = embeddings["item_id"].to_numpy()
-        changes = assign(embeddings, catalogue(ids), self.book, self.history, self.release, self.config.epsilon)
+        before, is_open = self.book, pl.col("valid_to").is_null()
+        mode = self.config.mode
+        if mode == "auto":
+            mode = "append" if self.release == 1 else drift(embeddings, before, self.history).mode
+        if mode != "append" and self.release > 1:
+            self.book = recentre(before, embeddings, self.history.filter(is_open))
+        self.modes.append(mode)
+        changes = assign(
+            embeddings,
+            catalogue(ids),
+            self.book,
+            self.history,
+            self.release,
+            self.config.epsilon,
+            moves=self.config.churn_budget,
+            placing=self.config.placing,
+            kin=set(self.history["codebook_id"]),
+        )
         self.history = apply_changes(self.history, changes.upserts)
 
     def tokens(self, ids: Ids) -> npt.NDArray[np.uint16]:
@@ -85,16 +105,21 @@ def _one_night(embeddings: pl.DataFrame, config: SidsConfig) -> list[list[str]]:
     noisy = (vectors + scale * draw.standard_normal(vectors.shape)).astype(np.float32)
     book = learn_codebook(frame_of(ids[first], vectors[first]), config, seed=0)
     before = plain(vectors[first], book).tokens
-    ours = Ours(book, config)
-    ours.night(frame_of(ids[first], vectors[first]))
 
-    def append() -> Tokenized:
-        ours.night(frame_of(ids[second], noisy[second]))
-        tokens = ours.tokens(ids[second])
-        return Tokenized(tokens, float(reconstruction_errors(noisy[second], tokens, book).mean(dtype=np.float64)))
+    def append(**without: float | str) -> Callable[[], Tokenized]:
+        ours = Ours(book, config, mode="append", **without)
+        ours.night(frame_of(ids[first], vectors[first]))
+
+        def tonight() -> Tokenized:
+            ours.night(frame_of(ids[second], noisy[second]))
+            tokens = ours.tokens(ids[second])
+            return Tokenized(tokens, float(reconstruction_errors(noisy[second], tokens, book).mean(dtype=np.float64)))
+
+        return tonight
 
     ways: dict[str, Callable[[], Tokenized]] = {
-        "**append: frozen, hysteresis**": append,
+        "**append: frozen, hysteresis, churn budget**": append(),
+        "append without the churn budget": append(churn_budget=1.0),
         "frozen, plain re-encode": lambda: plain(noisy[second], book),
         "warm start": lambda: plain(noisy[second], warm(noisy[second], book)),
         "cold refit": lambda: plain(noisy[second], cold(ids[second], noisy[second], config, 1)),
@@ -131,12 +156,14 @@ def _thirty_nights(nights: Iterator[Night], config: SidsConfig, width: int) -> l
     model = first.learn(width)
     start = first.embed(model)
     book = learn_codebook(start, config, seed=0)
-    ours, warmed = Ours(book, config), book
-    ours.night(start)
+    ours, frozen, warmed = Ours(book, config), Ours(book, config, mode="append", churn_budget=1.0), book
+    for one in (ours, frozen):
+        one.night(start)
     last = first
     for last in nights:
         now = last.embed(model)
         ours.night(now)
+        frozen.night(now)
         warmed = warm(vectors_of(now.filter("has_signal")), warmed)
     known = start.filter("has_signal").join(now, on="item_id", how="semi").sort("item_id")
     ids, before = known["item_id"].to_numpy(), plain(vectors_of(known), book).tokens
@@ -149,16 +176,19 @@ def _thirty_nights(nights: Iterator[Night], config: SidsConfig, width: int) -> l
         return vectors_of(pl.DataFrame({"item_id": ids}).join(embeddings, on="item_id", how="left", maintain_order="left"))
 
     def held(embeddings: pl.DataFrame) -> Tokenized:
-        one = Ours(book, config)
+        one = Ours(book, config, mode="append", churn_budget=1.0)
         one.night(start)
         one.night(embeddings.with_columns(embedding_id=pl.lit(book.embedding_id)))
         return described(one.tokens(ids), on(embeddings))
 
-    def described(tokens: npt.NDArray[np.uint16], vectors: Matrix) -> Tokenized:
-        return Tokenized(tokens, float(reconstruction_errors(vectors, tokens, book).mean(dtype=np.float64)))
+    def described(tokens: npt.NDArray[np.uint16], vectors: Matrix, codes: Codebook = book) -> Tokenized:
+        return Tokenized(tokens, float(reconstruction_errors(vectors, tokens, codes).mean(dtype=np.float64)))
 
     done = {
-        "**append: folded into the frozen basis, hysteresis**": described(ours.tokens(ids), on(now)),
+        f"**nights as they run ({ours.modes.count('append')} append, {len(ours.modes) - ours.modes.count('append')} refresh)**": described(
+            ours.tokens(ids), on(now), ours.book
+        ),
+        "append only, no churn budget": described(frozen.tokens(ids), on(now)),
         "frozen, plain re-encode": plain(on(now), book),
         "warm start": plain(on(now), warmed),
         "cold refit": plain(on(now), cold_book),
