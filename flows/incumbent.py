@@ -72,8 +72,6 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
         {"numbering": codebook.numbering_id if codebook else ""},
     )
     refreshes = _refreshes(warehouse)
-        "release_id"
-    ].to_list()
     nights = settings.sids.tombstone_nights
     deferred = warehouse.query("SELECT value FROM sid_metrics WHERE metric = 'n_deferred' ORDER BY release_id DESC LIMIT 1")
     return Incumbent(
@@ -97,7 +95,9 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
 
 def _refreshes(warehouse: Warehouse) -> list[int]:
     """Releases that were nights, the latest first."""
-    return warehouse.query("SELECT release_id FROM releases WHERE kind = 'refresh' ORDER BY release_id DESC")["release_id"].to_list()
+    return warehouse.query("SELECT release_id FROM releases WHERE kind = 'refresh' ORDER BY release_id DESC")[
+        "release_id"
+    ].to_list()
 
 
 def current_codebook(warehouse: Warehouse) -> Codebook | None:

@@ -6,13 +6,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.tokenizer import stability
+from benchmarks.tokenizer import collisions, learning, scale, stability
 from benchmarks.tokenizer.report import Section
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "tokenizer.md"
 PARTS: dict[str, Callable[[], Section]] = {
     "one-night": stability.one_night,
     "thirty-nights": stability.thirty_nights,
+    "unique": collisions.unique,
+    "objective": learning.objective,
+    "use-and-tree": learning.use_and_tree,
+    "speed": scale.speed,
+    "same-bytes": scale.same_bytes,
 }
 HEAD = """# The tokenizer, measured
 
