@@ -90,6 +90,7 @@ def refresh(console: Console, report: dict[str, Any]) -> None:
             "collisions",
             f"{shared:,} items share a Semantic ID, at most {largest:,} one; {int(metrics['excess_collisions']):,} more items than IDs",
         ),
+        ("tokenizer", f"{report['tokenizer']['mode']}: {'; '.join(report['tokenizer']['why'])}"),
         ("changes", ", ".join(f"{count:,} {reason}" for reason, count in changes.items() if count)),
         ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in report["seconds"].items())),
     )
