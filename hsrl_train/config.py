@@ -39,6 +39,12 @@ class EnvironmentConfig(BaseModel):
     )
     temper0: float = Field(20.0, description="The user's patience when the session begins.", ge=1)
     max_steps: int = Field(20, description="Slates after which a session ends in any case.", ge=1)
+    memory: int = Field(
+        0,
+        description="Newest items shown in the session, refused ones told apart, that its state remembers; "
+        "0 = likes only, as published. A user whose taste is hidden is found sooner by what he refused.",
+        ge=0,
+    )
     is_reward_folded: bool = Field(
         False, description="Take 1 - |r - 0.9| for the reward r, as the authors' code does on RL4RS: 8 likes of 9 are then best."
     )
