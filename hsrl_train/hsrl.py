@@ -124,6 +124,8 @@ class Hsrl:
             )
         else:
             advantage = losses.slate_advantage(target, value, self.config.advantage_clip)
+        if self.config.centres_advantage:
+            advantage = advantage - advantage.mean()
         return losses.policy_gradient_loss(advantage, self._summed(policy.log_probs, batch.slate))
 
     def _likelihood(self, policy: TokenPolicy, batch: Batch) -> Tensor:

@@ -94,6 +94,11 @@ class LearnerConfig(BaseModel):
         "the present (myopic on Two Shelves); 1/K weighs both alike; 0 is the slate's.",
     )
     advantage_clip: float = Field(1.0, gt=0, description="Advantages are cut to this range around zero.")
+    centres_advantage: bool = Field(
+        False,
+        description="Whether the batch's mean is taken off the cut advantages. Cutting rare large gains leaves a negative mean, which on "
+        "replayed slates drives the policy away from whatever it did, until it collapses (Four Genres).",
+    )
     pg_weight: float = Field(0.2, ge=0, description="Weight of the policy gradient (21).")
     entropy_weight: float = Field(0.03, ge=0, description="Weight of the entropy term (23); 0 leaves it out.")
     likelihood: Literal["positives", "two_sided"] = Field(
