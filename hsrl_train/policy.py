@@ -33,16 +33,20 @@ class HsrlNetwork(nn.Module):
     ) -> None:
         super().__init__()
         used_profile = profile_width if config.uses_profile else 0
-        self.encoder = StateEncoder(item_width, used_profile, config.width, config.n_blocks, config.n_heads, max_history)
-        self.hpn = HierarchicalPolicyNetwork(config.width, vocabulary, config.hierarchy)
+        self.encoder = StateEncoder(
+            item_width, used_profile, config.width, config.n_blocks, config.n_heads, max_history, config.uses_refusals
+        )
+        self.hpn = HierarchicalPolicyNetwork(config.width, vocabulary, config.hierarchy, config.token_embedding)
         self.critic = MultiLevelCritic(
             config.width, len(vocabulary) + 1, config.critic_hidden, config.values, config.level_weights
         )
         self.bias = nn.Parameter(torch.zeros(()))  # of the two-sided likelihood: raw token logits carry no base rate
 
-    def tokens(self, state: State, vectors: Float[Tensor, "n_plus_1 item_width"]) -> TokenPolicy:
-        """Contexts and token distributions of b states."""
-        return self.hpn(self.encoder(state, vectors))
+    def tokens(
+        self, state: State, vectors: Float[Tensor, "n_plus_1 item_width"], generator: torch.Generator | None = None
+    ) -> TokenPolicy:
+        """Contexts and token distributions of b states; ``generator`` feeds sampled tokens, where they are switched on."""
+        return self.hpn(self.encoder(state, vectors), generator)
 
     def critic_parameters(self) -> list[nn.Parameter]:
         """V_φ and ω: what the critic's rate moves."""

@@ -67,11 +67,20 @@ class Records:
 class State(NamedTuple):
     """What a policy and a simulator see of b users.
 
-    ``history`` holds item numbers, oldest first, padded with 0 on the right; the number of items is the count of non-zeros.
+    Attributes:
+        profile: attributes of the user.
+        history: liked items, oldest first, padded with 0 on the right; the number of items is the count of non-zeros.
+        recent: what the running session has shown, liked or not, oldest first and padded alike; the number of a refused item is
+            negative. None, or m = 0, where nothing of it is remembered (``[environment] memory``).
     """
 
     profile: Float[Tensor, "b u"]
     history: Int[Tensor, "b h"]
+    recent: Int[Tensor, "b m"] | None = None
+
+    def select(self, rows: Tensor) -> "State":
+        """The states at ``rows`` (numbers or a mask)."""
+        return State(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]
 
 
 class Policy(Protocol):
@@ -92,6 +101,11 @@ class ResponseModel(Protocol):
     def all_logits(self, state: State) -> Float[Tensor, "b n_plus_1"]:
         """The same for every item of the catalogue; -inf for padding and inactive items."""
         ...
+
+
+def remembered(state: State) -> Int[Tensor, "b m"]:
+    """``state.recent`` as a tensor; of width 0 where nothing is remembered."""
+    return state.history[:, :0] if state.recent is None else state.recent
 
 
 def states_of(records: Records) -> State:

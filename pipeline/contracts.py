@@ -128,7 +128,7 @@ EMBEDDINGS = Table(
 CODEBOOKS = Table(
     "codebooks",
     "one code",
-    (c.CODEBOOK_ID, c.EMBEDDING_ID, c.LEVEL, c.CODE, c.CENTROID, c.N_ITEMS, c.OOD_ERROR),
+    (c.CODEBOOK_ID, c.NUMBERING_ID, c.EMBEDDING_ID, c.LEVEL, c.CODE, c.CENTROID, c.N_ITEMS, c.OOD_ERROR),
     ("codebook_id", "level", "code"),
 )
 SID_HISTORY = Table(

@@ -12,7 +12,8 @@ from pipeline.errors import ContractError
 from pipeline.sids import metrics
 from pipeline.sids.assign import apply_changes, assign
 from pipeline.sids.codebook import Codebook
-from pipeline.sids.metrics import entropy_bits, sid_metrics
+from pipeline.sids.figures import entropy_bits
+from pipeline.sids.metrics import sid_metrics
 
 Frames = Callable[..., pl.DataFrame]
 Nights = Callable[..., list[tuple[pl.DataFrame, pl.DataFrame]]]
