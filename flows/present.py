@@ -137,6 +137,14 @@ def status(console: Console, report: dict[str, Any]) -> None:
     frame(console, pl.DataFrame(report["runs"], infer_schema_length=None))
 
 
+def draw(console: Console, report: dict[str, Any]) -> None:
+    """Where the picture is."""
+    _facts(
+        console,
+        (("picture", f"{report['png']} and {report['html']}, {report['items']:,} items of release {report['release_id']}"),),
+    )
+
+
 def _facts(console: Console, lines: tuple[tuple[str, str], ...]) -> None:
     for name, told in lines:
         console.print(f"{name:<13} {told}", markup=False, highlight=False, soft_wrap=True)
