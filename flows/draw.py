@@ -47,7 +47,10 @@ def to_image(picture: Picture) -> Image.Image:
     for shape in picture.shapes:
         if isinstance(shape, Rect):
             x, y = shape.x * _SHARPER, shape.y * _SHARPER
-            canvas.rectangle((x, y, x + shape.width * _SHARPER, y + shape.height * _SHARPER), fill=shape.colour)
+            right, bottom = x + shape.width * _SHARPER, y + shape.height * _SHARPER
+            canvas.rectangle(
+                (round(x), round(y), max(round(right) - 1, round(x)), max(round(bottom) - 1, round(y))), fill=shape.colour
+            )
         else:
             font = ImageFont.load_default(shape.size * _SHARPER)
             canvas.text((shape.x * _SHARPER, shape.y * _SHARPER), shape.text, fill="#222222", font=font, anchor="ls")

@@ -140,7 +140,7 @@ def _boxes(placed: pl.DataFrame, level: int, y: float, sizes: list[str], colours
             continue
         name, share = sizes[row[f"r{depth}"]], row["n_largest"] / row["n"]
         prefix = "-".join(str(row[key]) for key in keys)
-        gap = 0.6 if width > 3 else 0.0
+        gap = 1.0 if width > 3 else 0.0
         colour = _paler(colours.get(name, OTHERS), share)
         shapes.append(
             Rect(
@@ -177,5 +177,7 @@ def _bars(placed: pl.DataFrame, level: int, codes: int, top: float) -> list[Rect
         if count:
             height = BARS * count / most
             tip = f"code {code}: {count:,} items"
-            shapes.append(Rect(MARGIN + code * width, top + 22 + BARS - height, max(width - 0.6, 0.4), height, "#4477aa", tip))
+            shapes.append(
+                Rect(MARGIN + code * width, top + 22 + BARS - height, width - 1 if width > 3 else width, height, "#4477aa", tip)
+            )
     return shapes
