@@ -79,7 +79,7 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
         items=warehouse.query("FROM items ORDER BY item_id").cast(ITEMS.schema),
         users=warehouse.query("FROM users ORDER BY user_id").cast(USERS.schema),
         splits=warehouse.query("FROM splits ORDER BY user_id").cast(SPLITS.schema),
-        history=warehouse.query("FROM sid_history").cast(SID_HISTORY.schema),
+        history=warehouse.query("FROM sid_history ORDER BY item_id, valid_from").cast(SID_HISTORY.schema),
         codebook=codebook,
         events=warehouse.files("events"),
         records=warehouse.files("record_rows"),

@@ -24,18 +24,8 @@ def objective() -> Section:
     """Mean squared error after all levels, over five seeds."""
     rows = []
     for name, vectors, vocabulary in _worlds():
-        config = SidsConfig(vocabulary=vocabulary)
-        ids = np.arange(len(vectors))
-        frame = frame_of(ids, vectors)
-        ways: dict[str, Callable[[int], float]] = {
-            "**hsrl: k-means++ on a hash sample, faiss**": lambda seed: plain(vectors, learn_codebook(frame, config, seed)).mse,
-            "faiss, its random initialisation": lambda seed: _residual(
-                vectors, vocabulary, lambda rows: _faiss(rows, vocabulary, seed)
-            ),
-            "scikit-learn, k-means++": lambda seed: _residual(vectors, vocabulary, lambda rows: _sklearn(rows, vocabulary, seed)),
-        }
         scores, cpus = {}, {}
-        for way, mse in ways.items():
+        for way, mse in _ways(vectors, vocabulary).items():
             began = time.process_time()
             with threadpool_limits(limits=1):
                 scores[way] = np.array([mse(seed) for seed in SEEDS])
@@ -60,6 +50,15 @@ def objective() -> Section:
     )
 
 
+def _ways(vectors: Matrix, vocabulary: int) -> dict[str, Callable[[int], float]]:
+    config, frame = SidsConfig(vocabulary=vocabulary), frame_of(np.arange(len(vectors)), vectors)
+    return {
+        "**hsrl: k-means++ on a hash sample, faiss**": lambda seed: plain(vectors, learn_codebook(frame, config, seed)).mse,
+        "faiss, its random initialisation": lambda seed: _residual(vectors, lambda rows: _faiss(rows, vocabulary, seed)),
+        "scikit-learn, k-means++": lambda seed: _residual(vectors, lambda rows: _sklearn(rows, vocabulary, seed)),
+    }
+
+
 def _worlds() -> list[tuple[str, Matrix, int]]:
     found = []
     for name, (nights, config, width) in WORLDS.items():
@@ -68,7 +67,7 @@ def _worlds() -> list[tuple[str, Matrix, int]]:
     return [*found, ("100k vectors in a tree of clouds", clouds(100_000, 64), 256)]
 
 
-def _residual(vectors: Matrix, codes: int, cluster: Callable[[Matrix], Matrix]) -> float:
+def _residual(vectors: Matrix, cluster: Callable[[Matrix], Matrix]) -> float:
     residual = vectors.copy()
     for _ in range(3):
         centroids = cluster(residual)
@@ -101,27 +100,18 @@ def use_and_tree() -> Section:
         book = learn_codebook(embeddings, config, seed=0)
         tokens = plain(vectors, book).tokens
         used = [len(np.unique(tokens[:, level])) / codes for level, codes in enumerate(book.vocabulary)]
-        labels = [
-            np.unique(told.list.head(depth).list.join("/").fill_null("").to_numpy().astype(str), return_inverse=True)[1]
-            for depth in (1, 2)
-        ]
+        paths = [told.list.head(depth).list.join("/").fill_null("").to_numpy().astype(str) for depth in (1, 2)]
+        labels = [np.unique(path, return_inverse=True)[1] for path in paths]
         shuffled = vectors[np.random.default_rng(0).permutation(len(vectors))]
         null = plain(shuffled, book).tokens
         figures = [f"{_nmi(of[:, : depth + 1], labels[depth]):.3f}" for depth in (0, 1) for of in (tokens, null)]
         rows.append([name, " / ".join(f"{share:.1%}" for share in used), *figures])
     return Section(
         "Codes used, and the category tree found again",
-        [
-            "world",
-            "codes used by level",
-            "NMI level 1 with category",
-            "… shuffled vectors",
-            "NMI levels 1–2 with subcategory",
-            "… shuffled vectors",
-        ],
+        ["world", "codes used by level", "NMI level 1, category", "… shuffled", "NMI levels 1–2, subcategory", "… shuffled"],
         rows,
-        f"Generated feed: {BRANCHING[0]} categories of {BRANCHING[1]} subcategories. MovieLens: the first genre, the first two. Many more prefixes than "
-        "categories lower the NMI even of a perfect tree; the shuffled column is what chance alone gives.",
+        f"Generated feed: {BRANCHING[0]} categories of {BRANCHING[1]} subcategories. MovieLens: the first genre, the first two. "
+        "Many more prefixes than categories lower the NMI even of a perfect tree; shuffled vectors give what chance alone gives.",
     )
 
 

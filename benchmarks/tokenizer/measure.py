@@ -1,10 +1,10 @@
 """CPU seconds and peak memory of a piece of work, in a process of its own."""
 
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -46,4 +46,10 @@ def _work(sender: Any, prepare: Callable[..., Callable[[], Any]], arguments: tup
     cpu, wall = time.process_time(), time.monotonic()
     result = timed()
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
-    sender.send(Measured(result, cpu, wall, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    sender.send(Measured(result, cpu, wall, _peak_mb()))
+
+
+def _peak_mb() -> float:
+    """High-water mark of this process alone; getrusage would inherit that of the process that started it."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.contracts import ITEMS, SID_HISTORY, check
+from pipeline.contracts import ITEMS, SID_HISTORY, check, n_repeats
 from pipeline.errors import ContractError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.decide import decide
@@ -131,9 +131,9 @@ def _checked_history(incumbents: pl.DataFrame, release_id: int) -> pl.DataFrame:
             "assign for a release above them"
         )
     open_rows = history.filter(pl.col("valid_to").is_null())
-    if n_repeats := open_rows.height - open_rows.select("item_id", "codebook_id").n_unique():
+    if n_repeated := n_repeats(open_rows, ["item_id", "codebook_id"]):
         raise ContractError(
-            f"SIDs: {n_repeats} of {open_rows.height} open rows are second ones of their item, expected one each; roll back to "
+            f"SIDs: {n_repeated} of {open_rows.height} open rows are second ones of their item, expected one each; roll back to "
             "a release before that"
         )
     return history
@@ -172,8 +172,9 @@ def _usable(
 
 def _with_slots(opened: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
     """Give rows to open their slot: the one the item had in that SID, else the next that was never given."""
-    had = own.select("item_id", "sid_key", old_slot="slot").unique(["item_id", "sid_key"])
-    given = own.group_by("sid_key").agg(n_given=pl.col("slot").max().cast(pl.Int64) + 1)
+    crowded = own.select("item_id", "sid_key", "slot").join(opened.select("sid_key").unique(), on="sid_key", how="semi")
+    had = crowded.select("item_id", "sid_key", old_slot="slot").unique(["item_id", "sid_key"])
+    given = crowded.group_by("sid_key").agg(n_given=pl.col("slot").max().cast(pl.Int64) + 1)
     tie = pl.Series("tie", fixed_hash(opened["item_id"].to_numpy()), dtype=pl.UInt64)
     queue = (
         opened.with_columns(tie)

@@ -48,8 +48,8 @@ def decide(
         placing: None where any number of items may share a Semantic ID.
         reserved_from: rows closed in this release or later still hold their place.
     """
-    last = own.sort("item_id", "valid_from").unique("item_id", keep="last", maintain_order=True)
-    prior = usable.select("item_id").join(last, on="item_id", how="left", maintain_order="left")
+    asked = usable.select("item_id")
+    prior = asked.join(_last_rows(own.join(asked, on="item_id", how="semi")), on="item_id", how="left", maintain_order="left")
     has_prior = prior["tokens"].is_not_null().to_numpy()
     is_open = has_prior & prior["valid_to"].is_null().to_numpy()
     vectors, hashes = matrix(usable, "SIDs"), fixed_hash(usable["item_id"].to_numpy())
@@ -60,6 +60,7 @@ def decide(
     best, best_error, reasons = greedy, greedy_error, np.full(len(greedy), "")
     keeps = has_prior & (old_error <= (1.0 + epsilon) * greedy_error)
     if placing is not None:
+        last = _last_rows(own.select("item_id", "valid_from", "valid_to", "sid_key"))
         claims = last.filter(pl.col("valid_to").is_null() | (pl.col("valid_to") >= reserved_from))["sid_key"].to_numpy()
         lapsed = has_prior & ~is_open & (prior["valid_to"].fill_null(0).to_numpy() < reserved_from)
         keeps &= ~lapsed | _still_free(sid_keys(old, codebook.vocabulary), lapsed & keeps, hashes, claims, placing.capacity)
@@ -87,6 +88,11 @@ def decide(
     has_place = pl.col("without") == ""
     rows = told.filter(has_place).with_columns(outcome=_outcome(), assigned_by=_assigned_by(placing))
     return Decided(rows, told.filter(~has_place).select("item_id", reason="without"))
+
+
+def _last_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """The latest row of each item."""
+    return rows.sort("item_id", "valid_from").unique("item_id", keep="last", maintain_order=True)
 
 
 def _place_rest(
