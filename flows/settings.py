@@ -53,7 +53,11 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _remembers_what_is_needed(self) -> "Settings":
         """Refusals and tiredness live in the session's memory: without one both would silently do nothing."""
-        needs = {"learner.uses_refusals": self.learner.uses_refusals, "simulator.preset": self.simulator.preset == "saturating"}
+        needs = {
+            "learner.uses_refusals": self.learner.uses_refusals,
+            "learner.max_shows": self.learner.max_shows > 0,
+            "simulator.preset saturating": self.simulator.preset == "saturating",
+        }
         for name, is_on in needs.items():
             if is_on and not self.environment.memory:
                 raise ValueError(f"{name} needs what sessions have shown; set environment.memory, for example to 60 items")

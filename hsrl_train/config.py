@@ -44,6 +44,12 @@ class EnvironmentConfig(BaseModel):
     )
     temper0: float = Field(20.0, description="The user's patience when the session begins.", ge=1)
     max_steps: int = Field(20, description="Slates after which a session ends in any case.", ge=1)
+    pessimism: float = Field(
+        0.0,
+        description="With several simulators: standard deviations of their log-odds taken from the mean, for every answer; "
+        "0 = each session has one simulator of its own. What only one simulator believes is then not worth learning.",
+        ge=0,
+    )
     memory: int = Field(
         0,
         description="Newest items shown in the session, refused ones told apart, that its state remembers; "

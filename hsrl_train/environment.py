@@ -98,7 +98,13 @@ class Environment:
         return State(state.profile, history, extend_history(remembered(state), signed, torch.ones_like(feedback)))
 
     def probabilities(self, sessions: Sessions, slate: Int[Tensor, "b k"]) -> Float[Tensor, "b k"]:
-        """The chance that each shown item is liked, each session asked of its own model."""
+        """The chance that each shown item is liked: each session asks its own model, or with pessimism all of them.
+
+        logit = mean_m(logit_m) − pessimism · sd_m(logit_m)
+        """
+        if self.config.pessimism and len(self.models) > 1:
+            told = torch.stack([model.logits(sessions.state, slate) for model in self.models])
+            return torch.sigmoid(told.mean(dim=0) - self.config.pessimism * told.std(dim=0, correction=0))
         logits = torch.empty(slate.shape)
         for number, model in enumerate(self.models):
             rows = (sessions.model == number).nonzero().squeeze(1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hsrl_train import losses
 from hsrl_train.checkpoint import load_module, load_optimizer, module_tensors, nested, optimizer_tensors, part
-from hsrl_train.decoding import SidIndex
+from hsrl_train.decoding import SidIndex, left_out
 from hsrl_train.hpn import TokenPolicy, summed_over_levels, token_columns
 from hsrl_train.learner_config import LearnerConfig
 from hsrl_train.policy import HsrlNetwork, HsrlPolicy
@@ -34,7 +34,7 @@ class Hsrl:
     def __init__(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> None:
         self.catalogue = catalogue
         self.config = config
-        self.index = SidIndex.of(catalogue)
+        self.index = SidIndex.of(catalogue, config.within_sid)
         self.generator = torch.Generator().manual_seed(seed)  # of sampled tokens
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -52,7 +52,8 @@ class Hsrl:
     def act(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
         """Slates to explore with: drawn from the policy, SID by SID."""
         scores = self.index.scores(self.network.tokens(state, self.catalogue.vectors, generator).log_probs)
-        return self.index.sampled(scores, k, self.config.temperature, generator)
+        not_again = left_out(state, self.config.leaves_out_seen, self.config.max_shows)
+        return self.index.sampled(scores, k, self.config.temperature, generator, not_again)
 
     def learn(self, batch: Batch, rate: float, done_share: float = 0.0) -> dict[str, float]:
         """One step on L_actor + L_critic (26), then the targets follow.
@@ -71,14 +72,14 @@ class Hsrl:
         target = losses.td_target(batch.reward, batch.is_done, self._next_value(batch.next_state), self.config.gamma)
         entropies = losses.entropy_by_level(policy.log_probs, self.catalogue.vocabulary)
         terms = {
-            "critic_loss": losses.critic_loss(value, target),
             "policy_gradient_loss": self._policy_gradient(policy, batch, value, target),
             "entropy_loss": losses.entropy_loss(entropies),
             "likelihood_loss": self._likelihood(policy, batch),
+            "critic_loss": losses.critic_loss(value, target),
         }
         weights = (self.config.pg_weight, self.config.entropy_weight, likelihood_weight_at(done_share, self.config))
-        critic, *actor = terms.values()
-        loss = losses.joint_loss(losses.actor_loss(*actor, weights), critic)
+        policy_gradient, entropy, likelihood, critic = terms.values()
+        loss = losses.joint_loss(losses.actor_loss(policy_gradient, entropy, likelihood, weights), critic)
         level_weights = self.network.critic.weights().tolist()
         self._step(loss, rate)
         return {
@@ -91,7 +92,7 @@ class Hsrl:
 
     def policy(self) -> HsrlPolicy:
         """What was learned so far, frozen."""
-        return HsrlPolicy(copy.deepcopy(self.network).requires_grad_(False), self.catalogue.vectors, self.index)
+        return HsrlPolicy(copy.deepcopy(self.network).requires_grad_(False), self.catalogue.vectors, self.index, self.config)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Network, target and the optimizer's moments."""

@@ -81,6 +81,19 @@ class LearnerConfig(BaseModel):
         description="Exploration draws SIDs in proportion to probability to the power 1/temperature; 1 is the policy itself.",
     )
 
+    # decoding: which items a slate holds, while learning and after
+    within_sid: Literal["popularity", "recency", "uniform"] = Field(
+        "popularity", description="Whose turn comes first among items of one SID: most likes, newest, or anyone (App. E)."
+    )
+    leaves_out_seen: bool = Field(
+        False, description="Whether what the user liked, or the session's memory holds, comes last. Off: users like things again."
+    )
+    max_shows: int = Field(
+        0,
+        ge=0,
+        description="Times the session's memory may hold an item before it comes last; 0 = no limit. Needs [environment] memory.",
+    )
+
     # the losses, (18)-(26)
     gamma: float = Field(0.9, ge=0, le=1, description="Discount of the next step's value.")
     polyak: float = Field(0.01, gt=0, le=1, description="Share by which the target networks follow at every update.")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from hsrl_train.checkpoint import load_module, module_tensors
 from hsrl_train.critic import MultiLevelCritic
-from hsrl_train.decoding import SidIndex
+from hsrl_train.decoding import SidIndex, left_out
 from hsrl_train.encoder import StateEncoder
 from hsrl_train.hpn import HierarchicalPolicyNetwork, TokenPolicy
 from hsrl_train.learner_config import LearnerConfig
@@ -65,16 +65,20 @@ class HsrlPolicy:
         network: in evaluation; its critic is not asked.
         vectors: of the catalogue that is shown, which may be newer than the one learned on.
         index: its showable items by SID.
+        config: its lines on decoding.
     """
 
     network: HsrlNetwork
     vectors: Float[Tensor, "n_plus_1 item_width"]
     index: SidIndex
+    config: LearnerConfig
 
     @torch.no_grad()
     def slates(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
-        """The k most probable items; of one SID the most popular first. Nothing is random, ``generator`` is not used."""
-        return self.index.best(self.index.scores(self.network.tokens(state, self.vectors).log_probs), k)
+        """The k most probable items that may be shown (again); ``generator`` is used for a uniform choice within SIDs only."""
+        index = self.index.shuffled(generator) if self.config.within_sid == "uniform" else self.index
+        scores = index.scores(self.network.tokens(state, self.vectors).log_probs)
+        return index.best(scores, k, left_out(state, self.config.leaves_out_seen, self.config.max_shows))
 
     def to_tensors(self) -> dict[str, Tensor]:
         """The weights; with the LearnerConfig all that ``from_tensors`` needs."""
@@ -97,4 +101,4 @@ class HsrlPolicy:
         profile_width = tensors["encoder.state.weight"].shape[1] - config.width
         network = HsrlNetwork(config, catalogue.vectors.shape[1], max(profile_width, 0), max_history, catalogue.vocabulary)
         load_module(network, tensors, "policy")
-        return cls(network.requires_grad_(False), catalogue.vectors, SidIndex.of(catalogue))
+        return cls(network.requires_grad_(False), catalogue.vectors, SidIndex.of(catalogue, config.within_sid), config)

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 PADDING = 0
@@ -27,6 +27,7 @@ class Catalogue:
         vocabulary: V_l for each level.
         is_active: true where the item may be shown; false for padding.
         popularity: positives in the training records, a count.
+        first_seen: when an item came, as any number that grows with time; None where the log tells no times.
     """
 
     item_ids: npt.NDArray[np.int64]
@@ -35,6 +36,7 @@ class Catalogue:
     vocabulary: tuple[int, ...]
     is_active: Bool[Tensor, " n_plus_1"]
     popularity: Float[Tensor, " n_plus_1"]
+    first_seen: Float64[Tensor, " n_plus_1"] | None = None
 
 
 @dataclass(frozen=True)
