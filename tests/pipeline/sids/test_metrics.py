@@ -69,6 +69,13 @@ def test_the_figures_of_one_release(line: Codebook, nights: Nights) -> None:
     assert (seen[2, "entropy"], seen[2, "perplexity"]) == (0.0, 1.0)
 
 
+def test_the_last_code_of_a_level_counts_when_no_item_has_it(line: Codebook, nights: Nights) -> None:
+    """Items at −5 and −5.2 take 0-0: of both levels one code of two is used."""
+    [(rows, vectors)] = nights({1: -5.0, 2: -5.2})
+    seen = figures(sid_metrics(rows, vectors, line, None, 1))
+    assert (seen[1, "used_codes_share"], seen[2, "used_codes_share"]) == (0.5, 0.5)
+
+
 def test_the_first_release_has_no_figures_of_change(line: Codebook, nights: Nights) -> None:
     [(rows, vectors)] = nights({1: 5.0})
     names = {name for _, name in figures(sid_metrics(rows, vectors, line, None, 1))}
