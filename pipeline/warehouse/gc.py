@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pipeline.warehouse.artifacts import bytes_of
+from pipeline.warehouse.artifacts import bytes_of, inside
 from pipeline.warehouse.config import RetentionConfig
 from pipeline.warehouse.lake import attach, connect
 from pipeline.warehouse.lock import living, locked
@@ -165,5 +165,5 @@ def _superseded(warehouse: Warehouse, kept: dict[int, int]) -> Iterator[Path]:
         {"oldest": min(kept)},
     ).rows()
     for name, path in rows:
-        if name not in needed and (warehouse.root / path).is_dir():
-            yield warehouse.root / path
+        if name not in needed and (folder := inside(warehouse.root, path)).is_dir():
+            yield folder
