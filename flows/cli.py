@@ -162,6 +162,18 @@ def verify(warehouse: WarehouseFolder = None, as_json: Json = False) -> None:
     _show(verify(warehouse_path(warehouse)), present.verify, as_json)
 
 
+@app.command(epilog="Example: hsrl draw --warehouse warehouse/demo --out sids")
+def draw(
+    warehouse: WarehouseFolder = None,
+    out: Annotated[Path, typer.Option("--out", help="Where to; .png and .html are added.")] = Path("sids"),
+    as_json: Json = False,
+) -> None:
+    """Draw the newest release's Semantic IDs: prefixes coloured by category, and the use of every code."""
+    from flows.draw import draw_release
+
+    _show(draw_release(warehouse_path(warehouse), out), present.draw, as_json)
+
+
 @app.command(epilog="Example: hsrl status --warehouse warehouse/demo")
 def status(warehouse: WarehouseFolder = None, as_json: Json = False) -> None:
     """Tell the newest release, what it holds, and how the last runs ended."""

@@ -23,7 +23,7 @@ class Pinned:
         release: which one.
         world: its records, items and Semantic IDs.
         codebook: of the Semantic IDs.
-        published_policy: the policy that is shown to users now; None where none fits the codebook.
+        published_policy: the policy that is shown to users now; None where none fits the codes.
     """
 
     release: Release
@@ -61,7 +61,9 @@ def pin_latest(warehouse: Warehouse, settings: Settings) -> Pinned:
             release.query("FROM sid_history WHERE valid_to IS NULL").cast(SID_HISTORY.schema), codebook.vocabulary
         )
         published = release.query(
-            "SELECT policy_id FROM policies WHERE is_published AND codebook_id = $book", {"book": codebook.codebook_id}
+            "SELECT policy_id FROM policies WHERE is_published "
+            "AND codebook_id IN (SELECT codebook_id FROM codebooks WHERE numbering_id = $numbering)",
+            {"numbering": codebook.numbering_id},
         )
     model = load_model(warehouse.artifacts, codebook.embedding_id)
     profiles = load_profiles(warehouse.artifacts, codebook.embedding_id)

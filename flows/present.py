@@ -64,7 +64,7 @@ def refresh(console: Console, report: dict[str, Any]) -> None:
     if report["status"] == "planned":
         days = [*report["deliveries"], *(f"{day} (to be generated)" for day in report["to_generate"])]
         told = f"{', '.join(days) or 'nothing'} ({report['bytes']:,} bytes)"
-        _facts(console, (("would ingest", told), ("tokenizer", report["tokenizer"])))
+        _facts(console, (("would ingest", told), ("tokenizer", report["tokenizer"]), *_foretold(report["forecast"])))
         return
     if report["status"] == "nothing new":
         return
@@ -90,6 +90,7 @@ def refresh(console: Console, report: dict[str, Any]) -> None:
             "collisions",
             f"{shared:,} items share a Semantic ID, at most {largest:,} one; {int(metrics['excess_collisions']):,} more items than IDs",
         ),
+        ("tokenizer", f"{report['tokenizer']['mode']}: {'; '.join(report['tokenizer']['why'])}"),
         ("changes", ", ".join(f"{count:,} {reason}" for reason, count in changes.items() if count)),
         ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in report["seconds"].items())),
     )
@@ -212,6 +213,32 @@ def counts(console: Console, report: dict[str, Any]) -> None:
 
 def _some(values: list[Any], at_most: int = 10) -> str:
     return ", ".join(str(value) for value in values[:at_most]) + (" …" if len(values) > at_most else "")
+
+
+def draw(console: Console, report: dict[str, Any]) -> None:
+    """Where the picture is."""
+    _facts(
+        console,
+        (("picture", f"{report['png']} and {report['html']}, {report['items']:,} items of release {report['release_id']}"),),
+    )
+
+
+def _foretold(forecast: dict[str, Any] | None) -> tuple[tuple[str, str], ...]:
+    """Rows, time and churn to expect, where there is a release to tell from."""
+    if forecast is None:
+        return (("expect", "every item gets its first Semantic ID; no night yet to tell rows and time from"),)
+    churn, unknown = forecast["churn"], "unknown"
+    rows, seconds = forecast["rows"], forecast["seconds"]
+    new, closed = (unknown if churn[name] is None else f"{churn[name]:,}" for name in ("new", "closed"))
+    moved = f"at most {churn['moved_at_most']:,} moved" if not churn["renamed"] else f"all {churn['renamed']:,} renamed"
+    return (
+        ("because", "; ".join(forecast["why"])),
+        (
+            "expect",
+            f"{unknown if rows is None else f'{rows:,}'} rows, {unknown if seconds is None else f'{seconds:,.0f}'} seconds",
+        ),
+        ("churn", f"{new} items new, {closed} closed, {moved}"),
+    )
 
 
 def _facts(console: Console, lines: tuple[tuple[str, str], ...]) -> None:

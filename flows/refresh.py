@@ -12,11 +12,12 @@ import polars as pl
 from flows.artifacts import Artifact, artifact_rows
 from flows.feed import is_begun, missing_days, write_missing_days
 from flows.incumbent import Incumbent, items_without_vector, read_incumbent
+from flows.plan import forecast
 from flows.recorded import Ending, recorded
 from flows.run import Run, code_version
 from flows.semantic_ids import SemanticIds, make_semantic_ids, make_splits
 from flows.settings import Settings
-from flows.staging import KIND, Staged, arrived_deliveries, ingest_rows, stage_next
+from flows.staging import KIND, Arrived, Staged, arrived_deliveries, ingest_rows, stage_next
 from flows.steps import Steps
 from pipeline.errors import ConfigError
 from pipeline.ingest.open import open_source
@@ -87,20 +88,31 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish |
 
 def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[str, Any]:
     """What a refresh would do; writes nothing, makes no warehouse and no feed."""
-    known_hashes, learns = frozenset[str](), True
+    to_make = [day.isoformat() for day in missing_days(settings.source) if wish.holds(day)]
     if Warehouse.is_at(root):
         with Warehouse.open_copy(root) as warehouse:
             incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
-        known_hashes, learns = incumbent.known_hashes, incumbent.codebook is None
-    to_make = [day.isoformat() for day in missing_days(settings.source) if wish.holds(day)]
-    arrived = arrived_deliveries(source, known_hashes, wish.first, wish.last) if is_begun(settings.source) else []
+            arrived = _arrived(settings, source, incumbent.known_hashes, wish)
+            told = forecast(warehouse, settings, incumbent, _bytes(arrived))
+    else:
+        arrived, told = _arrived(settings, source, frozenset(), wish), None
+    learns = told is None or told["mode"] == "learn"
     return {
         "status": "planned",
         "deliveries": [one.delivery.id for one in arrived],
         "to_generate": to_make,
-        "bytes": sum(bytes_of(file) for one in arrived for file in one.delivery.files),
-        "tokenizer": "learn anew" if learns else "append" if arrived or to_make else "nothing to do",
+        "bytes": _bytes(arrived),
+        "tokenizer": "learn anew" if learns else told["mode"] if told and (arrived or to_make) else "nothing to do",
+        "forecast": told,
     }
+
+
+def _arrived(settings: Settings, source: Source, known_hashes: frozenset[str], wish: Wish) -> list[Arrived]:
+    return arrived_deliveries(source, known_hashes, wish.first, wish.last) if is_begun(settings.source) else []
+
+
+def _bytes(arrived: Sequence[Arrived]) -> int:
+    return sum(bytes_of(file) for one in arrived for file in one.delivery.files)
 
 
 def _refresh(
@@ -228,6 +240,7 @@ def _report(run: Run, release_id: int, staged: Sequence[Staged], tables: Tables,
         "records_in_all": int(tables.splits["n_records"].sum()),
         "train_records": int(tables.splits["n_train"].sum()),
         "codebook_id": sids.codebook.codebook_id,
+        "tokenizer": {"mode": sids.mode, "why": list(sids.why)},
         "sid_changes": dict(sids.summary.rows()),
         "sid_metrics": dict(overall.select("metric", "value").rows()),
         "used_codes_share": sids.metrics.filter(pl.col("metric") == "used_codes_share").sort("level")["value"].to_list(),

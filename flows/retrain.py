@@ -112,7 +112,7 @@ def _judge(
 
 def _publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: Results, run: Run, ending: Ending) -> None:
     now = current_codebook(warehouse)
-    if now is None or now.codebook_id != pinned.codebook.codebook_id:
+    if now is None or now.numbering_id != pinned.codebook.numbering_id:
         raise WarehouseError(
             f"the codebook changed from {pinned.codebook.codebook_id} while the policy learned, which does not fit the new Semantic IDs; "
             "train again with: hsrl retrain"

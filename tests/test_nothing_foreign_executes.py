@@ -50,7 +50,9 @@ class Bomb:
 
 
 @pytest.mark.parametrize("write", [lambda bomb, path: path.write_bytes(pickle.dumps(bomb)), torch.save], ids=["pickle", "torch"])
-def test_a_pickle_bomb_as_checkpoint_is_refused_and_does_not_go_off(tmp_path: Path, write: Callable[[Bomb, Path], object]) -> None:
+def test_a_pickle_bomb_as_checkpoint_is_refused_and_does_not_go_off(
+    tmp_path: Path, write: Callable[[Bomb, Path], object]
+) -> None:
     bomb, path = tmp_path / "went-off", tmp_path / "checkpoint.safetensors"
     write(Bomb(bomb), path)
     with pytest.raises(TrainingError, match="train again with: hsrl retrain"):
@@ -96,7 +98,9 @@ def test_a_folder_may_have_a_name_made_of_sql(tmp_path: Path) -> None:
     assert run_sql(root, "FROM items").is_empty()
 
 
-@pytest.mark.parametrize("text", [EVIL, "item:" + EVIL, "sid:" + EVIL, "release:1' OR '1'='1", "../../etc/passwd", "1; DROP TABLE items"])
+@pytest.mark.parametrize(
+    "text", [EVIL, "item:" + EVIL, "sid:" + EVIL, "release:1' OR '1'='1", "../../etc/passwd", "1; DROP TABLE items"]
+)
 def test_what_is_traced_is_bound_not_pasted(root: Path, text: str) -> None:
     if text in (EVIL, "item:" + EVIL):
         assert trace(root, text).subject == "item:1"  # it is the raw id of an item
@@ -146,12 +150,25 @@ def test_secrets_of_the_environment_appear_in_no_file_and_no_log(tmp_path: Path)
     config = tmp_path / "c.toml"
     toml = '[source]\nkind = "generated"\npath = "RAW"\ndays = 1\nusers = 30\nitems = 60\n[sids]\nlevels = 2\nvocabulary = 4\n[embeddings]\nwidth = 4\n'
     config.write_text(toml.replace("RAW", str(tmp_path / "raw")))
-    secrets = {name: "hush-hush" for name in ("AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "PREFECT_API_KEY")}
-    command = [sys.executable, "-c", "from flows.cli import main; main()", "refresh", "--config", str(config), "--warehouse", str(tmp_path / "w")]
+    secrets = dict.fromkeys(("AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "PREFECT_API_KEY"), "hush-hush")
+    command = [
+        sys.executable,
+        "-c",
+        "from flows.cli import main; main()",
+        "refresh",
+        "--config",
+        str(config),
+        "--warehouse",
+        str(tmp_path / "w"),
+    ]
     told = ""
     for more in ([], ["--from", "2030-01-01", "--to", "2020-01-01"]):
         done = subprocess.run(
-            [*command, *more], capture_output=True, text=True, check=False, env={**os.environ, **secrets, "PYTHONPATH": str(Path.cwd())}
+            [*command, *more],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, **secrets, "PYTHONPATH": str(Path.cwd())},
         )
         told += done.stdout + done.stderr
     assert run_sql(tmp_path / "w", "FROM releases").height == 1
@@ -162,7 +179,9 @@ def test_secrets_of_the_environment_appear_in_no_file_and_no_log(tmp_path: Path)
 
 def test_the_sources_evaluate_and_unpickle_nothing() -> None:
     """What executes text or bytes is not even written down; one shell-free subprocess each for git and for the copy."""
-    banned = re.compile(r"\beval\(|\bexec\(|\bpickle\b|\bshelve\b|\bmarshal\b|torch\.load\(|shell=True|os\.system|allow_pickle=True|yaml\.load\(")
+    banned = re.compile(
+        r"\beval\(|\bexec\(|\bpickle\b|\bshelve\b|\bmarshal\b|torch\.load\(|shell=True|os\.system|allow_pickle=True|yaml\.load\("
+    )
     found = []
     for package in ("pipeline", "hsrl_train", "flows"):
         for path in Path(package).rglob("*.py"):

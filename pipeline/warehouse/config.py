@@ -10,7 +10,7 @@ class WarehouseConfig(BaseModel):
 
     lock_timeout_seconds: float = Field(3600.0, ge=0.0, description="How long a run waits for another run that is writing.")
     memory_limit_mb: int = Field(
-        1024, ge=128, description="Memory of the SQL engine in MB; above it, it spills to the warehouse's staging folder."
+        384, ge=128, description="Memory of the SQL engine in MB; above it, it spills to the warehouse's staging folder."
     )
 
 

@@ -84,7 +84,9 @@ def test_a_damaged_stored_file_is_named_and_nothing_is_built_upon_it(root: Path,
     if harm != "remove":
         file.write_bytes(changed)
     for attempt in (lambda: feed.night(root, 3), lambda: verify(root)):
-        with pytest.raises(WarehouseError, match=r"(not the bytes that were written|missing), one of 1 such; .*docs/recovery\.md"):
+        with pytest.raises(
+            WarehouseError, match=r"(not the bytes that were written|missing), one of 1 such; .*docs/recovery\.md"
+        ):
             attempt()
     file.write_bytes(whole)
     assert verify(root)["status"] == "intact"

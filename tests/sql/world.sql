@@ -31,7 +31,7 @@ FROM (VALUES
 INSERT INTO splits VALUES (1, 2, 1, 'per_user 0.8'), (2, 2, 1, 'per_user 0.8');
 INSERT INTO embeddings VALUES ('e', 10, [0, 0], true), ('e', 11, [0, 1], true), ('e', 12, [1, 0], true), ('e', 13, [1, 1], false);
 INSERT INTO codebooks VALUES
-    ('c', 'e', 1, 0, [0, 0], 2, 1), ('c', 'e', 1, 1, [1, 0], 2, 1), ('c', 'e', 2, 0, [0, 0], 2, 1), ('c', 'e', 2, 1, [0, 1], 2, 1);
+    ('c', 'c', 'e', 1, 0, [0, 0], 2, 1), ('c', 'c', 'e', 1, 1, [1, 0], 2, 1), ('c', 'c', 'e', 2, 0, [0, 0], 2, 1), ('c', 'c', 'e', 2, 1, [0, 1], 2, 1);
 INSERT INTO sid_history VALUES
     (10, 'c', [0, 0], '0-0', 0, 0, 1, NULL, 'greedy', 'new', 0, false),
     (11, 'c', [0, 1], '0-1', 1, 0, 1, 2, 'greedy', 'new', 0, false),

@@ -78,7 +78,9 @@ def test_4_a_file_registered_twice_is_refused_and_null_in_a_required_field_is_fo
         warehouse.publish(draft, changes, audits=[read_statement(SQL_ROOT / "audits" / "registered_complete.sql")])
 
 
-def test_4_clean_up_deletes_a_name_of_our_own_and_never_the_original(warehouse: Warehouse, draft: ReleaseDraft, night: Night) -> None:
+def test_4_clean_up_deletes_a_name_of_our_own_and_never_the_original(
+    warehouse: Warehouse, draft: ReleaseDraft, night: Night
+) -> None:
     """The registered file is a link of its own; what was staged, or lies elsewhere, survives its deletion."""
     changes = night(1)
     [staged] = changes.replace_files["embeddings"]

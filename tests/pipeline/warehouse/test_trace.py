@@ -37,7 +37,10 @@ def policy() -> Changes:
     stored = {"artifact_id": "p", "kind": "policy", "path": "artifacts/policy/p", "rows": None, "bytes": 1, "sha256": "hashp",
               "inputs": ["release:1"], "run_id": "r3", "release_id": 3, "created_at": pl.Series([0]).cast(pl.Datetime("us", "UTC"))[0]}  # fmt: skip
     return Changes(
-        append={"policies": pl.DataFrame([row], schema=POLICIES.schema), "artifacts": pl.DataFrame([stored], schema=ARTIFACTS.schema)}
+        append={
+            "policies": pl.DataFrame([row], schema=POLICIES.schema),
+            "artifacts": pl.DataFrame([stored], schema=ARTIFACTS.schema),
+        }
     )
 
 
@@ -50,7 +53,11 @@ def test_an_item_leads_back_to_raw_files_and_forward_to_policies(root: Path) -> 
     found = trace(root, "10")
     assert found.subject == "item:10"
     assert {node.sha256 for node in found.nodes.values() if node.kind == "raw file"} == {"hash1", "hash2"}
-    assert found.facts["events"] == 2 and found.facts["positives"] == 2 and found.facts["sid 1"].startswith("0 (slot 0) from release 1")
+    assert (
+        found.facts["events"] == 2
+        and found.facts["positives"] == 2
+        and found.facts["sid 1"].startswith("0 (slot 0) from release 1")
+    )
     assert names(found, "semantic id") == {"0"} and names(found, "policy") == {"artifacts/policy/p"}
     assert names(found, "item") == {"Ten"}, "items beside it in the codebook are none of it"
 
