@@ -3,7 +3,6 @@
 Where the trap itself is gone with a newer DuckLake, the first half fails, and its guard may be taken out.
 """
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -86,7 +85,7 @@ def test_4_clean_up_deletes_a_name_of_our_own_and_never_the_original(
     [staged] = changes.replace_files["embeddings"]
     warehouse.publish(draft, changes, audits=[])
     [registered] = warehouse.files("embeddings")
-    assert registered != staged and registered.is_relative_to(warehouse.root) and os.path.samefile(registered, staged)
+    assert registered != staged and registered.is_relative_to(warehouse.root) and registered.samefile(staged)
     warehouse.publish(replace(draft, run_id="r2"), night(2), audits=[])
     versions = warehouse.query("SELECT snapshot_id FROM lake.snapshots() ORDER BY 1")["snapshot_id"].to_list()[:-1]
     warehouse.connection.execute(f"CALL ducklake_expire_snapshots('lake', versions => {versions})")
