@@ -46,8 +46,6 @@ def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> du
         connection.execute(f"LOAD {quoted(_extension(name))}")
     # A name in SQL is never a variable of the calling code.
     connection.execute("SET python_enable_replacements = false")
-    # Or a slow question would write its bar between the lines of its answer.
-    connection.execute("SET enable_progress_bar = false")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET temp_directory = {quoted(spill or '')}")
     if memory_limit_mb is not None:

@@ -1,6 +1,9 @@
 """Answers as files, the data dictionary, the snapshot, and the file that other clients attach by."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,3 +95,11 @@ def test_another_client_attaches_the_last_release_by_the_file_in_the_folder(root
         with pytest.raises(duckdb.Error, match="read-only"):
             client.execute("DELETE FROM items")
     assert not list(root.glob("readers*/*-wal"))
+
+
+def test_what_a_library_prints_by_itself_does_not_get_into_an_answer(root: Path) -> None:
+    """Bytes written to the descriptor of standard output, as C code does, go to standard error."""
+    source = "import os, flows.cli as cli\ncli.present.as_json = lambda rows: os.write(1, b'a bar') and 'answer'\ncli.main()"
+    command = [sys.executable, "-c", source, "sql", "--json", "select 1", "--warehouse", str(root)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
+    assert (told.stdout, told.stderr) == ("answer\n", "a bar")
