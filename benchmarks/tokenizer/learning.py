@@ -64,7 +64,7 @@ def _worlds() -> list[tuple[str, Matrix, int]]:
     for name, (nights, config, width) in WORLDS.items():
         night = next(nights(0))
         found.append((name, vectors_of(night.embed(night.learn(width)).filter("has_signal")), config.vocabulary_per_level[0]))
-    return [*found, ("100k vectors in a tree of clouds", clouds(100_000, 64), 256)]
+    return [*found, ("20k vectors in a tree of clouds", clouds(20_000, 64), 256)]
 
 
 def _residual(vectors: Matrix, cluster: Callable[[Matrix], Matrix]) -> float:
