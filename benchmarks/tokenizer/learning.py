@@ -90,7 +90,9 @@ def _sklearn(rows: Matrix, codes: int, seed: int) -> Matrix:
 def use_and_tree() -> Section:
     """Codes used by every level, and mutual information of prefixes with the categories, real and shuffled."""
     rows = []
-    for name, (nights, config, width) in WORLDS.items():
+    nights, _, width = WORLDS["generated"]
+    tree = {"generated, as many codes as the tree has branches": (nights, SidsConfig(vocabulary=(*BRANCHING, 64)), width)}
+    for name, (nights, config, width) in (WORLDS | tree).items():
         night = next(nights(0))
         embeddings = night.embed(night.learn(width)).filter("has_signal")
         told = embeddings.join(night.items.select("item_id", "categories"), on="item_id", how="left", maintain_order="left")[

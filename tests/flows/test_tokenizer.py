@@ -49,7 +49,9 @@ def world(tmp_path: Path) -> Callable[..., dict]:
         told = vectors() if given is None else given
         schema = {"item_id": pl.Int64, "vector": pl.List(pl.Float64)}
         pl.DataFrame({"item_id": list(told), "vector": list(told.values())}, schema=schema).write_parquet(tmp_path / "v.parquet")
-        return refresh(settings(days, sids), tmp_path / "w", Run("daily-refresh"), DirectSteps(), Wish(rebuild=rebuild, dry_run=dry))
+        return refresh(
+            settings(days, sids), tmp_path / "w", Run("daily-refresh"), DirectSteps(), Wish(rebuild=rebuild, dry_run=dry)
+        )
 
     def settings(days: int, sids: str) -> Settings:
         config = tmp_path / "c.toml"
@@ -137,7 +139,9 @@ def test_bad_input_is_one_clear_line_and_publishes_nothing(
     assert releases(tmp_path) == 0
 
 
-def test_a_duplicate_item_id_publishes_nothing(world: Callable[..., dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_duplicate_item_id_publishes_nothing(
+    world: Callable[..., dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     twice = pl.DataFrame({"item_id": [1, 1], "vector": [[1.0, 0.0, 0.0]] * 2})
     monkeypatch.setattr("flows.semantic_ids._read_external", lambda settings: twice)
     with pytest.raises(ContractError, match="1 of 2 external vectors repeat an item_id"):

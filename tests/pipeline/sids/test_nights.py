@@ -34,7 +34,9 @@ def first(line: Codebook, embed: Frames, catalogue: Frames) -> pl.DataFrame:
     return assign(embed(points), catalogue(points), line, SID_HISTORY.empty(), 1, 0.1).upserts
 
 
-def test_those_who_gain_most_move_and_the_others_wait(line: Codebook, embed: Frames, catalogue: Frames, first: pl.DataFrame) -> None:
+def test_those_who_gain_most_move_and_the_others_wait(
+    line: Codebook, embed: Frames, catalogue: Frames, first: pl.DataFrame
+) -> None:
     """Items 1 and 2 jump to −5 and 5: 1 gains 100, 2 gains 4. A quarter of four may move."""
     points = {1: [-5.0], 2: [5.0], 3: [-3.0], 4: [-5.0]}
     changes = assign(embed(points), catalogue(points), line, first, 2, 0.1, moves=0.25)
@@ -106,7 +108,9 @@ def test_vectors_as_they_were_ask_for_nothing(line: Codebook, embed: Frames, fir
     assert any(reason.startswith("error_growth -1") for reason in told.reasons)
 
 
-def test_errors_that_grew_ask_for_a_refresh_and_strangers_for_a_rebuild(line: Codebook, embed: Frames, first: pl.DataFrame) -> None:
+def test_errors_that_grew_ask_for_a_refresh_and_strangers_for_a_rebuild(
+    line: Codebook, embed: Frames, first: pl.DataFrame
+) -> None:
     """Held errors were 1 on average and are 1.44 now; at 7.2 and beyond 2 of 4 lie above the threshold of 4."""
     was = first.with_columns(recon_error=pl.lit(1.0, pl.Float32))
     grown = drift(embed({1: [6.2], 2: [1.8], 3: [-1.8], 4: [-6.2]}), line, was)
@@ -117,7 +121,9 @@ def test_errors_that_grew_ask_for_a_refresh_and_strangers_for_a_rebuild(line: Co
     assert "unlike_share 0.5 > 0.25" in strange.reasons
 
 
-def test_settled_items_keep_their_row_without_a_vector(line: Codebook, embed: Frames, catalogue: Frames, first: pl.DataFrame) -> None:
+def test_settled_items_keep_their_row_without_a_vector(
+    line: Codebook, embed: Frames, catalogue: Frames, first: pl.DataFrame
+) -> None:
     """1 and 2 are settled, 3 is settled and gone, 4 moves, 5 is new; settled 9 was never there and has no vector."""
     changes = assign(embed({4: [5.0], 5: [3.0]}), catalogue([1, 2, 4, 5, 9]), line, first, 2, 0.1, settled=[1, 2, 3, 9])
     assert count(changes) == {"unchanged": 2, "moved": 1, "new": 1, "closed": 1, "without": 1}

@@ -104,9 +104,7 @@ def test_a_search_that_is_too_narrow_widens_until_a_place_is_found(line: Codeboo
 def test_nobody_is_left_over_and_the_order_decides_nothing(seed: int, capacity: int, n: int, order: object) -> None:
     """4 × 5 codes hold 20 × capacity items; whole numbers make ties and twins."""
     draw = np.random.default_rng(seed)
-    book = Codebook(
-        tuple(draw.standard_normal((codes, 2)) for codes in (4, 5)), (np.zeros(4), np.zeros(5)), 1.0, "random"
-    )
+    book = Codebook(tuple(draw.standard_normal((codes, 2)) for codes in (4, 5)), (np.zeros(4), np.zeros(5)), 1.0, "random")
     n = min(n, 20 * capacity)
     vectors = draw.integers(-2, 3, (n, 2)).astype(np.float32)
     hashes, rules = fixed_hash(np.arange(n)), Placing(capacity=capacity, beam_width=2)
@@ -165,10 +163,18 @@ def test_under_suffix_the_last_token_tells_items_apart_at_no_cost(line: Codebook
     """A third level of zeros: three items at 5 become 1-1-0, 1-1-1 and 1-1-2, and stay so."""
     config = SidsConfig(levels=2, vocabulary=2, collisions="suffix", suffix_codes=4)
     book = Codebook((*line.centroids, np.zeros((4, 1))), (*line.n_items, np.zeros(4)), 4.0, "line")
-    vectors, items = embed(dict.fromkeys((1, 2, 3), [5.0])), catalogue([1, 2, 3])
+    vectors, items = embed({item: [5.0] for item in (1, 2, 3)}), catalogue([1, 2, 3])
     first = assign(vectors, items, book, SID_HISTORY.empty(), 1, 0.1, placing=config.placing)
     assert sorted(open_rows(first.upserts).values()) == ["1-1-0", "1-1-1", "1-1-2"]
     assert sorted(first.upserts["assigned_by"].to_list()) == ["greedy", "suffix", "suffix"]
     assert assign(vectors, items, book, first.upserts, 2, 0.1, placing=config.placing).upserts.is_empty()
     with pytest.raises(ContractError, match=r"1 of 1 prefixes of 2 locked levels hold more items \(5\) than the 4 places"):
-        assign(embed(dict.fromkeys(range(5), [5.0])), catalogue(range(5)), book, SID_HISTORY.empty(), 1, 0.1, placing=config.placing)
+        assign(
+            embed({item: [5.0] for item in range(5)}),
+            catalogue(range(5)),
+            book,
+            SID_HISTORY.empty(),
+            1,
+            0.1,
+            placing=config.placing,
+        )
