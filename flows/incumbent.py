@@ -106,13 +106,20 @@ def current_codebook(warehouse: Warehouse) -> Codebook | None:
     return Codebook.from_frame(rows) if rows.height else None
 
 
+def items_without_vector(warehouse: Warehouse) -> int:
+    """Items that came after the vectors, as a rollback to an older embedding model leaves them until the next refresh."""
+    if warehouse.latest_release() is None:
+        return 0
+    return warehouse.query("SELECT item_id FROM items ANTI JOIN embeddings ON embeddings.item_id = items.item_id").height
+
+
 def require_same_settings(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -> None:
     """Refuse settings that do not fit what the last refresh published.
 
     Raises:
         ConfigError: names the setting, both values, and what to do.
     """
-    last = warehouse.query("SELECT config FROM releases WHERE kind = 'refresh' ORDER BY release_id DESC LIMIT 1")
+    last = warehouse.query("SELECT config FROM releases WHERE kind IN ('refresh', 'rollback') ORDER BY release_id DESC LIMIT 1")
     if last.is_empty():
         return
     before, now = json.loads(last.item()), settings.model_dump(mode="json")

@@ -1,6 +1,6 @@
 """Every policy of a retrain judged alike: same simulators, same starts, same luck, beside the reference rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from flows.simulators import Simulator
 from flows.tensors import World
 from hsrl_train.environment import Environment
 from hsrl_train.evaluation import Played, evaluate, summarise
+from hsrl_train.look_ahead import search_look_ahead
 from hsrl_train.reference import reference_policies
 from hsrl_train.starts import sample_starts
 from hsrl_train.world import Policy, State
@@ -78,11 +79,25 @@ class Judge:
         return Row(played, tuple(simulator.simulator_id for simulator in simulators), kind, policy_id)
 
     def references(self, training: Sequence[Simulator], judging: Sequence[Simulator]) -> list[Row]:
-        """All reference rows in the judging simulators."""
+        """All reference rows in the judging simulators; the look-ahead oracle where the configuration has a budget for it."""
         models = [simulator.fitted.model for simulator in training]
         choosing = sample_starts(self.world.records, _N_CHOOSING, self.settings.seed, "train")
-        by_judge = [reference_policies(models, judge.fitted.model, choosing, self.world.catalogue, self.k) for judge in judging]
+        by_judge: list[Mapping[str, Policy]] = [
+            reference_policies(models, judge.fitted.model, choosing, self.world.catalogue, self.k) for judge in judging
+        ]
+        if self.settings.evaluation.look_ahead.n_rounds:
+            by_judge = [
+                {**policies, "look-ahead oracle": self._look_ahead(judge, choosing)}
+                for policies, judge in zip(by_judge, judging, strict=True)
+            ]
         return [self.play(name, [policies[name] for policies in by_judge], judging, "reference") for name in by_judge[0]]
+
+    def _look_ahead(self, judge: Simulator, choosing: State) -> Policy:
+        """Found in the simulator that judges it, from starts of the training records."""
+        models, settings = [judge.fitted.model], self.settings
+        environment = Environment(models, settings.environment)
+        budget = settings.evaluation.look_ahead
+        return search_look_ahead(models, environment, choosing, self.k, self.world.catalogue, budget, settings.seed)
 
 
 def evaluation_rows(row: Row, settings: Settings, release_id: int, embedding_id: str) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import polars as pl
 
 from flows.artifacts import Artifact, artifact_rows
 from flows.feed import is_begun, missing_days, write_missing_days
-from flows.incumbent import Incumbent, read_incumbent
+from flows.incumbent import Incumbent, items_without_vector, read_incumbent
 from flows.plan import forecast
 from flows.recorded import Ending, recorded
 from flows.run import Run, code_version
@@ -24,6 +24,7 @@ from pipeline.ingest.open import open_source
 from pipeline.ingest.source import Source
 from pipeline.warehouse.artifacts import bytes_of, fingerprint
 from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.verify import require_intact
 from pipeline.warehouse.warehouse import Warehouse
 
 
@@ -80,7 +81,7 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish |
     with (
         Warehouse.create_or_open(root, settings.engine.memory_limit_mb) as warehouse,
         warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
-        recorded(warehouse, run, settings) as ending,
+        recorded(warehouse, run, settings.model_dump(mode="json")) as ending,
     ):
         return _refresh(warehouse, settings, source, run, steps, wish, ending)
 
@@ -117,10 +118,13 @@ def _bytes(arrived: Sequence[Arrived]) -> int:
 def _refresh(
     warehouse: Warehouse, settings: Settings, source: Source, run: Run, steps: Steps, wish: Wish, ending: Ending
 ) -> dict[str, Any]:
+    with run.stage("check stored files"):
+        require_intact(warehouse, ("record_rows", "user_state", "embedding_model"))
     incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
     with run.stage("look for new files"):
         arrived = arrived_deliveries(source, incumbent.known_hashes, wish.first, wish.last)
-    if not arrived and not (wish.rebuild and incumbent.release):
+    if not arrived and not (wish.rebuild and incumbent.release) and not items_without_vector(warehouse):
+        _sweep(warehouse)
         run.say(f"nothing new: every raw file{wish.told} is in the warehouse already")
         return {"status": "nothing new", "run_id": run.run_id, "release_id": None}
     staged: list[Staged] = []
@@ -146,10 +150,14 @@ def _refresh(
         steps.run("audits and publish", warehouse.publish, draft, changes)
     ending.release_id = release_id
     report = _report(run, release_id, staged, tables, sids)
-    for done in staged:
-        warehouse.staging.discard(KIND, done.folder.name)
-    warehouse.staging.discard("embeddings", _embeddings_name(sids, release_id))
+    _sweep(warehouse)
     return report
+
+
+def _sweep(warehouse: Warehouse) -> None:
+    """Leave nothing staged once all is published: neither this run's nor what a dead one left. Only the writer stages these."""
+    for kind in (KIND, "embeddings"):
+        warehouse.staging.discard_all(kind)
 
 
 def _changes(
@@ -167,7 +175,10 @@ def _changes(
     records = {file: (one.arrived.ingest_id,) for one in staged for file in one.files("records")}
     embeddings = _stage_embeddings(warehouse, sids, release_id)
     ingests, ingest_files = ingest_rows(staged, source, release_id)
-    artifacts = [sids.artifact, *([_keep_state(warehouse, staged)] if staged else [])]
+    # Vectors fold in the records of all releases up to this one.
+    learned_from = (*(one.arrived.ingest_id for one in staged), *([f"release:{release_id - 1}"] if incumbent.release else []))
+    model = replace(sids.artifact, inputs=(*sids.artifact.inputs, *learned_from))
+    artifacts = [model, *([_keep_state(warehouse, staged)] if staged else [])]
     return Changes(
         replace_files={"embeddings": [embeddings]},
         register={"events": list(events), "record_rows": list(records)},
@@ -177,15 +188,15 @@ def _changes(
             "users": _changed(tables.users, incumbent.users),
             "splits": _changed(tables.splits, incumbent.splits),
             "sid_history": sids.upserts,
+            "codebooks": sids.new_codes,  # by key: a rebuild of what is there gives the same codebook
         },
         append={
-            "codebooks": sids.new_codes,
             "sid_metrics": sids.metrics,
             "ingests": ingests,
             "ingest_files": ingest_files,
             "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
         },
-        file_inputs={**events, **records, embeddings: (sids.model.embedding_id,)},
+        file_inputs={**events, **records, embeddings: (sids.model.embedding_id, *learned_from)},
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from hsrl_train.config import EnvironmentConfig, EvaluationConfig, SimulatorConfig
@@ -49,6 +49,19 @@ class Settings(BaseSettings):
     environment: EnvironmentConfig = EnvironmentConfig()
     learner: LearnerConfig = LearnerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _remembers_what_is_needed(self) -> "Settings":
+        """Refusals and tiredness live in the session's memory: without one both would silently do nothing."""
+        needs = {
+            "learner.uses_refusals": self.learner.uses_refusals,
+            "learner.max_shows": self.learner.max_shows > 0,
+            "simulator.preset saturating": self.simulator.preset == "saturating",
+        }
+        for name, is_on in needs.items():
+            if is_on and not self.environment.memory:
+                raise ValueError(f"{name} needs what sessions have shown; set environment.memory, for example to 60 items")
+        return self
 
     @classmethod
     def settings_customise_sources(

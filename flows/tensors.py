@@ -75,6 +75,7 @@ def build_world(
             sids.vocabulary,
             torch.from_numpy(_with_padding(items["is_active"].to_numpy(), fill=False)),
             torch.from_numpy(popularity.astype(np.float32)),
+            _first_seen(items),
         ),
         _fingerprint(*arrays),
         _fingerprint(tokens),
@@ -89,6 +90,14 @@ def _log_popularity(popularity: npt.NDArray[np.int64], is_active: npt.NDArray[np
     """
     logs = np.log1p(popularity)
     return ((logs - logs[is_active].mean()) / (logs[is_active].std() or 1.0)).astype(np.float32)
+
+
+def _first_seen(items: pl.DataFrame) -> torch.Tensor | None:
+    """(n + 1,) seconds at which each item came, for newest first; items without a time count as the oldest, None where all are."""
+    seconds = items["first_seen"].dt.epoch("s").cast(pl.Float64)
+    if seconds.is_null().all():
+        return None
+    return torch.from_numpy(_with_padding(seconds.fill_null(0.0).to_numpy(), 0))
 
 
 def _require_slates(records: pl.DataFrame) -> None:

@@ -10,10 +10,15 @@ class SimulatorConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    preset: Literal["calibrated", "released"] = Field(
+    preset: Literal["calibrated", "released", "saturating"] = Field(
         "calibrated",
-        description="Loss of the fit: calibrated is BCE on the logits, released the authors' double sigmoid, which saturates.",
+        description="calibrated is fitted by BCE on the logits, released by the authors' double sigmoid, which saturates; "
+        "saturating is the calibrated user who tires of what resembles the recently shown; it needs [environment] memory.",
     )
+    tiring: float = Field(
+        2.0, description="How much a full tiredness takes from the log-odds of a like, preset saturating only.", ge=0
+    )
+    tiring_half_life: float = Field(20.0, description="Items shown after which half a tiredness is left.", gt=0)
     width: int = Field(16, description="Width of the user, item and interest vectors.", ge=1)
     n_heads: int = Field(2, description="Attention heads; they share the width evenly.", ge=1)
     hidden: int = Field(256, description="Width of the hidden layer that reads the user's profile.", ge=1)
@@ -39,9 +44,32 @@ class EnvironmentConfig(BaseModel):
     )
     temper0: float = Field(20.0, description="The user's patience when the session begins.", ge=1)
     max_steps: int = Field(20, description="Slates after which a session ends in any case.", ge=1)
+    pessimism: float = Field(
+        0.0,
+        description="With several simulators: standard deviations of their log-odds taken from the mean, for every answer; "
+        "0 = each session has one simulator of its own. What only one simulator believes is then not worth learning.",
+        ge=0,
+    )
+    memory: int = Field(
+        0,
+        description="Newest items shown in the session, refused ones told apart, that its state remembers; "
+        "0 = likes only, as published. A user whose taste is hidden is found sooner by what he refused.",
+        ge=0,
+    )
     is_reward_folded: bool = Field(
         False, description="Take 1 - |r - 0.9| for the reward r, as the authors' code does on RL4RS: 8 likes of 9 are then best."
     )
+
+
+class LookAheadConfig(BaseModel):
+    """Budget of the look-ahead oracle: sessions played in all = rounds · candidates · sessions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_rounds: int = Field(0, description="Rounds of the cross-entropy search; 0 leaves the row out of the results.", ge=0)
+    n_candidates: int = Field(20, description="Candidates of a round; the best fifth shapes the next.", ge=5)
+    n_sessions: int = Field(100, description="Whole sessions that a candidate is judged by.", ge=1)
+    first_spread: float = Field(0.1, description="Standard deviation of the first candidates, in probability.", gt=0)
 
 
 class EvaluationConfig(BaseModel):
@@ -54,4 +82,7 @@ class EvaluationConfig(BaseModel):
     )
     n_simulators: int = Field(
         2, description="Simulators fitted on all records, each by a seed of its own; policies are judged there.", ge=1
+    )
+    look_ahead: LookAheadConfig = Field(
+        LookAheadConfig(), description="The look-ahead oracle, a reference row of its own; off, since it costs minutes."
     )

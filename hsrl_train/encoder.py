@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hsrl_train.world import PADDING, State
+from hsrl_train.world import PADDING, State, remembered
 
 
 class CausalBlock(nn.Module):
@@ -61,10 +61,22 @@ class StateEncoder(nn.Module):
         width: d.
         n_blocks, n_heads: of the transformer; n_heads divides d.
         max_history: H, the longest history.
+        uses_refusals: whether what the session showed in vain joins the state: Σ of a linear map of the refused items' vectors,
+            since evidence against a taste adds up.
     """
 
-    def __init__(self, item_width: int, profile_width: int, width: int, n_blocks: int, n_heads: int, max_history: int) -> None:
+    def __init__(
+        self,
+        item_width: int,
+        profile_width: int,
+        width: int,
+        n_blocks: int,
+        n_heads: int,
+        max_history: int,
+        uses_refusals: bool = False,
+    ) -> None:
         super().__init__()
+        self.refused = nn.Linear(item_width, width, bias=False) if uses_refusals else None
         self.item = nn.Linear(item_width, width)
         self.position = nn.Embedding(max_history + 1, width)
         self.start = nn.Parameter(torch.randn(width) * 0.02)
@@ -95,4 +107,8 @@ class StateEncoder(nn.Module):
         hidden = self.norm(newest)
         if self.profile_width:
             hidden = torch.cat([hidden, state.profile], dim=1)
-        return self.state(hidden)
+        c0 = self.state(hidden)
+        if self.refused is not None:
+            refused = (-remembered(state)).clamp_min(0)  # likes and padding become the padding item, whose vector is zero
+            c0 = c0 + self.refused(vectors[refused].sum(dim=1))
+        return c0

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hsrl_train.config import EnvironmentConfig
-from hsrl_train.world import PADDING, ResponseModel, State
+from hsrl_train.world import PADDING, ResponseModel, State, remembered
 
 # Tempers are sums of multiples of the cost, so that many sessions stand at exactly 1 and must not leave by a rounding error.
 ROUNDING = 1e-4
@@ -27,8 +27,7 @@ class Sessions(NamedTuple):
 
     def select(self, rows: Tensor) -> "Sessions":
         """The sessions at ``rows`` (numbers or a mask)."""
-        state = State(self.state.profile[rows], self.state.history[rows])
-        return Sessions(state, self.temper[rows], self.n_steps[rows], self.model[rows])
+        return Sessions(self.state.select(rows), self.temper[rows], self.n_steps[rows], self.model[rows])
 
 
 class Step(NamedTuple):
@@ -59,6 +58,7 @@ class Environment:
         """Begin a session in each of b states."""
         b = states.history.shape[0]
         n_steps = torch.zeros(b, dtype=torch.int64)
+        states = states._replace(recent=torch.zeros(b, self.config.memory, dtype=torch.int64))
         return Sessions(states, torch.full((b,), self.config.temper0), n_steps, torch.arange(b) % len(self.models))
 
     def step(self, sessions: Sessions, slate: Int[Tensor, "b k"], uniforms: Float[Tensor, "b k"]) -> Step:
@@ -82,15 +82,29 @@ class Environment:
         feedback = (uniforms < self.probabilities(sessions, slate)).to(torch.float32)
         reward = slate_reward(feedback, self.config)
         after = Sessions(
-            State(sessions.state.profile, extend_history(sessions.state.history, slate, feedback)),
+            self._answered(sessions.state, slate, feedback),
             sessions.temper - (k * (1 - reward) + 1),
             sessions.n_steps + 1,
             sessions.model,
         )
         return Step(feedback, reward, self._is_over(after), after)
 
+    def _answered(self, state: State, slate: Int[Tensor, "b k"], feedback: Float[Tensor, "b k"]) -> State:
+        """The state after the answers: likes join the history, and all that was shown the session's memory."""
+        history = extend_history(state.history, slate, feedback)
+        if not self.config.memory:
+            return State(state.profile, history, state.recent)
+        signed = torch.where(feedback > 0, slate, -slate)
+        return State(state.profile, history, extend_history(remembered(state), signed, torch.ones_like(feedback)))
+
     def probabilities(self, sessions: Sessions, slate: Int[Tensor, "b k"]) -> Float[Tensor, "b k"]:
-        """The chance that each shown item is liked, each session asked of its own model."""
+        """The chance that each shown item is liked: each session asks its own model, or with pessimism all of them.
+
+        logit = mean_m(logit_m) − pessimism · sd_m(logit_m)
+        """
+        if self.config.pessimism and len(self.models) > 1:
+            told = torch.stack([model.logits(sessions.state, slate) for model in self.models])
+            return torch.sigmoid(told.mean(dim=0) - self.config.pessimism * told.std(dim=0, correction=0))
         logits = torch.empty(slate.shape)
         for number, model in enumerate(self.models):
             rows = (sessions.model == number).nonzero().squeeze(1)
@@ -132,6 +146,7 @@ def refill(environment: Environment, sessions: Sessions, done: Bool[Tensor, " b"
     state = State(
         torch.where(row, fresh.state.profile, sessions.state.profile),
         torch.where(row, fresh.state.history, sessions.state.history),
+        torch.where(row, remembered(fresh.state), remembered(sessions.state)),
     )
     temper = torch.where(done, fresh.temper, sessions.temper)
     return Sessions(state, temper, torch.where(done, 0, sessions.n_steps), sessions.model)

@@ -104,7 +104,7 @@ def evaluate(
         generator = torch.Generator().manual_seed(seed)
         luck = torch.rand(len(starts.history), environment.config.max_steps, k, generator=generator)
         for rows in torch.arange(len(luck)).split(SESSIONS_AT_ONCE):
-            states = State(starts.profile[rows], starts.history[rows])
+            states = starts.select(rows)
             reward, depth, shown = _play(name, policy, environment, states, luck[rows], catalogue, generator)
             sessions.append((reward, depth))
             exposure += shown

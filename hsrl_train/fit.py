@@ -14,6 +14,7 @@ from torch import Tensor
 from hsrl_train.checkpoint import load_module, module_tensors
 from hsrl_train.config import SimulatorConfig
 from hsrl_train.response import FrozenResponse, UserResponse
+from hsrl_train.saturation import SaturatingResponse
 from hsrl_train.world import Catalogue, Records, ResponseModel, states_of
 from pipeline.errors import TrainingError
 
@@ -53,7 +54,7 @@ class FittedSimulator:
         """
         module = UserResponse(catalogue, profile_width, config)
         load_module(module, tensors, "simulator")
-        return cls(FrozenResponse(module, catalogue), config, seed, fit_on)
+        return cls(_public(module, catalogue, config), config, seed, fit_on)
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,12 @@ class Quality:
 
 
 def response_loss(
-    logits: Float[Tensor, "b k"], feedback: Float[Tensor, "b k"], preset: Literal["calibrated", "released"]
+    logits: Float[Tensor, "b k"], feedback: Float[Tensor, "b k"], preset: Literal["calibrated", "released", "saturating"]
 ) -> Float[Tensor, ""]:
     """Binary cross-entropy of the answers.
 
-    ``calibrated`` has p = σ(logit). ``released`` is the authors' loss, BCE(σ(σ(logit)), y) (EQUATIONS, departure 6): its inner
+    ``calibrated`` and ``saturating`` have p = σ(logit).
+    ``released`` is the authors' loss, BCE(σ(σ(logit)), y) (EQUATIONS, departure 6): its inner
     sigmoid is driven to 0 where the true rate lies below 0.5 and to 1 above 0.73, and that inner sigmoid answers in sessions.
     """
     scores = torch.sigmoid(logits) if preset == "released" else logits
@@ -119,7 +121,13 @@ def fit_response_model(
         torch.manual_seed(seed)
         module = UserResponse(catalogue, records.profiles.shape[1], config)
         _descend(module, records, rows, config, progress)
-    return FittedSimulator(FrozenResponse(module, catalogue), config, seed, fit_on)
+    return FittedSimulator(_public(module, catalogue, config), config, seed, fit_on)
+
+
+def _public(module: UserResponse, catalogue: Catalogue, config: SimulatorConfig) -> FrozenResponse:
+    if config.preset == "saturating":
+        return SaturatingResponse(module, catalogue, config.tiring, config.tiring_half_life)
+    return FrozenResponse(module, catalogue)
 
 
 def _descend(

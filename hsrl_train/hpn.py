@@ -34,28 +34,47 @@ class HierarchicalPolicyNetwork(nn.Module):
         width: d of a context.
         vocabulary: V_l for each level.
         hierarchy: ``residual`` is (13); ``no_residual`` takes c(l) = LayerNorm_l(e_l); ``flat`` lets every head read c(0).
+        embedding: ``expected`` is (12); ``sampled`` takes the embedding of one drawn token, through which no gradient reaches π.
     """
 
-    def __init__(self, width: int, vocabulary: tuple[int, ...], hierarchy: Literal["residual", "no_residual", "flat"]) -> None:
+    def __init__(
+        self,
+        width: int,
+        vocabulary: tuple[int, ...],
+        hierarchy: Literal["residual", "no_residual", "flat"],
+        embedding: Literal["expected", "sampled"] = "expected",
+    ) -> None:
         super().__init__()
+        self.embedding = embedding
         self.vocabulary = vocabulary
         self.hierarchy = hierarchy
         self.heads = nn.ModuleList(nn.Linear(width, n_codes) for n_codes in vocabulary)
         self.codes = nn.ParameterList(torch.randn(n_codes, width) * width**-0.5 for n_codes in vocabulary)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in vocabulary)
 
-    def forward(self, c0: Float[Tensor, "b d"]) -> TokenPolicy:
-        """All contexts and token distributions of b states."""
+    def forward(self, c0: Float[Tensor, "b d"], generator: torch.Generator | None = None) -> TokenPolicy:
+        """All contexts and token distributions of b states; ``generator`` feeds sampled tokens."""
         contexts, logits, log_probs = [c0], [], []
         for head, codes, norm in zip(self.heads, self.codes, self.norms, strict=True):
             context = c0 if self.hierarchy == "flat" else contexts[-1]
             level_logits = head(context)
             level_log_probs = level_logits.log_softmax(dim=1)
-            expected = level_log_probs.exp() @ codes
-            contexts.append(norm(expected if self.hierarchy == "no_residual" else contexts[-1] - expected))
+            token = self.token_embedding(level_log_probs, codes, generator)
+            contexts.append(norm(token if self.hierarchy == "no_residual" else contexts[-1] - token))
             logits.append(level_logits)
             log_probs.append(level_log_probs)
         return TokenPolicy(torch.stack(contexts, dim=1), torch.cat(logits, dim=1), torch.cat(log_probs, dim=1))
+
+    def token_embedding(
+        self, log_probs: Float[Tensor, "b v"], codes: Float[Tensor, "v d"], generator: torch.Generator | None
+    ) -> Float[Tensor, "b d"]:
+        """e_l of (12), or that of a drawn token.
+
+        Without a generator the expected embedding stands in for the drawn one, so that a trained policy is not random.
+        """
+        if self.embedding == "expected" or generator is None:
+            return log_probs.exp() @ codes
+        return codes[torch.multinomial(log_probs.detach().exp(), 1, generator=generator)[:, 0]]
 
 
 def token_columns(tokens: Int[Tensor, "*rows l"], vocabulary: tuple[int, ...]) -> Int[Tensor, "*rows l"]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hsrl_train import losses
 from hsrl_train.checkpoint import load_module, load_optimizer, module_tensors, nested, optimizer_tensors, part
-from hsrl_train.decoding import SidIndex
+from hsrl_train.decoding import SidIndex, left_out
 from hsrl_train.hpn import TokenPolicy, summed_over_levels, token_columns
 from hsrl_train.learner_config import LearnerConfig
 from hsrl_train.policy import HsrlNetwork, HsrlPolicy
@@ -34,7 +34,8 @@ class Hsrl:
     def __init__(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> None:
         self.catalogue = catalogue
         self.config = config
-        self.index = SidIndex.of(catalogue)
+        self.index = SidIndex.of(catalogue, config.within_sid)
+        self.generator = torch.Generator().manual_seed(seed)  # of sampled tokens
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = HsrlNetwork(config, catalogue.vectors.shape[1], profile_width, max_history, catalogue.vocabulary)
@@ -50,32 +51,35 @@ class Hsrl:
     @torch.no_grad()
     def act(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
         """Slates to explore with: drawn from the policy, SID by SID."""
-        scores = self.index.scores(self.network.tokens(state, self.catalogue.vectors).log_probs)
-        return self.index.sampled(scores, k, self.config.temperature, generator)
+        scores = self.index.scores(self.network.tokens(state, self.catalogue.vectors, generator).log_probs)
+        not_again = left_out(state, self.config.leaves_out_seen, self.config.max_shows)
+        return self.index.sampled(scores, k, self.config.temperature, generator, not_again)
 
-    def learn(self, batch: Batch, rate: float) -> dict[str, float]:
+    def learn(self, batch: Batch, rate: float, done_share: float = 0.0) -> dict[str, float]:
         """One step on L_actor + L_critic (26), then the targets follow.
 
         Args:
             batch: transitions.
             rate: what both learning rates are multiplied by, in (0, 1].
+            done_share: of the training, in [0, 1]; for weights that have a schedule.
 
         Returns:
             The losses, the mean value, the entropy of each level and the level weights, before the step.
         """
-        policy = self.network.tokens(batch.state, self.catalogue.vectors)
+        policy = self.network.tokens(batch.state, self.catalogue.vectors, self.generator)
         contexts = policy.contexts if self.config.critic_trains_encoder else policy.contexts.detach()
         value = self.network.critic(contexts)
         target = losses.td_target(batch.reward, batch.is_done, self._next_value(batch.next_state), self.config.gamma)
         entropies = losses.entropy_by_level(policy.log_probs, self.catalogue.vocabulary)
         terms = {
-            "critic_loss": losses.critic_loss(value, target),
             "policy_gradient_loss": self._policy_gradient(policy, batch, value, target),
             "entropy_loss": losses.entropy_loss(entropies),
             "likelihood_loss": self._likelihood(policy, batch),
+            "critic_loss": losses.critic_loss(value, target),
         }
-        weights = (1.0, self.config.pg_weight, self.config.entropy_weight, self.config.likelihood_weight)
-        loss = torch.stack([weight * term for weight, term in zip(weights, terms.values(), strict=True)]).sum()
+        weights = (self.config.pg_weight, self.config.entropy_weight, likelihood_weight_at(done_share, self.config))
+        policy_gradient, entropy, likelihood, critic = terms.values()
+        loss = losses.joint_loss(losses.actor_loss(policy_gradient, entropy, likelihood, weights), critic)
         level_weights = self.network.critic.weights().tolist()
         self._step(loss, rate)
         return {
@@ -88,11 +92,12 @@ class Hsrl:
 
     def policy(self) -> HsrlPolicy:
         """What was learned so far, frozen."""
-        return HsrlPolicy(copy.deepcopy(self.network).requires_grad_(False), self.catalogue.vectors, self.index)
+        return HsrlPolicy(copy.deepcopy(self.network).requires_grad_(False), self.catalogue.vectors, self.index, self.config)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Network, target and the optimizer's moments."""
         return {
+            "generator": self.generator.get_state(),
             **nested("network", module_tensors(self.network)),
             **nested("target", module_tensors(self.target)),
             **nested("optimizer", optimizer_tensors(self.optimizer)),
@@ -107,6 +112,7 @@ class Hsrl:
         load_module(self.network, part("network", tensors), "checkpoint, network")
         load_module(self.target, part("target", tensors), "checkpoint, target")
         load_optimizer(self.optimizer, part("optimizer", tensors), "checkpoint, optimizer")
+        self.generator.set_state(tensors["generator"])
 
     @torch.no_grad()
     def _next_value(self, state: State) -> Float[Tensor, " b"]:
@@ -114,9 +120,13 @@ class Hsrl:
 
     def _policy_gradient(self, policy: TokenPolicy, batch: Batch, value: Tensor, target: Tensor) -> Tensor:
         if self.config.advantage == "item":
-            advantage = losses.item_advantage(target, value, batch.reward, batch.item_reward, self.config.advantage_clip)
+            advantage = losses.item_advantage(
+                target, value, batch.reward, batch.item_reward, self.config.advantage_clip, self.config.item_share
+            )
         else:
             advantage = losses.slate_advantage(target, value, self.config.advantage_clip)
+        if self.config.centres_advantage:
+            advantage = advantage - advantage.mean()
         return losses.policy_gradient_loss(advantage, self._summed(policy.log_probs, batch.slate))
 
     def _likelihood(self, policy: TokenPolicy, batch: Batch) -> Tensor:
@@ -136,3 +146,10 @@ class Hsrl:
         with torch.no_grad():
             for slow, fast in zip(self.target.parameters(), self.network.parameters(), strict=True):
                 slow.lerp_(fast, self.config.polyak)
+
+
+def likelihood_weight_at(done_share: float, config: LearnerConfig) -> float:
+    """The supervision's weight: as configured, and with an end weight linearly there over the first half of the training."""
+    if config.likelihood_end_weight is None:
+        return config.likelihood_weight
+    return config.likelihood_weight + min(1.0, 2 * done_share) * (config.likelihood_end_weight - config.likelihood_weight)

@@ -52,8 +52,17 @@ class LearnerConfig(BaseModel):
     n_heads: int = Field(4, ge=1, description="Attention heads of a block; divides width.")
     critic_hidden: tuple[int, ...] = Field((256, 64), description="Hidden widths of the value network.")
     uses_profile: bool = Field(True, description="Whether the profile joins the history in the state.")
+    uses_refusals: bool = Field(
+        False,
+        description="Whether what the session showed in vain joins the state; needs [environment] memory. "
+        "Off, as published; on, where tastes show only in what is refused (Four Genres).",
+    )
     hierarchy: Literal["residual", "no_residual", "flat"] = Field(
         "residual", description="Contexts: c - e as in (13), e alone, or c(0) for every level."
+    )
+    token_embedding: Literal["expected", "sampled"] = Field(
+        "expected",
+        description="What a level hands on: the expected embedding (12), or while learning that of one sampled token.",
     )
     values: Literal["all_levels", "first_level"] = Field(
         "all_levels", description="Values at every context as in (17), or one value at c(0)."
@@ -72,19 +81,49 @@ class LearnerConfig(BaseModel):
         description="Exploration draws SIDs in proportion to probability to the power 1/temperature; 1 is the policy itself.",
     )
 
+    # decoding: which items a slate holds, while learning and after
+    within_sid: Literal["popularity", "recency", "uniform"] = Field(
+        "popularity", description="Whose turn comes first among items of one SID: most likes, newest, or anyone (App. E)."
+    )
+    leaves_out_seen: bool = Field(
+        False, description="Whether what the user liked, or the session's memory holds, comes last. Off: users like things again."
+    )
+    max_shows: int = Field(
+        0,
+        ge=0,
+        description="Times the session's memory may hold an item before it comes last; 0 = no limit. Needs [environment] memory.",
+    )
+
     # the losses, (18)-(26)
     gamma: float = Field(0.9, ge=0, le=1, description="Discount of the next step's value.")
     polyak: float = Field(0.01, gt=0, le=1, description="Share by which the target networks follow at every update.")
     advantage: Literal["slate", "item"] = Field(
         "item", description="One advantage for the slate as in (19), or one for each item with the slate's as mean."
     )
+    item_share: float = Field(
+        1.0,
+        ge=0,
+        description="How much an item's own reward moves its advantage: 1 = ItemA2C, which sees K times less of the future than of "
+        "the present (myopic on Two Shelves); 1/K weighs both alike; 0 is the slate's.",
+    )
     advantage_clip: float = Field(1.0, gt=0, description="Advantages are cut to this range around zero.")
+    centres_advantage: bool = Field(
+        False,
+        description="Whether the batch's mean is taken off the cut advantages. Cutting rare large gains leaves a negative mean, which on "
+        "replayed slates drives the policy away from whatever it did, until it collapses (Four Genres).",
+    )
     pg_weight: float = Field(0.2, ge=0, description="Weight of the policy gradient (21).")
-    entropy_weight: float = Field(0.03, ge=0, description="Weight of the entropy term (23).")
+    entropy_weight: float = Field(0.03, ge=0, description="Weight of the entropy term (23); 0 leaves it out.")
     likelihood: Literal["positives", "two_sided"] = Field(
         "two_sided", description="Supervision by answers: liked items up as in (24), or liked up and refused down."
     )
     likelihood_weight: float = Field(1.0, ge=0, description="Weight of the supervision; 0 leaves it out.")
+    likelihood_end_weight: float | None = Field(
+        None,
+        ge=0,
+        description="What that weight falls to, linearly, by half of the training; not given: it stays. "
+        "Supervision knows this slate only, so that at full weight it outvotes what pays later (Two Shelves).",
+    )
 
     # the steps
     actor_lr: float = Field(2e-3, gt=0, description="Adam's rate for encoder and policy heads.")

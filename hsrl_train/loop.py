@@ -15,7 +15,7 @@ from hsrl_train.environment import Environment, refill
 from hsrl_train.learner_config import LearnerConfig
 from hsrl_train.replay import Batch, Transitions
 from hsrl_train.training_state import TrainingState, states_at
-from hsrl_train.world import Policy, Records, State
+from hsrl_train.world import Policy, Records, State, remembered
 from pipeline.errors import TrainingError
 
 Progress = Callable[[int, Mapping[str, float]], None]
@@ -29,8 +29,11 @@ class Method(Protocol):
         """Slates to explore with: k different active items for each user."""
         ...
 
-    def learn(self, batch: Batch, rate: float) -> dict[str, float]:
-        """One update, its learning rates multiplied by ``rate``; returns figures, among them ``loss``."""
+    def learn(self, batch: Batch, rate: float, done_share: float) -> dict[str, float]:
+        """One update, its learning rates multiplied by ``rate``; returns figures, among them ``loss``.
+
+        ``done_share`` of the training lies behind it.
+        """
         ...
 
     def policy(self) -> Policy:
@@ -116,7 +119,17 @@ def _interact(run: TrainingState, method: Method, environment: Environment, reco
     slate = method.act(before.state, k, run.generator)
     step = environment.step(before, slate, torch.rand(b, k, generator=run.generator))
     run.replay.add(
-        Transitions(run.user, before.state.history, slate, step.feedback, step.reward, step.done, step.sessions.state.history)
+        Transitions(
+            run.user,
+            before.state.history,
+            slate,
+            step.feedback,
+            step.reward,
+            step.done,
+            step.sessions.state.history,
+            remembered(before.state),
+            remembered(step.sessions.state),
+        )
     )
     run.episode_reward += step.reward
     run.curves.show(slate)
@@ -139,15 +152,16 @@ def _learn(
     profile = records.profiles[rows.user]
     item_reward = rows.feedback - environment.config.cost * (1 - rows.feedback)
     batch = Batch(
-        State(profile, rows.history),
+        State(profile, rows.history, rows.recent),
         rows.slate,
         rows.feedback,
         item_reward,
         rows.reward,
         rows.is_done,
-        State(profile, rows.next_history),
+        State(profile, rows.next_history, rows.next_recent),
     )
-    figures = method.learn(batch, rate_at(run.iteration, config.n_iterations, config.lr_decay_share))
+    rate = rate_at(run.iteration, config.n_iterations, config.lr_decay_share)
+    figures = method.learn(batch, rate, run.iteration / config.n_iterations)
     if not math.isfinite(figures["loss"]):
         raise TrainingError(
             f"training: the loss of iteration {run.iteration} of {config.n_iterations} is {figures['loss']}, "

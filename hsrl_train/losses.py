@@ -32,14 +32,17 @@ def item_advantage(
     reward: Float[Tensor, " b"],
     item_reward: Float[Tensor, "b k"],
     clip: float,
+    share: float = 1.0,
 ) -> Float[Tensor, "b k"]:
-    """The slate's advantage told apart by item, without gradient (after ItemA2C, BASELINES 3.8, equal weights).
+    """The slate's advantage told apart by item, without gradient.
 
-        A_k = ρ_k − r + Q̂ − V(s),   cut to [-clip, clip]
+        A_k = share · (ρ_k − r) + Q̂ − V(s),   cut to [-clip, clip]
 
-    ρ_k is the item's own reward. Before the cut the mean over the slate is (19) where r is the mean of ρ.
+    ρ_k is the item's own reward. Before the cut the mean over the slate is (19) where r is the mean of ρ. ``share`` 1 is ItemA2C with
+    equal weights (BASELINES 3.8): the item is paid K times what it adds to the slate's mean reward but once what it adds to
+    the future, so that its horizon is in truth γ / K. At 1 / K both count alike.
     """
-    return (item_reward + (target - value - reward)[:, None]).detach().clamp(-clip, clip)
+    return (share * (item_reward - reward[:, None]) + (target - value)[:, None]).detach().clamp(-clip, clip)
 
 
 def critic_loss(value: Float[Tensor, " b"], target: Float[Tensor, " b"]) -> Float[Tensor, ""]:
@@ -73,6 +76,25 @@ def entropy_loss(entropies: Float[Tensor, " l"]) -> Float[Tensor, ""]:
 def cloning_loss(item_log_probs: Float[Tensor, "b k"], feedback: Float[Tensor, "b k"]) -> Float[Tensor, ""]:
     """−E[Σ_k y_k log π(i_k | s)]: a sum over the slate, a mean over the states (24)."""
     return -(feedback * item_log_probs).sum(dim=1).mean()
+
+
+def actor_loss(
+    policy_gradient: Float[Tensor, ""],
+    entropy: Float[Tensor, ""],
+    likelihood: Float[Tensor, ""],
+    weights: tuple[float, float, float],
+) -> Float[Tensor, ""]:
+    """L_actor = λ_pg L_PG + λ_en L_en + λ_bc L_BC (25), where λ_pg = 1 in the paper.
+
+    A term of weight 0 is left out, so that it cannot turn the sum into no number.
+    """
+    terms = zip(weights, (policy_gradient, entropy, likelihood), strict=True)
+    return sum((weight * term for weight, term in terms if weight), start=torch.zeros(()))
+
+
+def joint_loss(actor: Float[Tensor, ""], critic: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """L = L_actor + L_critic (26): one step for both."""
+    return actor + critic
 
 
 def two_sided_loss(item_logits: Float[Tensor, "b k"], feedback: Float[Tensor, "b k"]) -> Float[Tensor, ""]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from hsrl_train.checkpoint import load_module, module_tensors
 from hsrl_train.critic import MultiLevelCritic
-from hsrl_train.decoding import SidIndex
+from hsrl_train.decoding import SidIndex, left_out
 from hsrl_train.encoder import StateEncoder
 from hsrl_train.hpn import HierarchicalPolicyNetwork, TokenPolicy
 from hsrl_train.learner_config import LearnerConfig
@@ -33,16 +33,20 @@ class HsrlNetwork(nn.Module):
     ) -> None:
         super().__init__()
         used_profile = profile_width if config.uses_profile else 0
-        self.encoder = StateEncoder(item_width, used_profile, config.width, config.n_blocks, config.n_heads, max_history)
-        self.hpn = HierarchicalPolicyNetwork(config.width, vocabulary, config.hierarchy)
+        self.encoder = StateEncoder(
+            item_width, used_profile, config.width, config.n_blocks, config.n_heads, max_history, config.uses_refusals
+        )
+        self.hpn = HierarchicalPolicyNetwork(config.width, vocabulary, config.hierarchy, config.token_embedding)
         self.critic = MultiLevelCritic(
             config.width, len(vocabulary) + 1, config.critic_hidden, config.values, config.level_weights
         )
         self.bias = nn.Parameter(torch.zeros(()))  # of the two-sided likelihood: raw token logits carry no base rate
 
-    def tokens(self, state: State, vectors: Float[Tensor, "n_plus_1 item_width"]) -> TokenPolicy:
-        """Contexts and token distributions of b states."""
-        return self.hpn(self.encoder(state, vectors))
+    def tokens(
+        self, state: State, vectors: Float[Tensor, "n_plus_1 item_width"], generator: torch.Generator | None = None
+    ) -> TokenPolicy:
+        """Contexts and token distributions of b states; ``generator`` feeds sampled tokens, where they are switched on."""
+        return self.hpn(self.encoder(state, vectors), generator)
 
     def critic_parameters(self) -> list[nn.Parameter]:
         """V_φ and ω: what the critic's rate moves."""
@@ -61,16 +65,20 @@ class HsrlPolicy:
         network: in evaluation; its critic is not asked.
         vectors: of the catalogue that is shown, which may be newer than the one learned on.
         index: its showable items by SID.
+        config: its lines on decoding.
     """
 
     network: HsrlNetwork
     vectors: Float[Tensor, "n_plus_1 item_width"]
     index: SidIndex
+    config: LearnerConfig
 
     @torch.no_grad()
     def slates(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
-        """The k most probable items; of one SID the most popular first. Nothing is random, ``generator`` is not used."""
-        return self.index.best(self.index.scores(self.network.tokens(state, self.vectors).log_probs), k)
+        """The k most probable items that may be shown (again); ``generator`` is used for a uniform choice within SIDs only."""
+        index = self.index.shuffled(generator) if self.config.within_sid == "uniform" else self.index
+        scores = index.scores(self.network.tokens(state, self.vectors).log_probs)
+        return index.best(scores, k, left_out(state, self.config.leaves_out_seen, self.config.max_shows))
 
     def to_tensors(self) -> dict[str, Tensor]:
         """The weights; with the LearnerConfig all that ``from_tensors`` needs."""
@@ -93,4 +101,4 @@ class HsrlPolicy:
         profile_width = tensors["encoder.state.weight"].shape[1] - config.width
         network = HsrlNetwork(config, catalogue.vectors.shape[1], max(profile_width, 0), max_history, catalogue.vocabulary)
         load_module(network, tensors, "policy")
-        return cls(network.requires_grad_(False), catalogue.vectors, SidIndex.of(catalogue))
+        return cls(network.requires_grad_(False), catalogue.vectors, SidIndex.of(catalogue, config.within_sid), config)

@@ -90,7 +90,7 @@ def best_constant_slate(models: Sequence[ResponseModel], states: State, catalogu
     """Active items by their mean probability over ``states``, taken from the training records, in the training simulators."""
     summed = torch.zeros(len(catalogue.is_active))
     for rows in torch.arange(len(states.history)).split(STATES_AT_ONCE):
-        summed += mean_probabilities(models, State(states.profile[rows], states.history[rows])).sum(dim=0)
+        summed += mean_probabilities(models, states.select(rows)).sum(dim=0)
     n_active = int(catalogue.is_active.sum())
     return ConstantSlate(summed.argsort(descending=True, stable=True)[:n_active])
 

@@ -20,6 +20,8 @@ class Transitions(NamedTuple):
         reward: of the slate.
         is_done: whether the session ended with this step.
         next_history: after the slate. The user is the same, also where the session ended: the true terminal state.
+        recent: what the session showed before the slate; see ``State``.
+        next_recent: the same after the slate.
     """
 
     user: Int[Tensor, " b"]
@@ -29,6 +31,8 @@ class Transitions(NamedTuple):
     reward: Float[Tensor, " b"]
     is_done: Bool[Tensor, " b"]
     next_history: Int[Tensor, "b h"]
+    recent: Int[Tensor, "b m"]
+    next_recent: Int[Tensor, "b m"]
 
 
 class Batch(NamedTuple):

@@ -13,7 +13,7 @@ from hsrl_train.curves import Curves
 from hsrl_train.environment import Environment, Sessions
 from hsrl_train.learner_config import LearnerConfig
 from hsrl_train.replay import Replay
-from hsrl_train.world import Records, State
+from hsrl_train.world import Records, State, remembered
 
 
 @dataclass
@@ -62,6 +62,7 @@ class TrainingState:
             "user": self.user.clone(),
             "episode_reward": self.episode_reward.clone(),
             "history": self.sessions.state.history.clone(),
+            "recent": remembered(self.sessions.state).clone(),
             "temper": self.sessions.temper.clone(),
             "n_steps": self.sessions.n_steps.clone(),
             "model": self.sessions.model.clone(),
@@ -82,7 +83,7 @@ class TrainingState:
         self.generator.set_state(tensors["generator"])
         self.user = tensors["user"].clone()
         self.episode_reward = tensors["episode_reward"].clone()
-        state = State(records.profiles[self.user], tensors["history"].clone())
+        state = State(records.profiles[self.user], tensors["history"].clone(), tensors["recent"].clone())
         self.sessions = Sessions(state, tensors["temper"].clone(), tensors["n_steps"].clone(), tensors["model"].clone())
         self.replay.load_tensors(part("replay", tensors))
         self.curves.load_tensors(part("curves", tensors))

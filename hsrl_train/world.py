@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 PADDING = 0
@@ -27,6 +27,7 @@ class Catalogue:
         vocabulary: V_l for each level.
         is_active: true where the item may be shown; false for padding.
         popularity: positives in the training records, a count.
+        first_seen: when an item came, as any number that grows with time; None where the log tells no times.
     """
 
     item_ids: npt.NDArray[np.int64]
@@ -35,6 +36,7 @@ class Catalogue:
     vocabulary: tuple[int, ...]
     is_active: Bool[Tensor, " n_plus_1"]
     popularity: Float[Tensor, " n_plus_1"]
+    first_seen: Float64[Tensor, " n_plus_1"] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,20 @@ class Records:
 class State(NamedTuple):
     """What a policy and a simulator see of b users.
 
-    ``history`` holds item numbers, oldest first, padded with 0 on the right; the number of items is the count of non-zeros.
+    Attributes:
+        profile: attributes of the user.
+        history: liked items, oldest first, padded with 0 on the right; the number of items is the count of non-zeros.
+        recent: what the running session has shown, liked or not, oldest first and padded alike; the number of a refused item is
+            negative. None, or m = 0, where nothing of it is remembered (``[environment] memory``).
     """
 
     profile: Float[Tensor, "b u"]
     history: Int[Tensor, "b h"]
+    recent: Int[Tensor, "b m"] | None = None
+
+    def select(self, rows: Tensor) -> "State":
+        """The states at ``rows`` (numbers or a mask)."""
+        return State(*(None if part is None else part[rows] for part in self))  # type: ignore[arg-type]
 
 
 class Policy(Protocol):
@@ -92,6 +103,11 @@ class ResponseModel(Protocol):
     def all_logits(self, state: State) -> Float[Tensor, "b n_plus_1"]:
         """The same for every item of the catalogue; -inf for padding and inactive items."""
         ...
+
+
+def remembered(state: State) -> Int[Tensor, "b m"]:
+    """``state.recent`` as a tensor; of width 0 where nothing is remembered."""
+    return state.history[:, :0] if state.recent is None else state.recent
 
 
 def states_of(records: Records) -> State:

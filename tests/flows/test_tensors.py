@@ -1,5 +1,7 @@
 """A release as tensors: two users, three items, checked by eye."""
 
+from datetime import UTC, datetime
+
 import numpy as np
 import polars as pl
 import pytest
@@ -24,8 +26,12 @@ RECORDS = pl.DataFrame(
 VECTORS = np.array([[1, 0], [0, 1], [1, 1]], np.float32)
 
 
-def built(records: pl.DataFrame = RECORDS) -> World:
-    items = pl.DataFrame({"item_id": [5, 7, 9], "is_active": [True, True, False]})
+def built(records: pl.DataFrame = RECORDS, *, has_times: bool = True) -> World:
+    came = [None, datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC)] if has_times else [None] * 3
+    items = pl.DataFrame(
+        {"item_id": [5, 7, 9], "is_active": [True, True, False], "first_seen": came},
+        schema_overrides={"first_seen": pl.Datetime("us", "UTC")},
+    )
     users = pl.DataFrame({"user_id": [10, 20], "raw_id": ["a", "b"], "attributes": ["{}", "{}"]}, schema=USERS.schema)
     sids = SidTable("book", (4, 4), np.array([5, 7]), np.array([[1, 2], [3, 0]], np.uint16), np.zeros(2, np.uint32))
     return build_world(items, users, records, VECTORS, sids, learn_profiles(users))
@@ -48,6 +54,14 @@ def test_popularity_counts_train_positives_and_joins_the_vectors_standardised() 
     assert catalogue.popularity.tolist() == [0, 0, 2, 0]
     assert torch.equal(catalogue.vectors[1:, :2], torch.from_numpy(VECTORS))
     assert catalogue.vectors[:, 2].tolist() == pytest.approx([0, -1, 1, -1])
+
+
+def test_newer_items_have_larger_times_and_without_any_time_there_are_none() -> None:
+    """Item 5 has no time and counts as the oldest; 7 came a day before 9."""
+    told = built().catalogue.first_seen
+    assert told is not None
+    assert told[1] < told[2] == told[3] - 86_400
+    assert built(has_times=False).catalogue.first_seen is None
 
 
 def test_new_sids_change_their_fingerprint_only() -> None:

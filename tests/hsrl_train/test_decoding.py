@@ -1,13 +1,15 @@
 """Decoding over a few items whose Semantic IDs can be read off."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hsrl_train.decoding import SidIndex
-from hsrl_train.world import Catalogue
+from hsrl_train.decoding import SidIndex, left_out
+from hsrl_train.world import Catalogue, State
 from pipeline.errors import TrainingError
 
 
@@ -96,3 +98,49 @@ def test_too_few_items_for_a_slate_are_refused() -> None:
         index.best(index.scores(LOG_PROBS), 3)
     with pytest.raises(TrainingError, match="at least the slate's 3"):
         index.sampled(index.scores(LOG_PROBS), 3, 1.0, torch.Generator())
+
+
+def test_the_newest_of_a_sid_can_come_first() -> None:
+    """Items 1, 2, 3 share a SID; 1 is the most popular and 3 the newest."""
+    shared = replace(
+        catalogue([[0, 0]] * 3, popularity=[9, 5, 1]), first_seen=torch.tensor([0.0, 10, 20, 30], dtype=torch.float64)
+    )
+    for within, order in (("popularity", [1, 2, 3]), ("recency", [3, 2, 1])):
+        index = SidIndex.of(shared, within)  # type: ignore[arg-type]
+        assert index.best(index.scores(LOG_PROBS), 3).tolist() == [order]
+
+
+def test_newest_first_without_times_is_refused() -> None:
+    with pytest.raises(TrainingError, match="items have no first_seen"):
+        SidIndex.of(catalogue([[0, 0]]), "recency")
+
+
+def test_a_shuffled_sid_gives_every_item_its_turn_and_no_other_sid_one() -> None:
+    """Items 1–3 share 0-0, the best SID; item 4 stands alone behind 1-1."""
+    index, generator = SidIndex.of(catalogue([[0, 0], [0, 0], [0, 0], [1, 1]])), torch.Generator().manual_seed(0)
+    firsts = [int(index.shuffled(generator).best(index.scores(LOG_PROBS), 1)) for _ in range(300)]
+    assert [firsts.count(item) for item in (1, 2, 3, 4)] == pytest.approx([100, 100, 100, 0], abs=30)
+
+
+def test_what_is_left_out_comes_last() -> None:
+    """By score 1, 2, 3, 4. Without 1 and 3: 2, 4; and where three are wanted, the best of those left out."""
+    index = SidIndex.of(catalogue([[0, 0], [0, 1], [1, 0], [1, 1]]))
+    scores, seen = index.scores(LOG_PROBS), torch.tensor([[1, 3, 0]])
+    assert index.best(scores, 2, seen).tolist() == [[2, 4]]
+    assert index.best(scores, 3, seen).tolist() == [[2, 4, 1]]
+    drawn = index.sampled(scores.expand(200, -1), 2, 1.0, torch.Generator().manual_seed(0), seen.expand(200, -1))
+    assert set(drawn.flatten().tolist()) == {2, 4}
+
+
+def test_a_popular_sid_of_seen_items_does_not_crowd_out_the_rest() -> None:
+    """Six seen items share the best SID; the slate of two comes from behind it."""
+    index = SidIndex.of(catalogue([[0, 0]] * 6 + [[1, 0], [1, 1]]))
+    assert index.best(index.scores(LOG_PROBS), 2, torch.arange(1, 7)[None]).tolist() == [[7, 8]]
+
+
+def test_seen_is_what_was_liked_or_shown_and_a_cap_counts_shows() -> None:
+    """Liked 5; the session showed 1, refused 2, showed 1 again: 1 stands twice in the memory."""
+    state = State(torch.zeros(1, 0), torch.tensor([[5, 0]]), torch.tensor([[1, -2, 1, 0]]))
+    assert left_out(state, leaves_out_seen=True, max_shows=0).tolist() == [[5, 0, 1, 2, 1, 0]]  # type: ignore[union-attr]
+    assert left_out(state, leaves_out_seen=False, max_shows=2).tolist() == [[1, 0, 1, 0]]  # type: ignore[union-attr]
+    assert left_out(state, leaves_out_seen=False, max_shows=0) is None

@@ -122,3 +122,24 @@ def test_a_finished_session_is_not_stepped_again() -> None:
     after = environment.step(environment.start(nobody(2)), slate, luck).sessions
     with pytest.raises(ValueError, match="2 of 2 sessions were over"):
         environment.step(after, slate, luck)
+
+
+def test_pessimism_believes_what_all_simulators_do(fixed_response) -> None:
+    """Log-odds ±2 for item 1: mean 0, sd 2, so 0 − ½ · 2 = −1. Item 2 stands at .5 in both and stays there."""
+    p = torch.sigmoid(torch.tensor(2.0)).item()
+    models = [fixed_response(p, 0.5), fixed_response(1 - p, 0.5)]
+    environment = Environment(models, EnvironmentConfig(pessimism=0.5))
+    found = environment.probabilities(environment.start(nobody()), torch.tensor([[1, 2]]))
+    assert found[0].tolist() == pytest.approx([torch.sigmoid(torch.tensor(-1.0)).item(), 0.5])
+
+
+def test_the_session_remembers_what_it_showed_and_forgets_it_with_the_next(fixed_response) -> None:
+    """Room for three: 1 liked, 2 refused, then 2 liked, 1 refused; the oldest falls out. The next session remembers nothing."""
+    environment = Environment([Coin()], EnvironmentConfig(memory=3))
+    sessions = environment.start(nobody())
+    sessions = environment.step(sessions, torch.tensor([[1, 2]]), torch.tensor([[LIKE, DISLIKE]])).sessions
+    assert sessions.state.recent.tolist() == [[1, -2, 0]]
+    sessions = environment.step(sessions, torch.tensor([[2, 1]]), torch.tensor([[LIKE, DISLIKE]])).sessions
+    assert sessions.state.recent.tolist() == [[-2, 2, -1]]
+    after = refill(environment, sessions, torch.tensor([True]), nobody())
+    assert after.state.recent.tolist() == [[0, 0, 0]]

@@ -51,3 +51,21 @@ def test_an_item_is_as_probable_as_the_product_of_its_tokens() -> None:
 def test_token_columns_stand_side_by_side_for_unequal_levels() -> None:
     """V = (3, 2, 4): level 2 begins at column 3, level 3 at column 5."""
     assert token_columns(torch.tensor([[2, 1, 3]]), (3, 2, 4)).tolist() == [[2, 4, 8]]
+
+
+def test_a_sampled_token_hands_on_its_own_embedding() -> None:
+    """π = (¾, ¼) with codes (3, 0) and (0, 3): of 4,000 states about 3,000 leave c − (3, 0) = (−1.9, 0), which LayerNorm brings to (−1, 1);
+    the others leave (1.1, −3), which becomes (1, −1)."""
+    network = two_by_two()
+    network.embedding = "sampled"
+    c0 = torch.tensor([[math.log(3), 0.0]]).expand(4000, 2)
+    contexts = network(c0, torch.Generator().manual_seed(0)).contexts[:, 1]
+    assert contexts.abs().flatten().tolist() == pytest.approx([1.0] * 8000, abs=1e-3)
+    assert (contexts[:, 0] < 0).float().mean().item() == pytest.approx(0.75, abs=0.03)
+
+
+def test_without_a_generator_sampled_tokens_give_way_to_the_expected_one() -> None:
+    network, c0 = two_by_two(), torch.tensor([[math.log(3), 0.0]])
+    before = network(c0)
+    network.embedding = "sampled"
+    assert torch.equal(network(c0).contexts, before.contexts)

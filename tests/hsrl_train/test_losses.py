@@ -76,3 +76,21 @@ def test_the_two_sided_likelihood_pushes_liked_up_and_refused_down() -> None:
     loss.backward()
     assert loss.item() == pytest.approx(math.log(2))
     assert logits.grad is not None and logits.grad.tolist() == [[-0.25, 0.25]]
+
+
+def test_an_items_own_reward_can_count_by_its_share_of_the_slate() -> None:
+    """K = 2, Q̂ − V = 0.2 and r = 0.45: at share ½ the liked gets ½ · 0.55 + 0.2 = 0.475, the refused ½ · −0.55 + 0.2 = −0.075."""
+    args = (torch.tensor([1.2]), torch.tensor([1.0]), torch.tensor([0.45]), torch.tensor([[1.0, -0.1]]))
+    assert losses.item_advantage(*args, clip=1.0, share=0.5).tolist() == [pytest.approx([0.475, -0.075])]
+    assert losses.item_advantage(*args, clip=1.0, share=0.0).tolist() == [pytest.approx([0.2, 0.2])]
+
+
+def test_the_actor_pays_each_term_by_its_weight() -> None:
+    """1 · 2 + 0.1 · (−3) + 0.5 · 4 = 3.7; a term of weight 0 is left out, even where it is no number."""
+    two, minus_three, four = torch.tensor(2.0), torch.tensor(-3.0), torch.tensor(4.0)
+    assert losses.actor_loss(two, minus_three, four, (1.0, 0.1, 0.5)).item() == pytest.approx(3.7)
+    assert losses.actor_loss(two, torch.tensor(torch.nan), four, (1.0, 0.0, 0.5)).item() == pytest.approx(4.0)
+
+
+def test_actor_and_critic_are_paid_together() -> None:
+    assert losses.joint_loss(torch.tensor(3.7), torch.tensor(0.5)).item() == pytest.approx(4.2)
