@@ -77,7 +77,8 @@ class Hsrl:
             "likelihood_loss": self._likelihood(policy, batch),
             "critic_loss": losses.critic_loss(value, target),
         }
-        weights = (self.config.pg_weight, self.config.entropy_weight, likelihood_weight_at(done_share, self.config))
+        pg_weight = self.config.pg_weight if done_share >= self.config.pg_from else 0.0
+        weights = (pg_weight, self.config.entropy_weight, likelihood_weight_at(done_share, self.config))
         policy_gradient, entropy, likelihood, critic = terms.values()
         loss = losses.joint_loss(losses.actor_loss(policy_gradient, entropy, likelihood, weights), critic)
         level_weights = self.network.critic.weights().tolist()

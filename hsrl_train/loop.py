@@ -22,6 +22,14 @@ Progress = Callable[[int, Mapping[str, float]], None]
 Save = Callable[[dict[str, Tensor]], None]
 
 
+class StoredPolicy(Policy, Protocol):
+    """A policy whose weights can be kept."""
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """The weights; with the LearnerConfig all that reading it back needs."""
+        ...
+
+
 class Method(Protocol):
     """What a learner must say to be trained here."""
 
@@ -36,7 +44,7 @@ class Method(Protocol):
         """
         ...
 
-    def policy(self) -> Policy:
+    def policy(self) -> StoredPolicy:
         """What was learned so far, frozen."""
         ...
 
@@ -53,7 +61,7 @@ class Method(Protocol):
 class Training:
     """A finished training: the policy, and the curves of its losses, rewards, diversity, entropies and level weights."""
 
-    policy: Policy
+    policy: StoredPolicy
     curves: tuple[CurvePoint, ...]
 
 
