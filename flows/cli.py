@@ -3,6 +3,7 @@
 import errno
 import json
 import sys
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from flows import present
 from flows.run import Run
 from flows.settings import load_settings, warehouse_path
 from flows.steps import DirectSteps
-from pipeline.errors import HsrlError
+from pipeline.errors import ConfigError, HsrlError
 
 app = typer.Typer(
     help="Semantic IDs and recommendation policies from raw logs, refreshed every night.",
@@ -31,6 +32,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stan
 
 # What the system may refuse anywhere and a person can mend: rights, a file system that is read-only or full.
 _MENDABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+
+_FULL = ("No space left on device", "database or disk is full", "File too large", "Disk quota exceeded")
 
 # Heavy libraries are imported by the command that needs them, so that `hsrl --help` and `hsrl sql` start at once.
 
@@ -71,18 +74,119 @@ def retrain(config: Config = None, warehouse: WarehouseFolder = None, as_json: J
     _show(retrain(load_settings(config, root), root, Run("nightly-retrain"), DirectSteps()), present.retrain, as_json)
 
 
+@app.command(epilog="Example: hsrl rank requests.jsonl --out ranked.parquet --config flows/configs/generated.toml")
+def rank(
+    requests: Annotated[Path, typer.Argument(help="Parquet or JSON lines: history and candidates, lists of item ids; user_id.")],
+    out: Annotated[Path, typer.Option("--out", help="Parquet or JSON lines to write: request, place, item_id, score.")],
+    config: Config = None,
+    warehouse: WarehouseFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Rank the candidates of every request by the published policy."""
+    from flows.rank import rank_file
+
+    root = warehouse_path(warehouse)
+    _show(rank_file(root, load_settings(config, root), requests, out), present.rank, as_json)
+
+
+@app.command(epilog="Example: hsrl rollback 12 --warehouse warehouse/demo")
+def rollback(
+    release: Annotated[int, typer.Argument(help="The release to go back to.")],
+    warehouse: WarehouseFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Publish the Semantic IDs, codebooks and policies of an earlier release again; events and records stay."""
+    from flows.rollback import rollback
+
+    _show(rollback(warehouse_path(warehouse), release, Run("rollback")), present.rollback, as_json)
+
+
+@app.command(epilog="Example: hsrl trace item:10 --html trace.html --warehouse warehouse/demo")
+def trace(
+    subject: Annotated[str, typer.Argument(help="An item (10), a Semantic ID (12-203-7), release:3, or the id of a policy.")],
+    warehouse: WarehouseFolder = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Draw it in one self-contained page.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what something was made from, back to the raw files and their hashes, and what depends on it."""
+    from flows.output import write_text
+    from flows.trace_page import page
+    from pipeline.warehouse.trace import trace
+
+    root = warehouse_path(warehouse)
+    found = trace(root, subject)
+    if html:
+        write_text(html, page(found), root)
+    if as_json:
+        print(json.dumps({**asdict(found), "edges": sorted(found.edges), "started": sorted(found.started)}, default=str))
+    elif not html:
+        present.trace(present.console(), found)
+
+
+@app.command(epilog="Example: hsrl gc --dry-run --warehouse warehouse/demo")
+def gc(
+    warehouse: WarehouseFolder = None,
+    keep_days: Annotated[float, typer.Option(min=0, help="Releases of so many days can be opened as they were.")] = 30.0,
+    keep_releases: Annotated[int, typer.Option(min=2, help="So can the last so many, however old.")] = 7,
+    resume_days: Annotated[float, typer.Option(min=0, help="What a dead run staged is kept so many days.")] = 7.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete what no kept release needs: old snapshots and their files, orphans, what dead runs staged."""
+    from flows.collection import collect_garbage
+    from pipeline.warehouse.config import RetentionConfig
+
+    retention = RetentionConfig(keep_days=keep_days, keep_releases=keep_releases, resume_days=resume_days)
+    _show(collect_garbage(warehouse_path(warehouse), Run("gc"), retention, dry_run=dry_run), present.gc, as_json)
+
+
 @app.command(epilog='Example: hsrl sql "select sid, count(*) n from sids group by 1 order by 2 desc limit 5"')
 def sql(
-    query: Annotated[str, typer.Argument(help="One SELECT or EXPLAIN.")], warehouse: WarehouseFolder = None, as_json: Json = False
+    query: Annotated[str | None, typer.Argument(help="One SELECT or EXPLAIN; with --tables a name.")] = None,
+    warehouse: WarehouseFolder = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV on standard output.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the answer to a .csv, .json or .parquet file.")] = None,
+    tables: Annotated[bool, typer.Option("--tables", help="List tables, views and macros, or the columns of one.")] = False,
+    snapshot: Annotated[Path | None, typer.Option("--snapshot", help="Write the SID tables as one DuckDB file.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Ask the newest release one question in SQL; nothing can be changed, also while a refresh runs."""
+    from flows import questioning
     from pipeline.warehouse.adhoc import run_sql
 
-    answer = run_sql(warehouse_path(warehouse), query)
-    if as_json:
-        print(present.as_json(answer))
+    root = warehouse_path(warehouse)
+    if snapshot:
+        _show(questioning.snapshot(root, snapshot), present.counts, as_json)
+        return
+    if not (query or tables):
+        raise ConfigError('nothing was asked; for example: hsrl sql "from sids limit 5", or hsrl sql --tables')
+    answer = questioning.dictionary(root, query) if tables else run_sql(root, query or "")
+    if out:
+        questioning.write_answer(answer, out, root)
+    elif as_json or as_csv:
+        print(present.as_json(answer) if as_json else questioning.as_csv(answer), end="\n" if as_json else "")
     else:
         present.frame(present.console(), answer)
+
+
+@app.command(epilog="Example: hsrl verify --warehouse warehouse/demo")
+def verify(warehouse: WarehouseFolder = None, as_json: Json = False) -> None:
+    """Compare every stored file of the newest release with the hash taken when it was written."""
+    from flows.verification import verify
+
+    _show(verify(warehouse_path(warehouse)), present.verify, as_json)
+
+
+@app.command(epilog="Example: hsrl draw --warehouse warehouse/demo --out sids")
+def draw(
+    warehouse: WarehouseFolder = None,
+    out: Annotated[Path, typer.Option("--out", help="Where to; .png and .html are added.")] = Path("sids"),
+    as_json: Json = False,
+) -> None:
+    """Draw the newest release's Semantic IDs: prefixes coloured by category, and the use of every code."""
+    from flows.draw import draw_release
+
+    _show(draw_release(warehouse_path(warehouse), out), present.draw, as_json)
 
 
 @app.command(epilog="Example: hsrl status --warehouse warehouse/demo")
@@ -114,6 +218,10 @@ def main() -> None:
         if error.errno not in _MENDABLE:
             raise
         _refuse(f"{error.filename or 'a file'}: {error.strerror}; free or grant what it needs and run it again")
+    except Exception as error:  # each library tells a full disk by an error of its own
+        if not any(word in str(error) for word in _FULL):
+            raise
+        _refuse(f"{str(error).splitlines()[0]}; nothing half-done became visible: free some room and run it again")
 
 
 def _refuse(line: str, code: int = 2) -> None:

@@ -156,9 +156,9 @@ def _spill(source: Source, plan: Plan, folder: Path) -> tuple[int, pl.DataFrame,
 def _stage_bucket(bucket: int, plan: Plan, before: Before, folder: Path, known_items: pl.Series | None) -> BucketDone:
     """Order one user bucket of the delivery and cut it into records."""
     state = read_bucket(before.state, bucket, USER_STATE.empty())
-    spilled = of_bucket(sorted((folder / "spill").iterdir()), bucket)
-    raw = pl.concat(pl.read_ipc(file) for file in spilled) if spilled else RAW_EVENTS.empty()
-    ordered = order_events(raw, state, known_items, _stored(before.events, bucket), plan.source, plan.ingest_id)
+    stored = _stored(before.events, bucket)
+    # The raw rows are handed over, not kept: they would stay in memory until the bucket is done.
+    ordered = order_events(_spilled(folder, bucket), state, known_items, stored, plan.source, plan.ingest_id)
     built = build_records(ordered.events, state, plan.slate_size, plan.history_length)
     for kind, frame in (("events", ordered.events), ("records", built.records), ("state", built.state)):
         if frame.height:
@@ -169,6 +169,12 @@ def _stage_bucket(bucket: int, plan: Plan, before: Before, folder: Path, known_i
     at = pl.col("occurred_at")
     items = ordered.events.group_by("item_id").agg(at.min().alias("first_seen"), at.max().alias("last_seen"))
     return BucketDone(ordered.rejects, items, ordered.events.select("user_id").unique(), counts)
+
+
+def _spilled(folder: Path, bucket: int) -> pl.DataFrame:
+    """RAW_EVENTS of a bucket as ``_spill`` left them."""
+    files = of_bucket(sorted((folder / "spill").iterdir()), bucket)
+    return pl.concat(pl.read_ipc(file) for file in files) if files else RAW_EVENTS.empty()
 
 
 def _stored(files: Sequence[Path], bucket: int) -> Callable[[pl.DataFrame], pl.DataFrame]:

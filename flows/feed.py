@@ -48,7 +48,7 @@ def write_missing_days(config: SourceConfig) -> None:
                     _write(config.path / name, frames)
     except OSError as error:
         raise SourceError(
-            f"{config.path}: the feed cannot be written ({os.strerror(error.errno or 0)}); grant this user the folder, or name another source.path"
+            f"{config.path}: the feed cannot be written ({os.strerror(error.errno or 0)}); grant it, or name another source.path"
         ) from error
 
 

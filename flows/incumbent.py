@@ -18,7 +18,7 @@ _FOR_LIFE = (("source", "name"), ("ingest", "buckets"), ("records", "slate_size"
 # Settings of the tokenizer: another value takes a rebuild.
 _UNTIL_REBUILD = ("embeddings", "sids")
 # … but for these, which only say how tonight's items are treated.
-_FREE = {"epsilon"}
+_FREE = {"epsilon", "mode", "churn_budget", "max_error_ratio", "beam_width", "tombstone_nights"}
 NO_STATE = "none"
 
 
@@ -34,6 +34,10 @@ class Incumbent:
         events, records, state: Parquet files, which name their bucket.
         state_id: artifact that holds the state.
         known_hashes: sha256 of every raw file taken in.
+        kin: ids of all codebooks with the numbering of ``codebook``.
+        reserved_from: rows of sid_history closed in this release or later still hold their place.
+        embeddings: Parquet files of the last release's vectors.
+        n_deferred: items that had to wait for a move last night.
     """
 
     release: Release | None
@@ -47,6 +51,10 @@ class Incumbent:
     state: list[Path]
     state_id: str
     known_hashes: frozenset[str]
+    kin: frozenset[str]
+    reserved_from: int
+    embeddings: list[Path]
+    n_deferred: int
 
 
 def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -> Incumbent:
@@ -58,19 +66,38 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
     require_same_settings(warehouse, settings, rebuild=rebuild)
     states = warehouse.query("SELECT artifact_id, path FROM artifacts WHERE kind = 'user_state' ORDER BY release_id DESC LIMIT 1")
     state_id, folder = states.row(0) if states.height else (NO_STATE, None)
+    codebook = None if rebuild else current_codebook(warehouse)
+    kin = warehouse.query(
+        "SELECT DISTINCT codebook_id FROM codebooks WHERE numbering_id = $numbering",
+        {"numbering": codebook.numbering_id if codebook else ""},
+    )
+    refreshes = _refreshes(warehouse)
+    nights = settings.sids.tombstone_nights
+    deferred = warehouse.query("SELECT value FROM sid_metrics WHERE metric = 'n_deferred' ORDER BY release_id DESC LIMIT 1")
     return Incumbent(
         release=warehouse.latest_release(),
         items=warehouse.query("FROM items ORDER BY item_id").cast(ITEMS.schema),
         users=warehouse.query("FROM users ORDER BY user_id").cast(USERS.schema),
         splits=warehouse.query("FROM splits ORDER BY user_id").cast(SPLITS.schema),
-        history=warehouse.query("FROM sid_history").cast(SID_HISTORY.schema),
-        codebook=None if rebuild else current_codebook(warehouse),
+        history=warehouse.query("FROM sid_history ORDER BY item_id, valid_from").cast(SID_HISTORY.schema),
+        codebook=codebook,
         events=warehouse.files("events"),
         records=warehouse.files("record_rows"),
         state=sorted((warehouse.root / folder).glob("*.parquet")) if folder else [],
         state_id=state_id,
         known_hashes=frozenset(warehouse.query("SELECT sha256 FROM ingest_files")["sha256"]),
+        kin=frozenset(kin["codebook_id"]),
+        reserved_from=0 if len(refreshes) < nights else refreshes[nights - 1] if nights else refreshes[0] + 2,
+        embeddings=warehouse.files("embeddings"),
+        n_deferred=int(deferred.item()) if deferred.height else 0,
     )
+
+
+def _refreshes(warehouse: Warehouse) -> list[int]:
+    """Releases that were nights, the latest first."""
+    return warehouse.query("SELECT release_id FROM releases WHERE kind = 'refresh' ORDER BY release_id DESC")[
+        "release_id"
+    ].to_list()
 
 
 def current_codebook(warehouse: Warehouse) -> Codebook | None:
@@ -79,13 +106,20 @@ def current_codebook(warehouse: Warehouse) -> Codebook | None:
     return Codebook.from_frame(rows) if rows.height else None
 
 
+def items_without_vector(warehouse: Warehouse) -> int:
+    """Items that came after the vectors, as a rollback to an older embedding model leaves them until the next refresh."""
+    if warehouse.latest_release() is None:
+        return 0
+    return warehouse.query("SELECT item_id FROM items ANTI JOIN embeddings ON embeddings.item_id = items.item_id").height
+
+
 def require_same_settings(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -> None:
     """Refuse settings that do not fit what the last refresh published.
 
     Raises:
         ConfigError: names the setting, both values, and what to do.
     """
-    last = warehouse.query("SELECT config FROM releases WHERE kind = 'refresh' ORDER BY release_id DESC LIMIT 1")
+    last = warehouse.query("SELECT config FROM releases WHERE kind IN ('refresh', 'rollback') ORDER BY release_id DESC LIMIT 1")
     if last.is_empty():
         return
     before, now = json.loads(last.item()), settings.model_dump(mode="json")

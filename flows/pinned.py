@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flows.incumbent import current_codebook
+from flows.incumbent import current_codebook, items_without_vector
 from flows.semantic_ids import load_model, load_profiles
 from flows.settings import Settings
 from flows.tensors import World, build_world
@@ -11,6 +11,7 @@ from pipeline.errors import WarehouseError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.table import SidTable
 from pipeline.warehouse.release import Release
+from pipeline.warehouse.verify import require_intact
 from pipeline.warehouse.warehouse import Warehouse
 
 
@@ -22,7 +23,7 @@ class Pinned:
         release: which one.
         world: its records, items and Semantic IDs.
         codebook: of the Semantic IDs.
-        published_policy: the policy that is shown to users now; None where none fits the codebook.
+        published_policy: the policy that is shown to users now; None where none fits the codes.
     """
 
     release: Release
@@ -41,6 +42,7 @@ def pin_latest(warehouse: Warehouse, settings: Settings) -> Pinned:
     if latest is None:
         raise WarehouseError(f"{warehouse.root}: nothing is published yet; begin with: hsrl refresh")
     with Warehouse.open_release(warehouse.root, latest.release_id, settings.engine.memory_limit_mb) as release:
+        require_intact(release, ("record_rows", "embeddings", "embedding_model", "policy"))
         codebook = current_codebook(release)
         if codebook is None:
             raise WarehouseError(
@@ -50,11 +52,18 @@ def pin_latest(warehouse: Warehouse, settings: Settings) -> Pinned:
         users = release.query("FROM users ORDER BY user_id").cast(USERS.schema)
         records = release.query("SELECT user_id, record_index, exposed_items, feedback, history, split FROM records")
         embeddings = release.query("FROM embeddings").cast(EMBEDDINGS.schema)
+        if n_missing := items_without_vector(release):
+            raise WarehouseError(
+                f"{warehouse.root}: {n_missing} of {items.height} items have no vector of {codebook.embedding_id}, as they came after "
+                "the release that was gone back to; make them with: hsrl refresh"
+            )
         sids = SidTable.from_frame(
             release.query("FROM sid_history WHERE valid_to IS NULL").cast(SID_HISTORY.schema), codebook.vocabulary
         )
         published = release.query(
-            "SELECT policy_id FROM policies WHERE is_published AND codebook_id = $book", {"book": codebook.codebook_id}
+            "SELECT policy_id FROM policies WHERE is_published "
+            "AND codebook_id IN (SELECT codebook_id FROM codebooks WHERE numbering_id = $numbering)",
+            {"numbering": codebook.numbering_id},
         )
     model = load_model(warehouse.artifacts, codebook.embedding_id)
     profiles = load_profiles(warehouse.artifacts, codebook.embedding_id)

@@ -1,6 +1,7 @@
 """What the commands print for people."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import polars as pl
@@ -9,9 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.questions import QUESTIONS
+from pipeline.warehouse.trace import Trace
 
 # Rows that a terminal shows; --json has them all.
 _ROWS = 200
+# Branches of a tree that a terminal shows.
+_BRANCHES = 8
 _UNBOUNDED = 100_000  # characters
 
 
@@ -60,7 +64,7 @@ def refresh(console: Console, report: dict[str, Any]) -> None:
     if report["status"] == "planned":
         days = [*report["deliveries"], *(f"{day} (to be generated)" for day in report["to_generate"])]
         told = f"{', '.join(days) or 'nothing'} ({report['bytes']:,} bytes)"
-        _facts(console, (("would ingest", told), ("tokenizer", report["tokenizer"])))
+        _facts(console, (("would ingest", told), ("tokenizer", report["tokenizer"]), *_foretold(report["forecast"])))
         return
     if report["status"] == "nothing new":
         return
@@ -86,6 +90,7 @@ def refresh(console: Console, report: dict[str, Any]) -> None:
             "collisions",
             f"{shared:,} items share a Semantic ID, at most {largest:,} one; {int(metrics['excess_collisions']):,} more items than IDs",
         ),
+        ("tokenizer", f"{report['tokenizer']['mode']}: {'; '.join(report['tokenizer']['why'])}"),
         ("changes", ", ".join(f"{count:,} {reason}" for reason, count in changes.items() if count)),
         ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in report["seconds"].items())),
     )
@@ -134,6 +139,118 @@ def status(console: Console, report: dict[str, Any]) -> None:
     lines = (("release", told), ("rows", rows), ("policy", "none" if policy is None else policy))
     _facts(console, lines)
     frame(console, pl.DataFrame(report["runs"], infer_schema_length=None))
+
+
+def rank(console: Console, report: dict[str, Any]) -> None:
+    """Where the ranked candidates are, and whose opinion they are."""
+    _facts(
+        console,
+        (
+            ("ranked", f"{report['candidates']:,} candidates of {report['requests']:,} requests"),
+            ("policy", f"{report['policy_id']}, release {report['release_id']}"),
+            ("written to", report["output"]),
+        ),
+    )
+
+
+def rollback(console: Console, report: dict[str, Any]) -> None:
+    """What a rollback brought back."""
+    lines = (
+        ("release", f"{report['release_id']}: as release {report['restores']} was"),
+        ("withdrawn", ", ".join(str(number) for number in report["withdrawn"])),
+        ("Semantic IDs", f"{report['sids_closed']:,} closed, {report['sids_opened']:,} opened again"),
+        (
+            "without",
+            f"{report['items_without_sid']:,} items have none until the next refresh" if report["items_without_sid"] else "",
+        ),
+        ("policy", report["policy"] or "none"),
+    )
+    _facts(console, tuple(line for line in lines if line[1]))
+
+
+def trace(console: Console, found: Trace) -> None:
+    """What something was made from, and what was made from it, as two trees."""
+    subject = found.nodes[found.subject]
+    console.print(f"{subject.kind} {subject.name} ({subject.id})", markup=False, highlight=False, soft_wrap=True)
+    _facts(console, tuple((str(name), _cell(value)) for name, value in found.facts.items()))
+    starts = sorted(found.started, key=lambda one: one != found.subject)
+    for heading, step in (("made from", found.inputs), ("used by", found.dependants)):
+        console.print(heading, highlight=False)
+        told: set[str] = set()
+        for one in starts if heading == "made from" else [found.subject]:
+            _branch(console, found, step, one, 1, told)
+
+
+def _branch(console: Console, found: Trace, step: Callable[[str], list[str]], one: str, depth: int, told: set[str]) -> None:
+    """The nodes one step on, each told once."""
+    fresh = [other for other in step(one) if other not in told]
+    told |= set(fresh)
+    for number, other in enumerate(fresh):
+        if number == _BRANCHES:
+            console.print(
+                f"{'  ' * depth}… and {len(fresh) - number} more; all of them with --json or --html FILE", highlight=False
+            )
+            return
+        node = found.nodes[other]
+        sha256 = f"  sha256 {node.sha256}" if node.sha256 else ""
+        console.print(f"{'  ' * depth}{node.kind} {node.name}{sha256}", markup=False, highlight=False, soft_wrap=True)
+        _branch(console, found, step, other, depth + 1, told)
+
+
+def gc(console: Console, report: dict[str, Any]) -> None:
+    """What was, or would be, deleted."""
+    told = "would go" if report["status"] == "planned" else "gone"
+    sizes = f"{report['n_files']:,} data files, {len(report['orphans'])} orphans, {len(report['folders'])} folders"
+    lines = (
+        ("releases", f"{len(report['releases'])} no longer open as they were: {_some(report['releases'])}"),
+        (told, f"{report['bytes']:,} bytes: {sizes}"),
+        ("orphans", _some(report["orphans"])),
+        ("folders", _some(report["folders"])),
+        ("snapshots", f"{report['n_snapshots']:,}"),
+    )
+    _facts(console, tuple(line for line in lines if line[1]))
+
+
+def verify(console: Console, report: dict[str, Any]) -> None:
+    """That everything is as it was written."""
+    console.print(
+        f"release {report['release_id']}: {report['n']:,} stored files and folders are as they were written", highlight=False
+    )
+
+
+def counts(console: Console, report: dict[str, Any]) -> None:
+    """Rows by table."""
+    _facts(console, tuple((name, f"{n:,} rows") for name, n in report.items()))
+
+
+def _some(values: list[Any], at_most: int = 10) -> str:
+    return ", ".join(str(value) for value in values[:at_most]) + (" …" if len(values) > at_most else "")
+
+
+def draw(console: Console, report: dict[str, Any]) -> None:
+    """Where the picture is."""
+    _facts(
+        console,
+        (("picture", f"{report['png']} and {report['html']}, {report['items']:,} items of release {report['release_id']}"),),
+    )
+
+
+def _foretold(forecast: dict[str, Any] | None) -> tuple[tuple[str, str], ...]:
+    """Rows, time and churn to expect, where there is a release to tell from."""
+    if forecast is None:
+        return (("expect", "every item gets its first Semantic ID; no night yet to tell rows and time from"),)
+    churn, unknown = forecast["churn"], "unknown"
+    rows, seconds = forecast["rows"], forecast["seconds"]
+    new, closed = (unknown if churn[name] is None else f"{churn[name]:,}" for name in ("new", "closed"))
+    moved = f"at most {churn['moved_at_most']:,} moved" if not churn["renamed"] else f"all {churn['renamed']:,} renamed"
+    return (
+        ("because", "; ".join(forecast["why"])),
+        (
+            "expect",
+            f"{unknown if rows is None else f'{rows:,}'} rows, {unknown if seconds is None else f'{seconds:,.0f}'} seconds",
+        ),
+        ("churn", f"{new} items new, {closed} closed, {moved}"),
+    )
 
 
 def _facts(console: Console, lines: tuple[tuple[str, str], ...]) -> None:

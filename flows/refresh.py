@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,20 @@ import polars as pl
 
 from flows.artifacts import Artifact, artifact_rows
 from flows.feed import is_begun, missing_days, write_missing_days
-from flows.incumbent import Incumbent, read_incumbent
+from flows.incumbent import Incumbent, items_without_vector, read_incumbent
+from flows.plan import forecast
 from flows.recorded import Ending, recorded
 from flows.run import Run, code_version
 from flows.semantic_ids import SemanticIds, make_semantic_ids, make_splits
 from flows.settings import Settings
-from flows.staging import KIND, Staged, arrived_deliveries, ingest_rows, stage_next
+from flows.staging import KIND, Arrived, Staged, arrived_deliveries, ingest_rows, stage_next
 from flows.steps import Steps
 from pipeline.errors import ConfigError
 from pipeline.ingest.open import open_source
 from pipeline.ingest.source import Source
 from pipeline.warehouse.artifacts import bytes_of, fingerprint
 from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.verify import require_intact
 from pipeline.warehouse.warehouse import Warehouse
 
 
@@ -79,36 +81,50 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish |
     with (
         Warehouse.create_or_open(root, settings.engine.memory_limit_mb) as warehouse,
         warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
-        recorded(warehouse, run, settings) as ending,
+        recorded(warehouse, run, settings.model_dump(mode="json")) as ending,
     ):
         return _refresh(warehouse, settings, source, run, steps, wish, ending)
 
 
 def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[str, Any]:
     """What a refresh would do; writes nothing, makes no warehouse and no feed."""
-    known_hashes, learns = frozenset[str](), True
+    to_make = [day.isoformat() for day in missing_days(settings.source) if wish.holds(day)]
     if Warehouse.is_at(root):
         with Warehouse.open_copy(root) as warehouse:
             incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
-        known_hashes, learns = incumbent.known_hashes, incumbent.codebook is None
-    to_make = [day.isoformat() for day in missing_days(settings.source) if wish.holds(day)]
-    arrived = arrived_deliveries(source, known_hashes, wish.first, wish.last) if is_begun(settings.source) else []
+            arrived = _arrived(settings, source, incumbent.known_hashes, wish)
+            told = forecast(warehouse, settings, incumbent, _bytes(arrived))
+    else:
+        arrived, told = _arrived(settings, source, frozenset(), wish), None
+    learns = told is None or told["mode"] == "learn"
     return {
         "status": "planned",
         "deliveries": [one.delivery.id for one in arrived],
         "to_generate": to_make,
-        "bytes": sum(bytes_of(file) for one in arrived for file in one.delivery.files),
-        "tokenizer": "learn anew" if learns else "append" if arrived or to_make else "nothing to do",
+        "bytes": _bytes(arrived),
+        "tokenizer": "learn anew" if learns else told["mode"] if told and (arrived or to_make) else "nothing to do",
+        "forecast": told,
     }
+
+
+def _arrived(settings: Settings, source: Source, known_hashes: frozenset[str], wish: Wish) -> list[Arrived]:
+    return arrived_deliveries(source, known_hashes, wish.first, wish.last) if is_begun(settings.source) else []
+
+
+def _bytes(arrived: Sequence[Arrived]) -> int:
+    return sum(bytes_of(file) for one in arrived for file in one.delivery.files)
 
 
 def _refresh(
     warehouse: Warehouse, settings: Settings, source: Source, run: Run, steps: Steps, wish: Wish, ending: Ending
 ) -> dict[str, Any]:
+    with run.stage("check stored files"):
+        require_intact(warehouse, ("record_rows", "user_state", "embedding_model"))
     incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
     with run.stage("look for new files"):
         arrived = arrived_deliveries(source, incumbent.known_hashes, wish.first, wish.last)
-    if not arrived and not (wish.rebuild and incumbent.release):
+    if not arrived and not (wish.rebuild and incumbent.release) and not items_without_vector(warehouse):
+        _sweep(warehouse)
         run.say(f"nothing new: every raw file{wish.told} is in the warehouse already")
         return {"status": "nothing new", "run_id": run.run_id, "release_id": None}
     staged: list[Staged] = []
@@ -134,10 +150,14 @@ def _refresh(
         steps.run("audits and publish", warehouse.publish, draft, changes)
     ending.release_id = release_id
     report = _report(run, release_id, staged, tables, sids)
-    for done in staged:
-        warehouse.staging.discard(KIND, done.folder.name)
-    warehouse.staging.discard("embeddings", _embeddings_name(sids, release_id))
+    _sweep(warehouse)
     return report
+
+
+def _sweep(warehouse: Warehouse) -> None:
+    """Leave nothing staged once all is published: neither this run's nor what a dead one left. Only the writer stages these."""
+    for kind in (KIND, "embeddings"):
+        warehouse.staging.discard_all(kind)
 
 
 def _changes(
@@ -155,7 +175,10 @@ def _changes(
     records = {file: (one.arrived.ingest_id,) for one in staged for file in one.files("records")}
     embeddings = _stage_embeddings(warehouse, sids, release_id)
     ingests, ingest_files = ingest_rows(staged, source, release_id)
-    artifacts = [sids.artifact, *([_keep_state(warehouse, staged)] if staged else [])]
+    # Vectors fold in the records of all releases up to this one.
+    learned_from = (*(one.arrived.ingest_id for one in staged), *([f"release:{release_id - 1}"] if incumbent.release else []))
+    model = replace(sids.artifact, inputs=(*sids.artifact.inputs, *learned_from))
+    artifacts = [model, *([_keep_state(warehouse, staged)] if staged else [])]
     return Changes(
         replace_files={"embeddings": [embeddings]},
         register={"events": list(events), "record_rows": list(records)},
@@ -165,15 +188,15 @@ def _changes(
             "users": _changed(tables.users, incumbent.users),
             "splits": _changed(tables.splits, incumbent.splits),
             "sid_history": sids.upserts,
+            "codebooks": sids.new_codes,  # by key: a rebuild of what is there gives the same codebook
         },
         append={
-            "codebooks": sids.new_codes,
             "sid_metrics": sids.metrics,
             "ingests": ingests,
             "ingest_files": ingest_files,
             "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
         },
-        file_inputs={**events, **records, embeddings: (sids.model.embedding_id,)},
+        file_inputs={**events, **records, embeddings: (sids.model.embedding_id, *learned_from)},
     )
 
 
@@ -217,6 +240,7 @@ def _report(run: Run, release_id: int, staged: Sequence[Staged], tables: Tables,
         "records_in_all": int(tables.splits["n_records"].sum()),
         "train_records": int(tables.splits["n_train"].sum()),
         "codebook_id": sids.codebook.codebook_id,
+        "tokenizer": {"mode": sids.mode, "why": list(sids.why)},
         "sid_changes": dict(sids.summary.rows()),
         "sid_metrics": dict(overall.select("metric", "value").rows()),
         "used_codes_share": sids.metrics.filter(pl.col("metric") == "used_codes_share").sort("level")["value"].to_list(),

@@ -1,6 +1,6 @@
 """The flow nightly-retrain: simulators → policy → evaluation → gate → publish, on one pinned release."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,10 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
         HsrlError: whatever a person can mend; nothing was published then.
     """
     torch.set_num_threads(1)  # two threads on shared cores are slower than one, and another count gives other last digits
-    with Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse, recorded(warehouse, run, settings) as ending:
+    with (
+        Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse,
+        recorded(warehouse, run, settings.model_dump(mode="json")) as ending,
+    ):
         with run.stage("read the release"):
             pinned = steps.run("read the release", pin_latest, warehouse, settings)
         results = _learn_and_judge(warehouse, settings, pinned, run, steps)
@@ -117,9 +120,14 @@ def _judge(
 
 def _publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: Results, run: Run, ending: Ending) -> None:
     now = current_codebook(warehouse)
-    if now is None or now.codebook_id != pinned.codebook.codebook_id:
+    if now is None or now.numbering_id != pinned.codebook.numbering_id:
         raise WarehouseError(
             f"the codebook changed from {pinned.codebook.codebook_id} while the policy learned, which does not fit the new Semantic IDs; "
+            "train again with: hsrl retrain"
+        )
+    if pinned.release.release_id in warehouse.query("SELECT release_id FROM withdrawn")["release_id"]:
+        raise WarehouseError(
+            f"release {pinned.release.release_id}, which the policy learned from, was taken back meanwhile; "
             "train again with: hsrl retrain"
         )
     known = warehouse.query("SELECT policy_id FROM policies WHERE policy_id = $id", {"id": results.trained.policy_id})
@@ -127,7 +135,11 @@ def _publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: 
         run.say(f"nothing new: policy {results.trained.policy_id} of the same inputs is in the warehouse already")
         return
     release_id = warehouse.next_release_id()
-    inputs = (str(pinned.release.release_id), pinned.codebook.codebook_id, *(one.simulator_id for one in results.simulators))
+    inputs = (
+        f"release:{pinned.release.release_id}",
+        pinned.codebook.codebook_id,
+        *(one.simulator_id for one in results.simulators),
+    )
     draft = ReleaseDraft(run.run_id, "retrain", code_version(), settings.model_dump(mode="json"), settings.seed, inputs)
     warehouse.publish(draft, _changes(warehouse, settings, pinned, results, run, release_id))
     ending.release_id = release_id
@@ -135,9 +147,13 @@ def _publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: 
 
 def _changes(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: Results, run: Run, release_id: int) -> Changes:
     known = warehouse.query("SELECT simulator_id FROM simulators")["simulator_id"].to_list()
+    simulators = {one.simulator_id for one in results.simulators}
     new = [one for one in results.simulators if one.simulator_id not in known]
     evaluations = [evaluation_rows(row, settings, release_id, pinned.codebook.embedding_id) for row in results.rows]
-    artifacts = [*(one.artifact for one in new), *(one.artifact for one in results.beside), results.trained.artifact]
+    # What they learned from, in place of the fingerprints of its tensors, which lead nowhere.
+    learned_from = f"release:{pinned.release.release_id}"
+    found = [*(one.artifact for one in new), *(one.artifact for one in results.beside), results.trained.artifact]
+    artifacts = [replace(one, inputs=(learned_from, *(name for name in one.inputs if name in simulators))) for one in found]
     return Changes(
         upsert={"policies": _policy_rows(warehouse, settings, pinned, results, release_id)},
         append={

@@ -14,16 +14,14 @@ from flows.artifacts import Artifact
 from flows.deliveries import of_bucket
 from flows.incumbent import Incumbent
 from flows.settings import Settings
+from flows.tokenizer import count_positives, tokenize
 from pipeline.contracts import CODEBOOKS
 from pipeline.embeddings.embed import embed, learn
 from pipeline.embeddings.model import EmbeddingModel
 from pipeline.embeddings.profiles import ProfileModel, learn_profiles
 from pipeline.errors import ConfigError, WarehouseError
 from pipeline.records.split import split_by_time, split_per_user, time_of_fraction
-from pipeline.sids.assign import apply_changes, assign
 from pipeline.sids.codebook import Codebook
-from pipeline.sids.learn import learn_codebook
-from pipeline.sids.metrics import sid_metrics
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 
 _MODEL_KIND = "embedding_model"
@@ -44,6 +42,8 @@ class SemanticIds:
         metrics: SID_METRICS of the release.
         new_codes: CODEBOOKS, empty unless the codebook was learned tonight.
         artifact: the embedding model in the store.
+        mode: learn, append or refresh.
+        why: what asked for the mode.
     """
 
     model: EmbeddingModel
@@ -55,6 +55,8 @@ class SemanticIds:
     metrics: pl.DataFrame
     new_codes: pl.DataFrame
     artifact: Artifact
+    mode: str
+    why: tuple[str, ...]
 
 
 def make_splits(settings: Settings, state: Sequence[Path], records: Sequence[Path]) -> pl.DataFrame:
@@ -117,21 +119,19 @@ def make_semantic_ids(
     else:
         model = load_model(store, incumbent.codebook.embedding_id)
     embeddings = embed(model, items, positives(), external)
-    codebook = incumbent.codebook or learn_codebook(embeddings, settings.sids, settings.seed)
-    changes = assign(embeddings, items, codebook, incumbent.history, release_id, settings.sids.epsilon)
-    is_open = pl.col("valid_to").is_null()
-    now_open = apply_changes(incumbent.history, changes.upserts).filter(is_open)
-    before_open = incumbent.history.filter(is_open) if incumbent.release else None
+    done = tokenize(settings, incumbent, items, embeddings, count_positives(positives()), release_id)
     return SemanticIds(
         model=model,
-        codebook=codebook,
+        codebook=done.codebook,
         embeddings=embeddings,
-        upserts=changes.upserts,
-        missing=changes.without,
-        summary=changes.summary,
-        metrics=sid_metrics(now_open, embeddings, codebook, before_open, release_id),
-        new_codes=codebook.to_frame() if incumbent.codebook is None else CODEBOOKS.empty(),
+        upserts=done.changes.upserts,
+        missing=done.changes.without,
+        summary=done.changes.summary,
+        metrics=done.metrics,
+        new_codes=done.codebook.to_frame() if done.is_new else CODEBOOKS.empty(),
         artifact=Artifact(_MODEL_KIND, model.embedding_id, (fingerprint(settings.embeddings.model_dump(mode="json")),)),
+        mode=done.mode,
+        why=done.why,
     )
 
 

@@ -47,7 +47,7 @@ def find_or_fit(store: ArtifactStore, settings: Settings, world: World, fit_on: 
     """The simulator of these records, settings and seed, judged on the test records."""
     config = settings.simulator
     made_by = config.model_dump(mode="json", exclude={"n_training"})
-    simulator_id = fingerprint(_KIND, world.fingerprint, made_by, fit_on, seed)
+    simulator_id = store.unspoiled(fingerprint(_KIND, world.fingerprint, made_by, fit_on, seed))
     path = store.path(_KIND, simulator_id) / _FILE
     if path.exists():
         fitted = FittedSimulator.from_tensors(

@@ -60,13 +60,14 @@ def find_or_train(warehouse: Warehouse, settings: Settings, world: World, simula
     """
     inputs = (world.fingerprint, world.sid_fingerprint, *(simulator.simulator_id for simulator in simulators))
     made_by = (settings.learner.model_dump(mode="json"), settings.environment.model_dump(mode="json"), settings.seed)
-    policy_id = fingerprint(settings.learner.method, inputs, made_by)
     store = warehouse.artifacts
+    policy_id = store.unspoiled(fingerprint(settings.learner.method, inputs, made_by))
     cpu = 0.0
     if not store.exists(_KIND, policy_id):
         began = time.process_time()
         _train(warehouse, settings, world, simulators, policy_id, tick)
         cpu = time.process_time() - began
+    warehouse.staging.discard("training", policy_id)
     policy = load_policy(store, policy_id, world.catalogue)
     curves = pl.read_parquet(store.path(_KIND, policy_id) / _CURVES)
     return Trained(settings.learner.method, policy_id, policy, curves, round(cpu, 3), Artifact(_KIND, policy_id, inputs))
@@ -120,7 +121,6 @@ def _train(
         save_file(trained.policy.to_tensors(), folder / _WEIGHTS)
         (folder / _CONFIG).write_text(settings.learner.model_dump_json())
         check(curves, TRAINING_CURVES, "training").write_parquet(folder / _CURVES)
-    warehouse.staging.discard("training", policy_id)
 
 
 def _load(path: Path) -> Mapping[str, Tensor]:

@@ -103,11 +103,12 @@ class ItemSasrec:
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.actor_lr, foreach=True)
 
     @torch.no_grad()
-    def act(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
+    def act(self, state: State, k: int, generator: torch.Generator) -> tuple[Int[Tensor, "b k"], Float[Tensor, "b k"]]:
         """Gumbel top-K of logit / temperature: items drawn one after another in proportion to their odds."""
         logits = self.network.logits(state, self.catalogue.vectors)
         minus_gumbel = torch.rand(logits.shape, generator=generator).log_().neg_().log_()
-        return showable(logits / self.config.temperature - minus_gumbel, state, self.catalogue, self.config, k)
+        slate = showable(logits / self.config.temperature - minus_gumbel, state, self.catalogue, self.config, k)
+        return slate, logits.log_softmax(dim=1).gather(1, slate)
 
     def learn(self, batch: Batch, rate: float, done_share: float = 0.0) -> dict[str, float]:
         """One step on the two-sided likelihood."""

@@ -112,6 +112,12 @@ class LearnerConfig(BaseModel):
         "the present (myopic on Two Shelves); 1/K weighs both alike; 0 is the slate's.",
     )
     advantage_clip: float = Field(1.0, gt=0, description="Advantages are cut to this range around zero.")
+    importance_clip: float = Field(
+        0.0,
+        ge=0,
+        description="Bound of the importance weights of replayed items in the policy gradient; 0 = unweighted, as published. Unweighted, "
+        "items long given up are pushed down for ever, until the policy breaks (Four Genres).",
+    )
     pg_from: float = Field(
         0.0,
         ge=0,

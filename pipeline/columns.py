@@ -83,6 +83,9 @@ EMBEDDING_ID = _column("embedding_id", pl.String, "the frozen embedding model (b
 VECTOR = _column("vector", pl.List(pl.Float32()), "d coordinates, unitless")
 HAS_SIGNAL = _column("has_signal", pl.Boolean, "false where the vector is the content fall-back or zero")
 CODEBOOK_ID = _column("codebook_id", pl.String, "fingerprint of the frozen codebook")
+NUMBERING_ID = _column(
+    "numbering_id", pl.String, "the codebook that first gave these code numbers their meaning; itself where they were learned"
+)
 LEVEL = _column("level", pl.UInt8, "level of the Semantic ID, 1 = coarsest (0 = all levels together)")
 CODE = _column("code", pl.UInt16, "code number within the level, 0 … V-1; never renumbered")
 CENTROID = _column("centroid", pl.List(pl.Float32()), "d coordinates of the code, in the space of the residuals")
@@ -97,7 +100,8 @@ VALID_TO = _column("valid_to", pl.Int64, "first release in which it no longer ho
 ASSIGNED_BY = _column(
     "assigned_by",
     pl.String,
-    "greedy, fallback (greedy, without signal), or its old SID: incumbent (nearest), hysteresis (near enough)",
+    "greedy, fallback (greedy, without signal), beam or suffix (nearest with room), or its old SID: incumbent (nearest), "
+    "hysteresis (near enough), deferred (others were more in need of a move)",
 )
 RECON_ERROR = _column("recon_error", pl.Float32, "‖x − dec(tokens)‖², squared units of the codebook's input")
 IS_OOD = _column("is_ood", pl.Boolean, "true where recon_error lies above the 99.9 % quantile seen when the codebook was learned")

@@ -55,7 +55,8 @@ class Cooccurrence:
         popularity = np.asarray(likes.sum(axis=0)).ravel()
         in_basis = np.flatnonzero(popularity)
         weights = popularity[in_basis] ** -popularity_power
-        weighted = likes[:, in_basis] @ sparse.diags(weights)
+        weighted = likes[:, in_basis]
+        weighted.data *= weights[weighted.indices]  # in place: a product with a diagonal would be another copy of all likes
         n_users = int((np.diff(likes.indptr) > 0).sum())
         if width >= (smaller := min(n_users, len(in_basis))):
             mend = (

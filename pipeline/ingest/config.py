@@ -15,7 +15,7 @@ class IngestConfig(BaseModel):
     model_config = SECTION
 
     buckets: int = Field(
-        8, description="User buckets; memory grows with the largest. Fixed for a warehouse's life.", ge=1, le=4096
+        32, description="User buckets; memory grows with the largest. Fixed for a warehouse's life.", ge=1, le=4096
     )
     quarantine_limit: float = Field(
         0.01, description="Share of rejected rows of a delivery above which nothing is published.", ge=0, le=1

@@ -24,12 +24,14 @@ class Codebook:
         n_items: per level (V_l,) int64: items that took the code when the codebook was learned.
         ood_error: the 99.9 % quantile of ‖x − dec(tokens)‖² then; an item above it is unlike anything learned from.
         embedding_id: the embedding model whose space the codes live in.
+        continues: numbering_id of the codebook whose code numbers these are; empty where they were numbered by learning.
     """
 
     centroids: tuple[npt.NDArray[np.float32], ...]
     n_items: tuple[npt.NDArray[np.int64], ...]
     ood_error: float
     embedding_id: str
+    continues: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what is no codebook, and make the arrays read-only.
@@ -73,12 +75,18 @@ class Codebook:
     @cached_property
     def codebook_id(self) -> str:
         """Sixteen hex digits of the SHA-256 of everything the codebook holds."""
-        head = json.dumps([self.embedding_id, self.ood_error, self.vocabulary, self.width])
+        continues = [self.continues] if self.continues else []
+        head = json.dumps([self.embedding_id, self.ood_error, self.vocabulary, self.width, *continues])
         digest = hashlib.sha256(head.encode())
         for level, counts in zip(self.centroids, self.n_items, strict=True):
             digest.update(level.astype("<f4").tobytes())
             digest.update(counts.astype("<i8").tobytes())
         return digest.hexdigest()[:16]
+
+    @property
+    def numbering_id(self) -> str:
+        """The codebook that first gave these code numbers their meaning; policies fit all codebooks of one numbering."""
+        return self.continues or self.codebook_id
 
     def decode(self, tokens: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
         """The vectors that Semantic IDs stand for: dec(z) = Σ_l C_l[z_l].
@@ -108,9 +116,12 @@ class Codebook:
             for number, (centroids, counts) in enumerate(zip(self.centroids, self.n_items, strict=True), start=1)
         ]
         rows = pl.concat(levels).with_columns(
-            codebook_id=pl.lit(self.codebook_id), embedding_id=pl.lit(self.embedding_id), ood_error=pl.lit(self.ood_error)
+            codebook_id=pl.lit(self.codebook_id),
+            numbering_id=pl.lit(self.numbering_id),
+            embedding_id=pl.lit(self.embedding_id),
+            ood_error=pl.lit(self.ood_error),
         )
-        return check(rows.cast(CODEBOOKS.schema), CODEBOOKS, "codebook")
+        return check(rows.cast(CODEBOOKS.schema).select(list(CODEBOOKS.schema)), CODEBOOKS, "codebook")
 
     @classmethod
     def from_frame(cls, rows: pl.DataFrame) -> "Codebook":
@@ -120,10 +131,10 @@ class Codebook:
             ContractError: the rows are of no or several codebooks, a code is missing, or the bytes do not match the id.
         """
         rows = check(rows, CODEBOOKS, "codebook").sort("level", "code")
-        heads = rows.select("codebook_id", "embedding_id", "ood_error").unique()
+        heads = rows.select("codebook_id", "numbering_id", "embedding_id", "ood_error").unique()
         if heads.height != 1:
             raise ContractError(f"codebook: rows of {heads.height} codebooks, expected one; select those of one codebook_id")
-        codebook_id, embedding_id, ood_error = heads.row(0)
+        codebook_id, numbering_id, embedding_id, ood_error = heads.row(0)
         levels = rows.partition_by("level", maintain_order=True)
         for number, level in enumerate(levels, start=1):
             if level["level"][0] != number or level["code"].to_list() != list(range(level.height)):
@@ -133,6 +144,7 @@ class Codebook:
             tuple(level["n_items"].to_numpy() for level in levels),
             ood_error,
             embedding_id,
+            "" if numbering_id == codebook_id else numbering_id,
         )
         if book.codebook_id != codebook_id:
             raise ContractError(

@@ -1,10 +1,11 @@
 """The section ``sids``: how codebooks are learned and how long an item keeps its Semantic ID."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.sids.names import MAX_CODES, key_space_fits
+from pipeline.sids.place import Placing
 
 Codes = Annotated[int, Field(ge=2, le=MAX_CODES)]
 
@@ -21,6 +22,34 @@ class SidsConfig(BaseModel):
         ge=0.0,
         description="A changed item keeps its SID while its error is at most 1 + epsilon times the best.",
     )
+    mode: Literal["auto", "append", "refresh"] = Field(
+        "auto",
+        description="What a night does: append under frozen codes, refresh (codes follow their items), or what drift asks for.",
+    )
+    churn_budget: float = Field(
+        0.003,
+        ge=0.0,
+        le=1.0,
+        description="Share of the surviving items that may move in a night, those who gain most first; at least one.",
+    )
+    collisions: Literal["candidates", "beam", "suffix"] = Field(
+        "candidates",
+        description="Items of one SID share it (candidates), take the best free one (beam), or get a further token (suffix).",
+    )
+    capacity: int = Field(1, ge=1, description="Items that a SID may hold under beam; 1 makes SIDs unique.")
+    suffix_codes: Codes = Field(256, description="Codes of the further level under suffix: most items that may share the others.")
+    locked_levels: int = Field(0, ge=0, description="Leading levels that keep their nearest code under beam.")
+    max_error_ratio: float | None = Field(
+        None, ge=1.0, description="An item gets no SID whose error is more than this many times its nearest one's; none: any."
+    )
+    beam_width: int = Field(16, ge=1, description="Prefixes that the search for a free SID carries on at first.")
+    tombstone_nights: int = Field(30, ge=0, description="Refreshes for which a removed item's place in a SID is kept for it.")
+    popularity_power: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="An item weighs (1 + its positives) to this power when codes are learned; 0: all the same.",
+    )
     sample_rows: int = Field(20_000, ge=2, description="Distinct vectors, drawn by a fixed hash, for k-means++.")
     training_rows: int = Field(131_072, ge=2, description="Distinct vectors, drawn by the same hash, for k-means.")
     iterations: int = Field(25, ge=1, description="Iterations of k-means a level.")
@@ -30,12 +59,23 @@ class SidsConfig(BaseModel):
         """V_l for each of the L levels."""
         return (self.vocabulary,) * self.levels if isinstance(self.vocabulary, int) else self.vocabulary
 
+    @property
+    def placing(self) -> Placing | None:
+        """The capacity of SIDs; None where any number of items may share one."""
+        if self.collisions == "candidates":
+            return None
+        if self.collisions == "suffix":
+            return Placing(capacity=1, n_locked=self.levels, beam_width=self.suffix_codes, name="suffix")
+        return Placing(self.capacity, self.locked_levels, self.max_error_ratio, self.beam_width)
+
     @model_validator(mode="after")
     def _vocabulary_fits(self) -> Self:
         if len(self.vocabulary_per_level) != self.levels:
             raise ValueError(
                 f"vocabulary lists {len(self.vocabulary_per_level)} levels, levels is {self.levels}; make them agree"
             )
+        if self.locked_levels >= self.levels:
+            raise ValueError(f"locked_levels is {self.locked_levels} of {self.levels} levels; leave at least one free")
         if not key_space_fits(self.vocabulary_per_level):
             raise ValueError(f"vocabulary {self.vocabulary_per_level} has more than 2^64 Semantic IDs; use fewer levels or codes")
         return self

@@ -1,93 +1,25 @@
 """Figures of a release's Semantic IDs. Adding one is a function and its line in a registry; docs/metrics.md has every formula."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from pipeline.contracts import SID_HISTORY, SID_METRICS, check
+from pipeline.contracts import ITEMS, SID_HISTORY, SID_METRICS, check
 from pipeline.errors import ContractError
 from pipeline.sids.codebook import Codebook
-from pipeline.sids.vectors import matrix, sorted_embeddings, squared_norms
-
-
-@dataclass(frozen=True)
-class Release:
-    """What the figures are read from: n items with a SID, in the order of item_id.
-
-    Attributes:
-        rows: open SID_HISTORY rows of the release.
-        vectors: (n, d) of the same items.
-        codebook: the codes.
-        previous: open rows of the release before; None at the first.
-        release_id: the release.
-    """
-
-    rows: pl.DataFrame
-    vectors: npt.NDArray[np.float32]
-    codebook: Codebook
-    previous: pl.DataFrame | None
-    release_id: int
-
-    @cached_property
-    def tokens(self) -> npt.NDArray[np.uint16]:
-        """(n, L)."""
-        return self.rows["tokens"].explode().to_numpy().reshape(-1, self.codebook.n_levels)
-
-    @cached_property
-    def level_errors(self) -> list[float]:
-        """Mean ‖x − Σ_{j≤l} C_j[z_j]‖² after each level l."""
-        residual = self.vectors.copy()
-        errors = []
-        for level, centroids in enumerate(self.codebook.centroids):
-            residual -= centroids[self.tokens[:, level]]
-            errors.append(float(squared_norms(residual).mean(dtype=np.float64)))
-        return errors
-
-    @cached_property
-    def variance(self) -> float:
-        """Mean ‖x − x̄‖²."""
-        return float(squared_norms(self.vectors - self.vectors.mean(axis=0)).mean(dtype=np.float64))
-
-    @cached_property
-    def bucket_sizes(self) -> npt.NDArray[np.int64]:
-        """Items of each SID in use."""
-        return np.asarray(self.rows.group_by("sid_key").len(name="n")["n"].to_numpy(), dtype=np.int64)
-
-    @cached_property
-    def survivors(self) -> pl.DataFrame:
-        """Items of this release and the previous: both tokens and whether their codebook is the same."""
-        if self.previous is None:
-            return pl.DataFrame(
-                schema={"tokens": pl.List(pl.UInt16), "tokens_before": pl.List(pl.UInt16), "is_same_book": pl.Boolean}
-            )
-        before = self.previous.select("item_id", tokens_before="tokens", codebook_before="codebook_id")
-        return self.rows.join(before, on="item_id").with_columns(is_same_book=pl.col("codebook_id") == pl.col("codebook_before"))
-
-    def shares(self, level: int) -> npt.NDArray[np.float64]:
-        """Share of the items that each of the V_l codes holds; sums to 1."""
-        return np.bincount(self.tokens[:, level], minlength=self.codebook.vocabulary[level]) / len(self.tokens)
-
-
-def entropy_bits(shares: npt.NDArray[np.float64]) -> float:
-    """H = −Σ p log₂ p over p > 0, in bits."""
-    used = shares[shares > 0]
-    return float(-(used * np.log2(used)).sum())
-
-
-def _explained(release: Release, error: float) -> float | None:
-    """1 − error / variance; None where all vectors are the same."""
-    return 1.0 - error / release.variance if release.variance > 0 else None
-
-
-def _kept(release: Release, n_levels: int) -> float | None:
-    """Share of the survivors whose first ``n_levels`` codes, of the same codebook, are unchanged; None without survivors."""
-    same = pl.col("tokens").list.head(n_levels) == pl.col("tokens_before").list.head(n_levels)
-    share = release.survivors.select((same & pl.col("is_same_book")).mean()).item()
-    return None if share is None else float(share)
+from pipeline.sids.figures import (
+    Release,
+    category_nmi,
+    category_purity,
+    entropy_bits,
+    explained,
+    gini,
+    kept,
+    margin,
+    neighbourhood_overlap,
+)
+from pipeline.sids.vectors import matrix, sorted_embeddings
 
 
 def _n_begun(release: Release, reason: str) -> float:
@@ -100,6 +32,22 @@ def _n_closed(release: Release) -> float | None:
     return None if release.previous is None else release.previous.join(release.rows, on="item_id", how="anti").height
 
 
+def _shared_by_popularity(release: Release) -> float | None:
+    """Share of the positives that lie on items which share their SID; None without positives."""
+    if release.popularity is None or not release.popularity.sum():
+        return None
+    return float(release.popularity[release.shares_sid].sum() / release.popularity.sum())
+
+
+def _outcome(name: str) -> Callable[[Release], float | None]:
+    """How many items met an outcome of ``assign``; None where not told."""
+    return lambda release: release.outcomes.get(name)
+
+
+def _quantile(share: float) -> Callable[[Release], float | None]:
+    return lambda release: float(np.quantile(release.errors, share))
+
+
 # A figure that does not exist for a release (no release before it, say) is None and gets no row.
 OF_RELEASE: dict[str, Callable[[Release], float | None]] = {
     "n_items": lambda release: release.rows.height,
@@ -107,30 +55,63 @@ OF_RELEASE: dict[str, Callable[[Release], float | None]] = {
     "shared_items": lambda release: int(release.bucket_sizes[release.bucket_sizes > 1].sum()),
     "shared_items_share": lambda release: float(release.bucket_sizes[release.bucket_sizes > 1].sum()) / release.rows.height,
     "excess_collisions": lambda release: release.rows.height - len(release.bucket_sizes),
+    "icr": lambda release: float((release.bucket_sizes == 1).sum()) / release.rows.height,
+    "conflicts": lambda release: release.n_distinct[1] - len(release.bucket_sizes),
+    "twins": lambda release: release.rows.height - release.n_distinct[0],
+    "shared_popularity_share": _shared_by_popularity,
     "largest_bucket": lambda release: int(release.bucket_sizes.max()),
     "ood_items": lambda release: int(release.rows["is_ood"].sum()),
     "mse": lambda release: release.level_errors[-1],
-    "explained_variance": lambda release: _explained(release, release.level_errors[-1]),
+    "explained_variance": lambda release: explained(release, release.level_errors[-1]),
+    "error_p50": _quantile(0.5),
+    "error_p90": _quantile(0.9),
+    "error_p99": _quantile(0.99),
+    "resolution_cost": lambda release: release.level_errors[-1] / release.nearest_mse - 1 if release.nearest_mse else None,
+    "neighbourhood_overlap": neighbourhood_overlap,
     "n_new": lambda release: _n_begun(release, "new"),
     "n_moved": lambda release: _n_begun(release, "moved"),
     "n_returned": lambda release: _n_begun(release, "returned"),
     "n_rebuilt": lambda release: _n_begun(release, "rebuild"),
+    "n_carried": lambda release: _n_begun(release, "carried"),
     "n_closed": _n_closed,
-    "kept_share": lambda release: _kept(release, release.codebook.n_levels),
+    "n_deferred": _outcome("deferred"),
+    "n_without": _outcome("without"),
+    "kept_share": lambda release: kept(release, release.codebook.n_levels),
+    "kept_popularity_share": lambda release: kept(release, release.codebook.n_levels, weighted=True),
 }
 # Levels count from 0 here and from 1 in the rows.
 OF_LEVEL: dict[str, Callable[[Release, int], float | None]] = {
     "used_codes_share": lambda release, level: float((release.shares(level) > 0).mean()),
     "entropy": lambda release, level: entropy_bits(release.shares(level)),
     "perplexity": lambda release, level: 2.0 ** entropy_bits(release.shares(level)),
+    "hourglass_ratio": lambda release, level: (
+        entropy_bits(release.shares(level)) / float(np.log2(release.codebook.vocabulary[level]))
+    ),
+    "gini": lambda release, level: gini(release.shares(level)),
+    "margin": margin,
+    "prefix_fanout": lambda release, level: float((release.prefixes(level + 1).max() + 1) / (release.prefixes(level).max() + 1)),
+    "category_purity": category_purity,
+    "category_nmi": category_nmi,
     "mse": lambda release, level: release.level_errors[level],
-    "explained_variance": lambda release, level: _explained(release, release.level_errors[level]),
-    "kept_prefix_share": lambda release, level: _kept(release, level + 1),
+    "explained_variance": lambda release, level: explained(release, release.level_errors[level]),
+    "kept_prefix_share": lambda release, level: kept(release, level + 1),
+    "kept_prefix_popularity_share": lambda release, level: kept(release, level + 1, weighted=True),
 }
+# What only the flow can tell: stages have no clock.
+OF_RUN = ("seconds", "cpu_seconds", "peak_memory_mb")
 
 
 def sid_metrics(
-    open_rows: pl.DataFrame, embeddings: pl.DataFrame, codebook: Codebook, previous: pl.DataFrame | None, release_id: int
+    open_rows: pl.DataFrame,
+    embeddings: pl.DataFrame,
+    codebook: Codebook,
+    previous: pl.DataFrame | None,
+    release_id: int,
+    *,
+    kin: Collection[str] = (),
+    items: pl.DataFrame | None = None,
+    popularity: pl.DataFrame | None = None,
+    outcomes: Mapping[str, int] | None = None,
 ) -> pl.DataFrame:
     """The figures of one release; level 0 stands for the whole Semantic ID.
 
@@ -140,6 +121,10 @@ def sid_metrics(
         codebook: the codes.
         previous: open rows of the release before, of any codebook; None at the first.
         release_id: the release.
+        kin: ids of earlier codebooks with the same numbering of codes.
+        items: ITEMS, for the figures of categories.
+        popularity: item_id, n_positives, for the figures weighted by it.
+        outcomes: items by outcome, as ``assign`` counted them.
 
     Returns:
         SID_METRICS.
@@ -158,7 +143,21 @@ def sid_metrics(
     vectors = sorted_embeddings(embeddings, "SID metrics").join(rows.select("item_id"), on="item_id", how="semi")
     if n_missing := rows.height - vectors.height:
         raise ContractError(f"SID metrics: {n_missing} of {rows.height} items have no vector; give the embeddings of all of them")
-    release = Release(rows, matrix(vectors.sort("item_id"), "SID metrics"), codebook, previous, release_id)
+    told = (
+        None if items is None else rows.join(check(items, ITEMS, "SID metrics"), on="item_id", how="left", maintain_order="left")
+    )
+    liked = None if popularity is None else rows.join(popularity, on="item_id", how="left", maintain_order="left")
+    release = Release(
+        rows,
+        matrix(vectors.sort("item_id"), "SID metrics"),
+        codebook,
+        previous,
+        release_id,
+        kin,
+        None if told is None else told["categories"].fill_null([]),
+        None if liked is None else liked["n_positives"].fill_null(0).to_numpy(),
+        dict(outcomes or {}),
+    )
     figures = [(0, name, figure(release)) for name, figure in OF_RELEASE.items()]
     figures += [
         (level + 1, name, figure(release, level)) for name, figure in OF_LEVEL.items() for level in range(codebook.n_levels)

@@ -23,6 +23,8 @@ def nearest_codes(vectors: npt.NDArray[np.float32], codes: npt.NDArray[np.float3
     Returns:
         (n,) in [0, V).
     """
+    if not codes.any():
+        return np.zeros(len(vectors), dtype=np.int64)  # a suffix level tells nothing: every code is as near
     nearest = np.empty(len(vectors), dtype=np.int64)
     half_norms = 0.5 * np.einsum("vd,vd->v", codes, codes)
     longest = float(np.sqrt(2.0 * half_norms.max()))

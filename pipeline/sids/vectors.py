@@ -48,3 +48,16 @@ def matrix(embeddings: pl.DataFrame, where: str) -> npt.NDArray[np.float32]:
 def squared_norms(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """‖r‖² of each row of (n, d)."""
     return np.einsum("nd,nd->n", rows, rows)
+
+
+def distinct_rows(rows: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The first row of each distinct vector of (n, d), rising, and for each row which of them it equals (exact twins)."""
+    if not rows.size:
+        return np.zeros(0, dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
+    whole = np.ascontiguousarray(rows + np.float32(0))  # −0.0 becomes 0.0: equal numbers, equal bytes
+    as_bytes = whole.view(np.dtype((np.void, whole.shape[1] * whole.itemsize)))[:, 0]
+    _, first, group = np.unique(as_bytes, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return first[order], rank[group]

@@ -45,10 +45,22 @@ def bytes_of(path: Path) -> int:
 
 
 class ArtifactStore:
-    """Folders ``root/kind/fingerprint``; one that exists is complete."""
+    """Folders ``root/kind/fingerprint``; one that exists is complete.
 
-    def __init__(self, root: Path) -> None:
+    Attributes:
+        root: the folder.
+        withdrawn: fingerprints that a rollback took back: what has them is not used again.
+    """
+
+    def __init__(self, root: Path, withdrawn: frozenset[str] = frozenset()) -> None:
         self.root = root
+        self.withdrawn = withdrawn
+
+    def unspoiled(self, name: str) -> str:
+        """``name``; where a rollback took that back, the next fingerprint in its place, so that it is computed anew."""
+        while name in self.withdrawn:
+            name = fingerprint(name, "withdrawn")
+        return name
 
     def path(self, kind: str, name: str) -> Path:
         """Where the artifact ``name`` (a fingerprint) lies or would lie.
@@ -87,8 +99,21 @@ class ArtifactStore:
             shutil.rmtree(draft, ignore_errors=True)
 
     def discard(self, kind: str, name: str) -> None:
-        """Remove it, if it is there."""
-        shutil.rmtree(self.path(kind, name), ignore_errors=True)
+        """Remove it, if it is there; it loses its name first, as what has a name is complete."""
+        path = self.path(kind, name)
+        gone = path.with_name(f".{name}.gone")
+        shutil.rmtree(gone, ignore_errors=True)
+        if path.exists():
+            path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    def discard_all(self, kind: str) -> None:
+        """Remove all of a kind, drafts too; for a kind that nobody else writes meanwhile."""
+        folder = self.path(kind, "any").parent
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if not path.name.startswith("."):
+                self.discard(kind, path.name)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -22,6 +22,16 @@ _CATALOGUE = "catalog.sqlite"
 _WRITE_AHEAD = ("META_JOURNAL_MODE 'WAL'",)
 # Commits take milliseconds to minutes; a process that died does not hold the lock.
 _COMMIT_TIMEOUT_SECONDS = 3600.0
+_EXTENSIONS = ("sqlite_scanner", "ducklake")
+# For clients other than hsrl, run in the warehouse's folder; paths are relative to it.
+_ATTACH = """-- The last release for any DuckDB {version} client, read-only, in this folder:  duckdb -init attach.sql
+-- Everything of one question is of one release: put several statements between BEGIN and COMMIT for the same.
+SET autoinstall_known_extensions = false;
+{loads}
+SET TimeZone = 'UTC';
+ATTACH 'ducklake:sqlite:{copy}' AS lake (DATA_PATH 'data/', OVERRIDE_DATA_PATH true, READ_ONLY);
+USE lake;
+"""
 
 
 def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -32,9 +42,8 @@ def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> du
         memory_limit_mb: memory of the engine in MB; None = DuckDB's own, four fifths of the machine.
     """
     connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
-    for name in ("sqlite_scanner", "ducklake"):
-        wheel = package_files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
-        connection.execute(f"LOAD {quoted(wheel)}")
+    for name in _EXTENSIONS:
+        connection.execute(f"LOAD {quoted(_extension(name))}")
     # A name in SQL is never a variable of the calling code.
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET TimeZone = 'UTC'")
@@ -71,6 +80,9 @@ def open_readers(root: Path) -> duckdb.DuckDBPyConnection:
     connection = connect()
     attach(connection, root, "lake", COPY, "READ_ONLY")
     connection.execute("USE lake")
+    # One transaction for all that is asked: by itself a statement is bound in one and run in another, and the copy may be renewed
+    # between the two.
+    connection.execute("BEGIN TRANSACTION READ ONLY")
     return connection
 
 
@@ -98,13 +110,14 @@ class Lake:
             (root / "data" / "main").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise WarehouseError(f"{root}: no warehouse can be made here ({error.strerror}); give another --warehouse") from error
-        with locked(root / "commit.lock", "making the warehouse", _COMMIT_TIMEOUT_SECONDS):
+        with locked(root / "commit.lock", "making the warehouse", _COMMIT_TIMEOUT_SECONDS) as lock:
             if not (root / _CATALOGUE).exists() and (root / COPY).exists():
                 # A write-ahead log that outlived its catalogue would be applied to the copy.
                 mend = f"cd {root} && rm -f {_CATALOGUE}-wal {_CATALOGUE}-shm && cp {COPY} {_CATALOGUE}"
                 raise WarehouseError(f"{root}: {_CATALOGUE} is missing but its copy is there; restore it: {mend}")
             if not (root / _CATALOGUE).exists():
-                _create(root)
+                _create(root, lock)
+            _write_attach(root)
         return cls.open(root, memory_limit_mb)
 
     @classmethod
@@ -187,7 +200,7 @@ class Lake:
         Raises:
             WarehouseError: the commit changed nothing, although DuckLake raised nothing.
         """
-        with locked(self.root / "commit.lock", message, _COMMIT_TIMEOUT_SECONDS):
+        with locked(self.root / "commit.lock", message, _COMMIT_TIMEOUT_SECONDS) as lock:
             before = self.last_snapshot()
             self.connection.execute("BEGIN")
             try:
@@ -201,7 +214,7 @@ class Lake:
             if self.last_snapshot() == before:
                 # COMMIT of a transaction that was aborted raises nothing and commits nothing.
                 raise WarehouseError(f"{message}: nothing was committed, snapshot {before} is still the last; run it again")
-            renew_copy(self.root / _CATALOGUE)
+            renew_copy(self.root / _CATALOGUE, lock)
 
     def last_snapshot(self) -> int:
         """Number of the last committed snapshot, by whichever process."""
@@ -215,7 +228,7 @@ class Lake:
             return
 
 
-def _create(root: Path) -> None:
+def _create(root: Path, lock: int) -> None:
     """Make the catalogue aside and rename it, so that a warehouse is either there and whole, or not there."""
     draft = root / f".{_CATALOGUE}.draft"
     for leftover in root.glob(f"{draft.name}*"):
@@ -225,7 +238,22 @@ def _create(root: Path) -> None:
         connection.execute("USE lake")
         create_schema(connection)
     draft.rename(root / _CATALOGUE)
-    renew_copy(root / _CATALOGUE)
+    renew_copy(root / _CATALOGUE, lock)
+
+
+def _write_attach(root: Path) -> None:
+    """Keep ``attach.sql`` right for this machine: it names the extension files that are installed here."""
+    loads = "\n".join(f"LOAD {quoted(_extension(name))};" for name in _EXTENSIONS)
+    text = _ATTACH.format(version=duckdb.__version__, loads=loads, copy=COPY)
+    path = root / "attach.sql"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        draft = root / ".attach.sql.draft"
+        draft.write_text(text, encoding="utf-8")
+        draft.rename(path)
+
+
+def _extension(name: str) -> str:
+    return str(package_files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension")
 
 
 def _require(catalogue: Path, rights: int) -> None:

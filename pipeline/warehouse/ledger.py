@@ -11,6 +11,7 @@ from pipeline.contracts import REJECTS, check
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.audits import Finding
 from pipeline.warehouse.lake import Lake
+from pipeline.warehouse.lock import living
 from pipeline.warehouse.tables import AUDITS, QUARANTINE, RUNS
 
 _ENDINGS = ("completed", "failed", "nothing new")
@@ -76,6 +77,16 @@ def finish_run(
                 "run_id": run_id,
             },
         )
+
+
+def close_dead_runs(lake: Lake) -> list[str]:
+    """Enter every run that died while it was running as killed; return their ids."""
+    running = lake.query("SELECT run_id FROM runs WHERE status = 'running'")["run_id"].to_list()
+    dead = sorted(set(running) - living(lake.root))
+    if dead:
+        with lake.transaction(f"{len(dead)} runs were killed", {}):
+            lake.connection.execute("UPDATE runs SET status = 'killed' WHERE run_id IN (SELECT unnest(?))", [dead])
+    return dead
 
 
 def add_quarantine(lake: Lake, run_id: str, ingest_id: str, rejects: pl.DataFrame) -> None:

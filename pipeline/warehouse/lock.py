@@ -12,10 +12,14 @@ from pathlib import Path
 from pipeline.errors import WarehouseError
 
 _POLL_SECONDS = 0.05
+# One file a run, locked while it lives.
+_ALIVE = "staging/.alive"
+# ``living`` tries each lock for a moment.
+_MARK_SECONDS = 10.0
 
 
 @contextmanager
-def locked(path: Path, owner: str, timeout_seconds: float, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
+def locked(path: Path, owner: str, timeout_seconds: float, on_wait: Callable[[str], None] | None = None) -> Iterator[int]:
     """Hold the lock file at ``path`` while the block runs.
 
     The holder writes who it is into the file. Whether the lock is held is known to the operating system alone (flock), never read
@@ -26,6 +30,9 @@ def locked(path: Path, owner: str, timeout_seconds: float, on_wait: Callable[[st
         owner: the run that asks, for those who wait.
         timeout_seconds: how long to wait for another holder; 0 = do not wait.
         on_wait: called once with a line that says who holds it, if there is anyone to wait for.
+
+    Yields:
+        The descriptor of the lock; a child process that inherits it holds the lock too, until it ends.
 
     Raises:
         WarehouseError: another process (or another lock of this one) held it all the time, or the folder may not be written.
@@ -41,7 +48,7 @@ def locked(path: Path, owner: str, timeout_seconds: float, on_wait: Callable[[st
         note = json.dumps({"owner": owner, "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")})
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, note.encode(), 0)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
@@ -70,3 +77,36 @@ def _holder(descriptor: int) -> str:
     except json.JSONDecodeError:  # the holder has the lock and is just about to write its note
         return "another process"
     return f"run {note['owner']} (process {note['pid']}, since {note['since']})"
+
+
+@contextmanager
+def alive(root: Path, run_id: str) -> Iterator[None]:
+    """Be known as a living run of the warehouse at ``root`` while the block runs, to ``living``."""
+    path = root / _ALIVE / run_id
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_marked = False
+    while not is_marked:
+        with locked(path, run_id, _MARK_SECONDS) as descriptor:
+            # Whoever clears up may have removed the file between its making and its locking.
+            is_marked = path.exists() and os.path.samestat(os.fstat(descriptor), path.stat())
+            if is_marked:
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+
+
+def living(root: Path) -> frozenset[str]:
+    """The runs that are alive now, in whichever process; the marks that dead ones left are removed."""
+    folder = root / _ALIVE
+    marks = sorted(folder.iterdir()) if folder.is_dir() else []
+    return frozenset(path.name for path in marks if _is_held(path))
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        with locked(path, "looking for dead runs", 0):
+            path.unlink(missing_ok=True)
+    except WarehouseError:
+        return True
+    return False

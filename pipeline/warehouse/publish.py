@@ -188,7 +188,7 @@ def _release_row(draft: ReleaseDraft, release_id: int) -> pl.DataFrame:
         "release_id": release_id,
         "run_id": draft.run_id,
         "kind": draft.kind,
-        "parent_id": release_id - 1 or None,
+        "parent_id": draft.restores or release_id - 1 or None,
         "code_version": draft.code_version,
         "config": json.dumps(draft.config, sort_keys=True, default=str),
         "seed": draft.seed,

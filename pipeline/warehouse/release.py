@@ -14,11 +14,12 @@ class ReleaseDraft:
 
     Attributes:
         run_id: the run that made it.
-        kind: refresh or retrain.
+        kind: refresh, retrain or rollback.
         code_version: version of hsrl, and commit where it is known.
         config: the settings used, as plain values; no secrets.
         seed: seed of every random choice.
         inputs: fingerprints of what it was made from (ingest_id, artifact_id).
+        restores: the release that a rollback goes back to; None = it is built upon the last one.
     """
 
     run_id: str
@@ -27,6 +28,7 @@ class ReleaseDraft:
     config: Mapping[str, Any]
     seed: int
     inputs: tuple[str, ...]
+    restores: int | None = None
 
 
 @dataclass(frozen=True)

@@ -59,11 +59,11 @@ def check_layout(connection: duckdb.DuckDBPyConnection, where: str) -> None:
 
 def _comments() -> Iterator[str]:
     for table in TABLES.values():
-        yield f"COMMENT ON TABLE {table.name} IS {_literal(table.doc)}"
+        yield f"COMMENT ON TABLE {table.name} IS {literal(table.doc)}"
         for column in table.columns:
-            yield f'COMMENT ON COLUMN {table.name}."{column.name}" IS {_literal(column.doc)}'
+            yield f'COMMENT ON COLUMN {table.name}."{column.name}" IS {literal(column.doc)}'
     for view in statements("views"):
-        yield f"COMMENT ON VIEW {view.name} IS {_literal(view.doc)}"
+        yield f"COMMENT ON VIEW {view.name} IS {literal(view.doc)}"
 
 
 def _entries() -> Iterator[tuple[str, str | None, str, str | None, str]]:
@@ -77,6 +77,6 @@ def _entries() -> Iterator[tuple[str, str | None, str, str | None, str]]:
         yield (macro.name, None, "macro", None, macro.doc)
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """A SQL literal; COMMENT takes no bound parameter."""
     return "'" + text.replace("'", "''") + "'"

@@ -44,8 +44,12 @@ RELEASES = Table(
     (
         c.RELEASE_ID,
         c.RUN_ID,
-        _text("kind", "refresh or retrain"),
-        _count("parent_id", "the release it was built upon; empty for the first", nullable=True),
+        _text("kind", "refresh, retrain or rollback"),
+        _count(
+            "parent_id",
+            "the release it was built upon, of a rollback the one it went back to; empty for the first",
+            nullable=True,
+        ),
         _CODE_VERSION,
         _CONFIG,
         _SEED,
@@ -176,8 +180,8 @@ RUNS = Table(
     "one run of a flow, also of one that was refused",
     (
         c.RUN_ID,
-        _text("flow", "daily-refresh or nightly-retrain"),
-        _text("status", "running, completed, failed, or nothing new"),
+        _text("flow", "daily-refresh, nightly-retrain, rollback or gc"),
+        _text("status", "running, completed, failed, nothing new, or killed"),
         _CODE_VERSION,
         _CONFIG,
         _count("release_id", "the release it published; empty if none", nullable=True),

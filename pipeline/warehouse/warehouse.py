@@ -27,7 +27,11 @@ class Warehouse(Lake):
     @property
     def artifacts(self) -> ArtifactStore:
         """Models and checkpoints, ``artifacts/<kind>/<fingerprint>/``."""
-        return ArtifactStore(self.root / "artifacts")
+        taken_back = self.query(
+            "SELECT artifact_id FROM artifacts WHERE kind IN ('simulator', 'policy') "
+            "AND release_id IN (SELECT release_id FROM withdrawn)"
+        )
+        return ArtifactStore(self.root / "artifacts", frozenset(taken_back["artifact_id"]))
 
     @property
     def staging(self) -> ArtifactStore:

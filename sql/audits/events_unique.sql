@@ -1,28 +1,32 @@
 -- audit: events_unique
 -- severity: block
--- reads: events, ingests, releases
--- doc: No two events of a user have the same user_seq, and the events of this release come after those the warehouse had.
-WITH fresh AS (
-    SELECT ingest_id
-    FROM ingests
-    WHERE release_id = (SELECT max(release_id) FROM releases)
+-- reads: events, ingests, releases, previous.events
+-- doc: No two events of a user have the same user_seq. By induction: those of this release differ among themselves and come after all that the user had in the last one; so the cost is tonight's rows and two columns of their users.
+WITH arrived AS (
+    SELECT user_id, user_seq
+    FROM events
+    WHERE ingest_id IN (SELECT ingest_id FROM ingests WHERE release_id = (SELECT max(release_id) FROM releases))
 ),
 
-spans AS (
-    SELECT
-        user_id,
-        min(user_seq) FILTER (ingest_id IN (FROM fresh)) AS first_new,
-        max(user_seq) FILTER (ingest_id NOT IN (FROM fresh)) AS last_old
-    FROM events
+firsts AS (
+    SELECT user_id, min(user_seq) AS first_new
+    FROM arrived
     GROUP BY user_id
+),
+
+lasts AS (
+    SELECT before.user_id, max(before.user_seq) AS last_old
+    FROM previous.main.events AS before
+    SEMI JOIN firsts ON firsts.user_id = before.user_id
+    GROUP BY before.user_id
 )
 
 SELECT user_id, user_seq, 'repeated' AS fault, count(*) AS n
-FROM events
-WHERE ingest_id IN (FROM fresh)
+FROM arrived
 GROUP BY user_id, user_seq
 HAVING count(*) > 1
 UNION ALL
-SELECT user_id, first_new, 'not after the events the warehouse had', 1
-FROM spans
-WHERE first_new <= last_old;
+SELECT firsts.user_id, firsts.first_new, 'not after the events the warehouse had', 1
+FROM firsts
+INNER JOIN lasts ON lasts.user_id = firsts.user_id
+WHERE firsts.first_new <= lasts.last_old;

@@ -1,21 +1,39 @@
 -- audit: records_unique
 -- severity: block
--- reads: record_rows, splits, ingests, releases
--- doc: Each user's records are numbered 0, 1, 2 … without gap or repetition, as many as the splits say.
+-- reads: record_rows, splits, ingests, releases, previous.splits
+-- doc: Each user's records are numbered 0, 1, 2 … without gap or repetition, as many as the splits say. By induction: those of this release go on where the splits of the last one stopped, and whoever has none is as before.
 WITH counted AS (
     SELECT
         user_id,
         count(record_index) AS n_rows,
         count(DISTINCT record_index) AS n_different,
-        max(record_index) + 1 AS n_expected
+        min(record_index) AS first_index,
+        max(record_index) AS last_index
     FROM record_rows
+    WHERE ingest_id IN (SELECT ingest_id FROM ingests WHERE release_id = (SELECT max(release_id) FROM releases))
     GROUP BY user_id
+),
+
+users_told AS (
+    SELECT
+        coalesce(now.user_id, before.user_id) AS user_id,
+        now.n_records,
+        coalesce(before.n_records, 0) AS n_before
+    FROM splits AS now
+    FULL JOIN previous.main.splits AS before ON before.user_id = now.user_id
 )
 
-SELECT coalesce(counted.user_id, splits.user_id) AS user_id, counted.n_rows, counted.n_different, splits.n_records
-FROM counted
-FULL JOIN splits ON splits.user_id = counted.user_id
+SELECT
+    coalesce(users_told.user_id, counted.user_id) AS user_id,
+    users_told.n_before,
+    counted.n_rows,
+    counted.n_different,
+    counted.first_index,
+    users_told.n_records
+FROM users_told
+FULL JOIN counted ON counted.user_id = users_told.user_id
 WHERE
-    coalesce(counted.n_rows, 0) IS DISTINCT FROM splits.n_records
+    users_told.n_records IS DISTINCT FROM users_told.n_before + coalesce(counted.n_rows, 0)
     OR counted.n_rows <> counted.n_different
-    OR counted.n_rows <> counted.n_expected;
+    OR counted.first_index <> users_told.n_before
+    OR counted.last_index <> users_told.n_records - 1;

@@ -3,6 +3,7 @@
 -- doc: One code.
 CREATE TABLE codebooks (
     codebook_id VARCHAR NOT NULL,
+    numbering_id VARCHAR NOT NULL,
     embedding_id VARCHAR NOT NULL,
     level UTINYINT NOT NULL,
     code USMALLINT NOT NULL,

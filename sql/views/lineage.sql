@@ -1,21 +1,55 @@
 -- model: lineage
--- grain: artifact_id, input_id, input_path
--- reads: artifacts, ingest_files
--- doc: What each artifact was made from, one step back: another artifact, or a raw file with its hash.
+-- grain: none
+-- reads: artifacts, ingests, ingest_files, codebooks, sid_history, policies, releases
+-- doc: What everything was made from, one step back: ingests of raw files with their hashes, artifacts of ingests and artifacts, codebooks of embedding models, policies of codebooks and simulators, releases (release:12) of all that and of their parent. hsrl trace walks it.
 CREATE OR REPLACE VIEW lineage AS
-WITH edges AS (
-    SELECT artifact_id, kind, path, release_id, unnest(list_distinct(inputs)) AS input_id
+WITH nodes AS (
+    SELECT artifact_id AS id, kind, path AS name, sha256, release_id
+    FROM artifacts
+    UNION ALL
+    SELECT ingest_id, 'ingest', source || ', ' || delivery_id, NULL, release_id
+    FROM ingests
+    UNION ALL
+    SELECT codebook_id, 'codebook', codebook_id, NULL, min(valid_from)
+    FROM sid_history
+    GROUP BY codebook_id
+    UNION ALL
+    SELECT 'release:' || release_id, 'release', kind || ' by ' || run_id, NULL, release_id
+    FROM releases
+    UNION ALL
+    SELECT DISTINCT 'raw:' || sha256, 'raw file', file, sha256, NULL::BIGINT
+    FROM ingest_files
+),
+
+edges AS (
+    SELECT artifact_id AS id, unnest(inputs) AS input_id
+    FROM artifacts
+    UNION
+    SELECT ingest_id, 'raw:' || sha256
+    FROM ingest_files
+    UNION
+    SELECT codebook_id, embedding_id
+    FROM codebooks
+    UNION
+    SELECT artifact_id, unnest(list_append(simulator_ids, codebook_id))
+    FROM policies
+    UNION
+    SELECT 'release:' || release_id, unnest(list_append(inputs, 'release:' || parent_id))
+    FROM releases
+    UNION
+    SELECT 'release:' || release_id, artifact_id
     FROM artifacts
 )
+
 SELECT
-    edges.artifact_id,
-    edges.kind,
-    edges.path,
-    edges.release_id,
+    nodes.id,
+    nodes.kind,
+    nodes.name,
+    nodes.release_id,
     edges.input_id,
-    CASE WHEN source.artifact_id IS NOT NULL THEN source.kind WHEN raw.ingest_id IS NOT NULL THEN 'raw file' END AS input_kind,
-    coalesce(source.path, raw.file) AS input_path,
-    coalesce(source.sha256, raw.sha256) AS input_sha256
-FROM edges
-LEFT JOIN artifacts AS source ON source.artifact_id = edges.input_id
-LEFT JOIN ingest_files AS raw ON raw.ingest_id = edges.input_id;
+    source.kind AS input_kind,
+    source.name AS input_name,
+    source.sha256 AS input_sha256
+FROM nodes
+INNER JOIN edges ON edges.id = nodes.id
+INNER JOIN nodes AS source ON source.id = edges.input_id;

@@ -1,7 +1,7 @@
 -- model: sid_churn
 -- grain: release_id, codebook_id
 -- reads: sid_history
--- doc: What each release changed: items that got a Semantic ID (new), another one (moved), theirs back (returned), one of a new codebook (rebuilt), or lost theirs (closed).
+-- doc: What each release changed: items that got a Semantic ID (new), another one (moved), theirs back (returned), one of a new codebook (rebuilt), theirs again under codes centred anew (carried), lost theirs (closed), or got that of an earlier release back (rolled back).
 CREATE OR REPLACE VIEW sid_churn AS
 WITH changes AS (
     SELECT valid_from AS release_id, codebook_id, reason AS change
@@ -19,6 +19,8 @@ SELECT
     count(*) FILTER (change = 'moved') AS n_moved,
     count(*) FILTER (change = 'returned') AS n_returned,
     count(*) FILTER (change = 'rebuild') AS n_rebuilt,
-    count(*) FILTER (change = 'closed') AS n_closed
+    count(*) FILTER (change = 'carried') AS n_carried,
+    count(*) FILTER (change = 'closed') AS n_closed,
+    count(*) FILTER (change = 'rollback') AS n_rolled_back
 FROM changes
 GROUP BY release_id, codebook_id;

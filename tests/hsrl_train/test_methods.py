@@ -62,7 +62,7 @@ def config(method: str, n_iterations: int = 150) -> LearnerConfig:
 
 @pytest.mark.parametrize("method", ["item_sasrec", "token_sasrec"])
 def test_supervised_methods_learn_each_users_half_and_are_read_back(method: str) -> None:
-    told = config(method)
+    told = config(method, 400).model_copy(update={"actor_lr": 1e-2})
     one = fresh_method(CATALOGUE, 2, H, told, seed=0)
     policy = train(one, Environment([TwoTastes()], EnvironmentConfig()), RECORDS, told, seed=0).policy
     slates = policy.slates(BOTH, K, torch.Generator())

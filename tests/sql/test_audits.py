@@ -10,14 +10,59 @@ from pipeline.warehouse.statements import SQL_ROOT, read_statement, statements
 
 AUDITS = [statement.name for statement in statements("audits")]
 
+# Beside the policy, which scores 4 ± 0.2, the incumbent scores 5 ± 0.2.
+INCUMBENT = (
+    "INSERT INTO evaluations SELECT * REPLACE ('incumbent' AS policy, 'p0' AS policy_id, 5 AS total_reward, 4.8 AS ci_low, 5.2 AS ci_high) "
+    "FROM evaluations WHERE policy = 'hsrl'"
+)
 # audit, the fault planted, what its first example must say
 FAULTS = [
     ("events_unique", "INSERT INTO events SELECT * FROM events WHERE ingest_id = 'i2' AND user_seq = 2", {"user_seq": 2, "n": 2}),
     ("events_unique", "UPDATE events SET user_seq = 1 WHERE user_id = 2 AND ingest_id = 'i2' AND user_seq = 2", {"user_id": 2}),
-    ("records_unique", "INSERT INTO record_rows SELECT * FROM record_rows WHERE record_id = '2-1'", {"user_id": 2, "n_rows": 3}),
+    (
+        "records_unique",
+        "INSERT INTO record_rows SELECT * FROM record_rows WHERE record_id = '2-1'",
+        {"user_id": 2, "n_rows": 2, "n_different": 1},
+    ),
     ("records_unique", "UPDATE record_rows SET record_index = 5 WHERE record_id = '2-1'", {"user_id": 2}),
     ("records_unique", "DELETE FROM splits WHERE user_id = 1", {"user_id": 1, "n_records": None}),
-    ("records_unique", "UPDATE splits SET n_records = 3 WHERE user_id = 1", {"user_id": 1, "n_rows": 2}),
+    ("records_unique", "UPDATE splits SET n_records = 3 WHERE user_id = 1", {"user_id": 1, "n_before": 2, "n_records": 3}),
+    ("records_unique", "UPDATE record_rows SET record_index = 0 WHERE record_id = '2-1'", {"user_id": 2, "first_index": 0}),
+    ("records_unique", "UPDATE splits SET n_records = 1 WHERE user_id = 2", {"user_id": 2, "n_before": 1, "n_rows": 1}),
+    ("records_unique", "INSERT INTO splits VALUES (3, 1, 1, 'x')", {"user_id": 3, "n_rows": None}),
+    (
+        "churn_budget",
+        "UPDATE sid_history SET tokens = [1, 1], sid = '1-1' WHERE item_id = 12",
+        {"n_moved": 2, "some_items": [11, 12]},
+    ),
+    (
+        "codebook_guard_rails",
+        "UPDATE codebooks SET n_items = 0 WHERE level = 2 AND code = 1",
+        {"fault": "too few codes are used"},
+    ),
+    ("codebook_guard_rails", "UPDATE codebooks SET centroid = [0, 0]", {"level": 1, "fault": "two codes are the same point"}),
+    ("codebook_guard_rails", "UPDATE codebooks SET code = 5 WHERE code = 1", {"fault": "codes are not numbered 0, 1, 2 …"}),
+    ("codebook_guard_rails", "UPDATE codebooks SET level = 4 WHERE level = 2", {"fault": "levels are not numbered 1, 2 …"}),
+    (
+        "codebook_guard_rails",
+        "UPDATE codebooks SET centroid = [0, 'nan'::FLOAT] WHERE code = 1",
+        {"fault": "centroids are not finite, or of several widths"},
+    ),
+    (
+        "codebook_guard_rails",
+        "INSERT INTO codebooks SELECT 'd', 'e', 1, i, [i], if(i = 0, 100, 1), 1 FROM range(9) AS t (i)",
+        {"codebook_id": "d", "fault": "one code holds nearly everything"},
+    ),
+    (
+        "policy_not_worse",
+        "UPDATE evaluations SET kind = 'transferred' WHERE policy = 'hsrl'; " + INCUMBENT,
+        {"incumbent_reward": 5.0},
+    ),
+    (
+        "policy_not_worse",
+        "INSERT INTO policies SELECT * REPLACE ('p0' AS policy_id) FROM policies",
+        {"fault": "published beside another"},
+    ),
     ("sids_complete", "DELETE FROM sid_missing", {"item_id": 14}),
     ("sids_complete", "UPDATE sid_history SET valid_to = NULL WHERE sid = '0-1'", {"item_id": 11}),
     ("sid_history_kept", "UPDATE sid_history SET slot = 4 WHERE item_id = 12", {"item_id": 12}),
@@ -91,6 +136,22 @@ def test_a_repeated_key_is_found_in_every_table(world: duckdb.DuckDBPyConnection
 
 def test_every_audit_has_a_planted_fault() -> None:
     assert {audit for audit, _, _ in FAULTS} | {"keys_unique"} == set(AUDITS)
+
+
+def test_a_policy_within_the_interval_of_the_incumbent_passes(world: duckdb.DuckDBPyConnection) -> None:
+    world.execute("UPDATE evaluations SET kind = 'transferred' WHERE policy = 'hsrl'; " + INCUMBENT)
+    world.execute("UPDATE evaluations SET ci_low = 4.1 WHERE policy = 'incumbent'")
+    assert offenders(world, "policy_not_worse") == []
+
+
+def test_the_churn_budget_can_be_set_and_does_not_bind_a_rollback(world: duckdb.DuckDBPyConnection) -> None:
+    """Two of three items moved: within a budget of 0.7, and none of it where a rollback did it."""
+    world.execute("UPDATE sid_history SET tokens = [1, 1], sid = '1-1' WHERE item_id = 12")
+    assert offenders(world, "churn_budget")
+    world.execute('UPDATE releases SET config = \'{"sids": {"churn_budget": 0.7}}\' WHERE release_id = 2')
+    assert offenders(world, "churn_budget") == []
+    world.execute("UPDATE releases SET config = '{}', kind = 'rollback' WHERE release_id = 2")
+    assert offenders(world, "churn_budget") == []
 
 
 def test_faults_of_earlier_releases_do_not_block_tonight(world: duckdb.DuckDBPyConnection) -> None:

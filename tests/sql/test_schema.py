@@ -29,6 +29,8 @@ PUBLIC = [
     "evaluations",
     "training_curves",
 ]
+# Views that are empty in a world without mishaps.
+EMPTY = {"withdrawn"}
 
 
 def test_the_schema_has_a_file_for_every_table() -> None:
@@ -64,7 +66,9 @@ def test_a_sql_file_is_one_statement_under_a_whole_header(folder: str) -> None:
         assert len(duckdb.extract_statements(statement.sql)) == 1
 
 
-@pytest.mark.parametrize("view", [s for s in statements("views") if s.name != "lineage"], ids=lambda statement: statement.name)
+@pytest.mark.parametrize(
+    "view", [s for s in statements("views") if s.header["grain"] != "none"], ids=lambda statement: statement.name
+)
 def test_the_grain_of_a_view_is_proved(world: duckdb.DuckDBPyConnection, view) -> None:  # type: ignore[no-untyped-def]
     grain = view.header["grain"]
     assert world.execute(f"SELECT {grain} FROM {view.name} GROUP BY {grain} HAVING count(*) > 1").fetchall() == []

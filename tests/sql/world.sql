@@ -9,7 +9,7 @@ INSERT INTO ingests VALUES
 INSERT INTO ingest_files VALUES ('i1', 'day1.csv', 'aa', 100), ('i2', 'day2.csv', 'bb', 40);
 INSERT INTO items VALUES
     (10, '10', 'Ten', ['a'], NULL, NULL, NULL, true),
-    (11, '11', 'Eleven', ['a'], NULL, NULL, NULL, true),
+    (11, '11', 'Eleven', ['b'], NULL, NULL, NULL, true),
     (12, '12', 'Twelve', ['b'], NULL, NULL, NULL, true),
     (13, '13', 'Thirteen', ['b'], NULL, NULL, NULL, false),
     (14, '14', 'Fourteen', ['b'], NULL, NULL, NULL, true);
@@ -31,7 +31,7 @@ FROM (VALUES
 INSERT INTO splits VALUES (1, 2, 1, 'per_user 0.8'), (2, 2, 1, 'per_user 0.8');
 INSERT INTO embeddings VALUES ('e', 10, [0, 0], true), ('e', 11, [0, 1], true), ('e', 12, [1, 0], true), ('e', 13, [1, 1], false);
 INSERT INTO codebooks VALUES
-    ('c', 'e', 1, 0, [0, 0], 2, 1), ('c', 'e', 1, 1, [1, 0], 2, 1), ('c', 'e', 2, 0, [0, 0], 2, 1), ('c', 'e', 2, 1, [0, 1], 2, 1);
+    ('c', 'c', 'e', 1, 0, [0, 0], 2, 1), ('c', 'c', 'e', 1, 1, [1, 0], 2, 1), ('c', 'c', 'e', 2, 0, [0, 0], 2, 1), ('c', 'c', 'e', 2, 1, [0, 1], 2, 1);
 INSERT INTO sid_history VALUES
     (10, 'c', [0, 0], '0-0', 0, 0, 1, NULL, 'greedy', 'new', 0, false),
     (11, 'c', [0, 1], '0-1', 1, 0, 1, 2, 'greedy', 'new', 0, false),
@@ -41,6 +41,8 @@ INSERT INTO sid_history VALUES
 INSERT INTO sid_missing VALUES (14, 'no vector', 2);
 INSERT INTO previous.sid_history BY NAME
 SELECT * REPLACE (NULL AS valid_to) FROM sid_history WHERE valid_from = 1;
+INSERT INTO previous.events FROM events WHERE ingest_id = 'i1';
+INSERT INTO previous.splits VALUES (1, 2, 1, 'per_user 0.8'), (2, 1, 1, 'per_user 0.8');
 INSERT INTO sid_metrics VALUES (2, 'c', 0, 'mse', 0.1);
 INSERT INTO artifacts VALUES
     ('a1', 'codebook', 'artifacts/codebook/a1', NULL, 10, 'cc', ['i1', 'i2'], 'r2', 2, '2026-01-02 02:00:00+00'),
@@ -52,5 +54,7 @@ INSERT INTO evaluations VALUES
     (2, 'random', NULL, 's1', 'reference', 'calibrated', 2, 0.1, 'e', 1, 100, 1, 1, 0.8, 1.2, 8, 0.2, 4, 0.0, 22);
 INSERT INTO training_curves VALUES ('p1', 1, 'loss', 0.7);
 INSERT INTO quarantine VALUES ('r1', 'i1', 'day1.csv', 7, '1,x,0', 'item is not a number');
-INSERT INTO runs BY NAME SELECT 'r2' AS run_id, 'daily-refresh' AS flow, 'completed' AS status, '0.1' AS code_version, '{}' AS config, now() AS started_at;
-INSERT INTO audits VALUES ('r2', 2, 'keys_unique', 'block', 0, [], now());
+INSERT INTO runs BY NAME SELECT 'r2' AS run_id, 'daily-refresh' AS flow, 'completed' AS status, '0.1' AS code_version, '{}' AS config, now() AS started_at,
+    '{"ingest": 1.5, "semantic ids": 0.25}' AS stage_seconds;
+INSERT INTO audits VALUES
+    ('r2', 2, 'keys_unique', 'block', 0, [], now()), ('r2', 2, 'churn_budget', 'warn', 1, ['{"n":1}'], '2026-01-02 02:00:00+00');

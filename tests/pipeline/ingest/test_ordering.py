@@ -72,6 +72,19 @@ def test_events_of_one_moment_follow_their_position_then_their_line() -> None:
     assert placed(order(shown)) == [(1, 9, 0), (1, 8, 1), (1, 7, 2)]
 
 
+def test_events_of_one_moment_follow_their_file_before_their_line() -> None:
+    """Lines 1 and 2 are of b.csv, line 3 of a.csv: the files are read in the order of their names."""
+    rows = raw((1, 7, 0), (1, 8, 0), (1, 9, 0)).with_columns(file=pl.Series(["b.csv", "b.csv", "a.csv"]))
+    assert placed(order(rows)) == [(1, 9, 0), (1, 7, 1), (1, 8, 2)]
+
+
+def test_a_repeated_row_is_found_behind_others_of_its_moment() -> None:
+    """Item 7 on lines 1 and 3, item 8 of the same moment between them."""
+    ordered = order(raw((1, 7, 0), (1, 8, 0), (1, 7, 0)))
+    assert refused(ordered) == [(3, "duplicate (user, item, time)")]
+    assert placed(ordered) == [(1, 7, 0), (1, 8, 1)]
+
+
 def test_a_place_that_the_source_tells_is_kept_with_its_gaps() -> None:
     ordered = order(raw((1, 7, 30), (1, 9, 10), place="order"))
     assert placed(ordered) == [(1, 9, 10), (1, 7, 30)]

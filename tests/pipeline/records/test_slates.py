@@ -127,7 +127,7 @@ def test_events_before_the_stored_ones_are_refused() -> None:
 
 
 def test_a_slate_size_changed_between_nights_is_refused() -> None:
-    with pytest.raises(ContractError, match=r"1 of 1 users have an open list of 2 items or more.*--rebuild"):
+    with pytest.raises(ContractError, match=r"1 of 1 users have an open list of 2 items or more.*--warehouse NEW"):
         build([row(7, 9, 9)], build([row(7, s, s) for s in range(2)], k=3).state, k=2)
 
 

@@ -92,8 +92,10 @@ def test_samples_are_drawn_by_item_id_not_by_position(embed_matrix: Frames) -> N
 
 def test_every_code_is_used_where_nearly_all_rows_lie_on_one_spot(embed_matrix: Frames) -> None:
     vectors = np.concatenate([1e-3 * clouds(6, 2_000, 2), 50.0 * clouds(7, 30, 2)])
-    book = learn_codebook(embed_matrix(vectors), SidsConfig(levels=2, vocabulary=16), seed=0)
+    book = learn_codebook(embed_matrix(vectors), SidsConfig(levels=1, vocabulary=16), seed=0)
     assert all((counts > 0).all() for counts in book.n_items)
+    with pytest.raises(ContractError, match=r"level 2 has an entropy of 0\.\d+ bits for 16 codes, expected 0.80 of 4.00"):
+        learn_codebook(embed_matrix(vectors), SidsConfig(levels=2, vocabulary=16), seed=0)
 
 
 def test_one_item_in_a_thousand_lies_beyond_the_threshold(embed_matrix: Frames) -> None:
@@ -122,7 +124,7 @@ def test_a_level_with_nothing_left_to_tell_apart_is_refused(embed_matrix: Frames
 
 def test_a_level_that_leaves_codes_unused_is_refused(embed_matrix: Frames, monkeypatch: pytest.MonkeyPatch) -> None:
     """A k-means that ends with every code on one spot."""
-    monkeypatch.setattr("pipeline.sids.learn._kmeans", lambda residual, start, iterations, seed: np.zeros_like(start))
+    monkeypatch.setattr("pipeline.sids.learn._kmeans", lambda residual, weights, start, iterations, seed: np.zeros_like(start))
     with pytest.raises(ContractError, match="level 1 uses 1 of its 8 codes, expected 99%"):
         learn_codebook(embed_matrix(clouds(11, 100, 2)), SMALL, seed=0)
 

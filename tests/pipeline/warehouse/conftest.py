@@ -89,7 +89,7 @@ def _items() -> pl.DataFrame:
 
 
 def _codebook() -> pl.DataFrame:
-    return rows(contracts.CODEBOOKS, codebook_id=["c"] * 2, embedding_id=["e"] * 2, level=[1, 1], code=[0, 1],
+    return rows(contracts.CODEBOOKS, codebook_id=["c"] * 2, numbering_id=["c"] * 2, embedding_id=["e"] * 2, level=[1, 1], code=[0, 1],
                 centroid=[[0.0, 0.0], [1.0, 0.0]], n_items=[1, 1], ood_error=[1.0, 1.0])  # fmt: skip
 
 

@@ -87,5 +87,5 @@ def test_a_copy_that_fails_is_told_and_leaves_the_old_one(tmp_path: Path) -> Non
     (tmp_path / "catalog.sqlite").write_bytes(b"no database" * 100)
     (tmp_path / readers.COPY).write_bytes(b"old")
     with pytest.raises(WarehouseError, match=r"the readers' copy was not renewed \(.*not a database\)"):
-        readers.renew_copy(tmp_path / "catalog.sqlite")
+        readers.renew_copy(tmp_path / "catalog.sqlite", 0)
     assert (tmp_path / readers.COPY).read_bytes() == b"old"

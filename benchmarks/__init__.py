@@ -1,0 +1,1 @@
+"""What is timed and compared, with what, in one run."""

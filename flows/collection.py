@@ -1,0 +1,41 @@
+"""`hsrl gc`: takes away what no kept release needs, as the one writer."""
+
+from pathlib import Path
+from typing import Any
+
+from flows.recorded import recorded
+from flows.run import Run
+from pipeline.warehouse.config import RetentionConfig, WarehouseConfig
+from pipeline.warehouse.gc import collect, find_garbage
+from pipeline.warehouse.warehouse import Warehouse
+
+
+def collect_garbage(
+    root: Path, run: Run, retention: RetentionConfig, *, dry_run: bool, engine: WarehouseConfig | None = None
+) -> dict[str, Any]:
+    """Expire the snapshots of old releases and delete what only they needed; a dry run only tells.
+
+    Raises:
+        WarehouseError: there is no warehouse, or another run was writing all the time.
+    """
+    engine = engine or WarehouseConfig()
+    with (
+        Warehouse.open(root, engine.memory_limit_mb) as warehouse,
+        warehouse.writer(run.run_id, engine.lock_timeout_seconds, run.say),
+    ):
+        if dry_run:
+            garbage = find_garbage(warehouse, retention, run.run_id)
+        else:
+            with recorded(warehouse, run, retention.model_dump(mode="json")) as ending:
+                garbage = find_garbage(warehouse, retention, run.run_id)
+                collect(warehouse, garbage, run.run_id)
+                ending.is_done = True
+        return {
+            "status": "planned" if dry_run else "collected",
+            "releases": garbage.releases,
+            "n_snapshots": len(garbage.snapshots),
+            "n_files": garbage.n_files,
+            "orphans": [str(path) for path in garbage.orphans],
+            "folders": [str(path.relative_to(warehouse.root)) for path in garbage.folders],
+            "bytes": garbage.bytes,
+        }

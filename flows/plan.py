@@ -1,0 +1,70 @@
+"""What `hsrl refresh --dry-run` foretells: mode, rows, time and churn, from the last release and the nights before it."""
+
+from statistics import median
+from typing import Any
+
+import polars as pl
+
+from flows.incumbent import Incumbent
+from flows.settings import Settings
+from flows.tokenizer import mode_of
+from pipeline.contracts import EMBEDDINGS
+from pipeline.sids.drift import drift
+from pipeline.warehouse.warehouse import Warehouse
+
+_NIGHTS = 7  # that the forecast looks back on
+
+
+def forecast(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, n_bytes: int) -> dict[str, Any]:
+    """Mode and why, rows, seconds and expected churn of the refresh to come.
+
+    Drift is that of the last release's vectors: tonight's evidence is not read. Rows come from the bytes of the files, time from the
+    nights before; both are None without a night to compare with.
+    """
+    mode, why = _mode(settings, incumbent)
+    rows_per_byte, seconds_per_row, least_seconds = _pace(warehouse)
+    rows = None if rows_per_byte is None else round(n_bytes * rows_per_byte)
+    seconds = None if rows is None or seconds_per_row is None else round(max(least_seconds, rows * seconds_per_row), 1)
+    return {
+        "mode": mode,
+        "why": list(why),
+        "rows": rows,
+        "seconds": seconds,
+        "churn": _churn(warehouse, settings, incumbent, mode),
+    }
+
+
+def _mode(settings: Settings, incumbent: Incumbent) -> tuple[str, tuple[str, ...]]:
+    if incumbent.codebook is None or not incumbent.embeddings:
+        return mode_of(settings, None)
+    embeddings = pl.read_parquet(incumbent.embeddings).select(list(EMBEDDINGS.schema))
+    return mode_of(settings, drift(embeddings, incumbent.codebook, incumbent.history))
+
+
+def _pace(warehouse: Warehouse) -> tuple[float | None, float | None, float]:
+    """Rows a byte, seconds a row, and the shortest night, over the last nights."""
+    nights = warehouse.query(
+        "WITH taken AS (SELECT release_id, sum(n_rows)::BIGINT AS n_rows FROM ingests GROUP BY 1), "
+        "weighed AS (SELECT release_id, sum(bytes)::BIGINT AS bytes FROM ingests JOIN ingest_files USING (ingest_id) GROUP BY 1) "
+        "SELECT n_rows, bytes, epoch(finished_at - started_at) AS seconds FROM taken JOIN weighed USING (release_id) "
+        "JOIN runs USING (release_id) WHERE finished_at IS NOT NULL AND n_rows > 0 AND bytes > 0 "
+        f"ORDER BY release_id DESC LIMIT {_NIGHTS}"
+    ).rows()
+    if not nights:
+        return None, None, 0.0
+    rows_per_byte = sum(rows for rows, _, _ in nights) / sum(size for _, size, _ in nights)
+    return rows_per_byte, median(seconds / rows for rows, _, seconds in nights), min(seconds for _, _, seconds in nights)
+
+
+def _churn(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, mode: str) -> dict[str, int | None]:
+    """Items expected to be new, moved and gone; ``renamed``: whose SID will be of other codes, kept or not."""
+    n_open = incumbent.history.filter(pl.col("valid_to").is_null()).height
+    if mode == "learn":
+        return {"new": None, "moved_at_most": n_open, "closed": None, "renamed": n_open}
+    means = warehouse.query(
+        "WITH nights AS (SELECT release_id, sum(n_new) AS n_new, sum(n_closed) AS n_closed FROM sid_churn "
+        f"WHERE release_id > 1 GROUP BY 1 ORDER BY 1 DESC LIMIT {_NIGHTS}) "
+        "SELECT round(avg(n_new))::BIGINT, round(avg(n_closed))::BIGINT FROM nights"
+    ).row(0)
+    most = max(1, int(settings.sids.churn_budget * n_open))
+    return {"new": means[0], "moved_at_most": most, "closed": means[1], "renamed": 0}

@@ -1,0 +1,136 @@
+"""Taking back a bad night: a new release with the Semantic IDs, codebooks and policies of an earlier one."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from flows.recorded import recorded
+from flows.run import Run, code_version
+from pipeline.contracts import CODEBOOKS, EMBEDDINGS, SID_HISTORY
+from pipeline.errors import WarehouseError
+from pipeline.sids.codebook import Codebook
+from pipeline.sids.metrics import sid_metrics
+from pipeline.sids.restore import restore
+from pipeline.warehouse.config import WarehouseConfig
+from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.tables import POLICIES, SID_MISSING
+from pipeline.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What a rollback takes from the release it goes back to."""
+
+    codebooks: pl.DataFrame
+    policies: pl.DataFrame
+    missing: pl.DataFrame
+    embeddings: pl.DataFrame
+    embedding_files: list[Path]
+
+
+def rollback(root: Path, target: int, run: Run, engine: WarehouseConfig | None = None) -> dict[str, Any]:
+    """Publish release ``target``'s Semantic IDs, codebooks and policies again, as a new release.
+
+    Events, records, ledgers and everything measured stay. The releases in between stand in the view ``withdrawn``; what was trained
+    in them is not used again. Vectors stay too, unless they are of another model than the old codebook; items that came
+    later are without a Semantic ID until the next refresh.
+
+    Raises:
+        WarehouseError: there is no such release before the last one, its snapshot has expired, or another run is writing.
+        AuditError: what would become visible breaks a rule; nothing was published.
+    """
+    engine = engine or WarehouseConfig()
+    with (
+        Warehouse.open(root, engine.memory_limit_mb) as warehouse,
+        warehouse.writer(run.run_id, engine.lock_timeout_seconds, run.say),
+    ):
+        last = warehouse.latest_release()
+        warehouse.release(target)
+        if last is None or target >= last.release_id:
+            raise WarehouseError(
+                f'{root}: release {target} is the last one already; name an earlier one: hsrl sql "from releases"'
+            )
+        config = _config_of(warehouse, target)
+        with recorded(warehouse, run, config) as ending:
+            past = _read(warehouse, target)
+            release_id = last.release_id + 1
+            inputs = (f"release:{target}", *past.codebooks["codebook_id"].unique().sort())
+            seed = int(warehouse.query("SELECT seed FROM releases WHERE release_id = $id", {"id": target}).item())
+            draft = ReleaseDraft(run.run_id, "rollback", code_version(), config, seed, inputs, restores=target)
+            changes = _changes(warehouse, past, target, release_id)
+            warehouse.publish(draft, changes)
+            ending.release_id = release_id
+        opened = changes.upsert["sid_history"].filter(pl.col("valid_to").is_null()).height
+        return {
+            "status": "published",
+            "release_id": release_id,
+            "restores": target,
+            "withdrawn": warehouse.query("SELECT release_id FROM withdrawn ORDER BY 1")["release_id"].to_list(),
+            "sids_closed": changes.upsert["sid_history"].height - opened,
+            "sids_opened": opened,
+            "items_without_sid": changes.replace["sid_missing"].height,
+            "policy": next(iter(past.policies.filter("is_published")["policy_id"]), None),
+        }
+
+
+def _config_of(warehouse: Warehouse, release_id: int) -> dict[str, Any]:
+    """The settings that the Semantic IDs of a release were made with: of the last refresh (or rollback) that it is built upon."""
+    rows = warehouse.query(
+        "WITH RECURSIVE line AS (SELECT * FROM releases WHERE release_id = $id UNION ALL "
+        "SELECT releases.* FROM releases INNER JOIN line ON releases.release_id = line.parent_id) "
+        "SELECT config FROM line WHERE kind IN ('refresh', 'rollback') ORDER BY release_id DESC LIMIT 1",
+        {"id": release_id},
+    )
+    config: dict[str, Any] = json.loads(rows.item()) if rows.height else {}
+    return config
+
+
+def _read(warehouse: Warehouse, target: int) -> _Past:
+    with Warehouse.open_release(warehouse.root, target) as past:
+        return _Past(
+            past.query("FROM codebooks").cast(CODEBOOKS.schema),
+            past.query("FROM policies").cast(POLICIES.schema),
+            past.query("FROM sid_missing").cast(SID_MISSING.schema),
+            past.query("FROM embeddings").cast(EMBEDDINGS.schema),
+            past.files("embeddings"),
+        )
+
+
+def _changes(warehouse: Warehouse, past: _Past, target: int, release_id: int) -> Changes:
+    before = warehouse.query("FROM sid_history").cast(SID_HISTORY.schema)
+    upserts = restore(before, target, release_id)
+    now = pl.concat([before.join(upserts, on=list(SID_HISTORY.key), how="anti"), upserts]).filter(pl.col("valid_to").is_null())
+    vectors = warehouse.query("FROM embeddings").cast(EMBEDDINGS.schema)
+    keeps_vectors = vectors["embedding_id"].unique().equals(past.embeddings["embedding_id"].unique())
+    metrics = {}
+    if past.codebooks.height and now.height:
+        book = Codebook.from_frame(past.codebooks.filter(pl.col("codebook_id").is_in(now["codebook_id"].implode())))
+        was_open = before.filter(pl.col("valid_to").is_null())
+        metrics = {"sid_metrics": sid_metrics(now, vectors if keeps_vectors else past.embeddings, book, was_open, release_id)}
+    return Changes(
+        replace_files={} if keeps_vectors else {"embeddings": past.embedding_files},
+        replace={
+            "codebooks": past.codebooks,
+            "policies": past.policies,
+            "sid_missing": _missing(warehouse, past.missing, now, target, release_id),
+        },
+        upsert={"sid_history": upserts},
+        append=metrics,
+    )
+
+
+def _missing(warehouse: Warehouse, then: pl.DataFrame, now: pl.DataFrame, target: int, release_id: int) -> pl.DataFrame:
+    """SID_MISSING: the active items without an open row, with the reason they had, or that they came later."""
+    active = warehouse.query("SELECT item_id FROM items WHERE is_active")
+    return (
+        active.join(now, on="item_id", how="anti")
+        .join(then.select("item_id", "reason"), on="item_id", how="left")
+        .select(
+            "item_id",
+            pl.col("reason").fill_null(f"came after release {target}, which a rollback went back to"),
+            release_id=pl.lit(release_id, pl.Int64),
+        )
+    )

@@ -1,0 +1,124 @@
+"""Drift triggers: which mode tonight needs, and why (DESIGN §6)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pipeline.contracts import SID_HISTORY, check
+from pipeline.sids.codebook import Codebook
+from pipeline.sids.encode import encode, reconstruction_errors
+from pipeline.sids.names import fixed_hash
+from pipeline.sids.vectors import matrix, sorted_embeddings
+
+Mode = Literal["append", "refresh", "rebuild"]
+SAMPLE_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """One figure that is watched.
+
+    Attributes:
+        name: of the figure; docs/metrics.md has the formulas.
+        value: tonight's.
+        refresh_above: codes are centred anew above it; None: it never asks for that.
+        rebuild_above: a rebuild is advised above it; None: it never asks for that.
+    """
+
+    name: str
+    value: float
+    refresh_above: float | None
+    rebuild_above: float | None
+
+    @property
+    def asks_for(self) -> Mode:
+        """The mode that this figure alone calls for."""
+        if self.rebuild_above is not None and self.value > self.rebuild_above:
+            return "rebuild"
+        return "refresh" if self.refresh_above is not None and self.value > self.refresh_above else "append"
+
+    def __str__(self) -> str:
+        """``error_growth 0.12 > 0.05``."""
+        limit = {"rebuild": self.rebuild_above, "refresh": self.refresh_above, "append": self.refresh_above or self.rebuild_above}
+        return f"{self.name} {self.value:.3g} {'≤' if self.asks_for == 'append' else '>'} {limit[self.asks_for]:g}"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """All figures, and what follows from them."""
+
+    triggers: tuple[Trigger, ...]
+
+    @property
+    def mode(self) -> Mode:
+        """The strongest wish."""
+        wishes = {trigger.asks_for for trigger in self.triggers}
+        return "rebuild" if "rebuild" in wishes else "refresh" if "refresh" in wishes else "append"
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The figures that ask for ``mode``; all of them where nothing drifted."""
+        return tuple(str(trigger) for trigger in self.triggers if trigger.asks_for == self.mode)
+
+
+def drift(embeddings: pl.DataFrame, codebook: Codebook, history: pl.DataFrame) -> Drift:
+    """Compare tonight's vectors with those that the codes were last centred on.
+
+    Args:
+        embeddings: EMBEDDINGS, tonight's; at most 20,000 of them are looked at, drawn by a fixed hash of item_id.
+        codebook: the codes in use.
+        history: SID_HISTORY, at least the rows of this numbering since it began.
+
+    Raises:
+        ContractError: a broken contract, or vectors of another width.
+    """
+    rows = check(history, SID_HISTORY, "drift")
+    held = rows.filter((pl.col("codebook_id") == codebook.codebook_id) & pl.col("valid_to").is_null())
+    sample = _sample(sorted_embeddings(embeddings, "drift").join(held.select("item_id", "tokens"), on="item_id"))
+    if sample.is_empty():
+        return Drift(())
+    vectors = matrix(sample, "drift")
+    tokens = sample["tokens"].explode().to_numpy().reshape(sample.height, codebook.n_levels)
+    held_error = reconstruction_errors(vectors, tokens, codebook)
+    nearest, nearest_error = encode(vectors, codebook)
+    now, then = float(held_error.mean(dtype=np.float64)), _error_at_birth(rows, codebook.codebook_id)
+    shift = _divergence(np.bincount(nearest[:, 0], minlength=codebook.vocabulary[0]), codebook.n_items[0])
+    known = rows.filter(pl.col("valid_from") == rows["valid_from"].min())["item_id"]
+    n_strangers = held.filter(~pl.col("item_id").is_in(known.implode())).height
+    return Drift(
+        (
+            Trigger("error_growth", now / max(then, 1e-12) - 1, 0.05, 1.0),
+            Trigger("unlike_share", float((nearest_error > codebook.ood_error).mean()), 0.05, 0.25),
+            Trigger("code_shift", shift, 0.05, 0.25),
+            Trigger("newcomer_share", n_strangers / held.height, None, 0.5),
+        )
+    )
+
+
+def _sample(rows: pl.DataFrame) -> pl.DataFrame:
+    if rows.height <= SAMPLE_ROWS:
+        return rows
+    return rows[np.sort(np.argsort(fixed_hash(rows["item_id"].to_numpy()))[:SAMPLE_ROWS])]
+
+
+def _error_at_birth(rows: pl.DataFrame, codebook_id: str) -> float:
+    """Mean error of the Semantic IDs that were given in the codebook's first release."""
+    own = rows.filter(pl.col("codebook_id") == codebook_id)
+    return float(own.filter(pl.col("valid_from") == own["valid_from"].min())["recon_error"].to_numpy().mean(dtype=np.float64))
+
+
+def _divergence(now: npt.NDArray[np.int64], then: npt.NDArray[np.int64]) -> float:
+    """Jensen–Shannon divergence of two counts over the same codes, in bits, 0 … 1; 0 where nothing was counted."""
+    if not now.sum() or not then.sum():
+        return 0.0
+    p, q = now / now.sum(), then / then.sum()
+    middle = (p + q) / 2
+
+    def half(share: npt.NDArray[np.float64]) -> float:
+        used = share > 0
+        return float((share[used] * np.log2(share[used] / middle[used])).sum())
+
+    return (half(p) + half(q)) / 2

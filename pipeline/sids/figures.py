@@ -1,0 +1,211 @@
+"""What the figures of a release are read from, and the arithmetic behind them; docs/metrics.md has every formula."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from sklearn.metrics import normalized_mutual_info_score
+
+from pipeline.sids.codebook import Codebook
+from pipeline.sids.encode import encode, reconstruction_errors
+from pipeline.sids.names import fixed_hash
+from pipeline.sids.vectors import distinct_rows, squared_norms
+
+SAMPLE_ROWS, QUERIES, NEIGHBOURS = 20_000, 1_000, 10
+Matrix = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Release:
+    """n items with a SID, in the order of item_id.
+
+    Attributes:
+        rows: open SID_HISTORY rows of the release.
+        vectors: (n, d) of the same items.
+        codebook: the codes.
+        previous: open rows of the release before; None at the first.
+        release_id: the release.
+        kin: ids of earlier codebooks with the same numbering of codes.
+        categories: (n,) lists of names, coarsest first; None where they are not known.
+        popularity: (n,) positives of each item; None where they are not known.
+        outcomes: how many items met which of assign's outcomes; empty where not told.
+    """
+
+    rows: pl.DataFrame
+    vectors: Matrix
+    codebook: Codebook
+    previous: pl.DataFrame | None
+    release_id: int
+    kin: Collection[str]
+    categories: pl.Series | None
+    popularity: npt.NDArray[np.int64] | None
+    outcomes: dict[str, int]
+
+    @cached_property
+    def tokens(self) -> npt.NDArray[np.uint16]:
+        """(n, L)."""
+        return self.rows["tokens"].explode().to_numpy().reshape(-1, self.codebook.n_levels)
+
+    @cached_property
+    def errors(self) -> Matrix:
+        """(n,) ‖x − dec(z)‖²."""
+        return reconstruction_errors(self.vectors, self.tokens, self.codebook)
+
+    @cached_property
+    def nearest_mse(self) -> float:
+        """Mean error of the nearest codes, as if nothing had to be kept or resolved."""
+        return float(encode(self.vectors, self.codebook).recon_error.mean(dtype=np.float64))
+
+    @cached_property
+    def level_errors(self) -> list[float]:
+        """Mean ‖x − Σ_{j≤l} C_j[z_j]‖² after each level l."""
+        residual = self.vectors.copy()
+        errors = []
+        for level, centroids in enumerate(self.codebook.centroids):
+            residual -= centroids[self.tokens[:, level]]
+            errors.append(float(squared_norms(residual).mean(dtype=np.float64)))
+        return errors
+
+    @cached_property
+    def variance(self) -> float:
+        """Mean ‖x − x̄‖²."""
+        return float(squared_norms(self.vectors - self.vectors.mean(axis=0)).mean(dtype=np.float64))
+
+    @cached_property
+    def bucket_sizes(self) -> npt.NDArray[np.int64]:
+        """Items of each SID in use."""
+        return np.asarray(self.rows.group_by("sid_key").len(name="n")["n"].to_numpy(), dtype=np.int64)
+
+    @cached_property
+    def shares_sid(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether another item has the same SID."""
+        return self.rows.select(pl.len().over("sid_key") > 1).to_series().to_numpy()
+
+    @cached_property
+    def n_distinct(self) -> tuple[int, int]:
+        """Distinct vectors, and distinct pairs of vector and SID."""
+        first, group = distinct_rows(self.vectors)
+        pairs = pl.DataFrame({"group": group, "sid": self.rows["sid_key"]}).n_unique()
+        return len(first), pairs
+
+    @cached_property
+    def survivors(self) -> pl.DataFrame:
+        """Items of this release and the previous: both tokens, whether their numbering is the same, and ``weight`` (positives)."""
+        if self.previous is None:
+            return pl.DataFrame(
+                schema={
+                    "tokens": pl.List(pl.UInt16),
+                    "tokens_before": pl.List(pl.UInt16),
+                    "is_same_book": pl.Boolean,
+                    "weight": pl.Float64,
+                }
+            )
+        before = self.previous.select("item_id", tokens_before="tokens", codebook_before="codebook_id")
+        weight = pl.lit(None, pl.Float64) if self.popularity is None else pl.Series(self.popularity.astype(np.float64))
+        same = pl.col("codebook_before").is_in([self.codebook.codebook_id, *self.kin])
+        return self.rows.with_columns(weight=weight).join(before, on="item_id").with_columns(is_same_book=same)
+
+    @cached_property
+    def sample(self) -> npt.NDArray[np.int64]:
+        """Rising row numbers of at most 20,000 items, drawn by a fixed hash."""
+        hashes = fixed_hash(self.rows["item_id"].to_numpy())
+        return np.sort(np.argsort(hashes, kind="stable")[:SAMPLE_ROWS])
+
+    def shares(self, level: int) -> npt.NDArray[np.float64]:
+        """Share of the items that each of the V_l codes holds; sums to 1."""
+        return np.bincount(self.tokens[:, level], minlength=self.codebook.vocabulary[level]) / len(self.tokens)
+
+    def prefixes(self, n_levels: int) -> npt.NDArray[np.int64]:
+        """(n,) numbers of the prefixes of the first levels, dense; all 0 for none."""
+        if not n_levels:
+            return np.zeros(len(self.tokens), dtype=np.int64)
+        return np.unique(self.tokens[:, :n_levels], axis=0, return_inverse=True)[1].ravel()
+
+
+def entropy_bits(shares: npt.NDArray[np.float64]) -> float:
+    """H = −Σ p log₂ p over p > 0, in bits."""
+    used = shares[shares > 0]
+    return float(-(used * np.log2(used)).sum())
+
+
+def gini(shares: npt.NDArray[np.float64]) -> float:
+    """Gini coefficient of shares that sum to 1: 0 all equal, towards 1 the more one holds all."""
+    rank = np.arange(1, len(shares) + 1)
+    return float(2 * (rank * np.sort(shares)).sum() / len(shares) - (len(shares) + 1) / len(shares))
+
+
+def explained(release: Release, error: float) -> float | None:
+    """1 − error / variance; None where all vectors are the same."""
+    return 1.0 - error / release.variance if release.variance > 0 else None
+
+
+def kept(release: Release, n_levels: int, *, weighted: bool = False) -> float | None:
+    """Share of the survivors (or of their positives) whose first codes, of the same numbering, are unchanged; None without any."""
+    same = pl.col("tokens").list.head(n_levels) == pl.col("tokens_before").list.head(n_levels)
+    weight = pl.col("weight") if weighted else pl.lit(1.0)
+    total = (weight * pl.col("is_same_book").is_not_null()).sum()
+    share = release.survivors.select(((same & pl.col("is_same_book")) * weight).sum() / total).item()
+    return None if share is None or np.isnan(share) else float(share)
+
+
+def margin(release: Release, level: int) -> float | None:
+    """Median of (d₂ − d₁) / d₂ over a sample, d₁ and d₂ the squared distances to the two nearest codes; None at a suffix level."""
+    codes = release.codebook.centroids[level]
+    if not codes.any():
+        return None
+    residual = release.vectors[release.sample]
+    for before in range(level):
+        residual = residual - release.codebook.centroids[before][release.tokens[release.sample, before]]
+    halves = np.einsum("vd,vd->v", codes, codes) - 2 * (residual @ codes.T)
+    nearest = np.partition(halves, 1, axis=1)[:, :2] + np.einsum("nd,nd->n", residual, residual)[:, None]
+    return float(np.median(1 - np.maximum(nearest[:, 0], 0) / np.maximum(nearest[:, 1], 1e-12)))
+
+
+def labels(release: Release, level: int) -> npt.NDArray[np.int64] | None:
+    """(n,) numbers of the first category (level 0) or the first two together; −1 without any; None where none are known."""
+    if release.categories is None or not (release.categories.list.len() > 0).any():
+        return None
+    names = release.categories.list.head(1 if level == 0 else 2).list.join("\x1f")
+    return np.where(names == "", -1, names.cast(pl.Categorical).to_physical().cast(pl.Int64).to_numpy())
+
+
+def category_nmi(release: Release, level: int) -> float | None:
+    """Normalised mutual information of prefix and category over items that have one."""
+    told = labels(release, level)
+    if told is None:
+        return None
+    known = told >= 0
+    return float(normalized_mutual_info_score(told[known], release.prefixes(level + 1)[known]))
+
+
+def category_purity(release: Release, level: int) -> float | None:
+    """Share of the items (that have a category) in the largest category of their prefix."""
+    told = labels(release, level)
+    if told is None:
+        return None
+    pairs = pl.DataFrame({"prefix": release.prefixes(level + 1), "label": told}).filter(pl.col("label") >= 0)
+    largest = pairs.group_by("prefix", "label").len().group_by("prefix").agg(pl.col("len").max())
+    return float(largest["len"].sum()) / pairs.height
+
+
+def neighbourhood_overlap(release: Release) -> float | None:
+    """Mean share of an item's ten nearest others that are also nearest by what the Semantic IDs say; None below eleven items."""
+    rows = release.sample
+    if len(rows) <= NEIGHBOURS:
+        return None
+    truth, told = release.vectors[rows], release.codebook.decode(release.tokens[rows])
+    hashes = fixed_hash(release.rows["item_id"].to_numpy()[rows])
+    queries = np.argsort(hashes, kind="stable")[:QUERIES]
+    found = [_neighbours(space, queries) for space in (truth, told)]
+    return float(np.mean([len(set(a) & set(b)) for a, b in zip(*found, strict=True)])) / NEIGHBOURS
+
+
+def _neighbours(space: Matrix, queries: npt.NDArray[np.int64]) -> list[list[int]]:
+    """The nearest others of each query, ties to the lowest row."""
+    distances = (np.einsum("nd,nd->n", space, space) - 2 * (space[queries] @ space.T)).astype(np.float64)
+    distances[np.arange(len(queries)), queries] = np.inf
+    distances += np.arange(len(space)) * 1e-9
+    return np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS].tolist()

@@ -1,0 +1,183 @@
+"""A release's Semantic IDs as a picture: an icicle of prefixes coloured by category, and how often each code is used."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from pipeline.contracts import ITEMS, SID_HISTORY, check
+from pipeline.errors import ContractError
+from pipeline.sids.figures import entropy_bits
+
+WIDTH, MARGIN, BAND, BARS = 1600, 30, 110, 90
+# Told apart also by those who see red and green alike; the last is for all other categories.
+COLOURS = (
+    "#4477aa",
+    "#ee6677",
+    "#228833",
+    "#ccbb44",
+    "#66ccee",
+    "#aa3377",
+    "#ee8866",
+    "#44bb99",
+    "#7d5ba6",
+    "#99ddff",
+    "#aaaa00",
+)
+OTHERS = "#bbbbbb"
+NO_CATEGORY = "without category"
+FINEST = 0.35  # pixels below which a prefix is not drawn by itself
+
+
+@dataclass(frozen=True)
+class Rect:
+    """A filled box, pixels from the top left; ``tip`` is shown under the pointer."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    colour: str
+    tip: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """A line of text, its baseline's left end and size in pixels."""
+
+    x: float
+    y: float
+    size: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Shapes on a white sheet."""
+
+    width: int
+    height: int
+    shapes: tuple[Rect | Text, ...]
+
+
+def draw(open_rows: pl.DataFrame, items: pl.DataFrame, vocabulary: tuple[int, ...], title: str) -> Picture:
+    """Lay out a release.
+
+    Each row of the icicle is a level, each box a prefix as wide as its items are many, coloured by its largest category and the
+    paler the smaller that category's share. Prefixes stand in the order of their categories, then of their codes. Below it, a bar a
+    code for each level, in the order of code numbers.
+
+    Args:
+        open_rows: SID_HISTORY, the open rows of one codebook.
+        items: ITEMS, for the first category of each.
+        vocabulary: V_l.
+        title: the heading.
+
+    Raises:
+        ContractError: a broken contract, no rows, or tokens that do not fit the vocabulary.
+    """
+    rows = check(open_rows, SID_HISTORY, "picture")
+    if rows.is_empty() or rows["tokens"].list.len().unique().to_list() != [len(vocabulary)]:
+        raise ContractError(
+            f"picture: {rows.height} items with a Semantic ID of {len(vocabulary)} levels, expected some; run: hsrl refresh"
+        )
+    told = check(items, ITEMS, "picture").select("item_id", category=pl.col("categories").list.first())
+    placed = rows.join(told, on="item_id", how="left").select(
+        pl.col("category").fill_null(NO_CATEGORY),
+        *(pl.col("tokens").list.get(level).alias(f"l{level}") for level in range(len(vocabulary))),
+    )
+    sizes = placed["category"].value_counts(sort=True).sort("count", "category", descending=[True, False])["category"].to_list()
+    named = [name for name in sizes if name != NO_CATEGORY][: len(COLOURS)]
+    colours = dict(zip(named, COLOURS, strict=False))
+    shapes: list[Rect | Text] = [Text(MARGIN, 40, 24, title), *_legend(colours, len(sizes) > len(named))]
+    top = 110.0
+    for level in range(len(vocabulary)):
+        shapes.append(Text(MARGIN, top + 14, 14, f"level {level + 1}: {_n_prefixes(placed, level):,} prefixes"))
+        shapes += _boxes(placed, level, top + 20, sizes, colours)
+        top += BAND
+    top += 20
+    for level, codes in enumerate(vocabulary):
+        shapes += _bars(placed, level, codes, top)
+        top += BARS + 40
+    return Picture(WIDTH, int(top + MARGIN), tuple(shapes))
+
+
+def _legend(colours: dict[str, str], has_others: bool) -> list[Rect | Text]:
+    shapes: list[Rect | Text] = []
+    x = float(MARGIN)
+    for name, colour in [*colours.items(), *([("others", OTHERS)] if has_others else [])]:
+        shapes += [Rect(x, 62, 16, 16, colour, name), Text(x + 22, 76, 14, name)]
+        x += 22 + 9 * len(name) + 24
+    return shapes
+
+
+def _n_prefixes(placed: pl.DataFrame, level: int) -> int:
+    return placed.select(f"l{number}" for number in range(level + 1)).n_unique()
+
+
+def _boxes(placed: pl.DataFrame, level: int, y: float, sizes: list[str], colours: dict[str, str]) -> list[Rect | Text]:
+    """The boxes of one level, from left to right."""
+    keys = [f"l{number}" for number in range(level + 1)]
+    rank = pl.col("category").replace_strict({name: number for number, name in enumerate(sizes)}, return_dtype=pl.Int64)
+    ranked = placed.with_columns(rank=rank)
+    order = []
+    for depth in range(1, level + 2):
+        at = keys[:depth]
+        counts = ranked.group_by(*at, "rank").len().sort(*at, "len", "rank", descending=[False] * depth + [True, False])
+        largest = counts.group_by(at, maintain_order=True).agg(
+            **{f"r{depth}": pl.col("rank").first(), f"n{depth}": pl.col("len").sum()}
+        )
+        ranked = ranked.join(largest, on=at)
+        order += [f"r{depth}", keys[depth - 1]]
+    depth = level + 1
+    boxes = ranked.group_by(*order).agg(n=pl.len(), n_largest=(pl.col("rank") == pl.col(f"r{depth}")).sum()).sort(order)
+    ends = boxes["n"].cum_sum().to_numpy()
+    scale = (WIDTH - 2 * MARGIN) / placed.height
+    shapes: list[Rect | Text] = []
+    for row, end in zip(boxes.iter_rows(named=True), ends.tolist(), strict=True):
+        width = row["n"] * scale
+        if width < FINEST:
+            continue
+        name, share = sizes[row[f"r{depth}"]], row["n_largest"] / row["n"]
+        prefix = "-".join(str(row[key]) for key in keys)
+        gap = 1.0 if width > 3 else 0.0
+        colour = _paler(colours.get(name, OTHERS), share)
+        shapes.append(
+            Rect(
+                MARGIN + (end - row["n"]) * scale,
+                y,
+                width - gap,
+                BAND - 34,
+                colour,
+                f"{prefix}: {row['n']:,} items, {share:.0%} {name}",
+            )
+        )
+    return shapes
+
+
+def _paler(colour: str, share: float) -> str:
+    """Towards white as the share falls; at a third it is nearly gone."""
+    weight = 0.15 + 0.85 * max(0.0, (share - 1 / 3) / (2 / 3))
+    channels = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return "#" + "".join(f"{round(255 - weight * (255 - channel)):02x}" for channel in channels)
+
+
+def _bars(placed: pl.DataFrame, level: int, codes: int, top: float) -> list[Rect | Text]:
+    """Items of each code of a level."""
+    counts = np.bincount(placed[f"l{level}"].to_numpy(), minlength=codes)
+    used, bits = int((counts > 0).sum()), entropy_bits(counts / counts.sum())
+    most = int(counts.max())
+    told = f"level {level + 1}: {used} of {codes} codes used, entropy {bits:.2f} of {np.log2(codes):.2f} bits, at most {most:,} items a code"
+    width = (WIDTH - 2 * MARGIN) / codes
+    shapes: list[Rect | Text] = [
+        Text(MARGIN, top + 14, 14, told),
+        Rect(MARGIN, top + 22 + BARS, WIDTH - 2 * MARGIN, 1, "#888888", ""),
+    ]
+    for code, count in enumerate(counts.tolist()):
+        if count:
+            height = BARS * count / most
+            tip = f"code {code}: {count:,} items"
+            shapes.append(
+                Rect(MARGIN + code * width, top + 22 + BARS - height, width - 1 if width > 3 else width, height, "#4477aa", tip)
+            )
+    return shapes

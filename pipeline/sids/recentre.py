@@ -1,0 +1,72 @@
+"""The mode ``refresh``: codes follow the items that hold them, so that Semantic IDs describe well again without moving (DESIGN §6)."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pipeline.contracts import SID_HISTORY, check
+from pipeline.errors import ContractError
+from pipeline.sids.codebook import Codebook
+from pipeline.sids.encode import reconstruction_errors
+from pipeline.sids.learn import OOD_QUANTILE
+from pipeline.sids.vectors import matrix, sorted_embeddings
+
+# What a code's old place weighs beside its items: rare codes stay where they were.
+PRIOR_ITEMS = 2.0
+
+
+def recentre(codebook: Codebook, embeddings: pl.DataFrame, open_rows: pl.DataFrame) -> Codebook:
+    """Centre every code anew on the items whose Semantic ID holds it, level by level.
+
+        C_l[v] ← (Σ_{i : z_il = v} r_i^(l−1) + m · C_l[v]) / (n_v + m),    r^(l) = r^(l−1) − C_l[z_l]
+
+    One step of k-means that keeps the assignments: no item moves by it, code numbers keep their meaning, and a code without items
+    stays where it was. Which Semantic IDs are no longer near enough is for ``assign`` to say.
+
+    Args:
+        codebook: the codes until now.
+        embeddings: EMBEDDINGS as they are tonight, of any model of the same width and meaning; items without signal shape nothing.
+        open_rows: SID_HISTORY, the open rows under this numbering.
+
+    Returns:
+        A codebook of the same numbering, for the model of ``embeddings``.
+
+    Raises:
+        ContractError: a broken contract, vectors of another width, or no item with a Semantic ID and a vector.
+    """
+    held = check(open_rows, SID_HISTORY, "refresh").select("item_id", "tokens")
+    rows = sorted_embeddings(embeddings, "refresh").filter("has_signal").join(held, on="item_id", maintain_order="left")
+    vectors = matrix(rows, "refresh")
+    if rows.is_empty() or vectors.shape[1] != codebook.width:
+        raise ContractError(
+            f"refresh: {rows.height} items with a Semantic ID have vectors {vectors.shape[1]} long, expected some of {codebook.width}; "
+            "learn anew with: hsrl refresh --rebuild"
+        )
+    tokens = rows["tokens"].explode().to_numpy().reshape(rows.height, codebook.n_levels)
+    residual, levels = vectors.astype(np.float64), []
+    for level, codes in enumerate(codebook.centroids):
+        # a level of zeros is the suffix that only tells items apart
+        centres = _centred(residual, tokens[:, level], codes) if codes.any() else codes
+        levels.append(centres)
+        residual = residual - centres[tokens[:, level]]
+    counts = tuple(np.bincount(tokens[:, level], minlength=codes) for level, codes in enumerate(codebook.vocabulary))
+    moved = replace(
+        codebook,
+        centroids=tuple(levels),
+        n_items=counts,
+        embedding_id=rows["embedding_id"][0],
+        continues=codebook.numbering_id,
+    )
+    errors = reconstruction_errors(vectors, tokens, moved)
+    return replace(moved, ood_error=float(np.quantile(errors, OOD_QUANTILE)))
+
+
+def _centred(
+    residual: npt.NDArray[np.float64], tokens: npt.NDArray[np.uint16], codes: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    sums = np.zeros(codes.shape)
+    np.add.at(sums, tokens, residual)
+    counts = np.bincount(tokens, minlength=len(codes))[:, None]
+    return ((sums + PRIOR_ITEMS * codes) / (counts + PRIOR_ITEMS)).astype(np.float32)

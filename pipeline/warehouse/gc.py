@@ -1,0 +1,169 @@
+"""Garbage collection: DuckLake's expiry and clean-up with a retention, and the folders that nothing leads to any more."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pipeline.warehouse.artifacts import bytes_of
+from pipeline.warehouse.config import RetentionConfig
+from pipeline.warehouse.lake import attach, connect
+from pipeline.warehouse.lock import living, locked
+from pipeline.warehouse.readers import renew_copy
+from pipeline.warehouse.warehouse import Warehouse
+
+_TIMEOUT_SECONDS = 3600.0
+# Data files and delete files that began and ended between two kept snapshots, or wait for their deletion already.
+_UNNEEDED = """
+SELECT path, file_size_bytes FROM {meta}.ducklake_data_file AS file
+WHERE end_snapshot IS NOT NULL AND NOT EXISTS
+    (SELECT 1 FROM (SELECT unnest($kept) AS kept) WHERE kept >= file.begin_snapshot AND kept < file.end_snapshot)
+UNION ALL
+SELECT path, file_size_bytes FROM {meta}.ducklake_delete_file AS file
+WHERE end_snapshot IS NOT NULL AND NOT EXISTS
+    (SELECT 1 FROM (SELECT unnest($kept) AS kept) WHERE kept >= file.begin_snapshot AND kept < file.end_snapshot)
+UNION ALL
+SELECT path, 0 FROM {meta}.ducklake_files_scheduled_for_deletion
+"""
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What a collection takes away, found before anything is touched.
+
+    Attributes:
+        releases: numbers of the releases that can no longer be opened as they were; ``sids_at`` still answers for them.
+        snapshots: DuckLake's snapshots that expire: theirs, and those of ledger entries.
+        n_files: data files that only expired snapshots need.
+        orphans: files in the data folder that no snapshot names.
+        folders: artifacts and staged stages that nothing leads to.
+        bytes: of everything that is deleted.
+    """
+
+    releases: list[int]
+    snapshots: list[int]
+    n_files: int
+    orphans: list[Path]
+    folders: list[Path]
+    bytes: int
+
+
+def find_garbage(warehouse: Warehouse, retention: RetentionConfig, run_id: str, now: datetime | None = None) -> Garbage:
+    """What may go. The writer's lock is held, so that no refresh is at work; staged files of a living retrain are left alone.
+
+    Args:
+        warehouse: the warehouse.
+        retention: what is kept.
+        run_id: the run that collects.
+        now: the time to count back from; None = now.
+    """
+    now = now or datetime.now(UTC)
+    with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS):
+        kept, releases, snapshots = _retained(warehouse, retention, now)
+        unneeded = _unneeded(warehouse, [*kept.values(), warehouse.last_snapshot()])
+        orphans = [
+            Path(path) for (path,) in _call(warehouse, "ducklake_delete_orphaned_files", "dry_run => true, cleanup_all => true")
+        ]
+    others = living(warehouse.root) - {run_id}
+    folders = [*_stale(warehouse, retention, now, bool(others)), *_superseded(warehouse, kept)]
+    size = sum(size for _, size in unneeded) + sum(bytes_of(path) for path in (*orphans, *folders))
+    return Garbage(releases, snapshots, len(unneeded), orphans, folders, size)
+
+
+def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
+    """Take it away. Killed in the middle, it leaves more garbage and nothing else; the last release is never touched."""
+    catalogue = warehouse.root / "catalog.sqlite"
+    with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS) as lock:
+        if garbage.snapshots:
+            _call(warehouse, "ducklake_expire_snapshots", f"versions => {garbage.snapshots}")
+        renew_copy(catalogue, lock)  # from here on readers ask for nothing that is about to go
+        _call(warehouse, "ducklake_cleanup_old_files", "cleanup_all => true")
+        _call(warehouse, "ducklake_delete_orphaned_files", "cleanup_all => true")
+        renew_copy(catalogue, lock)
+    for folder in garbage.folders:
+        gone = folder.with_name(
+            f".{folder.name.lstrip('.')}.gone"
+        )  # a folder with a name is complete, so it loses its name first
+        if folder != gone:
+            shutil.rmtree(gone, ignore_errors=True)
+            folder.rename(gone)
+        shutil.rmtree(gone)
+    for folder in sorted((warehouse.root / "data" / "main").glob("*/r*")):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _retained(warehouse: Warehouse, retention: RetentionConfig, now: datetime) -> tuple[dict[int, int], list[int], list[int]]:
+    """Release → snapshot of those that stay, the releases that go, and all snapshots that go."""
+    told = warehouse.query("SELECT snapshot_id, commit_extra_info FROM lake.snapshots() ORDER BY snapshot_id").rows()
+    of_release: dict[int, int] = {}
+    for snapshot, extra in told:
+        note = json.loads(extra) if extra else {}
+        if note.get("release") is not None:
+            of_release[int(note["release"])] = snapshot
+    created = dict(warehouse.query("SELECT release_id, created_at FROM releases").rows())
+    newest = sorted(of_release)[-retention.keep_releases :]
+    since = now - timedelta(days=retention.keep_days)
+    kept = {one: snapshot for one, snapshot in of_release.items() if one in newest or created[one] >= since}
+    stay = {*kept.values(), warehouse.last_snapshot()}
+    return kept, sorted(of_release.keys() - kept.keys()), [snapshot for snapshot, _ in told if snapshot not in stay]
+
+
+def _unneeded(warehouse: Warehouse, kept: list[int]) -> list[tuple[str, int]]:
+    rows = warehouse.query(_UNNEEDED.format(meta="__ducklake_metadata_lake"), {"kept": kept}).rows()
+    return [(path, size) for path, size in rows]
+
+
+def _call(warehouse: Warehouse, function: str, arguments: str) -> list[tuple[str]]:
+    return [row[:1] for row in warehouse.connection.execute(f"CALL {function}('lake', {arguments})").fetchall()]
+
+
+def _stale(warehouse: Warehouse, retention: RetentionConfig, now: datetime, is_shared: bool) -> Iterator[Path]:
+    """Staged stages and unpublished artifacts of runs that did not come back for them.
+
+    Where another run is alive (a retrain, which is no writer until it publishes), what it stages and stores is not told from what
+    a dead one left: all of it stays, but what only a refresh stages.
+    """
+    known = set(warehouse.query("SELECT artifact_id FROM artifacts")["artifact_id"])
+    before = (now - timedelta(days=retention.resume_days)).timestamp()
+    staging, store = warehouse.root / "staging", warehouse.root / "artifacts"
+    kinds = [staging / "delivery", staging / "embeddings"]
+    if not is_shared:
+        kinds += [staging / "training", *(path for path in sorted(store.glob("*")) if path.is_dir())]
+    for kind in kinds:
+        for folder in sorted(kind.glob("*")) if kind.is_dir() else ():
+            if folder.name.endswith(".gone") or (folder.name not in known and folder.stat().st_mtime < before):
+                yield folder
+    if not is_shared:
+        yield from sorted(path for path in (staging / ".spill").glob("*") if path.is_dir())
+
+
+def _superseded(warehouse: Warehouse, kept: dict[int, int]) -> Iterator[Path]:
+    """Published artifacts that no kept release, and no release to come, can ask for."""
+    if not kept:
+        return
+    needed = set(
+        warehouse.query("SELECT artifact_id FROM artifacts WHERE kind = 'user_state' ORDER BY release_id DESC LIMIT 1")[
+            "artifact_id"
+        ]
+    )
+    for snapshot in kept.values():
+        with connect() as past:
+            attach(past, warehouse.root, "lake", "catalog.sqlite", f"SNAPSHOT_VERSION {snapshot}", "READ_ONLY")
+            past.execute("USE lake")
+            needed |= {
+                name
+                for (name,) in past.execute(
+                    "SELECT artifact_id FROM policies WHERE is_published UNION "
+                    "SELECT unnest(simulator_ids) FROM policies WHERE is_published UNION SELECT embedding_id FROM codebooks"
+                ).fetchall()
+            }
+    rows = warehouse.query(
+        "SELECT artifact_id, path FROM artifacts WHERE path LIKE 'artifacts/%' AND release_id < $oldest ORDER BY path",
+        {"oldest": min(kept)},
+    ).rows()
+    for name, path in rows:
+        if name not in needed and (warehouse.root / path).is_dir():
+            yield warehouse.root / path

@@ -1,0 +1,24 @@
+-- audit: policy_not_worse
+-- severity: block
+-- reads: policies, evaluations, releases
+-- doc: A policy that this release publishes is not worse than the incumbent beside it beyond both 95 % intervals, in any simulator they share; and at most one policy is published for a codebook.
+WITH newest AS (
+    SELECT policy_id, release_id
+    FROM policies
+    WHERE is_published AND release_id = (SELECT max(release_id) FROM releases)
+)
+
+SELECT trained.policy_id, trained.simulator_id, trained.total_reward, incumbent.total_reward AS incumbent_reward, 'worse' AS fault
+FROM newest
+INNER JOIN evaluations AS trained
+    ON trained.release_id = newest.release_id AND trained.policy_id = newest.policy_id AND trained.kind = 'transferred'
+    AND trained.policy <> 'incumbent'
+INNER JOIN evaluations AS incumbent
+    ON incumbent.release_id = newest.release_id AND incumbent.policy = 'incumbent' AND incumbent.simulator_id = trained.simulator_id
+WHERE trained.ci_high < incumbent.ci_low OR isnan(trained.total_reward)
+UNION ALL
+SELECT min(policy_id), codebook_id, NULL, count(*), 'published beside another'
+FROM policies
+WHERE is_published
+GROUP BY codebook_id
+HAVING count(*) > 1;

@@ -1,0 +1,130 @@
+"""A tiny generated world that is refreshed once and retrained once; tests copy it or only read it."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from flows import cli
+from flows.refresh import Wish, refresh
+from flows.retrain import retrain
+from flows.run import Run
+from flows.settings import Settings, load_settings
+from flows.steps import DirectSteps, Steps
+from pipeline.warehouse.adhoc import run_sql
+
+# Three days of forty users; 60 iterations are enough to publish a policy, not to learn one.
+TINY = """
+seed = 5
+[source]
+kind = "generated"
+path = "{warehouse}/raw"
+days = 3
+users = 40
+items = 60
+new_items_per_day = 2
+vanishing_items_per_day = 1
+[ingest]
+buckets = 2
+[sids]
+levels = 2
+vocabulary = 4
+[embeddings]
+width = 4
+[simulator]
+n_epochs = 6
+batch_size = 16
+[learner]
+n_iterations = 60
+n_sessions = 4
+learn_after = 40
+batch_size = 8
+width = 8
+n_blocks = 1
+n_heads = 2
+curve_every = 10
+[evaluation]
+n_sessions = 40
+"""
+
+
+@dataclass(frozen=True)
+class World:
+    """A warehouse folder, the configuration that made it, and what its last run reported."""
+
+    root: Path
+    config: Path
+    report: dict[str, Any]
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.config, self.root)
+
+    def changed(self, *changes: tuple[str, str]) -> Settings:
+        """The settings with some texts of the configuration replaced."""
+        text = self.config.read_text()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        other = self.root.with_name("changed.toml")
+        other.write_text(text)
+        return load_settings(other, self.root)
+
+    def refresh(self, settings: Settings | None = None, wish: Wish | None = None) -> dict[str, Any]:
+        return refresh(settings or self.settings, self.root, Run("daily-refresh"), DirectSteps(), wish)
+
+    def retrain(self, settings: Settings | None = None, steps: Steps | None = None) -> dict[str, Any]:
+        return retrain(settings or self.settings, self.root, Run("nightly-retrain"), steps or DirectSteps())
+
+    def ask(self, sql: str) -> pl.DataFrame:
+        return run_sql(self.root, sql)
+
+    def copy(self, folder: Path) -> "World":
+        """The same world in a folder of its own, to be written."""
+        config = folder / "tiny.toml"
+        shutil.copy(self.config, config)
+        return World(Path(shutil.copytree(self.root, folder / "copied")), config, self.report)
+
+
+@pytest.fixture(scope="session")
+def refreshed(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Release 1; not to be written."""
+    folder = tmp_path_factory.mktemp("refreshed")
+    config = folder / "tiny.toml"
+    config.write_text(TINY)
+    world = World(folder / "warehouse", config, {})
+    return World(world.root, config, world.refresh())
+
+
+@pytest.fixture(scope="session")
+def retrained(refreshed: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Release 2, with a published policy; not to be written."""
+    world = refreshed.copy(tmp_path_factory.mktemp("retrained"))
+    return World(world.root, world.config, world.retrain())
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def hsrl(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Told]:
+    """The command `hsrl`, in this process."""
+
+    def run(*words: object) -> Told:
+        monkeypatch.setattr("sys.argv", ["hsrl", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = capsys.readouterr()
+        return Told(int(ended.value.code or 0), told.out, told.err)
+
+    return run

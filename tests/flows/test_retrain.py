@@ -1,0 +1,158 @@
+"""A night's training, judged and published: what is entered, what is not done twice, what is continued, and what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import retrain as flow
+from flows import training
+from flows.refresh import Wish
+from flows.steps import DirectSteps
+from hsrl_train.reference import ConstantSlate
+from hsrl_train.world import Catalogue
+from pipeline.errors import TrainingError, WarehouseError
+from pipeline.warehouse.artifacts import sha256_of
+from pipeline.warehouse.warehouse import Warehouse
+
+REFERENCES = ["SID oracle", "best constant slate", "greedy oracle", "popular slate", "random", "transfer oracle"]
+
+
+class Meanwhile(DirectSteps):
+    """Direct steps, where something happens right before the training, which may also be handed another tick."""
+
+    def __init__(self, before: Callable[[], Any], tick: Callable[[int, int], None] | None = None) -> None:
+        super().__init__()
+        self.before = before
+        self.tick = tick
+
+    def run(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+        if name == "training":
+            self.before()
+            arguments = (*arguments[:-1], self.tick or arguments[-1])
+        return super().run(name, function, *arguments)
+
+
+def weights_of(world: Any) -> list[str]:
+    return [sha256_of(file) for file in sorted(world.root.glob("artifacts/policy/*/policy.safetensors"))]
+
+
+def test_a_policy_is_published_with_everything_it_came_from(retrained: Any) -> None:
+    assert retrained.report["status"] == "published"
+    policy = retrained.ask("from policies").row(0, named=True)
+    assert policy["is_published"] and policy["policy_id"] == retrained.report["policy_id"]
+    assert policy["codebook_id"] == retrained.ask("select distinct codebook_id from sids").item()
+    fitted = retrained.ask("select fit_on, seed, judged_on from simulators order by seed").rows()
+    assert fitted == [("train", 6, "test"), ("all", 106, "in-sample"), ("all", 107, "in-sample")]
+    assert policy["simulator_ids"] == retrained.ask("select simulator_id from simulators where fit_on = 'train'")[:, 0].to_list()
+    assert retrained.ask("select max(iteration) from training_curves").item() == 60
+    kept = retrained.ask("select path, sha256 from artifacts where kind in ('policy', 'simulator')").rows()
+    assert len(kept) == 4 and all(sha256_of(retrained.root / path) == sha256 for path, sha256 in kept)
+
+
+def test_a_policy_is_judged_beside_every_reference_row(retrained: Any) -> None:
+    """Two evaluation simulators: a line in each and one for both; the policy also in the simulator that it learned in."""
+    rows = retrained.ask("select policy, kind, count(*) n from evaluations group by all order by kind, policy").rows()
+    assert rows == [("hsrl", "own", 1), *((name, "reference", 3) for name in REFERENCES), ("hsrl", "transferred", 3)]
+    both = retrained.ask("select distinct n_sessions from evaluations where contains(simulator_id, '+')")
+    assert both[:, 0].to_list() == [80]
+    assert {row["policy"] for row in retrained.report["evaluation"]} == {"hsrl", *REFERENCES}
+
+
+def test_every_row_obeys_the_law_of_patience(retrained: Any) -> None:
+    """(1 + K) · depth − K · reward > 19 for K = 10, as the leave model has it; at most 20 slates of reward 1 each."""
+    broken = "abs(11 * depth - 10 * total_reward - temper_law) > 1e-9 or temper_law <= 19 or depth > 20 or total_reward > 20"
+    assert retrained.ask(f"select count(*) from evaluations where {broken}").item() == 0
+    outside = "total_reward not between ci_low and ci_high or total_reward_sd < 0 or gini not between 0 and 1"
+    assert retrained.ask(f"select count(*) from evaluations where {outside}").item() == 0
+
+
+def test_a_second_retrain_on_the_same_release_trains_and_publishes_nothing(retrained: Any, tmp_path: Path) -> None:
+    world = retrained.copy(tmp_path)
+    again = world.retrain()
+    assert again["status"] == "nothing new" and again["training_cpu_seconds"] == 0
+    assert again["evaluation"] == retrained.report["evaluation"]
+    assert world.ask("select max(release_id) from releases").item() == 2
+    assert world.ask("select status from runs order by started_at desc limit 1").item() == "nothing new"
+
+
+def test_a_training_that_was_killed_goes_on_to_the_same_policy(
+    refreshed: Any, retrained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed at iteration 30 of 60, after the checkpoint of iteration 20: iterations 21 … 60 are left, and the bytes are equal.
+
+    A checkpoint that was cut short meanwhile is an error, not a fresh start.
+    """
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 20)
+    world = refreshed.copy(tmp_path)
+    seen: list[int] = []
+
+    def die(iteration: int, _: int) -> None:
+        if iteration == 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.retrain(steps=Meanwhile(lambda: None, die))
+    (checkpoint,) = world.root.glob("staging/training/*/checkpoint.safetensors")
+    whole = checkpoint.read_bytes()
+    checkpoint.write_bytes(whole[:100])
+    with pytest.raises(TrainingError, match=r"checkpoint.safetensors: .* train again with: hsrl retrain"):
+        world.retrain()
+    assert weights_of(world) == [] and world.ask("from policies").is_empty()
+    checkpoint.write_bytes(whole)
+    report = world.retrain(steps=Meanwhile(lambda: None, lambda iteration, _: seen.append(iteration)))
+    assert seen == list(range(21, 61))
+    assert weights_of(world) == weights_of(retrained)
+    assert report["evaluation"] == retrained.report["evaluation"]
+    assert not list(world.root.glob("staging/training/*"))
+
+
+def test_a_policy_of_another_codebook_is_refused(refreshed: Any, tmp_path: Path) -> None:
+    """While the policy learns, a refresh makes new Semantic IDs of five codes a level."""
+    world = refreshed.copy(tmp_path)
+    other = world.changed(("vocabulary = 4", "vocabulary = 5"))
+    with pytest.raises(WarehouseError, match=r"the codebook changed from .* train again with: hsrl retrain"):
+        world.retrain(steps=Meanwhile(lambda: world.refresh(other, Wish(rebuild=True))))
+    assert world.ask("from policies").is_empty() and world.ask("from evaluations").is_empty()
+    assert world.ask("select status from runs where flow = 'nightly-retrain'").item() == "failed"
+
+
+def test_a_night_of_new_events_does_not_stop_a_policy(refreshed: Any, tmp_path: Path) -> None:
+    """A fourth day is published while the policy learns: the codebook is the same, so that the policy fits."""
+    world = refreshed.copy(tmp_path)
+    report = world.retrain(steps=Meanwhile(lambda: world.refresh(world.changed(("days = 3", "days = 4")))))
+    assert (report["learned_from_release"], report["release_id"]) == (1, 3)
+
+
+def test_the_gate_keeps_a_worse_policy_from_being_published(
+    retrained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The incumbent shows everyone the most liked slate, which 61 iterations do not reach; the refused policy stays on record."""
+
+    def most_liked(_: object, __: str, catalogue: Catalogue) -> ConstantSlate:
+        ranking = catalogue.popularity.masked_fill(~catalogue.is_active, -1).argsort(descending=True)
+        return ConstantSlate(ranking)
+
+    world = retrained.copy(tmp_path)
+    monkeypatch.setattr(flow, "load_policy", most_liked)
+    report = world.retrain(world.changed(("n_iterations = 60", "n_iterations = 61")))
+    assert report["status"] == "policy refused" and report["gate"].startswith("-")
+    published = dict(world.ask("select policy_id, is_published from policies").rows())
+    assert published == {retrained.report["policy_id"]: True, report["policy_id"]: False}
+    assert world.ask("select count(*) from evaluations where policy = 'incumbent'").item() == 3
+
+
+def test_a_policy_that_is_not_worse_takes_the_place_of_the_incumbent(retrained: Any, tmp_path: Path) -> None:
+    """One more iteration: not worse beyond the interval."""
+    world = retrained.copy(tmp_path)
+    report = world.retrain(world.changed(("n_iterations = 60", "n_iterations = 61")))
+    assert report["status"] == "published"
+    assert world.ask("select policy_id from policies where is_published").item() == report["policy_id"]
+    assert world.ask("select count(*) from policies").item() == 2
+
+
+def test_a_warehouse_without_a_release_has_nothing_to_learn_from(refreshed: Any, tmp_path: Path) -> None:
+    Warehouse.create_or_open(tmp_path / "empty").close()
+    with pytest.raises(WarehouseError, match="nothing is published yet; begin with: hsrl refresh"):
+        flow.retrain(refreshed.settings, tmp_path / "empty", flow.Run("nightly-retrain"), DirectSteps())
