@@ -229,10 +229,11 @@ def main() -> None:
 def _keep_stdout_for_answers() -> None:
     """Send what libraries print by themselves to standard error: DuckLake's inner connection draws a bar where a lookup takes two
     seconds, and no setting reaches it."""
-    if sys.stdout is sys.__stdout__:
+    stdout = sys.__stdout__
+    if stdout is not None and sys.stdout is stdout:
         answers = os.dup(1)
         os.dup2(2, 1)
-        sys.stdout = os.fdopen(answers, "w", encoding=sys.stdout.encoding)
+        sys.stdout = os.fdopen(answers, "w", encoding=stdout.encoding)
 
 
 def _refuse(line: str, code: int = 2) -> None:

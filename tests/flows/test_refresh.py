@@ -64,7 +64,9 @@ def test_one_more_night_equals_a_build_from_scratch_and_the_same_night_twice_add
             left, right = (table(root, name, keys) for root in (nightly, at_once))
         assert left.height > 0
         assert left.equals(right), name
-    kept = run_sql(nightly, "SELECT avg(CAST(now.sid = first.sid AS INT)) FROM sids_at(1) AS first JOIN sids AS now USING (item_id)").item()
+    kept = run_sql(
+        nightly, "SELECT avg(CAST(now.sid = first.sid AS INT)) FROM sids_at(1) AS first JOIN sids AS now USING (item_id)"
+    ).item()
     assert kept > 0.9
 
 
