@@ -99,7 +99,7 @@ def orphans(root: Path) -> list[str]:
 def work(flow: str, root: str, config: str, home: str) -> None:
     """The run that is killed; its words go to a file."""
     os.setpgid(0, 0)
-    log = Path(home, "log").open("a")
+    log = Path(home, "log").open("a")  # noqa: SIM115 stays open as long as the process
     os.dup2(log.fileno(), 1)
     os.dup2(log.fileno(), 2)
     from flows.run import Run

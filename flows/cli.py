@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import sys
 from dataclasses import asdict
 from datetime import datetime
@@ -206,6 +207,7 @@ def _show(report: dict[str, Any], as_text: Any, as_json: bool) -> None:
 
 def main() -> None:
     """Run a command; a user's mistake is one line and exit code 2."""
+    _keep_stdout_for_answers()
     try:
         sys.exit(app(standalone_mode=False))
     except typer.Abort:
@@ -222,6 +224,16 @@ def main() -> None:
         if not any(word in str(error) for word in _FULL):
             raise
         _refuse(f"{str(error).splitlines()[0]}; nothing half-done became visible: free some room and run it again")
+
+
+def _keep_stdout_for_answers() -> None:
+    """Send what libraries print by themselves to standard error: DuckLake's inner connection draws a bar where a lookup takes two
+    seconds, and no setting reaches it."""
+    stdout = sys.__stdout__
+    if stdout is not None and sys.stdout is stdout:
+        answers = os.dup(1)
+        os.dup2(2, 1)
+        sys.stdout = os.fdopen(answers, "w", encoding=stdout.encoding)
 
 
 def _refuse(line: str, code: int = 2) -> None:

@@ -10,6 +10,7 @@ from flows.settings import Settings
 from pipeline.contracts import CODEBOOKS, ITEMS, SID_HISTORY, SPLITS, USERS
 from pipeline.errors import ConfigError
 from pipeline.sids.codebook import Codebook
+from pipeline.warehouse.artifacts import inside
 from pipeline.warehouse.release import Release
 from pipeline.warehouse.warehouse import Warehouse
 
@@ -83,7 +84,7 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
         codebook=codebook,
         events=warehouse.files("events"),
         records=warehouse.files("record_rows"),
-        state=sorted((warehouse.root / folder).glob("*.parquet")) if folder else [],
+        state=sorted(inside(warehouse.root, folder).glob("*.parquet")) if folder else [],
         state_id=state_id,
         known_hashes=frozenset(warehouse.query("SELECT sha256 FROM ingest_files")["sha256"]),
         kin=frozenset(kin["codebook_id"]),

@@ -94,7 +94,7 @@ def _parquet_rows(path: Path, name: str, chunk_rows: int) -> Iterator[Rows]:
                 cells = pl.DataFrame(pl.from_arrow(batch))
                 yield Rows(cells.with_columns(pl.int_range(n_rows, n_rows + cells.height).alias(LINE)), REJECTS.empty())
                 n_rows += cells.height
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise SourceError(
             f"{path}: no Parquet file, or truncated or damaged ({str(error).splitlines()[0]}); fetch it again"
         ) from error

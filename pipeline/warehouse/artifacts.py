@@ -44,6 +44,18 @@ def bytes_of(path: Path) -> int:
     return sum(file.stat().st_size for file in _files(path)) if path.is_dir() else path.stat().st_size
 
 
+def inside(root: Path, path: str) -> Path:
+    """``root / path``, where ``path`` comes from a table: a catalogue that was tampered with must not lead out of the folder.
+
+    Raises:
+        WarehouseError: it would.
+    """
+    place = root / path
+    if not place.resolve().is_relative_to(root.resolve()):
+        raise WarehouseError(f"{path!r}: a stored path that leads out of {root}; restore the catalogue, see docs/recovery.md")
+    return place
+
+
 class ArtifactStore:
     """Folders ``root/kind/fingerprint``; one that exists is complete.
 

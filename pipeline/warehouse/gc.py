@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pipeline.warehouse.artifacts import bytes_of
+from pipeline.warehouse.artifacts import bytes_of, inside
 from pipeline.warehouse.config import RetentionConfig
-from pipeline.warehouse.lake import attach, connect
+from pipeline.warehouse.lake import attach, connect, renew
 from pipeline.warehouse.lock import living, locked
-from pipeline.warehouse.readers import renew_copy
 from pipeline.warehouse.warehouse import Warehouse
 
 _TIMEOUT_SECONDS = 3600.0
@@ -74,14 +73,13 @@ def find_garbage(warehouse: Warehouse, retention: RetentionConfig, run_id: str, 
 
 def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
     """Take it away. Killed in the middle, it leaves more garbage and nothing else; the last release is never touched."""
-    catalogue = warehouse.root / "catalog.sqlite"
     with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS) as lock:
         if garbage.snapshots:
             _call(warehouse, "ducklake_expire_snapshots", f"versions => {garbage.snapshots}")
-        renew_copy(catalogue, lock)  # from here on readers ask for nothing that is about to go
+        renew(warehouse.root, lock)  # from here on readers ask for nothing that is about to go
         _call(warehouse, "ducklake_cleanup_old_files", "cleanup_all => true")
         _call(warehouse, "ducklake_delete_orphaned_files", "cleanup_all => true")
-        renew_copy(catalogue, lock)
+        renew(warehouse.root, lock)
     for folder in garbage.folders:
         gone = folder.with_name(
             f".{folder.name.lstrip('.')}.gone"
@@ -165,5 +163,5 @@ def _superseded(warehouse: Warehouse, kept: dict[int, int]) -> Iterator[Path]:
         {"oldest": min(kept)},
     ).rows()
     for name, path in rows:
-        if name not in needed and (warehouse.root / path).is_dir():
-            yield warehouse.root / path
+        if name not in needed and (folder := inside(warehouse.root, path)).is_dir():
+            yield folder

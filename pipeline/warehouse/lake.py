@@ -13,7 +13,7 @@ import polars as pl
 
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.lock import locked
-from pipeline.warehouse.readers import COPY, renew_copy
+from pipeline.warehouse.readers import COPY, current_copy, renew_copy
 from pipeline.warehouse.schema import check_layout, create_schema
 from pipeline.warehouse.tables import BULK
 
@@ -25,7 +25,7 @@ _COMMIT_TIMEOUT_SECONDS = 3600.0
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
 # For clients other than hsrl, run in the warehouse's folder; paths are relative to it.
 _ATTACH = """-- The last release for any DuckDB {version} client, read-only, in this folder:  duckdb -init attach.sql
--- Everything of one question is of one release: put several statements between BEGIN and COMMIT for the same.
+-- The copy it names never changes and goes an hour after a newer one came; run this file again for the release of then.
 SET autoinstall_known_extensions = false;
 {loads}
 SET TimeZone = 'UTC';
@@ -47,6 +47,8 @@ def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> du
     # A name in SQL is never a variable of the calling code.
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET TimeZone = 'UTC'")
+    # It goes to standard output after two seconds, into the JSON of a slow answer.
+    connection.execute("SET enable_progress_bar = false")
     connection.execute(f"SET temp_directory = {quoted(spill or '')}")
     if memory_limit_mb is not None:
         connection.execute(f"SET memory_limit = '{memory_limit_mb}MB'")
@@ -78,11 +80,8 @@ def open_readers(root: Path) -> duckdb.DuckDBPyConnection:
     root = root.absolute()
     _require(root / COPY, os.R_OK)
     connection = connect()
-    attach(connection, root, "lake", COPY, "READ_ONLY")
+    attach(connection, root, "lake", str(current_copy(root).relative_to(root)), "READ_ONLY")
     connection.execute("USE lake")
-    # One transaction for all that is asked: by itself a statement is bound in one and run in another, and the copy may be renewed
-    # between the two.
-    connection.execute("BEGIN TRANSACTION READ ONLY")
     return connection
 
 
@@ -117,7 +116,6 @@ class Lake:
                 raise WarehouseError(f"{root}: {_CATALOGUE} is missing but its copy is there; restore it: {mend}")
             if not (root / _CATALOGUE).exists():
                 _create(root, lock)
-            _write_attach(root)
         return cls.open(root, memory_limit_mb)
 
     @classmethod
@@ -214,7 +212,7 @@ class Lake:
             if self.last_snapshot() == before:
                 # COMMIT of a transaction that was aborted raises nothing and commits nothing.
                 raise WarehouseError(f"{message}: nothing was committed, snapshot {before} is still the last; run it again")
-            renew_copy(self.root / _CATALOGUE, lock)
+            renew(self.root, lock)
 
     def last_snapshot(self) -> int:
         """Number of the last committed snapshot, by whichever process."""
@@ -238,13 +236,23 @@ def _create(root: Path, lock: int) -> None:
         connection.execute("USE lake")
         create_schema(connection)
     draft.rename(root / _CATALOGUE)
+    renew(root, lock)
+
+
+def renew(root: Path, lock: int) -> None:
+    """Renew what readers attach: the copy, and the file by which other clients find it. The commit lock is held.
+
+    Raises:
+        WarehouseError: the copy could not be written; what was committed stands.
+    """
     renew_copy(root / _CATALOGUE, lock)
+    _write_attach(root)
 
 
 def _write_attach(root: Path) -> None:
     """Keep ``attach.sql`` right for this machine: it names the extension files that are installed here."""
     loads = "\n".join(f"LOAD {quoted(_extension(name))};" for name in _EXTENSIONS)
-    text = _ATTACH.format(version=duckdb.__version__, loads=loads, copy=COPY)
+    text = _ATTACH.format(version=duckdb.__version__, loads=loads, copy=current_copy(root).relative_to(root))
     path = root / "attach.sql"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         draft = root / ".attach.sql.draft"

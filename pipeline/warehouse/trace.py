@@ -184,7 +184,10 @@ def _add_sid_node(
 def _facts_of(connection: duckdb.DuckDBPyConnection, node: Node) -> dict[str, Any]:
     asks = {
         "release": "SELECT kind, parent_id, run_id, code_version, seed, created_at, config FROM releases WHERE 'release:' || release_id = ?",
-        "policy": "SELECT method, preset, seed, codebook_id, n_iterations, cpu_seconds, is_published, release_id, config FROM policies WHERE artifact_id = ?",
+        "policy": (
+            "SELECT method, preset, seed, codebook_id, n_iterations, cpu_seconds, is_published, release_id, config "
+            "FROM policies WHERE artifact_id = ?"
+        ),
         "simulator": "SELECT preset, fit_on, seed, auc, judged_on, release_id FROM simulators WHERE artifact_id = ?",
         "ingest": "SELECT source, delivery_id, n_rows, n_accepted, n_rejected, n_known, release_id FROM ingests WHERE ingest_id = ?",
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import WarehouseError
-from pipeline.warehouse.artifacts import sha256_of
+from pipeline.warehouse.artifacts import inside, sha256_of
 from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.tables import BULK
 
@@ -36,7 +36,7 @@ def find_damage(lake: Lake, kinds: Sequence[str] | None = None) -> list[Damage]:
     bulk = {table.name for table in BULK}
     found = []
     for name, kind, path, sha256 in lake.query("SELECT artifact_id, kind, path, sha256 FROM artifacts ORDER BY path").rows():
-        place = lake.root / path
+        place = inside(lake.root, path)
         is_needed = path in in_use if kind in bulk else name in needed
         if (kinds is None or kind in kinds) and (is_needed or (kind not in bulk and place.exists())):
             if not place.exists():

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,4 +94,12 @@ def test_another_client_attaches_the_last_release_by_the_file_in_the_folder(root
         assert client.execute("FROM sids_at(1)").fetchall() == []
         with pytest.raises(duckdb.Error, match="read-only"):
             client.execute("DELETE FROM items")
-    assert not os.path.exists("readers.sqlite-wal")
+    assert not list(root.glob("readers*/*-wal"))
+
+
+def test_what_a_library_prints_by_itself_does_not_get_into_an_answer(root: Path) -> None:
+    """Bytes written to the descriptor of standard output, as C code does, go to standard error."""
+    source = "import os, flows.cli as cli\ncli.present.as_json = lambda rows: os.write(1, b'a bar') and 'answer'\ncli.main()"
+    command = [sys.executable, "-c", source, "sql", "--json", "select 1", "--warehouse", str(root)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
+    assert (told.stdout, told.stderr) == ("answer\n", "a bar")

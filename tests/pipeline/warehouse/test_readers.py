@@ -14,6 +14,7 @@ import pytest
 from pipeline.errors import WarehouseError
 from pipeline.warehouse import readers
 from pipeline.warehouse.adhoc import run_sql
+from pipeline.warehouse.lake import open_readers
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.warehouse import Warehouse
 
@@ -49,6 +50,28 @@ def test_readers_never_see_half_a_release(warehouse: Warehouse, draft: ReleaseDr
     assert torn == [] and n_asked >= 2
     warehouse.publish(draft, Changes(replace={"splits": night(9).replace["splits"]}), audits=[])
     assert run_sql(warehouse.root, TORN).rows() == [(5,)]
+
+
+def test_a_reader_stays_with_the_release_it_began_with(warehouse: Warehouse, draft: ReleaseDraft, night: Night) -> None:
+    """Also where its next statement, or a part of one, opens the catalogue again: its file is never replaced."""
+    warehouse.publish(draft, night(1), audits=[])
+    with open_readers(warehouse.root) as reader:
+        bound = reader.sql("SELECT max(release_id) FROM releases")
+        warehouse.publish(draft, night(2), audits=[])
+        assert bound.fetchall() == [(1,)]
+        assert reader.execute("SELECT sum(feedback) FROM events").fetchall() == [(1,)]
+    assert run_sql(warehouse.root, "SELECT sum(feedback) AS n FROM events").item() == 2
+
+
+def test_old_copies_go_when_nobody_reads_them_any_more(warehouse: Warehouse, draft: ReleaseDraft, night: Night) -> None:
+    for n in range(1, 5):
+        warehouse.publish(draft, night(n), audits=[])
+    copies = sorted((warehouse.root / "readers").iterdir())
+    assert len(copies) == 5
+    for copy in copies[:2]:
+        os.utime(copy, (0, 0))
+    warehouse.publish(draft, night(5), audits=[])
+    assert sorted((warehouse.root / "readers").iterdir())[:-1] == copies[2:]
 
 
 def test_a_folder_that_cannot_be_written_can_be_read(warehouse: Warehouse, draft: ReleaseDraft, night: Night) -> None:
