@@ -43,7 +43,9 @@ def main() -> None:
         def log_probs(logits: torch.Tensor = logits, n_codes: int = n_codes) -> torch.Tensor:
             return torch.cat([level.log_softmax(dim=1) for level in logits.split(n_codes, dim=1)], dim=1)
 
-        def plain(tokens: torch.Tensor = tokens, vocabulary: tuple[int, ...] = vocabulary) -> torch.Tensor:
+        def plain(
+            tokens: torch.Tensor = tokens, items: torch.Tensor = items, vocabulary: tuple[int, ...] = vocabulary
+        ) -> torch.Tensor:
             columns = token_columns(tokens[items], vocabulary)
             return log_probs().gather(1, columns.flatten(1)).view(columns.shape).sum(dim=2)
 
@@ -58,9 +60,8 @@ def main() -> None:
                 f"V = {n_codes}, {name}: {statistics.median(rates):,.0f} requests a CPU second ({rates[0]:,.0f} … {rates[-1]:,.0f})"
             )
         ratio = statistics.median(seconds["plain torch gather"]) / statistics.median(seconds["packed"])
-        print(
-            f"V = {n_codes}: {ratio:.1f} times as fast; table of {ITEMS:,} items {sids.packed.nbytes / 2**20:.1f} MB, as int64 {tokens.nbytes / 2**20:.1f} MB"
-        )
+        sizes = f"{sids.packed.nbytes / 2**20:.1f} MB, as int64 {tokens.nbytes / 2**20:.1f} MB"
+        print(f"V = {n_codes}: {ratio:.1f} times as fast; table of {ITEMS:,} items {sizes}")
 
 
 if __name__ == "__main__":
