@@ -75,6 +75,21 @@ def retrain(config: Config = None, warehouse: WarehouseFolder = None, as_json: J
     _show(retrain(load_settings(config, root), root, Run("nightly-retrain"), DirectSteps()), present.retrain, as_json)
 
 
+@app.command(epilog="Example: hsrl rank requests.jsonl --out ranked.parquet --config flows/configs/generated.toml")
+def rank(
+    requests: Annotated[Path, typer.Argument(help="Parquet or JSON lines: history and candidates, lists of item ids; user_id.")],
+    out: Annotated[Path, typer.Option("--out", help="Parquet or JSON lines to write: request, place, item_id, score.")],
+    config: Config = None,
+    warehouse: WarehouseFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Rank the candidates of every request by the published policy."""
+    from flows.rank import rank_file
+
+    root = warehouse_path(warehouse)
+    _show(rank_file(root, load_settings(config, root), requests, out), present.rank, as_json)
+
+
 @app.command(epilog="Example: hsrl rollback 12 --warehouse warehouse/demo")
 def rollback(
     release: Annotated[int, typer.Argument(help="The release to go back to.")],
@@ -214,10 +229,11 @@ def main() -> None:
 def _keep_stdout_for_answers() -> None:
     """Send what libraries print by themselves to standard error: DuckLake's inner connection draws a bar where a lookup takes two
     seconds, and no setting reaches it."""
-    if sys.stdout is sys.__stdout__:
+    stdout = sys.__stdout__
+    if stdout is not None and sys.stdout is stdout:
         answers = os.dup(1)
         os.dup2(2, 1)
-        sys.stdout = os.fdopen(answers, "w", encoding=sys.stdout.encoding)
+        sys.stdout = os.fdopen(answers, "w", encoding=stdout.encoding)
 
 
 def _refuse(line: str, code: int = 2) -> None:

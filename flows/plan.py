@@ -15,16 +15,20 @@ from pipeline.warehouse.warehouse import Warehouse
 _NIGHTS = 7  # that the forecast looks back on
 
 
-def forecast(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, n_bytes: int) -> dict[str, Any]:
+def forecast(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, n_bytes: int, n_unwritten: int) -> dict[str, Any]:
     """Mode and why, rows, seconds and expected churn of the refresh to come.
 
     Drift is that of the last release's vectors: tonight's evidence is not read. Rows come from the bytes of the files, time from the
-    nights before; both are None without a night to compare with.
+    nights before; both are None without a night to compare with. A delivery that is not written yet counts as a usual one.
     """
     mode, why = _mode(settings, incumbent)
-    rows_per_byte, seconds_per_row, least_seconds = _pace(warehouse)
-    rows = None if rows_per_byte is None else round(n_bytes * rows_per_byte)
-    seconds = None if rows is None or seconds_per_row is None else round(max(least_seconds, rows * seconds_per_row), 1)
+    nights, rows, seconds = _nights(warehouse), None, None
+    if nights:
+        rows_per_byte = sum(n_rows for n_rows, _, _, _ in nights) / sum(size for _, size, _, _ in nights)
+        usual = median(n_rows / n_deliveries for n_rows, _, n_deliveries, _ in nights)
+        rows = round(n_bytes * rows_per_byte + n_unwritten * usual)
+        pace = median(took / n_rows for n_rows, _, _, took in nights)
+        seconds = round(max(min(took for _, _, _, took in nights), rows * pace), 1)
     return {
         "mode": mode,
         "why": list(why),
@@ -41,19 +45,15 @@ def _mode(settings: Settings, incumbent: Incumbent) -> tuple[str, tuple[str, ...
     return mode_of(settings, drift(embeddings, incumbent.codebook, incumbent.history))
 
 
-def _pace(warehouse: Warehouse) -> tuple[float | None, float | None, float]:
-    """Rows a byte, seconds a row, and the shortest night, over the last nights."""
-    nights = warehouse.query(
-        "WITH taken AS (SELECT release_id, sum(n_rows)::BIGINT AS n_rows FROM ingests GROUP BY 1), "
+def _nights(warehouse: Warehouse) -> list[tuple[int, int, int, float]]:
+    """Rows, bytes, deliveries and seconds of the last nights, the latest first."""
+    return warehouse.query(
+        "WITH taken AS (SELECT release_id, sum(n_rows)::BIGINT AS n_rows, count(ingest_id) AS n FROM ingests GROUP BY 1), "
         "weighed AS (SELECT release_id, sum(bytes)::BIGINT AS bytes FROM ingests JOIN ingest_files USING (ingest_id) GROUP BY 1) "
-        "SELECT n_rows, bytes, epoch(finished_at - started_at) AS seconds FROM taken JOIN weighed USING (release_id) "
+        "SELECT n_rows, bytes, n, epoch(finished_at - started_at) AS seconds FROM taken JOIN weighed USING (release_id) "
         "JOIN runs USING (release_id) WHERE finished_at IS NOT NULL AND n_rows > 0 AND bytes > 0 "
         f"ORDER BY release_id DESC LIMIT {_NIGHTS}"
     ).rows()
-    if not nights:
-        return None, None, 0.0
-    rows_per_byte = sum(rows for rows, _, _ in nights) / sum(size for _, size, _ in nights)
-    return rows_per_byte, median(seconds / rows for rows, _, seconds in nights), min(seconds for _, _, seconds in nights)
 
 
 def _churn(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, mode: str) -> dict[str, int | None]:

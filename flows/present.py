@@ -141,6 +141,18 @@ def status(console: Console, report: dict[str, Any]) -> None:
     frame(console, pl.DataFrame(report["runs"], infer_schema_length=None))
 
 
+def rank(console: Console, report: dict[str, Any]) -> None:
+    """Where the ranked candidates are, and whose opinion they are."""
+    _facts(
+        console,
+        (
+            ("ranked", f"{report['candidates']:,} candidates of {report['requests']:,} requests"),
+            ("policy", f"{report['policy_id']}, release {report['release_id']}"),
+            ("written to", report["output"]),
+        ),
+    )
+
+
 def rollback(console: Console, report: dict[str, Any]) -> None:
     """What a rollback brought back."""
     lines = (

@@ -93,7 +93,7 @@ def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[st
         with Warehouse.open_copy(root) as warehouse:
             incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
             arrived = _arrived(settings, source, incumbent.known_hashes, wish)
-            told = forecast(warehouse, settings, incumbent, _bytes(arrived))
+            told = forecast(warehouse, settings, incumbent, _bytes(arrived), len(to_make))
     else:
         arrived, told = _arrived(settings, source, frozenset(), wish), None
     learns = told is None or told["mode"] == "learn"

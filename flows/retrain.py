@@ -16,7 +16,7 @@ from flows.run import Run, code_version
 from flows.settings import Settings
 from flows.simulators import Simulator, find_or_fit, simulator_rows, simulator_seeds
 from flows.steps import Steps
-from flows.training import METHOD, Trained, find_or_train, load_policy
+from flows.training import Trained, find_or_train, load_policy, with_method
 from hsrl_train.evaluation import paired_difference, summarise
 from hsrl_train.fit import FitOn
 from pipeline.contracts import check
@@ -35,6 +35,7 @@ class Results:
     training: list[Simulator]
     judging: list[Simulator]
     trained: Trained
+    beside: list[Trained]
     rows: list[Row]
     is_published: bool
     verdict: str
@@ -81,9 +82,15 @@ def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, r
     training, judging = simulators["train"], simulators["all"]
     with run.stage("training") as tick:
         trained = steps.run("training", find_or_train, warehouse, settings, pinned.world, training, tick)
+        beside = [
+            steps.run(f"training {other}", find_or_train, warehouse, with_method(settings, other), pinned.world, training, tick)
+            for other in settings.evaluation.beside
+        ]
     with run.stage("evaluation"):
-        rows, verdict, is_better = steps.run("evaluation", _judge, warehouse, settings, pinned, training, judging, trained)
-    return Results(training, judging, trained, rows, is_better, verdict)
+        rows, verdict, is_better = steps.run(
+            "evaluation", _judge, warehouse, settings, pinned, training, judging, trained, beside
+        )
+    return Results(training, judging, trained, beside, rows, is_better, verdict)
 
 
 def _judge(
@@ -93,21 +100,22 @@ def _judge(
     training: list[Simulator],
     judging: list[Simulator],
     trained: Trained,
+    beside: list[Trained],
 ) -> tuple[list[Row], str, bool]:
     """The rows of the results, and the gate: a policy that is worse than the incumbent beyond the interval is not published."""
     judge = Judge(pinned.world, settings)
     rows = judge.references(training, judging)
-    policy, policy_id = trained.policy, trained.policy_id
-    rows.append(judge.play(METHOD, [policy] * len(training), training, "own", policy_id))
-    rows.append(judge.play(METHOD, [policy] * len(judging), judging, "transferred", policy_id))
-    if pinned.published_policy in (None, policy_id):
+    for one in (*beside, trained):  # the policy itself stands last
+        for simulators, kind in ((training, "own"), (judging, "transferred")):
+            rows.append(judge.play(one.method, [one.policy] * len(simulators), simulators, kind, one.policy_id))
+    if pinned.published_policy in (None, trained.policy_id):
         return rows, "no other policy is published on this codebook", True
     incumbent = load_policy(warehouse.artifacts, pinned.published_policy, pinned.world.catalogue)
-    beside = judge.play("incumbent", [incumbent] * len(judging), judging, "transferred", pinned.published_policy)
-    difference = paired_difference(rows[-1].together, beside.together)
+    shown_now = judge.play("incumbent", [incumbent] * len(judging), judging, "transferred", pinned.published_policy)
+    difference = paired_difference(rows[-1].together, shown_now.together)
     is_worse = difference.high < 0
     verdict = f"{difference.mean:+.3f} beside the incumbent, 95 % interval {difference.low:+.3f} … {difference.high:+.3f}"
-    return [*rows, beside], verdict, not is_worse
+    return [*rows, shown_now], verdict, not is_worse
 
 
 def _publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: Results, run: Run, ending: Ending) -> None:
@@ -144,7 +152,7 @@ def _changes(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: 
     evaluations = [evaluation_rows(row, settings, release_id, pinned.codebook.embedding_id) for row in results.rows]
     # What they learned from, in place of the fingerprints of its tensors, which lead nowhere.
     learned_from = f"release:{pinned.release.release_id}"
-    found = [*(one.artifact for one in new), results.trained.artifact]
+    found = [*(one.artifact for one in new), *(one.artifact for one in results.beside), results.trained.artifact]
     artifacts = [replace(one, inputs=(learned_from, *(name for name in one.inputs if name in simulators))) for one in found]
     return Changes(
         upsert={"policies": _policy_rows(warehouse, settings, pinned, results, release_id)},
@@ -161,7 +169,7 @@ def _policy_rows(warehouse: Warehouse, settings: Settings, pinned: Pinned, resul
     """POLICIES: the new one and, where it is published, those that make way."""
     row = {
         "policy_id": results.trained.policy_id,
-        "method": METHOD,
+        "method": settings.learner.method,
         "preset": settings.learner.preset,
         "seed": settings.seed,
         "codebook_id": pinned.codebook.codebook_id,

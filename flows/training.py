@@ -16,10 +16,9 @@ from flows.settings import Settings
 from flows.simulators import Simulator
 from flows.tensors import World
 from hsrl_train.environment import Environment
-from hsrl_train.hsrl import Hsrl
 from hsrl_train.learner_config import LearnerConfig
-from hsrl_train.loop import train
-from hsrl_train.policy import HsrlPolicy
+from hsrl_train.loop import StoredPolicy, train
+from hsrl_train.methods import fresh_method, read_policy
 from hsrl_train.world import Catalogue
 from pipeline.contracts import check
 from pipeline.errors import TrainingError
@@ -27,7 +26,6 @@ from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 from pipeline.warehouse.tables import TRAINING_CURVES
 from pipeline.warehouse.warehouse import Warehouse
 
-METHOD = "hsrl"
 CHECKPOINT_EVERY = 500
 _KIND = "policy"
 _WEIGHTS, _CONFIG, _CURVES = "policy.safetensors", "learner.json", "curves.parquet"
@@ -38,6 +36,7 @@ class Trained:
     """A policy under its fingerprint.
 
     Attributes:
+        method: its name.
         policy_id: of everything it was learned from.
         policy: over tonight's SIDs.
         curves: TRAINING_CURVES.
@@ -45,8 +44,9 @@ class Trained:
         artifact: its place in the store.
     """
 
+    method: str
     policy_id: str
-    policy: HsrlPolicy
+    policy: StoredPolicy
     curves: pl.DataFrame
     cpu_seconds: float
     artifact: Artifact
@@ -61,7 +61,7 @@ def find_or_train(warehouse: Warehouse, settings: Settings, world: World, simula
     inputs = (world.fingerprint, world.sid_fingerprint, *(simulator.simulator_id for simulator in simulators))
     made_by = (settings.learner.model_dump(mode="json"), settings.environment.model_dump(mode="json"), settings.seed)
     store = warehouse.artifacts
-    policy_id = store.unspoiled(fingerprint(METHOD, inputs, made_by))
+    policy_id = store.unspoiled(fingerprint(settings.learner.method, inputs, made_by))
     cpu = 0.0
     if not store.exists(_KIND, policy_id):
         began = time.process_time()
@@ -70,10 +70,15 @@ def find_or_train(warehouse: Warehouse, settings: Settings, world: World, simula
     warehouse.staging.discard("training", policy_id)
     policy = load_policy(store, policy_id, world.catalogue)
     curves = pl.read_parquet(store.path(_KIND, policy_id) / _CURVES)
-    return Trained(policy_id, policy, curves, round(cpu, 3), Artifact(_KIND, policy_id, inputs))
+    return Trained(settings.learner.method, policy_id, policy, curves, round(cpu, 3), Artifact(_KIND, policy_id, inputs))
 
 
-def load_policy(store: ArtifactStore, policy_id: str, catalogue: Catalogue) -> HsrlPolicy:
+def with_method(settings: Settings, method: str) -> Settings:
+    """The same settings for another method."""
+    return settings.model_copy(update={"learner": settings.learner.model_copy(update={"method": method})})
+
+
+def load_policy(store: ArtifactStore, policy_id: str, catalogue: Catalogue) -> StoredPolicy:
     """A stored policy over the SIDs of ``catalogue``.
 
     Raises:
@@ -81,7 +86,7 @@ def load_policy(store: ArtifactStore, policy_id: str, catalogue: Catalogue) -> H
     """
     folder = store.path(_KIND, policy_id)
     tensors = _load(folder / _WEIGHTS)
-    return HsrlPolicy.from_tensors(tensors, LearnerConfig.model_validate_json((folder / _CONFIG).read_text()), catalogue)
+    return read_policy(tensors, LearnerConfig.model_validate_json((folder / _CONFIG).read_text()), catalogue)
 
 
 def _train(
@@ -90,7 +95,7 @@ def _train(
     """Train, resuming from a checkpoint if there is one, and put the policy into the store."""
     records = world.records.select(world.records.is_train)
     environment = Environment([simulator.fitted.model for simulator in simulators], settings.environment)
-    method = Hsrl(world.catalogue, records.profiles.shape[1], records.history.shape[1], settings.learner, settings.seed)
+    method = fresh_method(world.catalogue, records.profiles.shape[1], records.history.shape[1], settings.learner, settings.seed)
     checkpoint = warehouse.staging.path("training", policy_id) / "checkpoint.safetensors"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
 
@@ -113,7 +118,7 @@ def _train(
     curves = pl.DataFrame(trained.curves, schema=["iteration", "metric", "value"], orient="row")
     curves = curves.with_columns(policy_id=pl.lit(policy_id)).select(list(TRAINING_CURVES.schema)).cast(TRAINING_CURVES.schema)
     with warehouse.artifacts.writing(_KIND, policy_id) as folder:
-        save_file(method.policy().to_tensors(), folder / _WEIGHTS)
+        save_file(trained.policy.to_tensors(), folder / _WEIGHTS)
         (folder / _CONFIG).write_text(settings.learner.model_dump_json())
         check(curves, TRAINING_CURVES, "training").write_parquet(folder / _CURVES)
 

@@ -83,6 +83,9 @@ class EvaluationConfig(BaseModel):
     n_simulators: int = Field(
         2, description="Simulators fitted on all records, each by a seed of its own; policies are judged there.", ge=1
     )
+    beside: tuple[Literal["item_sasrec", "token_sasrec"], ...] = Field(
+        (), description="Methods that are trained and judged beside the policy, in the same table, with the same settings."
+    )
     look_ahead: LookAheadConfig = Field(
         LookAheadConfig(), description="The look-ahead oracle, a reference row of its own; off, since it costs minutes."
     )

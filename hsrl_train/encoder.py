@@ -1,11 +1,14 @@
 """The state of a user: a causal transformer over the positives, joined with the profile (HSRL eq. 10)."""
 
+from collections.abc import Mapping
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hsrl_train.world import PADDING, State, remembered
+from pipeline.errors import TrainingError
 
 
 class CausalBlock(nn.Module):
@@ -112,3 +115,17 @@ class StateEncoder(nn.Module):
             refused = (-remembered(state)).clamp_min(0)  # likes and padding become the padding item, whose vector is zero
             c0 = c0 + self.refused(vectors[refused].sum(dim=1))
         return c0
+
+
+def sizes_in(tensors: Mapping[str, Tensor], width: int) -> tuple[int, int]:
+    """Width of the profile and H of the encoder that stored weights hold under ``encoder.``.
+
+    Raises:
+        TrainingError: they hold none.
+    """
+    missing = [name for name in ("encoder.position.weight", "encoder.state.weight") if name not in tensors]
+    if missing:
+        raise TrainingError(
+            f"policy: {len(missing)} of 2 tensors that tell its sizes are missing ({', '.join(missing)}); train anew with: hsrl retrain"
+        )
+    return max(tensors["encoder.state.weight"].shape[1] - width, 0), len(tensors["encoder.position.weight"]) - 1

@@ -49,11 +49,12 @@ class Hsrl:
         )
 
     @torch.no_grad()
-    def act(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
+    def act(self, state: State, k: int, generator: torch.Generator) -> tuple[Int[Tensor, "b k"], Float[Tensor, "b k"]]:
         """Slates to explore with: drawn from the policy, SID by SID."""
-        scores = self.index.scores(self.network.tokens(state, self.catalogue.vectors, generator).log_probs)
+        log_probs = self.network.tokens(state, self.catalogue.vectors, generator).log_probs
         not_again = left_out(state, self.config.leaves_out_seen, self.config.max_shows)
-        return self.index.sampled(scores, k, self.config.temperature, generator, not_again)
+        slate = self.index.sampled(self.index.scores(log_probs), k, self.config.temperature, generator, not_again)
+        return slate, self._summed(log_probs, slate)
 
     def learn(self, batch: Batch, rate: float, done_share: float = 0.0) -> dict[str, float]:
         """One step on L_actor + L_critic (26), then the targets follow.
@@ -77,7 +78,8 @@ class Hsrl:
             "likelihood_loss": self._likelihood(policy, batch),
             "critic_loss": losses.critic_loss(value, target),
         }
-        weights = (self.config.pg_weight, self.config.entropy_weight, likelihood_weight_at(done_share, self.config))
+        pg_weight = self.config.pg_weight if done_share >= self.config.pg_from else 0.0
+        weights = (pg_weight, self.config.entropy_weight, likelihood_weight_at(done_share, self.config))
         policy_gradient, entropy, likelihood, critic = terms.values()
         loss = losses.joint_loss(losses.actor_loss(policy_gradient, entropy, likelihood, weights), critic)
         level_weights = self.network.critic.weights().tolist()
@@ -127,7 +129,11 @@ class Hsrl:
             advantage = losses.slate_advantage(target, value, self.config.advantage_clip)
         if self.config.centres_advantage:
             advantage = advantage - advantage.mean()
-        return losses.policy_gradient_loss(advantage, self._summed(policy.log_probs, batch.slate))
+        log_probs = self._summed(policy.log_probs, batch.slate)
+        if self.config.importance_clip:
+            weight = losses.importance_weight(log_probs, batch.log_prob, self.config.importance_clip)
+            advantage = weight * (advantage if advantage.ndim == 2 else advantage[:, None])
+        return losses.policy_gradient_loss(advantage, log_probs)
 
     def _likelihood(self, policy: TokenPolicy, batch: Batch) -> Tensor:
         if self.config.likelihood == "positives":

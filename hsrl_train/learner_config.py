@@ -38,6 +38,11 @@ class LearnerConfig(BaseModel):
         "best", description="The defaults of this section: best = what earned its place, paper = HSRL as published."
     )
 
+    method: Literal["hsrl", "item_sasrec", "token_sasrec"] = Field(
+        "hsrl",
+        description="What learns: HSRL, or SASRec supervised by answers over items, or over tokens with HSRL's network.",
+    )
+
     # length of the training
     n_iterations: int = Field(3000, ge=1, description="Environment steps of all sessions together, each followed by one update.")
     n_sessions: int = Field(32, ge=1, description="Sessions stepped in parallel.")
@@ -107,6 +112,19 @@ class LearnerConfig(BaseModel):
         "the present (myopic on Two Shelves); 1/K weighs both alike; 0 is the slate's.",
     )
     advantage_clip: float = Field(1.0, gt=0, description="Advantages are cut to this range around zero.")
+    importance_clip: float = Field(
+        0.0,
+        ge=0,
+        description="Bound of the importance weights of replayed items in the policy gradient; 0 = unweighted, as published. Unweighted, "
+        "items long given up are pushed down for ever, until the policy breaks (Four Genres).",
+    )
+    pg_from: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the training before which the policy gradient is left out. Advantages of an unlearned critic are noise, "
+        "and a policy that collapsed on noise explores no more (Four Genres).",
+    )
     centres_advantage: bool = Field(
         False,
         description="Whether the batch's mean is taken off the cut advantages. Cutting rare large gains leaves a negative mean, which on "

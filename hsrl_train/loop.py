@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from hsrl_train.checkpoint import nested, part
@@ -22,11 +22,19 @@ Progress = Callable[[int, Mapping[str, float]], None]
 Save = Callable[[dict[str, Tensor]], None]
 
 
+class StoredPolicy(Policy, Protocol):
+    """A policy whose weights can be kept."""
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """The weights; with the LearnerConfig all that reading it back needs."""
+        ...
+
+
 class Method(Protocol):
     """What a learner must say to be trained here."""
 
-    def act(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
-        """Slates to explore with: k different active items for each user."""
+    def act(self, state: State, k: int, generator: torch.Generator) -> tuple[Int[Tensor, "b k"], Float[Tensor, "b k"]]:
+        """Slates to explore with: k different active items for each user, and each item's log π(i | s) now."""
         ...
 
     def learn(self, batch: Batch, rate: float, done_share: float) -> dict[str, float]:
@@ -36,7 +44,7 @@ class Method(Protocol):
         """
         ...
 
-    def policy(self) -> Policy:
+    def policy(self) -> StoredPolicy:
         """What was learned so far, frozen."""
         ...
 
@@ -53,7 +61,7 @@ class Method(Protocol):
 class Training:
     """A finished training: the policy, and the curves of its losses, rewards, diversity, entropies and level weights."""
 
-    policy: Policy
+    policy: StoredPolicy
     curves: tuple[CurvePoint, ...]
 
 
@@ -116,7 +124,7 @@ def rate_at(iteration: int, n_iterations: int, decay_share: float) -> float:
 def _interact(run: TrainingState, method: Method, environment: Environment, records: Records) -> None:
     """One slate for every session; finished sessions are stored as they ended, then begin anew elsewhere."""
     before, b, k = run.sessions, len(run.user), records.exposed.shape[1]
-    slate = method.act(before.state, k, run.generator)
+    slate, log_prob = method.act(before.state, k, run.generator)
     step = environment.step(before, slate, torch.rand(b, k, generator=run.generator))
     run.replay.add(
         Transitions(
@@ -129,6 +137,7 @@ def _interact(run: TrainingState, method: Method, environment: Environment, reco
             step.sessions.state.history,
             remembered(before.state),
             remembered(step.sessions.state),
+            log_prob,
         )
     )
     run.episode_reward += step.reward
@@ -159,6 +168,7 @@ def _learn(
         rows.reward,
         rows.is_done,
         State(profile, rows.next_history, rows.next_recent),
+        rows.log_prob,
     )
     rate = rate_at(run.iteration, config.n_iterations, config.lr_decay_share)
     figures = method.learn(batch, rate, run.iteration / config.n_iterations)

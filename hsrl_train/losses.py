@@ -45,6 +45,15 @@ def item_advantage(
     return (share * (item_reward - reward[:, None]) + (target - value)[:, None]).detach().clamp(-clip, clip)
 
 
+def importance_weight(log_probs: Float[Tensor, "b k"], log_probs_then: Float[Tensor, "b k"], clip: float) -> Float[Tensor, "b k"]:
+    """min(π(i | s) / π_then(i | s), clip), without gradient: how much a replayed slate still says about today's policy.
+
+    What the policy has given up is then left alone. Without it (21) on replayed slates pushes refused items down for ever: its
+    loss has no lower bound there.
+    """
+    return (log_probs - log_probs_then).detach().exp().clamp(max=clip)
+
+
 def critic_loss(value: Float[Tensor, " b"], target: Float[Tensor, " b"]) -> Float[Tensor, ""]:
     """Mean of (V(s) − Q̂)² (20)."""
     return functional.mse_loss(value, target)

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from hsrl_train.checkpoint import load_module, module_tensors
 from hsrl_train.critic import MultiLevelCritic
 from hsrl_train.decoding import SidIndex, left_out
-from hsrl_train.encoder import StateEncoder
+from hsrl_train.encoder import StateEncoder, sizes_in
 from hsrl_train.hpn import HierarchicalPolicyNetwork, TokenPolicy
 from hsrl_train.learner_config import LearnerConfig
 from hsrl_train.world import Catalogue, State
-from pipeline.errors import TrainingError
 
 
 class HsrlNetwork(nn.Module):
@@ -91,14 +90,7 @@ class HsrlPolicy:
         Raises:
             TrainingError: the tensors are not those of this configuration and vocabulary.
         """
-        missing = [name for name in ("encoder.position.weight", "encoder.state.weight") if name not in tensors]
-        if missing:
-            raise TrainingError(
-                f"policy: {len(missing)} of 2 tensors that tell its sizes are missing ({', '.join(missing)}); "
-                "train anew with: hsrl retrain"
-            )
-        max_history = len(tensors["encoder.position.weight"]) - 1
-        profile_width = tensors["encoder.state.weight"].shape[1] - config.width
-        network = HsrlNetwork(config, catalogue.vectors.shape[1], max(profile_width, 0), max_history, catalogue.vocabulary)
+        profile_width, max_history = sizes_in(tensors, config.width)
+        network = HsrlNetwork(config, catalogue.vectors.shape[1], profile_width, max_history, catalogue.vocabulary)
         load_module(network, tensors, "policy")
         return cls(network.requires_grad_(False), catalogue.vectors, SidIndex.of(catalogue, config.within_sid), config)

@@ -22,6 +22,7 @@ class Transitions(NamedTuple):
         next_history: after the slate. The user is the same, also where the session ended: the true terminal state.
         recent: what the session showed before the slate; see ``State``.
         next_recent: the same after the slate.
+        log_prob: log π(i | s) of each shown item when it was shown.
     """
 
     user: Int[Tensor, " b"]
@@ -33,6 +34,7 @@ class Transitions(NamedTuple):
     next_history: Int[Tensor, "b h"]
     recent: Int[Tensor, "b m"]
     next_recent: Int[Tensor, "b m"]
+    log_prob: Float[Tensor, "b k"]
 
 
 class Batch(NamedTuple):
@@ -48,6 +50,7 @@ class Batch(NamedTuple):
     reward: Float[Tensor, " b"]
     is_done: Bool[Tensor, " b"]
     next_state: State
+    log_prob: Float[Tensor, "b k"]
 
 
 class Replay:

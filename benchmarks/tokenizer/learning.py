@@ -64,7 +64,7 @@ def _worlds() -> list[tuple[str, Matrix, int]]:
     for name, (nights, config, width) in WORLDS.items():
         night = next(nights(0))
         found.append((name, vectors_of(night.embed(night.learn(width)).filter("has_signal")), config.vocabulary_per_level[0]))
-    return [*found, ("100k vectors in a tree of clouds", clouds(100_000, 64), 256)]
+    return [*found, ("20k vectors in a tree of clouds", clouds(20_000, 64), 256)]
 
 
 def _residual(vectors: Matrix, cluster: Callable[[Matrix], Matrix]) -> float:
@@ -90,7 +90,9 @@ def _sklearn(rows: Matrix, codes: int, seed: int) -> Matrix:
 def use_and_tree() -> Section:
     """Codes used by every level, and mutual information of prefixes with the categories, real and shuffled."""
     rows = []
-    for name, (nights, config, width) in WORLDS.items():
+    nights, _, width = WORLDS["generated"]
+    tree = {"generated, as many codes as the tree has branches": (nights, SidsConfig(vocabulary=(*BRANCHING, 64)), width)}
+    for name, (nights, config, width) in (WORLDS | tree).items():
         night = next(nights(0))
         embeddings = night.embed(night.learn(width)).filter("has_signal")
         told = embeddings.join(night.items.select("item_id", "categories"), on="item_id", how="left", maintain_order="left")[

@@ -87,7 +87,7 @@ def assign(
     usable, without, untouched = _usable(items, embeddings, codebook, _settled(own, codebook, settled))
     elsewhere = open_before.filter(~is_own)["item_id"]
     is_rebuilt = pl.col("item_id").is_in(elsewhere.implode())
-    rows, unplaced = decide(usable, own, codebook, epsilon, moves, placing, reserved_from)
+    rows, unplaced = decide(usable, own, codebook, epsilon, moves, placing, reserved_from, untouched.height)
     decided = rows.with_columns(outcome=pl.when(is_rebuilt).then(pl.lit("rebuild")).otherwise("outcome"))
     without = pl.concat([without, unplaced]).sort("item_id")
     keeps = pl.col("outcome").is_in(KEEP_THEIR_ROW)

@@ -36,6 +36,7 @@ def decide(
     moves: float,
     placing: Placing | None,
     reserved_from: int,
+    n_settled: int = 0,
 ) -> Decided:
     """Decide for every usable item; the rules are told by ``assign``.
 
@@ -47,6 +48,7 @@ def decide(
         moves: share of the survivors that may move tonight, at least one item.
         placing: None where any number of items may share a Semantic ID.
         reserved_from: rows closed in this release or later still hold their place.
+        n_settled: survivors that were not looked at; they count for the share of those that may move.
     """
     asked = usable.select("item_id")
     prior = asked.join(_last_rows(own.join(asked, on="item_id", how="semi")), on="item_id", how="left", maintain_order="left")
@@ -69,7 +71,7 @@ def decide(
         best, reasons = placed.tokens, placed.reasons
         best_error = reconstruction_errors(vectors, best, codebook)
         keeps |= has_prior & ~lapsed & (~placed.is_placed | (old_error <= (1.0 + epsilon) * best_error))
-    deferred = _beyond_budget(is_open & ~keeps, old_error - best_error, hashes, int(moves * is_open.sum()))
+    deferred = _beyond_budget(is_open & ~keeps, old_error - best_error, hashes, int(moves * (is_open.sum() + n_settled)))
     keeps |= deferred
     flags = {
         "keeps": keeps,

@@ -142,16 +142,10 @@ def _boxes(placed: pl.DataFrame, level: int, y: float, sizes: list[str], colours
         prefix = "-".join(str(row[key]) for key in keys)
         gap = 1.0 if width > 3 else 0.0
         colour = _paler(colours.get(name, OTHERS), share)
-        shapes.append(
-            Rect(
-                MARGIN + (end - row["n"]) * scale,
-                y,
-                width - gap,
-                BAND - 34,
-                colour,
-                f"{prefix}: {row['n']:,} items, {share:.0%} {name}",
-            )
-        )
+        left = MARGIN + (end - row["n"]) * scale
+        shapes.append(Rect(left, y, width - gap, BAND - 34, colour, f"{prefix}: {row['n']:,} items, {share:.0%} {name}"))
+        if level == 0 and width > 9 * len(prefix):
+            shapes.append(Text(left + 3, y + 14, 12, prefix))
     return shapes
 
 

@@ -47,6 +47,8 @@ def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> du
     # A name in SQL is never a variable of the calling code.
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET TimeZone = 'UTC'")
+    # It goes to standard output after two seconds, into the JSON of a slow answer.
+    connection.execute("SET enable_progress_bar = false")
     connection.execute(f"SET temp_directory = {quoted(spill or '')}")
     if memory_limit_mb is not None:
         connection.execute(f"SET memory_limit = '{memory_limit_mb}MB'")

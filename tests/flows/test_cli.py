@@ -36,7 +36,7 @@ def test_there_are_the_commands_of_the_issue() -> None:
     ("words", "told"),
     [
         (("frobnicate",), "No such command 'frobnicate'; see: hsrl --help"),
-        (("sql",), "Missing argument 'query'; see: hsrl --help"),
+        (("sql",), "nothing was asked; for example: hsrl sql"),
         (("refresh", "--rebild"), "No such option: --rebild"),
         (("refresh", "--from", "yesterday"), "Invalid value for '--from'"),
         (("retrain",), "no configuration; name one with --config or HSRL_CONFIG"),

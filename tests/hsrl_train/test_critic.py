@@ -47,4 +47,6 @@ def test_fixed_weights_have_no_gradient() -> None:
 
 
 def test_one_value_reads_the_state_only() -> None:
-    assert reading_critic(values="first_level")(CONTEXTS).item() == pytest.approx(3.0)
+    """c(0) says 5; the mean of all contexts would say 4."""
+    contexts = torch.tensor([[[5.0], [6.0], [1.0]]])
+    assert reading_critic(values="first_level")(contexts).item() == pytest.approx(5.0)

@@ -70,7 +70,7 @@ def batch(n: int = 16) -> Batch:
     history = torch.randint(1, N_ITEMS + 1, (n, H), generator=generator)
     state = State(RECORDS.profiles[user], history)
     slate = torch.tensor([[1, 7]]).expand(n, K)
-    return Batch(state, slate, feedback, item_reward, item_reward.mean(dim=1), user == 0, state)
+    return Batch(state, slate, feedback, item_reward, item_reward.mean(dim=1), user == 0, state, torch.full((n, K), -1.0))
 
 
 @pytest.mark.parametrize("preset", ["best", "paper"])

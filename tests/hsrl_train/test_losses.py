@@ -94,3 +94,11 @@ def test_the_actor_pays_each_term_by_its_weight() -> None:
 
 def test_actor_and_critic_are_paid_together() -> None:
     assert losses.joint_loss(torch.tensor(3.7), torch.tensor(0.5)).item() == pytest.approx(4.2)
+
+
+def test_a_replayed_item_counts_by_what_the_policy_still_thinks_of_it() -> None:
+    """π now ⅛, ½, ½ against ½, ½, ⅛ then: ¼, 1, and 4 cut to 2. No gradient."""
+    now = torch.tensor([[0.125, 0.5, 0.5]]).log().requires_grad_()
+    weight = losses.importance_weight(now, torch.tensor([[0.5, 0.5, 0.125]]).log(), clip=2.0)
+    assert weight.tolist() == [pytest.approx([0.25, 1.0, 2.0])]
+    assert not weight.requires_grad

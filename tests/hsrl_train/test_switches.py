@@ -31,7 +31,16 @@ def batch(refused: int = 0) -> Batch:
     state = State(torch.ones(4, 1), torch.tensor([[1, 2, 0]] * 4), torch.tensor([[-refused]] * 4))
     feedback = torch.tensor([[1.0, 0.0]] * 4)
     item_reward = feedback - 0.1 * (1 - feedback)
-    return Batch(state, torch.tensor([[1, 4]] * 4), feedback, item_reward, item_reward.mean(1), torch.zeros(4).bool(), state)
+    return Batch(
+        state,
+        torch.tensor([[1, 4]] * 4),
+        feedback,
+        item_reward,
+        item_reward.mean(1),
+        torch.zeros(4).bool(),
+        state,
+        torch.full((4, 2), -1.0),
+    )
 
 
 def heads_move(**switches: object) -> bool:

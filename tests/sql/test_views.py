@@ -43,6 +43,15 @@ def test_a_rebuild_closes_nothing_that_goes_on_in_the_new_codebook(world: duckdb
     world.execute("INSERT INTO sid_history VALUES (12, 'd', [0], '0', 0, 0, 3, NULL, 'greedy', 'rebuild', 0, false)")
     ask = "SELECT codebook_id, n_new, n_rebuilt, n_closed FROM sid_churn WHERE release_id = 3"
     assert rows(world, ask) == [("d", 0, 1, 0)]
+    crosswalk = "SELECT release_id, item_id, old_codebook_id, old_sid, new_codebook_id, new_sid, reason FROM sid_crosswalk"
+    assert rows(world, crosswalk) == [(3, 12, "c", "1-0", "d", "0", "rebuild")]
+
+
+def test_a_sid_carried_over_to_codes_centred_anew_is_told_apart(world: duckdb.DuckDBPyConnection) -> None:
+    world.execute("UPDATE sid_history SET valid_to = 3 WHERE item_id = 12")
+    world.execute("INSERT INTO sid_history VALUES (12, 'd', [1, 0], '1-0', 2, 0, 3, NULL, 'incumbent', 'carried', 0, false)")
+    assert rows(world, "SELECT n_new, n_moved, n_carried, n_closed FROM sid_churn WHERE release_id = 3") == [(0, 0, 1, 0)]
+    assert rows(world, "SELECT old_sid = new_sid AND old_slot = new_slot FROM sid_crosswalk") == [(True,)]
 
 
 def test_sids_as_of_a_release_are_those_that_held_then(world: duckdb.DuckDBPyConnection) -> None:
@@ -91,7 +100,7 @@ def test_an_example_has_an_answer(world: duckdb.DuckDBPyConnection, statement) -
 
 # Of each example its answer in the small world; where it has times of writing in front, the columns after them.
 ANSWERS: dict[str, list[tuple]] = {
-    "churn_by_release": [(2, "c", 0, 1, 0, 0, 1, 0), (1, "c", 4, 0, 0, 0, 0, 0)],
+    "churn_by_release": [(2, "c", 0, 1, 0, 0, 0, 1, 0), (1, "c", 4, 0, 0, 0, 0, 0, 0)],
     # Level 1 uses code 0 twice and code 1 once: perplexity exp(H(2/3, 1/3)) = 1.9; level 2 uses code 0 only, under two prefixes.
     "codes_by_level": [("c", 1, 2, 2, 1.9), ("c", 2, 1, 2, 1.0)],
     "hourglass_by_level": [("c", 1, 2, 2, 0.667), ("c", 2, 1, 2, 1.0)],

@@ -70,6 +70,11 @@ def test_the_time_of_a_fraction_leaves_that_share_before_it() -> None:
     assert time_of_fraction(times, 0.8) == NOON + timedelta(hours=8)
 
 
+def test_the_time_of_a_fraction_does_not_hang_on_the_order_of_the_records() -> None:
+    times = records(u1=list(range(10)))["occurred_at"]
+    assert time_of_fraction(times.reverse(), 0.8) == NOON + timedelta(hours=8)
+
+
 def test_no_records_have_no_time_of_a_fraction() -> None:
     with pytest.raises(ContractError, match="0 records"):
         time_of_fraction(records()["occurred_at"], 0.8)

@@ -151,3 +151,22 @@ def test_vectors_of_several_widths_are_refused(embed: Frames) -> None:
 def test_vectors_of_two_models_are_refused(embed: Frames) -> None:
     with pytest.raises(ContractError, match="embeddings of 2 models"):
         learn_codebook(pl.concat([embed({1: [1.0]}), embed({2: [1.0]}, model="other")]), SMALL, seed=0)
+
+
+def test_popular_items_draw_the_codes_towards_them(embed_matrix: Frames) -> None:
+    """Two codes for 0, 1 and 10, 11; item 3 at 11 has 99 positives and power 1: its code ends near 11, not at 10.5."""
+    rows = embed_matrix(np.array([[0.0], [1.0], [10.0], [11.0]]))
+    config = SidsConfig(levels=1, vocabulary=2, popularity_power=1.0)
+    book = learn_codebook(rows, config, 0, pl.DataFrame({"item_id": [3], "n_positives": [99]}))
+    assert max(book.centroids[0][:, 0]) == pytest.approx((10 + 100 * 11) / 101, rel=1e-4)
+    assert max(learn_codebook(rows, SidsConfig(levels=1, vocabulary=2), 0).centroids[0][:, 0]) == pytest.approx(10.5)
+    with pytest.raises(ContractError, match="popularity_power asks for the positives of each item"):
+        learn_codebook(rows, config, 0)
+
+
+def test_under_suffix_a_level_of_zeros_is_added(embed_matrix: Frames) -> None:
+    book = learn_codebook(
+        embed_matrix(clouds(14, 200, 3)), SMALL.model_copy(update={"collisions": "suffix", "suffix_codes": 5}), 0
+    )
+    assert book.vocabulary == (8, 8, 5)
+    assert not book.centroids[2].any()

@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.contracts import SID_HISTORY
+from pipeline.contracts import ITEMS, SID_HISTORY
 from pipeline.errors import ContractError
 from pipeline.sids import metrics
 from pipeline.sids.assign import apply_changes, assign
 from pipeline.sids.codebook import Codebook
-from pipeline.sids.figures import entropy_bits
+from pipeline.sids.figures import entropy_bits, gini
 from pipeline.sids.metrics import sid_metrics
 
 Frames = Callable[..., pl.DataFrame]
@@ -69,6 +69,13 @@ def test_the_figures_of_one_release(line: Codebook, nights: Nights) -> None:
     assert (seen[2, "entropy"], seen[2, "perplexity"]) == (0.0, 1.0)
 
 
+def test_the_last_code_of_a_level_counts_when_no_item_has_it(line: Codebook, nights: Nights) -> None:
+    """Items at −5 and −5.2 take 0-0: of both levels one code of two is used."""
+    [(rows, vectors)] = nights({1: -5.0, 2: -5.2})
+    seen = figures(sid_metrics(rows, vectors, line, None, 1))
+    assert (seen[1, "used_codes_share"], seen[2, "used_codes_share"]) == (0.5, 0.5)
+
+
 def test_the_first_release_has_no_figures_of_change(line: Codebook, nights: Nights) -> None:
     [(rows, vectors)] = nights({1: 5.0})
     names = {name for _, name in figures(sid_metrics(rows, vectors, line, None, 1))}
@@ -122,3 +129,54 @@ def test_items_without_a_vector_are_refused(line: Codebook, embed: Frames, night
     [(rows, _)] = nights({1: 5.0, 2: 3.0})
     with pytest.raises(ContractError, match="1 of 2 items have no vector"):
         sid_metrics(rows, embed({1: [5.0]}), line, None, 1)
+
+
+def test_collisions_are_told_from_twins_and_weighed_by_popularity(line: Codebook, nights: Nights) -> None:
+    """1 and 2 are twins at 5, 3 at 5.2 shares their SID, 4 is alone. Of 10 positives 7 lie on the shared SID.
+
+    Bucket 1-1 holds two distinct vectors: one conflict and one twin make its two excess items.
+    """
+    [(rows, vectors)] = nights({1: 5.0, 2: 5.0, 3: 5.2, 4: -3.0})
+    liked = pl.DataFrame({"item_id": [1, 3, 4], "n_positives": [5, 2, 3]})
+    seen = figures(sid_metrics(rows, vectors, line, None, 1, popularity=liked))
+    assert [seen[0, name] for name in ("excess_collisions", "twins", "conflicts", "icr")] == [2, 1, 1, 0.25]
+    assert seen[0, "shared_popularity_share"] == pytest.approx(0.7)
+
+
+def test_stability_weighed_by_popularity(line: Codebook, nights: Nights) -> None:
+    """1 (9 positives) stays, 2 (1 positive) moves at level 2."""
+    (before, _), (rows, vectors) = nights({1: 5.0, 2: 5.0}, {1: 5.0, 2: 3.0})
+    liked = pl.DataFrame({"item_id": [1, 2], "n_positives": [9, 1]})
+    seen = figures(sid_metrics(rows, vectors, line, before, 2, popularity=liked))
+    assert (seen[0, "kept_share"], seen[0, "kept_popularity_share"]) == (0.5, pytest.approx(0.9))
+    assert (seen[1, "kept_prefix_popularity_share"], seen[2, "kept_prefix_popularity_share"]) == (1.0, pytest.approx(0.9))
+
+
+def test_prefixes_are_held_against_categories(line: Codebook, nights: Nights) -> None:
+    """Right of 0 three of category a and one of b, left two of b: 5 of 6 in the largest category of their prefix."""
+    [(rows, vectors)] = nights({1: 5.0, 2: 5.0, 3: 3.0, 4: 3.0, 5: -3.0, 6: -5.0})
+    told = {1: "a", 2: "a", 3: "a", 4: "b", 5: "b", 6: "b"}
+    items = pl.DataFrame(
+        [(item, str(item), None, [name], None, None, None, True) for item, name in told.items()],
+        schema=ITEMS.schema,
+        orient="row",
+    )
+    seen = figures(sid_metrics(rows, vectors, line, None, 1, items=items))
+    assert seen[1, "category_purity"] == pytest.approx(5 / 6)
+    assert 0 < seen[1, "category_nmi"] < 1
+    assert (seen[1, "prefix_fanout"], seen[2, "prefix_fanout"]) == (2.0, 2.0)
+
+
+def test_keeping_a_sid_that_is_not_the_nearest_has_a_cost(line: Codebook, nights: Nights) -> None:
+    """At 4.02 the kept 3 costs 1.0404 where 5 would cost 0.9604. Between ±4 and to the nearest of ±1 the margins are nearly 1 and 0."""
+    (before, _), (rows, vectors) = nights({1: 3.9}, {1: 4.02})
+    seen = figures(sid_metrics(rows, vectors, line, before, 2, outcomes={"deferred": 3}))
+    assert seen[0, "resolution_cost"] == pytest.approx(1.0404 / 0.9604 - 1, rel=1e-3)
+    assert (seen[0, "error_p50"], seen[0, "n_deferred"]) == (pytest.approx(1.0404, rel=1e-3), 3)
+    assert seen[1, "margin"] == pytest.approx(1 - 0.02**2 / 8.02**2, rel=1e-3)
+    assert seen[2, "margin"] == pytest.approx(1 - 0.98**2 / 1.02**2, rel=1e-2)
+
+
+def test_gini_is_none_of_equal_shares_and_nearly_one_of_one() -> None:
+    assert gini(np.array([0.25] * 4)) == pytest.approx(0.0)
+    assert gini(np.array([0.0, 0.0, 0.0, 1.0])) == pytest.approx(0.75)

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import WarehouseError
-from pipeline.warehouse.lake import open_readers
+from pipeline.warehouse.lake import connect, open_readers
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.statements import statements
 from pipeline.warehouse.tables import TABLES
@@ -120,3 +120,9 @@ def test_the_engine_fetches_nothing_and_writes_nothing_home(empty_warehouse: Pat
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin", "PYTHONPATH": str(Path.cwd())}
     subprocess.run([sys.executable, "-c", source, str(empty_warehouse)], check=True, env=environment)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_engine_draws_no_progress_bar() -> None:
+    """It would stand on standard output, in front of the JSON of an answer that takes more than two seconds."""
+    with connect() as connection:
+        assert connection.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (False,)

@@ -1,0 +1,130 @@
+"""Nights beyond the plain one: the churn budget, codes centred anew, drift, settled items; on the line world."""
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline.contracts import SID_HISTORY
+from pipeline.errors import ContractError
+from pipeline.sids.assign import SidChanges, apply_changes, assign
+from pipeline.sids.codebook import Codebook
+from pipeline.sids.drift import drift
+from pipeline.sids.metrics import sid_metrics
+from pipeline.sids.recentre import recentre
+
+Frames = Callable[..., pl.DataFrame]
+
+
+def open_rows(history: pl.DataFrame) -> dict[int, str]:
+    """item → SID of the open rows."""
+    return dict(history.filter(pl.col("valid_to").is_null()).select("item_id", "sid").iter_rows())
+
+
+def count(changes: SidChanges) -> dict[str, int]:
+    """The outcomes that occurred."""
+    return {reason: n for reason, n in changes.summary.iter_rows() if n}
+
+
+@pytest.fixture
+def first(line: Codebook, embed: Frames, catalogue: Frames) -> pl.DataFrame:
+    """Items 1 … 4 at 5, 3, −3 and −5."""
+    points = {1: [5.0], 2: [3.0], 3: [-3.0], 4: [-5.0]}
+    return assign(embed(points), catalogue(points), line, SID_HISTORY.empty(), 1, 0.1).upserts
+
+
+def test_those_who_gain_most_move_and_the_others_wait(
+    line: Codebook, embed: Frames, catalogue: Frames, first: pl.DataFrame
+) -> None:
+    """Items 1 and 2 jump to −5 and 5: 1 gains 100, 2 gains 4. A quarter of four may move."""
+    points = {1: [-5.0], 2: [5.0], 3: [-3.0], 4: [-5.0]}
+    changes = assign(embed(points), catalogue(points), line, first, 2, 0.1, moves=0.25)
+    assert count(changes) == {"unchanged": 2, "moved": 1, "deferred": 1}
+    history = apply_changes(first, changes.upserts)
+    assert (open_rows(history)[1], open_rows(history)[2]) == ("0-0", "1-0")
+    nothing_left = assign(embed(points), catalogue(points), line, history, 3, 0.1, moves=0.25)
+    assert count(nothing_left) == {"unchanged": 3, "moved": 1}
+
+
+def test_at_least_one_item_may_move(line: Codebook, embed: Frames, catalogue: Frames, first: pl.DataFrame) -> None:
+    points = {1: [-5.0], 2: [5.0], 3: [-3.0], 4: [-5.0]}
+    assert count(assign(embed(points), catalogue(points), line, first, 2, 0.1, moves=0.0))["moved"] == 1
+
+
+def test_codes_follow_the_items_that_hold_them(line: Codebook, embed: Frames, first: pl.DataFrame) -> None:
+    """Everything right of 0 moved by 1: 6 and 4. Code 1 of level 1 goes to (6 + 4 + 2·4) / 4 = 4.5, code 0 stays at −4."""
+    moved = recentre(line, embed({1: [6.0], 2: [4.0], 3: [-3.0], 4: [-5.0]}), first)
+    np.testing.assert_allclose(moved.centroids[0][:, 0], [-4.0, 4.5])
+    np.testing.assert_allclose(moved.centroids[1][:, 0], [(-0.5 - 1 - 2) / 4, (1.5 + 1 + 2) / 4])
+    assert moved.codebook_id != line.codebook_id
+    assert moved.numbering_id == line.codebook_id == line.numbering_id
+    assert Codebook.from_frame(moved.to_frame()).numbering_id == line.codebook_id
+
+
+def test_a_code_that_nobody_holds_stays_where_it_was(line: Codebook, embed: Frames, first: pl.DataFrame) -> None:
+    moved = recentre(line, embed({1: [6.0], 2: [4.0]}), first)
+    assert moved.centroids[0][0, 0] == -4.0
+
+
+def test_under_codes_centred_anew_everyone_is_carried_with_sid_and_slot(
+    line: Codebook, embed: Frames, catalogue: Frames, first: pl.DataFrame
+) -> None:
+    points = {1: [6.0], 2: [4.0], 3: [-3.0], 4: [-5.0]}
+    moved = recentre(line, embed(points), first)
+    changes = assign(embed(points), catalogue(points), moved, first, 2, 0.1, kin={line.codebook_id})
+    after = apply_changes(first, changes.upserts)
+    assert count(changes) == {"carried": 4}
+    assert open_rows(after) == open_rows(first)
+    assert after.filter(pl.col("valid_to").is_null())["codebook_id"].unique().to_list() == [moved.codebook_id]
+    told = sid_metrics(after.filter(pl.col("valid_to").is_null()), embed(points), moved, first, 2, kin={line.codebook_id})
+    figures = dict(told.filter(pl.col("level") == 0).select("metric", "value").iter_rows())
+    assert (figures["kept_share"], figures["n_carried"]) == (1.0, 4.0)
+
+
+def test_a_returning_item_gets_its_slot_back_also_under_codes_centred_anew(
+    line: Codebook, embed: Frames, catalogue: Frames
+) -> None:
+    """Items 1 and 2 share 5; 2 leaves, the codes are centred anew, 3 comes to 5, and 2 returns to slot 1."""
+    both = embed({1: [5.0], 2: [5.2]})
+    history = assign(both, catalogue([1, 2]), line, SID_HISTORY.empty(), 1, 0.1).upserts
+    history = apply_changes(history, assign(both, catalogue([1]), line, history, 2, 0.1).upserts)
+    moved = recentre(line, both, history.filter(pl.col("valid_to").is_null()))
+    three = embed({1: [5.0], 2: [5.2], 3: [5.1]})
+    history = apply_changes(history, assign(three, catalogue([1, 3]), moved, history, 3, 0.1, kin={line.codebook_id}).upserts)
+    history = apply_changes(history, assign(three, catalogue([1, 2, 3]), moved, history, 4, 0.1, kin={line.codebook_id}).upserts)
+    slots = dict(history.filter(pl.col("valid_to").is_null()).select("item_id", "slot").iter_rows())
+    assert slots == {1: 0, 2: 1, 3: 2}
+
+
+def test_no_held_sids_cannot_be_followed(line: Codebook, embed: Frames) -> None:
+    with pytest.raises(ContractError, match="0 items with a Semantic ID have vectors"):
+        recentre(line, embed({1: [5.0]}), SID_HISTORY.empty())
+
+
+def test_vectors_as_they_were_ask_for_nothing(line: Codebook, embed: Frames, first: pl.DataFrame) -> None:
+    told = drift(embed({1: [5.0], 2: [3.0], 3: [-3.0], 4: [-5.0]}), line, first.with_columns(recon_error=pl.lit(1.0, pl.Float32)))
+    assert told.mode == "append"
+    assert any(reason.startswith("error_growth -1") for reason in told.reasons)
+
+
+def test_errors_that_grew_ask_for_a_refresh_and_strangers_for_a_rebuild(
+    line: Codebook, embed: Frames, first: pl.DataFrame
+) -> None:
+    """Held errors were 1 on average and are 1.44 now; at 7.2 and beyond 2 of 4 lie above the threshold of 4."""
+    was = first.with_columns(recon_error=pl.lit(1.0, pl.Float32))
+    grown = drift(embed({1: [6.2], 2: [1.8], 3: [-1.8], 4: [-6.2]}), line, was)
+    assert grown.mode == "refresh"
+    assert grown.reasons[0] == "error_growth 0.44 > 0.05"
+    strange = drift(embed({1: [7.2], 2: [3.0], 3: [-3.0], 4: [-7.2]}), line, was)
+    assert strange.mode == "rebuild"
+    assert "unlike_share 0.5 > 0.25" in strange.reasons
+
+
+def test_settled_items_keep_their_row_without_a_vector(
+    line: Codebook, embed: Frames, catalogue: Frames, first: pl.DataFrame
+) -> None:
+    """1 and 2 are settled, 3 is settled and gone, 4 moves, 5 is new; settled 9 was never there and has no vector."""
+    changes = assign(embed({4: [5.0], 5: [3.0]}), catalogue([1, 2, 4, 5, 9]), line, first, 2, 0.1, settled=[1, 2, 3, 9])
+    assert count(changes) == {"unchanged": 2, "moved": 1, "new": 1, "closed": 1, "without": 1}
+    assert changes.without.rows() == [(9, "no vector")]
