@@ -1,9 +1,9 @@
 -- audit: churn_budget
 -- severity: block
 -- reads: sid_history, releases, previous.sid_history
--- doc: Of the items that had a Semantic ID in the last release and have one of the same codebook now, at most 30 % (sids.churn_budget, where it is set) got another one. A rebuild or a rollback, which someone asked for, is not counted.
+-- doc: Of the items that had a Semantic ID in the last release and have one of the same codebook now, at most 30 % (sids.churn_budget, where that is more) got another one: the tokenizer keeps its own, narrower budget, and this is the wall behind it. A rebuild or a rollback, which someone asked for, is not counted.
 WITH last_release AS (
-    SELECT release_id, coalesce((config->>'$.sids.churn_budget')::DOUBLE, 0.3) AS budget
+    SELECT release_id, greatest(coalesce((config->>'$.sids.churn_budget')::DOUBLE, 0), 0.3) AS budget
     FROM releases
     WHERE release_id = (SELECT max(release_id) FROM releases) AND kind = 'refresh'
 ),
