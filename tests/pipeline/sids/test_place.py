@@ -59,8 +59,8 @@ def test_the_beam_finds_what_is_nearest_not_what_greedy_matching_finds(line: Cod
 
 
 def test_the_nearest_stays_and_the_others_take_the_best_free_one(line: Codebook) -> None:
-    """5.1, 5.3 and 4.6 want 5: the first is nearest; of the others 4.6 is nearer 3 (2.56 against 5.29) and so 5.3 gets −3."""
-    assert names(put(line, [5.1, 5.3, 4.6], UNIQUE)) == ["1-1", "0-1", "1-0"]
+    """5.3, 5.1 and 4.6 want 5: the second is nearest; of the others 4.6 is nearer 3 (2.56 against 5.29) and so 5.3 gets −3."""
+    assert names(put(line, [5.3, 5.1, 4.6], UNIQUE)) == ["0-1", "1-1", "1-0"]
 
 
 def test_a_capacity_of_two_holds_two(line: Codebook) -> None:
