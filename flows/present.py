@@ -1,7 +1,9 @@
 """What the commands print for people."""
 
+import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -125,7 +127,17 @@ def demo(console: Console, report: dict[str, Any]) -> None:
     retrain(console, report["retrain"])
     console.print("\nAsk it:", highlight=False)
     for question in QUESTIONS:
-        console.print(f'  hsrl sql --warehouse {report["warehouse"]} "{question}"', markup=False, highlight=False, soft_wrap=True)
+        asked = f'{program()} sql --warehouse {report["warehouse"]} "{question}"'
+        console.print(f"  {asked}", markup=False, highlight=False, soft_wrap=True)
+
+
+def program() -> str:
+    """How this command is typed again: by its name where the shell finds it, else by its path, as in a fresh clone."""
+    called = Path(sys.argv[0])
+    if called.name != "hsrl":
+        return "hsrl"
+    found = shutil.which("hsrl")
+    return "hsrl" if found and Path(found).resolve() == called.resolve() else str(called)
 
 
 def status(console: Console, report: dict[str, Any]) -> None:

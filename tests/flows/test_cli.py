@@ -178,3 +178,17 @@ def test_only_the_days_that_are_asked_for_are_ingested(refreshed: Any, tmp_path:
     plan = world.refresh(later, Wish(date(2026, 1, 2), date(2026, 1, 5), dry_run=True))
     assert plan["to_generate"] == ["2026-01-04", "2026-01-05"]
     assert world.refresh(later, Wish(None, date(2026, 1, 4)))["deliveries"] == ["2026-01-04"]
+
+
+def test_the_command_is_named_as_it_can_be_typed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a fresh clone nothing is on the path but what make put under .venv; with that activated, the name is enough."""
+    monkeypatch.chdir(tmp_path)
+    program = tmp_path / ".venv/bin/hsrl"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.argv", [".venv/bin/hsrl"])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert present.program() == ".venv/bin/hsrl"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert present.program() == "hsrl"
