@@ -50,7 +50,7 @@ FAULTS = [
     ),
     (
         "codebook_guard_rails",
-        "INSERT INTO codebooks SELECT 'd', 'e', 1, i, [i], if(i = 0, 100, 1), 1 FROM range(9) AS t (i)",
+        "INSERT INTO codebooks SELECT 'd', 'd', 'e', 1, i, [i], if(i = 0, 100, 1), 1 FROM range(9) AS t (i)",
         {"codebook_id": "d", "fault": "one code holds nearly everything"},
     ),
     (
