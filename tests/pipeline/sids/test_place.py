@@ -56,6 +56,8 @@ def test_the_beam_finds_what_is_nearest_not_what_greedy_matching_finds(line: Cod
     found = nearest_sids(column(4.4), np.zeros((1, 0), dtype=np.uint16), line, 4)
     assert found.tokens[0].tolist() == [[1, 1], [1, 0], [0, 1], [0, 0]]
     assert found.errors[0] == pytest.approx([0.36, 1.96, 54.76, 88.36], rel=1e-5)
+    narrow = nearest_sids(column(4.4, -3.4), np.zeros((2, 0), dtype=np.uint16), line, 3)
+    assert narrow.tokens.tolist() == [[[1, 1], [1, 0], [0, 1]], [[0, 1], [0, 0], [1, 0]]]
 
 
 def test_the_nearest_stays_and_the_others_take_the_best_free_one(line: Codebook) -> None:
