@@ -135,7 +135,8 @@ def read_requests(path: Path) -> pl.DataFrame:
         raise ConfigError(
             f"{path}: {str(error).splitlines()[0]}; expected user_id, history and candidates, whole numbers"
         ) from error
-    n_gaps = frame["candidates"].is_null().sum() + frame["candidates"].list.eval(pl.element().is_null()).list.any().sum()
+    named = frame["candidates"].list.drop_nulls().list.len()
+    n_gaps = frame.height - int((named == frame["candidates"].list.len()).sum())
     if not frame.height or n_gaps:
         raise ConfigError(
             f"{path}: {n_gaps} of {frame.height} requests lack candidates or name a null one, expected one request at least and none such"

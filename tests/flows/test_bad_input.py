@@ -219,7 +219,9 @@ def test_a_split_by_time_of_a_log_without_times_names_the_other_split(folder: Pa
 
 
 def test_slates_of_one_item_work_to_the_end(folder: Path, hsrl: Callable[..., Any]) -> None:
-    (folder / "table.toml").write_text(TABLE.replace("slate_size = 5", "slate_size = 1"))
+    (folder / "table.toml").write_text(
+        TABLE.replace("slate_size = 5", "slate_size = 1").replace("vocabulary = 4", "vocabulary = 2")
+    )
     assert hsrl("refresh", "--config", "table.toml", "--warehouse", "w").code == 0
     assert run_sql(folder / "w", "select count(*), max(len(exposed_items)) from records").row(0) == (1200, 1)
 
