@@ -7,19 +7,20 @@ import numpy as np
 import polars as pl
 
 from flows.settings import Settings
-from flows.simulators import Simulator
 from flows.tensors import World
 from hsrl_train.environment import Environment
 from hsrl_train.evaluation import Played, evaluate, summarise
 from hsrl_train.look_ahead import search_look_ahead
 from hsrl_train.reference import reference_policies
 from hsrl_train.starts import sample_starts
-from hsrl_train.world import Policy, State
+from hsrl_train.world import Policy, ResponseModel, State
 from pipeline.contracts import check
 from pipeline.warehouse.tables import EVALUATIONS
 
 # States that the best constant slate is chosen on; more change nothing.
 _N_CHOOSING = 1_000
+# Simulators by their ids.
+Publics = Mapping[str, ResponseModel]
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,14 @@ class Row:
         simulator_ids: theirs.
         kind: own, transferred, or reference.
         policy_id: None for reference rows.
+        seed: that the policy learned with; of the starts and luck for reference rows.
     """
 
     played: tuple[Played, ...]
     simulator_ids: tuple[str, ...]
     kind: str
     policy_id: str | None
+    seed: int
 
     @property
     def name(self) -> str:
@@ -61,43 +64,48 @@ class Judge:
         self.starts: State = sample_starts(world.records, settings.evaluation.n_sessions, settings.seed)
 
     def play(
-        self, name: str, policies: Sequence[Policy], simulators: Sequence[Simulator], kind: str, policy_id: str | None = None
+        self,
+        name: str,
+        policy: Policy | Sequence[Policy],
+        publics: Publics,
+        kind: str,
+        policy_id: str | None = None,
+        seed: int | None = None,
     ) -> Row:
-        """Sessions of one policy in each simulator; ``policies`` has an entry a simulator."""
+        """Sessions in each simulator, of one policy, or of one that was made for each."""
+        policies = policy if isinstance(policy, Sequence) else [policy] * len(publics)
         played = tuple(
             evaluate(
                 name,
-                [policy],
-                [Environment([simulator.fitted.model], self.settings.environment)],
+                [one],
+                [Environment([model], self.settings.environment)],
                 self.starts,
                 self.k,
                 self.world.catalogue,
                 self.settings.seed,
             )
-            for policy, simulator in zip(policies, simulators, strict=True)
+            for one, model in zip(policies, publics.values(), strict=True)
         )
-        return Row(played, tuple(simulator.simulator_id for simulator in simulators), kind, policy_id)
+        return Row(played, tuple(publics), kind, policy_id, self.settings.seed if seed is None else seed)
 
-    def references(self, training: Sequence[Simulator], judging: Sequence[Simulator]) -> list[Row]:
+    def references(self, training: Sequence[ResponseModel], judging: Publics) -> list[Row]:
         """All reference rows in the judging simulators; the look-ahead oracle where the configuration has a budget for it."""
-        models = [simulator.fitted.model for simulator in training]
         choosing = sample_starts(self.world.records, _N_CHOOSING, self.settings.seed, "train")
         by_judge: list[Mapping[str, Policy]] = [
-            reference_policies(models, judge.fitted.model, choosing, self.world.catalogue, self.k) for judge in judging
+            reference_policies(training, judge, choosing, self.world.catalogue, self.k) for judge in judging.values()
         ]
         if self.settings.evaluation.look_ahead.n_rounds:
             by_judge = [
                 {**policies, "look-ahead oracle": self._look_ahead(judge, choosing)}
-                for policies, judge in zip(by_judge, judging, strict=True)
+                for policies, judge in zip(by_judge, judging.values(), strict=True)
             ]
         return [self.play(name, [policies[name] for policies in by_judge], judging, "reference") for name in by_judge[0]]
 
-    def _look_ahead(self, judge: Simulator, choosing: State) -> Policy:
+    def _look_ahead(self, judge: ResponseModel, choosing: State) -> Policy:
         """Found in the simulator that judges it, from starts of the training records."""
-        models, settings = [judge.fitted.model], self.settings
-        environment = Environment(models, settings.environment)
-        budget = settings.evaluation.look_ahead
-        return search_look_ahead(models, environment, choosing, self.k, self.world.catalogue, budget, settings.seed)
+        environment = Environment([judge], self.settings.environment)
+        budget = self.settings.evaluation.look_ahead
+        return search_look_ahead([judge], environment, choosing, self.k, self.world.catalogue, budget, self.settings.seed)
 
 
 def evaluation_rows(row: Row, settings: Settings, release_id: int, embedding_id: str) -> pl.DataFrame:
@@ -120,7 +128,7 @@ def _line(played: Played, simulator_id: str, row: Row, settings: Settings) -> di
         "preset": settings.simulator.preset,
         "slate_size": played.k,
         "cost": settings.environment.cost,
-        "seed": settings.seed,
+        "seed": row.seed,
         "n_sessions": result.n_sessions * result.n_simulators,
         "total_reward": result.total_reward,
         "total_reward_sd": result.sd,

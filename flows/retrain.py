@@ -14,11 +14,11 @@ from flows.pinned import Pinned, pin_latest
 from flows.recorded import Ending, recorded
 from flows.run import Run, code_version
 from flows.settings import Settings
-from flows.simulators import Simulator, find_or_fit, simulator_rows, simulator_seeds
+from flows.simulators import Simulator, fit_missing, load_simulator, publics, simulator_rows
 from flows.steps import Steps
-from flows.training import Trained, find_or_train, load_policy, with_method
+from flows.training import Lesson, Trained, find_or_train, load_policy, started_from, with_method
+from flows.workplace import Workplace
 from hsrl_train.evaluation import paired_difference, summarise
-from hsrl_train.fit import FitOn
 from pipeline.contracts import check
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.release import Changes, ReleaseDraft
@@ -30,7 +30,7 @@ _SHOWN = ("n_simulators", "n_sessions", "total_reward", "ci95_low", "ci95_high",
 
 @dataclass(frozen=True)
 class Results:
-    """Everything a retrain has to publish."""
+    """Everything a retrain has to publish; ``beside`` are the other seeds and the other methods."""
 
     training: list[Simulator]
     judging: list[Simulator]
@@ -71,26 +71,44 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
 
 
 def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, run: Run, steps: Steps) -> Results:
-    simulators: dict[FitOn, list[Simulator]] = {"train": [], "all": []}
-    for fit_on, found in simulators.items():
-        for seed in simulator_seeds(settings, fit_on):
-            with run.stage("simulators") as tick:
-                name = f"simulator {fit_on} {seed}"
-                one = steps.run(name, find_or_fit, warehouse.artifacts, settings, pinned.world, fit_on, seed, tick)
-            found.append(one)
-            run.say(f"{name}: AUC {one.quality.auc:.3f}, calibration error {one.quality.ece:.4f} ({one.judged_on})")
-    training, judging = simulators["train"], simulators["all"]
+    place = Workplace.of(warehouse, pinned.world)
+    training, judging = _simulators(place, settings, run, steps)
+    lessons = _lessons(place, settings, pinned)
     with run.stage("training") as tick:
-        trained = steps.run("training", find_or_train, warehouse, settings, pinned.world, training, tick)
-        beside = [
-            steps.run(f"training {other}", find_or_train, warehouse, with_method(settings, other), pinned.world, training, tick)
-            for other in settings.evaluation.beside
-        ]
+        trained = steps.run("training", find_or_train, place, lessons, settings.training.n_processes, tick)
+    place.clear()
     with run.stage("evaluation"):
-        rows, verdict, is_better = steps.run(
-            "evaluation", _judge, warehouse, settings, pinned, training, judging, trained, beside
-        )
-    return Results(training, judging, trained, beside, rows, is_better, verdict)
+        return steps.run("evaluation", _judge, warehouse, settings, pinned, training, judging, trained)
+
+
+def _simulators(place: Workplace, settings: Settings, run: Run, steps: Steps) -> tuple[list[Simulator], list[Simulator]]:
+    """Those that teach, and those that judge."""
+    store, world = place.artifacts, place.world
+    wanted = {fit_on: publics(store, settings, world, fit_on) for fit_on in ("train", "all")}
+    with run.stage("simulators") as tick:
+        steps.run("simulators", fit_missing, place, [*wanted["train"], *wanted["all"]], settings.training.n_processes, tick)
+        found = {fit_on: [load_simulator(store, world, one) for one in ones] for fit_on, ones in wanted.items()}
+    for one in (*found["train"], *found["all"]):
+        quality = f"AUC {one.quality.auc:.3f}, calibration error {one.quality.ece:.4f} ({one.judged_on})"
+        run.say(f"simulator {one.fitted.fit_on} {one.fitted.seed}: {quality}")
+    return found["train"], found["all"]
+
+
+def _lessons(place: Workplace, settings: Settings, pinned: Pinned) -> list[Lesson]:
+    """The configured method in every seed, then the methods beside it, in the first."""
+    simulators = tuple(publics(place.artifacts, settings, place.world, "train"))
+    own = [Lesson(settings, settings.seed + number, simulators) for number in range(settings.training.n_seeds)]
+    if settings.training.warm_start and pinned.published_policy is not None:
+        own = _warm(place, own, pinned.published_policy)
+    return [*own, *(Lesson(with_method(settings, other), settings.seed, simulators) for other in settings.evaluation.beside)]
+
+
+def _warm(place: Workplace, lessons: list[Lesson], published: str) -> list[Lesson]:
+    """Begin at the published policy, unless one of these very lessons made it: a second retrain has nothing new to learn."""
+    again = [replace(one, starts_from=started_from(place.artifacts, published)) for one in lessons]
+    if published in [one.policy_id(place.artifacts, place.world) for one in again]:
+        return again
+    return [replace(one, starts_from=published) for one in lessons]
 
 
 def _judge(
@@ -99,23 +117,28 @@ def _judge(
     pinned: Pinned,
     training: list[Simulator],
     judging: list[Simulator],
-    trained: Trained,
-    beside: list[Trained],
-) -> tuple[list[Row], str, bool]:
+    trained: list[Trained],
+) -> Results:
     """The rows of the results, and the gate: a policy that is worse than the incumbent beyond the interval is not published."""
     judge = Judge(pinned.world, settings)
-    rows = judge.references(training, judging)
-    for one in (*beside, trained):  # the policy itself stands last
-        for simulators, kind in ((training, "own"), (judging, "transferred")):
-            rows.append(judge.play(one.method, [one.policy] * len(simulators), simulators, kind, one.policy_id))
-    if pinned.published_policy in (None, trained.policy_id):
-        return rows, "no other policy is published on this codebook", True
+    taught_in, judged_in = ({one.simulator_id: one.fitted.model for one in ones} for ones in (training, judging))
+    rows = judge.references(tuple(taught_in.values()), judged_in)
+
+    def play(one: Trained, kind: str) -> Row:
+        return judge.play(one.method, one.policy, taught_in if kind == "own" else judged_in, kind, one.policy_id, one.seed)
+
+    own = {one.policy_id: play(one, "own") for one in trained}
+    best = max(trained[: settings.training.n_seeds], key=lambda one: float(own[one.policy_id].together.rewards.mean()))
+    beside = [one for one in trained if one is not best]
+    for one in (*beside, best):  # the policy itself stands last
+        rows += [own[one.policy_id], play(one, "transferred")]
+    if pinned.published_policy in (None, best.policy_id):
+        return Results(training, judging, best, beside, rows, True, "no other policy is published on this codebook")
     incumbent = load_policy(warehouse.artifacts, pinned.published_policy, pinned.world.catalogue)
-    shown_now = judge.play("incumbent", [incumbent] * len(judging), judging, "transferred", pinned.published_policy)
+    shown_now = judge.play("incumbent", incumbent, judged_in, "transferred", pinned.published_policy)
     difference = paired_difference(rows[-1].together, shown_now.together)
-    is_worse = difference.high < 0
     verdict = f"{difference.mean:+.3f} beside the incumbent, 95 % interval {difference.low:+.3f} … {difference.high:+.3f}"
-    return [*rows, shown_now], verdict, not is_worse
+    return Results(training, judging, best, beside, [*rows, shown_now], difference.high >= 0, verdict)
 
 
 def _publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: Results, run: Run, ending: Ending) -> None:
@@ -171,10 +194,10 @@ def _policy_rows(warehouse: Warehouse, settings: Settings, pinned: Pinned, resul
         "policy_id": results.trained.policy_id,
         "method": settings.learner.method,
         "preset": settings.learner.preset,
-        "seed": settings.seed,
+        "seed": results.trained.seed,
         "codebook_id": pinned.codebook.codebook_id,
         "simulator_ids": [one.simulator_id for one in results.training],
-        "n_iterations": settings.learner.n_iterations,
+        "n_iterations": results.trained.n_iterations,
         "cpu_seconds": results.trained.cpu_seconds,
         "artifact_id": results.trained.policy_id,
         "config": settings.learner.model_dump_json(),
@@ -192,7 +215,7 @@ def _report(run: Run, ending: Ending, pinned: Pinned, results: Results) -> dict[
     table = []
     for row in results.rows:
         result = summarise(row.together)
-        table.append({"policy": row.name, "kind": row.kind, **{name: getattr(result, name) for name in _SHOWN}})
+        table.append({"policy": row.name, "kind": row.kind, "seed": row.seed, **{name: getattr(result, name) for name in _SHOWN}})
     return {
         "status": "nothing new" if ending.release_id is None else "published" if results.is_published else "policy refused",
         "run_id": run.run_id,

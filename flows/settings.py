@@ -17,7 +17,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from hsrl_train.config import EnvironmentConfig, EvaluationConfig, SimulatorConfig
+from hsrl_train.config import EnvironmentConfig, EvaluationConfig, SimulatorConfig, TrainingConfig
 from hsrl_train.learner_config import LearnerConfig
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.errors import ConfigError
@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     simulator: SimulatorConfig = SimulatorConfig()
     environment: EnvironmentConfig = EnvironmentConfig()
     learner: LearnerConfig = LearnerConfig()
+    training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
     @model_validator(mode="after")

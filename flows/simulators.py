@@ -1,5 +1,6 @@
 """The simulators of a retrain: fitted once for the same records, settings and seed, found in the store after that."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -7,9 +8,12 @@ import polars as pl
 from safetensors.torch import load_file, save_file
 
 from flows.artifacts import Artifact
+from flows.processes import side_by_side
 from flows.run import Tick
 from flows.settings import Settings
 from flows.tensors import World
+from flows.workplace import Workplace
+from hsrl_train.config import SimulatorConfig
 from hsrl_train.fit import FitOn, FittedSimulator, Quality, fit_response_model, quality
 from pipeline.contracts import check
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
@@ -19,6 +23,16 @@ _KIND = "simulator"
 _FILE = "model.safetensors"
 # Evaluation simulators take seeds that no training simulator takes.
 _EVALUATION_SEEDS_FROM = 100
+
+
+@dataclass(frozen=True)
+class Public:
+    """A simulator by what it is made from; found under ``simulator_id`` once it is fitted."""
+
+    simulator_id: str
+    config: SimulatorConfig
+    fit_on: FitOn
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -36,29 +50,48 @@ class Simulator:
         return "test" if self.fitted.fit_on == "train" else "in-sample"
 
 
-def simulator_seeds(settings: Settings, fit_on: FitOn) -> list[int]:
-    """Seeds of the simulators to fit; the two kinds share none."""
+def publics(store: ArtifactStore, settings: Settings, world: World, fit_on: FitOn) -> list[Public]:
+    """The simulators that the settings ask for; those that teach and those that judge share no seed."""
     if fit_on == "train":
-        return [settings.seed + 1 + number for number in range(settings.simulator.n_training)]
-    return [settings.seed + _EVALUATION_SEEDS_FROM + 1 + number for number in range(settings.evaluation.n_simulators)]
-
-
-def find_or_fit(store: ArtifactStore, settings: Settings, world: World, fit_on: FitOn, seed: int, tick: Tick) -> Simulator:
-    """The simulator of these records, settings and seed, judged on the test records."""
-    config = settings.simulator
-    made_by = config.model_dump(mode="json", exclude={"n_training"})
-    simulator_id = store.unspoiled(fingerprint(_KIND, world.fingerprint, made_by, fit_on, seed))
-    path = store.path(_KIND, simulator_id) / _FILE
-    if path.exists():
-        fitted = FittedSimulator.from_tensors(
-            load_file(path), world.catalogue, world.records.profiles.shape[1], config, seed, fit_on
-        )
+        first, n = settings.seed + 1, settings.simulator.n_training
     else:
-        fitted = fit_response_model(world.records, world.catalogue, config, seed, fit_on, tick)
-        with store.writing(_KIND, simulator_id) as folder:
-            save_file(fitted.to_tensors(), folder / _FILE)
+        first, n = settings.seed + _EVALUATION_SEEDS_FROM + 1, settings.evaluation.n_simulators
+    made_by = settings.simulator.model_dump(mode="json", exclude={"n_training"})
+    return [
+        Public(store.unspoiled(fingerprint(_KIND, world.fingerprint, made_by, fit_on, seed)), settings.simulator, fit_on, seed)
+        for seed in range(first, first + n)
+    ]
+
+
+def fit_missing(place: Workplace, wanted: Sequence[Public], n_processes: int | None, tick: Tick) -> int:
+    """Fit those that the store does not hold, side by side; return how many they were."""
+    missing = [(place, one) for one in wanted if not place.artifacts.exists(_KIND, one.simulator_id)]
+    if missing:
+        place.lay_out()
+        side_by_side(_fit, missing, n_processes, tick)
+    return len(missing)
+
+
+def _fit(job: tuple[Workplace, Public], tick: Tick) -> None:
+    place, public = job
+    world = place.world
+    fitted = fit_response_model(world.records, world.catalogue, public.config, public.seed, public.fit_on, tick)
+    with place.artifacts.writing(_KIND, public.simulator_id) as folder:
+        save_file(fitted.to_tensors(), folder / _FILE)
+
+
+def load_fitted(store: ArtifactStore, world: World, public: Public) -> FittedSimulator:
+    """One that was fitted."""
+    tensors = load_file(store.path(_KIND, public.simulator_id) / _FILE)
+    width = world.records.profiles.shape[1]
+    return FittedSimulator.from_tensors(tensors, world.catalogue, width, public.config, public.seed, public.fit_on)
+
+
+def load_simulator(store: ArtifactStore, world: World, public: Public) -> Simulator:
+    """One that was fitted, judged on the test records."""
+    fitted = load_fitted(store, world, public)
     judged = quality(fitted.model, world.records.select(~world.records.is_train))
-    return Simulator(simulator_id, fitted, judged, Artifact(_KIND, simulator_id, (world.fingerprint,)))
+    return Simulator(public.simulator_id, fitted, judged, Artifact(_KIND, public.simulator_id, (world.fingerprint,)))
 
 
 def simulator_rows(simulators: list[Simulator], world: World, release_id: int) -> pl.DataFrame:

@@ -1,7 +1,8 @@
-"""The training of a retrain: checkpointed while it runs, resumed where it was killed, found in the store once it is done."""
+"""The trainings of a retrain or a study: checkpointed while they run, resumed where they were killed, found once they are done."""
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,24 +12,59 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from flows.artifacts import Artifact
+from flows.processes import side_by_side
 from flows.run import Tick
 from flows.settings import Settings
-from flows.simulators import Simulator
+from flows.simulators import Public, load_fitted
 from flows.tensors import World
+from flows.workplace import Workplace
 from hsrl_train.environment import Environment
+from hsrl_train.evaluation import evaluate
 from hsrl_train.learner_config import LearnerConfig
-from hsrl_train.loop import StoredPolicy, train
+from hsrl_train.loop import StoredPolicy, Training, train
 from hsrl_train.methods import fresh_method, read_policy
-from hsrl_train.world import Catalogue
+from hsrl_train.plateau import Plateau
+from hsrl_train.starts import sample_starts
+from hsrl_train.warm_start import start_from
+from hsrl_train.world import Catalogue, Policy
 from pipeline.contracts import check
 from pipeline.errors import TrainingError
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 from pipeline.warehouse.tables import TRAINING_CURVES
-from pipeline.warehouse.warehouse import Warehouse
 
 CHECKPOINT_EVERY = 500
 _KIND = "policy"
-_WEIGHTS, _CONFIG, _CURVES = "policy.safetensors", "learner.json", "curves.parquet"
+_WEIGHTS, _CONFIG, _CURVES, _COURSE = "policy.safetensors", "learner.json", "curves.parquet", "course.json"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A training to be done, in plain values.
+
+    Attributes:
+        settings: the learner's, the environment's and the course's are read.
+        seed: of weights, exploration and answers.
+        simulators: where it learns.
+        starts_from: the policy whose weights it begins with; None = random ones.
+    """
+
+    settings: Settings
+    seed: int
+    simulators: tuple[Public, ...]
+    starts_from: str | None = None
+
+    def inputs(self, world: World) -> tuple[str, ...]:
+        """Fingerprints of what it is made from."""
+        before = () if self.starts_from is None else (self.starts_from,)
+        return (world.fingerprint, world.sid_fingerprint, *(one.simulator_id for one in self.simulators), *before)
+
+    def policy_id(self, store: ArtifactStore, world: World) -> str:
+        """The name of what comes of it."""
+        learner, course = self.settings.learner, self.settings.training
+        made_by = [learner.model_dump(mode="json"), self.settings.environment.model_dump(mode="json"), self.seed]
+        if course.judge_every:  # it adds points to the curves, and may end the training
+            made_by.append([course.judge_every, course.judge_sessions, course.stop_after_flat])
+        return store.unspoiled(fingerprint(learner.method, self.inputs(world), made_by))
 
 
 @dataclass(frozen=True)
@@ -37,40 +73,114 @@ class Trained:
 
     Attributes:
         method: its name.
+        seed: that it learned with.
         policy_id: of everything it was learned from.
         policy: over tonight's SIDs.
         curves: TRAINING_CURVES.
+        n_iterations: that it took.
         cpu_seconds: of the training; 0 where it was found in the store.
         artifact: its place in the store.
     """
 
     method: str
+    seed: int
     policy_id: str
     policy: StoredPolicy
     curves: pl.DataFrame
+    n_iterations: int
     cpu_seconds: float
     artifact: Artifact
 
 
-def find_or_train(warehouse: Warehouse, settings: Settings, world: World, simulators: list[Simulator], tick: Tick) -> Trained:
-    """The policy of these records, SIDs, simulators, settings and seed.
+def find_or_train(place: Workplace, lessons: Sequence[Lesson], n_processes: int | None, tick: Tick) -> list[Trained]:
+    """The policies of these lessons; those that are missing are learned side by side.
 
     Raises:
-        TrainingError: the training cannot go on with an honest result; the last good checkpoint is kept.
+        TrainingError: a training cannot go on with an honest result; the last good checkpoint is kept.
     """
-    inputs = (world.fingerprint, world.sid_fingerprint, *(simulator.simulator_id for simulator in simulators))
-    made_by = (settings.learner.model_dump(mode="json"), settings.environment.model_dump(mode="json"), settings.seed)
-    store = warehouse.artifacts
-    policy_id = store.unspoiled(fingerprint(settings.learner.method, inputs, made_by))
-    cpu = 0.0
-    if not store.exists(_KIND, policy_id):
-        began = time.process_time()
-        _train(warehouse, settings, world, simulators, policy_id, tick)
-        cpu = time.process_time() - began
-    warehouse.staging.discard("training", policy_id)
+    store, world = place.artifacts, place.world
+    missing = [one for one in lessons if not store.exists(_KIND, one.policy_id(store, world))]
+    seconds: list[float] = []
+    if missing:
+        place.lay_out()
+        seconds = side_by_side(_learn_here, [(place, one) for one in missing], n_processes, tick)
+    spent = dict(zip((one.policy_id(store, world) for one in missing), seconds, strict=True))
+    return [_load_trained(place, one, spent.get(one.policy_id(store, world), 0.0)) for one in lessons]
+
+
+def _learn_here(job: tuple[Workplace, Lesson], tick: Tick) -> float:
+    place, lesson = job
+    return learn(place, place.world, lesson, tick)
+
+
+def learn(place: Workplace, world: World, lesson: Lesson, tick: Tick) -> float:
+    """Learn one lesson, from its checkpoint if there is one, and put the policy into the store; return the CPU seconds it took."""
+    began = time.process_time()
+    policy_id = lesson.policy_id(place.artifacts, world)
+    folder = place.staging.path("training", policy_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    trained = _trained(place, world, lesson, folder / "checkpoint.safetensors", tick)
+    curves = pl.DataFrame(trained.curves, schema=["iteration", "metric", "value"], orient="row")
+    curves = curves.with_columns(policy_id=pl.lit(policy_id)).select(list(TRAINING_CURVES.schema)).cast(TRAINING_CURVES.schema)
+    with place.artifacts.writing(_KIND, policy_id) as written:
+        save_file(trained.policy.to_tensors(), written / _WEIGHTS)
+        (written / _CONFIG).write_text(lesson.settings.learner.model_dump_json())
+        (written / _COURSE).write_text(json.dumps({"n_iterations": trained.n_iterations, "starts_from": lesson.starts_from}))
+        check(curves, TRAINING_CURVES, "training").write_parquet(written / _CURVES)
+    place.staging.discard("training", policy_id)
+    return time.process_time() - began
+
+
+def _trained(place: Workplace, world: World, lesson: Lesson, checkpoint: Path, tick: Tick) -> Training:
+    settings, config = lesson.settings, lesson.settings.learner
+    records = world.records.select(world.records.is_train)
+    models = [load_fitted(place.artifacts, world, one).model for one in lesson.simulators]
+    environment = Environment(models, settings.environment)
+    method = fresh_method(world.catalogue, records.profiles.shape[1], records.history.shape[1], config, lesson.seed)
+    if lesson.starts_from is not None:
+        start_from(method, _load(place.artifacts.path(_KIND, lesson.starts_from) / _WEIGHTS))
+
+    def save(tensors: dict[str, Tensor]) -> None:
+        draft = checkpoint.with_suffix(".draft")
+        save_file(tensors, draft)
+        draft.rename(checkpoint)
+
+    return train(
+        method,
+        environment,
+        records,
+        config,
+        lesson.seed,
+        progress=lambda iteration, _: tick(iteration, config.n_iterations),
+        save=save,
+        save_every=CHECKPOINT_EVERY,
+        resume=_load(checkpoint) if checkpoint.exists() else None,
+        plateau=_plateau(settings, environment, world) if settings.training.judge_every else None,
+    )
+
+
+def _plateau(settings: Settings, environment: Environment, world: World) -> Plateau:
+    """Judges in the training simulators, from starts of the training records: nothing that judges a policy is seen."""
+    starts = sample_starts(world.records, settings.training.judge_sessions, settings.seed, "train")
+    k = world.records.exposed.shape[1]
+
+    def judge(policy: Policy) -> float:
+        played = evaluate("judgement", [policy], [environment], starts, k, world.catalogue, settings.seed)
+        return float(played.rewards.mean())
+
+    return Plateau(judge, settings.training.judge_every, settings.training.stop_after_flat)
+
+
+def _load_trained(place: Workplace, lesson: Lesson, cpu_seconds: float) -> Trained:
+    store, world = place.artifacts, place.world
+    policy_id = lesson.policy_id(store, world)
+    place.staging.discard("training", policy_id)  # of a process that died between the two
     policy = load_policy(store, policy_id, world.catalogue)
     curves = pl.read_parquet(store.path(_KIND, policy_id) / _CURVES)
-    return Trained(settings.learner.method, policy_id, policy, curves, round(cpu, 3), Artifact(_KIND, policy_id, inputs))
+    course = _course(store, policy_id)
+    method = lesson.settings.learner.method
+    artifact = Artifact(_KIND, policy_id, lesson.inputs(world))
+    return Trained(method, lesson.seed, policy_id, policy, curves, course["n_iterations"], round(cpu_seconds, 3), artifact)
 
 
 def with_method(settings: Settings, method: str) -> Settings:
@@ -89,38 +199,17 @@ def load_policy(store: ArtifactStore, policy_id: str, catalogue: Catalogue) -> S
     return read_policy(tensors, LearnerConfig.model_validate_json((folder / _CONFIG).read_text()), catalogue)
 
 
-def _train(
-    warehouse: Warehouse, settings: Settings, world: World, simulators: list[Simulator], policy_id: str, tick: Tick
-) -> None:
-    """Train, resuming from a checkpoint if there is one, and put the policy into the store."""
-    records = world.records.select(world.records.is_train)
-    environment = Environment([simulator.fitted.model for simulator in simulators], settings.environment)
-    method = fresh_method(world.catalogue, records.profiles.shape[1], records.history.shape[1], settings.learner, settings.seed)
-    checkpoint = warehouse.staging.path("training", policy_id) / "checkpoint.safetensors"
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+def started_from(store: ArtifactStore, policy_id: str) -> str | None:
+    """The policy that a stored one took its first weights from."""
+    return _course(store, policy_id)["starts_from"]
 
-    def save(tensors: dict[str, Tensor]) -> None:
-        draft = checkpoint.with_suffix(".draft")
-        save_file(tensors, draft)
-        draft.rename(checkpoint)
 
-    trained = train(
-        method,
-        environment,
-        records,
-        settings.learner,
-        settings.seed,
-        progress=lambda iteration, _: tick(iteration, settings.learner.n_iterations),
-        save=save,
-        save_every=CHECKPOINT_EVERY,
-        resume=_load(checkpoint) if checkpoint.exists() else None,
-    )
-    curves = pl.DataFrame(trained.curves, schema=["iteration", "metric", "value"], orient="row")
-    curves = curves.with_columns(policy_id=pl.lit(policy_id)).select(list(TRAINING_CURVES.schema)).cast(TRAINING_CURVES.schema)
-    with warehouse.artifacts.writing(_KIND, policy_id) as folder:
-        save_file(trained.policy.to_tensors(), folder / _WEIGHTS)
-        (folder / _CONFIG).write_text(settings.learner.model_dump_json())
-        check(curves, TRAINING_CURVES, "training").write_parquet(folder / _CURVES)
+def _course(store: ArtifactStore, policy_id: str) -> dict:
+    path = store.path(_KIND, policy_id) / _COURSE
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{path}: {error}; remove {path.parent} and train again with: hsrl retrain") from error
 
 
 def _load(path: Path) -> Mapping[str, Tensor]:

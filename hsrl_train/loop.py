@@ -13,6 +13,7 @@ from hsrl_train.checkpoint import nested, part
 from hsrl_train.curves import CurvePoint
 from hsrl_train.environment import Environment, refill
 from hsrl_train.learner_config import LearnerConfig
+from hsrl_train.plateau import Plateau
 from hsrl_train.replay import Batch, Transitions
 from hsrl_train.training_state import TrainingState, states_at
 from hsrl_train.world import Policy, Records, State, remembered
@@ -59,10 +60,11 @@ class Method(Protocol):
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training: the policy, and the curves of its losses, rewards, diversity, entropies and level weights."""
+    """A finished training: the policy, the curves of its losses, rewards, diversity, entropies and level weights, and its length."""
 
     policy: StoredPolicy
     curves: tuple[CurvePoint, ...]
+    n_iterations: int
 
 
 def train(
@@ -75,6 +77,7 @@ def train(
     save: Save | None = None,
     save_every: int = 500,
     resume: Mapping[str, Tensor] | None = None,
+    plateau: Plateau | None = None,
 ) -> Training:
     """Let a method learn in simulated sessions that begin at logged states.
 
@@ -88,29 +91,41 @@ def train(
         save: handed a checkpoint every ``save_every`` iterations and at the end.
         resume: a checkpoint of the same settings; the rest of the training equals that of an unbroken one, bit for bit on one
             machine and thread count.
+        plateau: judges on the way, fresh; where it finds no more gain, the training ends before ``config.n_iterations``.
 
     Returns:
-        The policy after ``config.n_iterations`` iterations, and the curves.
+        The policy after the last iteration, and the curves.
 
     Raises:
         TrainingError: no records, too few iterations to learn, a loss that is not finite, or a checkpoint that does not fit.
     """
     _require_work(records, config)
     settings = {**config.model_dump(mode="json"), "seed": seed, "k": records.exposed.shape[1], "n_records": len(records.user)}
+    settings |= plateau.settings() if plateau else {}
     run = TrainingState.fresh(environment, records, config, seed)
     if resume is not None:
         method.load_tensors(part("method", resume))
-        run.load_tensors({name: tensor for name, tensor in resume.items() if not name.startswith("method/")}, records, settings)
-    while run.iteration < config.n_iterations:
+        if plateau:
+            plateau.load_tensors(part("plateau", resume))
+        own = {name: tensor for name, tensor in resume.items() if not name.startswith(("method/", "plateau/"))}
+        run.load_tensors(own, records, settings)
+    while not _is_over(run, config, plateau):
         run.iteration += 1
         _interact(run, method, environment, records)
         figures = _learn(run, method, environment, records, config)
+        if plateau:
+            run.curves.add("judged_reward", plateau.look(run.iteration, method.policy))
         run.curves.close(run.iteration)
         if progress:
             progress(run.iteration, figures)
-        if save and (run.iteration % save_every == 0 or run.iteration == config.n_iterations):
-            save({**run.to_tensors(settings), **nested("method", method.to_tensors())})
-    return Training(method.policy(), tuple(run.curves.points))
+        if save and (run.iteration % save_every == 0 or _is_over(run, config, plateau)):
+            judged = nested("plateau", plateau.to_tensors()) if plateau else {}
+            save({**run.to_tensors(settings), **nested("method", method.to_tensors()), **judged})
+    return Training(method.policy(), tuple(run.curves.points), run.iteration)
+
+
+def _is_over(run: TrainingState, config: LearnerConfig, plateau: Plateau | None) -> bool:
+    return run.iteration >= config.n_iterations or (plateau is not None and plateau.is_flat)
 
 
 def rate_at(iteration: int, n_iterations: int, decay_share: float) -> float:

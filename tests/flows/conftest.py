@@ -47,6 +47,8 @@ width = 8
 n_blocks = 1
 n_heads = 2
 curve_every = 10
+[training]
+n_processes = 1 # a process starts slower than these are learned
 [evaluation]
 n_sessions = 40
 """

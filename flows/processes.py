@@ -1,0 +1,121 @@
+"""Work side by side: processes of one torch thread each, told by plain values what to do; what they leave lies in files."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+import torch
+
+from flows.run import Tick
+from pipeline.errors import TrainingError
+
+Job = TypeVar("Job")
+T = TypeVar("T")
+_LOOK_EVERY = 0.2  # seconds between two looks at what the processes have done
+
+# Of a worker process: the board on which jobs tell how far they are, and the sign to stop.
+_board: Any = None
+_stop: Any = None
+
+
+class _StoppedError(Exception):
+    """Another job failed, or the person had enough."""
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def side_by_side(function: Callable[[Job, Tick], T], jobs: Sequence[Job], n_processes: int | None, tick: Tick) -> list[T]:
+    """The results of ``function(job, tick)`` in the order of the jobs, which share nothing but files.
+
+    One job, or one process, is done here. Workers are spawned, so that no thread or connection of this process is copied; each has
+    one torch thread, so that what is computed does not depend on how many they are. They end with this process, however it ends.
+
+    Args:
+        function: of a module, so that a worker finds it by its name.
+        jobs: plain values, paths and settings.
+        n_processes: at most so many at a time; None = a process for each usable core.
+        tick: told (done, total) of all jobs together, in units of the largest job's own.
+
+    Raises:
+        HsrlError: the first that a job raised; the others are stopped at their next tick.
+        TrainingError: a worker process died.
+    """
+    n_workers = min(n_processes or usable_cores(), len(jobs))
+    if n_workers <= 1:
+        board = [0.0] * (2 * len(jobs))
+        return [function(job, _here(board, number, tick)) for number, job in enumerate(jobs)]
+    context = multiprocessing.get_context("spawn")
+    shared, stop = context.Array("d", 2 * len(jobs), lock=False), context.Event()
+    with ProcessPoolExecutor(n_workers, context, _begin, (shared, stop)) as pool:
+        futures = [pool.submit(_do, function, number, job) for number, job in enumerate(jobs)]
+        try:
+            _watch(futures, shared, tick)
+        except BrokenProcessPool as error:
+            raise TrainingError(
+                f"one of {n_workers} worker processes died, killed or out of memory; what was done is kept: run it again, "
+                "or one after another with HSRL_TRAINING__N_PROCESSES=1"
+            ) from error
+        finally:
+            stop.set()  # for those that are still at work after an error; nobody is otherwise
+            pool.shutdown(cancel_futures=True)
+    return [future.result() for future in futures]
+
+
+def _watch(futures: Sequence[Future[Any]], board: Sequence[float], tick: Tick) -> None:
+    """Until all have ended well, or the first badly."""
+    waiting = set(futures)
+    while waiting:
+        ended, waiting = wait(waiting, _LOOK_EVERY, FIRST_EXCEPTION)
+        _tell(board, tick)
+        for future in ended:
+            future.result()
+
+
+def _tell(board: Sequence[float], tick: Tick) -> None:
+    """Done and total of each job as one bar: a job counts as much as the largest that has begun."""
+    done, total = board[0::2], board[1::2]
+    if largest := max(total):
+        share = sum(one / of for one, of in zip(done, total, strict=True) if of)
+        tick(round(share * largest), round(len(total) * largest))
+
+
+def _here(board: list[float], number: int, tick: Tick) -> Tick:
+    def told(done: int, total: int) -> None:
+        board[2 * number : 2 * number + 2] = (done, total)
+        _tell(board, tick)
+
+    return told
+
+
+def _begin(board: Any, stop: Any) -> None:
+    """Of a worker, before its first job."""
+    global _board, _stop
+    _board, _stop = board, stop
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and stops its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed cannot stop anybody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _do(function: Callable[[Job, Tick], T], number: int, job: Job) -> T:
+    def told(done: int, total: int) -> None:
+        if _stop.is_set():
+            raise _StoppedError
+        _board[2 * number], _board[2 * number + 1] = done, total
+
+    return function(job, told)
