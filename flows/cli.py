@@ -75,6 +75,24 @@ def retrain(config: Config = None, warehouse: WarehouseFolder = None, as_json: J
     _show(retrain(load_settings(config, root), root, Run("nightly-retrain"), DirectSteps()), present.retrain, as_json)
 
 
+@app.command(epilog="Example: hsrl reproduce ablation --config flows/configs/generated.toml --seeds 3 --out results")
+def reproduce(
+    study: Annotated[str, typer.Argument(help="ablation, sensitivity, weights, variance, or tried.")],
+    config: Config = None,
+    warehouse: WarehouseFolder = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds that every variant learns with.")] = 3,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Iterations of every training; not given: as configured.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the Markdown, CSV and PNG.")] = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Learn and judge the variants of a study of the paper, resumably; tables and a picture, nothing is published."""
+    from flows.study.reproduce import Wish, reproduce
+
+    root = warehouse_path(warehouse)
+    wish = Wish(study, seeds, iterations, out)
+    _show(reproduce(load_settings(config, root), root, Run("reproduce"), wish), present.reproduce, as_json)
+
+
 @app.command(epilog="Example: hsrl rank requests.jsonl --out ranked.parquet --config flows/configs/generated.toml")
 def rank(
     requests: Annotated[Path, typer.Argument(help="Parquet or JSON lines: history and candidates, lists of item ids; user_id.")],

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from flows.incumbent import current_codebook
 from pipeline.contracts import ITEMS, SID_HISTORY
 from pipeline.errors import WarehouseError
-from pipeline.sids.picture import Picture, Rect, draw
+from pipeline.sids.picture import Line, Picture, Rect, Text, draw
 from pipeline.warehouse.warehouse import Warehouse
 
 _SHARPER = 2  # pixels of the PNG to one of the layout
@@ -51,6 +51,9 @@ def to_image(picture: Picture) -> Image.Image:
             canvas.rectangle(
                 (round(x), round(y), max(round(right) - 1, round(x)), max(round(bottom) - 1, round(y))), fill=shape.colour
             )
+        elif isinstance(shape, Line):
+            ends = (shape.x * _SHARPER, shape.y * _SHARPER, shape.to_x * _SHARPER, shape.to_y * _SHARPER)
+            canvas.line(ends, fill=shape.colour, width=round(shape.width * _SHARPER))
         else:
             font = ImageFont.load_default(shape.size * _SHARPER)
             canvas.text((shape.x * _SHARPER, shape.y * _SHARPER), shape.text, fill="#222222", font=font, anchor="ls")
@@ -59,14 +62,18 @@ def to_image(picture: Picture) -> Image.Image:
 
 def to_html(picture: Picture, title: str) -> str:
     """One page with an inline SVG; what a box stands for appears under the pointer."""
-    shapes = [
-        f'<rect x="{shape.x:.2f}" y="{shape.y:.2f}" width="{shape.width:.2f}" height="{shape.height:.2f}" fill="{shape.colour}">'
-        f"<title>{escape(shape.tip)}</title></rect>"
-        if isinstance(shape, Rect)
-        else f'<text x="{shape.x}" y="{shape.y}" font-size="{shape.size}">{escape(shape.text)}</text>'
-        for shape in picture.shapes
-    ]
+    shapes = [_svg(shape) for shape in picture.shapes]
     style = "<style>body{margin:0;font-family:sans-serif}rect:hover{stroke:#222;stroke-width:1}text{fill:#222}</style>"
     head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>{style}</head>'
     svg = f'<svg viewBox="0 0 {picture.width} {picture.height}" role="img" aria-label="{escape(title)}">{"".join(shapes)}</svg>'
     return f"{head}<body>{svg}</body></html>\n"
+
+
+def _svg(shape: Rect | Text | Line) -> str:
+    if isinstance(shape, Rect):
+        box = f'x="{shape.x:.2f}" y="{shape.y:.2f}" width="{shape.width:.2f}" height="{shape.height:.2f}"'
+        return f'<rect {box} fill="{shape.colour}"><title>{escape(shape.tip)}</title></rect>'
+    if isinstance(shape, Line):
+        ends = f'x1="{shape.x:.2f}" y1="{shape.y:.2f}" x2="{shape.to_x:.2f}" y2="{shape.to_y:.2f}"'
+        return f'<line {ends} stroke="{shape.colour}" stroke-width="{shape.width}"/>'
+    return f'<text x="{shape.x}" y="{shape.y}" font-size="{shape.size}">{escape(shape.text)}</text>'

@@ -121,6 +121,19 @@ def retrain(console: Console, report: dict[str, Any]) -> None:
     _facts(console, (("policy", f"{report['policy_id']}: {report['status']}"), ("gate", report["gate"])))
 
 
+def reproduce(console: Console, report: dict[str, Any]) -> None:
+    """What each variant reached, and where the pages are."""
+    table = Table(show_edge=False, title="total reward of whole sessions, transferred", title_justify="left")
+    for name in ("variant", "total reward", "95 % interval", "beside the first"):
+        table.add_column(name, justify="left" if name == "variant" else "right")
+    for row in [*report["variants"], *report["references"]]:
+        beside = row.get("difference")
+        interval = f"{row['transferred_low']:.2f} … {row['transferred_high']:.2f}"
+        table.add_row(row["variant"], f"{row['transferred']:.2f}", interval, "" if beside is None else f"{beside:+.2f}")
+    console.print(table)
+    _facts(console, (("written", ", ".join(report["files"])),))
+
+
 def demo(console: Console, report: dict[str, Any]) -> None:
     """Everything a demo made, and questions to go on with."""
     refresh(console, report["refresh"])

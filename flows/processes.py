@@ -18,13 +18,7 @@ Job = TypeVar("Job")
 T = TypeVar("T")
 _LOOK_EVERY = 0.2  # seconds between two looks at what the processes have done
 
-# Of a worker process: the board on which jobs tell how far they are, and the sign to stop.
-_board: Any = None
-_stop: Any = None
-
-
-class _StoppedError(Exception):
-    """Another job failed, or the person had enough."""
+_board: Any = None  # of a worker process: where jobs tell how far they are
 
 
 def usable_cores() -> int:
@@ -45,7 +39,7 @@ def side_by_side(function: Callable[[Job, Tick], T], jobs: Sequence[Job], n_proc
         tick: told (done, total) of all jobs together, in units of the largest job's own.
 
     Raises:
-        HsrlError: the first that a job raised; the others are stopped at their next tick.
+        HsrlError: the first that a job raised; the others are stopped where they stand.
         TrainingError: a worker process died.
     """
     n_workers = min(n_processes or usable_cores(), len(jobs))
@@ -58,14 +52,15 @@ def side_by_side(function: Callable[[Job, Tick], T], jobs: Sequence[Job], n_proc
         futures = [pool.submit(_do, function, number, job) for number, job in enumerate(jobs)]
         try:
             _watch(futures, shared, tick)
-        except BrokenProcessPool as error:
-            raise TrainingError(
-                f"one of {n_workers} worker processes died, killed or out of memory; what was done is kept: run it again, "
-                "or one after another with HSRL_TRAINING__N_PROCESSES=1"
-            ) from error
-        finally:
-            stop.set()  # for those that are still at work after an error; nobody is otherwise
+        except BaseException as error:
+            stop.set()
             pool.shutdown(cancel_futures=True)
+            if isinstance(error, BrokenProcessPool):
+                raise TrainingError(
+                    f"one of {n_workers} worker processes died, killed or out of memory; what was done is kept: run it again, "
+                    "or one after another with HSRL_TRAINING__N_PROCESSES=1"
+                ) from error
+            raise
     return [future.result() for future in futures]
 
 
@@ -97,25 +92,28 @@ def _here(board: list[float], number: int, tick: Tick) -> Tick:
 
 def _begin(board: Any, stop: Any) -> None:
     """Of a worker, before its first job."""
-    global _board, _stop
-    _board, _stop = board, stop
+    global _board
+    _board = board
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and stops its workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    for sign in (stop.wait, _parent_ends):
+        threading.Thread(target=_end_at, args=(sign,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """A parent that was killed cannot stop anybody."""
+def _end_at(sign: Callable[[], Any]) -> None:
+    """Whatever is under way: what counts is written whole and renamed."""
+    sign()
+    os._exit(1)
+
+
+def _parent_ends() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
-        os._exit(1)
 
 
 def _do(function: Callable[[Job, Tick], T], number: int, job: Job) -> T:
     def told(done: int, total: int) -> None:
-        if _stop.is_set():
-            raise _StoppedError
         _board[2 * number], _board[2 * number + 1] = done, total
 
     return function(job, told)

@@ -52,16 +52,8 @@ class Settings(BaseSettings):
     evaluation: EvaluationConfig = EvaluationConfig()
 
     @model_validator(mode="after")
-    def _remembers_what_is_needed(self) -> "Settings":
-        """Refusals and tiredness live in the session's memory: without one both would silently do nothing."""
-        needs = {
-            "learner.uses_refusals": self.learner.uses_refusals,
-            "learner.max_shows": self.learner.max_shows > 0,
-            "simulator.preset saturating": self.simulator.preset == "saturating",
-        }
-        for name, is_on in needs.items():
-            if is_on and not self.environment.memory:
-                raise ValueError(f"{name} needs what sessions have shown; set environment.memory, for example to 60 items")
+    def _fits_together(self) -> "Settings":
+        require_memory(self)
         return self
 
     @classmethod
@@ -75,6 +67,22 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment variables stand above the file, whose content arrives as arguments."""
         return env_settings, init_settings
+
+
+def require_memory(settings: Settings) -> None:
+    """Refusals and tiredness live in the session's memory: without one both would silently do nothing.
+
+    Raises:
+        ValueError: there is none, and something needs it.
+    """
+    needs = {
+        "learner.uses_refusals": settings.learner.uses_refusals,
+        "learner.max_shows": settings.learner.max_shows > 0,
+        "simulator.preset saturating": settings.simulator.preset == "saturating",
+    }
+    for name, is_on in needs.items():
+        if is_on and not settings.environment.memory:
+            raise ValueError(f"{name} needs what sessions have shown; set environment.memory, for example to 60 items")
 
 
 def warehouse_path(given: Path | None) -> Path:

@@ -1,7 +1,7 @@
 """From the tables of a release to the tensors of ``hsrl_train.world``: ids become dense numbers, 0 is padding."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -61,8 +61,7 @@ def build_world(
     is_train = (records["split"] == "train").to_numpy()
     profiles = encode_profiles(model, users)
     user = np.searchsorted(users["user_id"].to_numpy(), records["user_id"].to_numpy())
-    tokens = np.full((len(item_ids), len(sids.vocabulary)), -1, np.int64)
-    tokens[np.searchsorted(item_ids, sids.item_ids)] = sids.tokens
+    tokens = _tokens(sids, item_ids)
     popularity = np.bincount(exposed[is_train][feedback[is_train] > 0], minlength=len(item_ids) + 1)
     features = np.column_stack([vectors, _log_popularity(popularity[1:], items["is_active"].to_numpy())])
     arrays = (item_ids, user, exposed, feedback, history, is_train, features, profiles, items["is_active"].to_numpy())
@@ -80,6 +79,20 @@ def build_world(
         _fingerprint(*arrays),
         _fingerprint(tokens),
     )
+
+
+def with_sids(world: World, sids: SidTable) -> World:
+    """The same world under other Semantic IDs."""
+    tokens = _tokens(sids, world.catalogue.item_ids)
+    catalogue = replace(world.catalogue, tokens=torch.from_numpy(_with_padding(tokens, -1)), vocabulary=sids.vocabulary)
+    return replace(world, catalogue=catalogue, sid_fingerprint=_fingerprint(tokens))
+
+
+def _tokens(sids: SidTable, item_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """(n, L) tokens in the order of ``item_ids``; −1 where an item has no Semantic ID."""
+    tokens = np.full((len(item_ids), len(sids.vocabulary)), -1, np.int64)
+    tokens[np.searchsorted(item_ids, sids.item_ids)] = sids.tokens
+    return tokens
 
 
 def _log_popularity(popularity: npt.NDArray[np.int64], is_active: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:

@@ -59,16 +59,28 @@ class Workplace:
             with self.staging.writing("training", self.name) as folder:
                 _write(folder / _FILE, self.world)
 
-    def clear(self) -> None:
-        """Remove the file; only when no worker is left."""
-        self.staging.discard("training", self.name)
+    def lay_out_sids(self, other: World) -> str:
+        """Write other Semantic IDs of the same world; return the name to ask for them by."""
+        name = f"sids-{other.sid_fingerprint}"
+        if not self.staging.exists("training", name):
+            vocabulary = "-".join(map(str, other.catalogue.vocabulary))
+            with self.staging.writing("training", name) as folder:
+                told = {"vocabulary": vocabulary, "sid_fingerprint": other.sid_fingerprint}
+                save_file({"tokens": other.catalogue.tokens}, folder / _FILE, told)
+        return name
 
+    def world_under(self, sids: str | None) -> World:
+        """The world under Semantic IDs that were laid out; None = its own."""
+        if sids is None:
+            return self.world
+        tensors, told = _load(self.staging.path("training", sids) / _FILE)
+        catalogue = replace(self.world.catalogue, tokens=tensors["tokens"], vocabulary=_vocabulary(told))
+        return replace(self.world, catalogue=catalogue, sid_fingerprint=told["sid_fingerprint"])
 
-def with_tokens(world: World, tokens: torch.Tensor, vocabulary: tuple[int, ...], sid_fingerprint: str) -> World:
-    """The same world under other Semantic IDs: (n + 1, L) tokens, −1 for padding and items without one."""
-    return replace(
-        world, catalogue=replace(world.catalogue, tokens=tokens, vocabulary=vocabulary), sid_fingerprint=sid_fingerprint
-    )
+    def clear(self, *sids: str) -> None:
+        """Remove the files; only when no worker is left."""
+        for name in (self.name, *sids):
+            self.staging.discard("training", name)
 
 
 def _write(path: Path, world: World) -> None:
@@ -86,13 +98,20 @@ def _write(path: Path, world: World) -> None:
 
 
 def _read(path: Path) -> World:
-    with safe_open(path, framework="pt") as stored:
-        told = stored.metadata()
-        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 no dict
+    tensors, told = _load(path)
     catalogue = Catalogue(
         item_ids=tensors["catalogue/item_ids"].numpy(),
-        vocabulary=tuple(int(codes) for codes in told["vocabulary"].split("-")),
+        vocabulary=_vocabulary(told),
         **{name: tensors.get(f"catalogue/{name}") for name in _CATALOGUE},  # type: ignore[arg-type]
     )
     records = Records(*(tensors[f"records/{name}"] for name in _RECORDS))
     return World(records, catalogue, told["fingerprint"], told["sid_fingerprint"])
+
+
+def _load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    with safe_open(path, framework="pt") as stored:
+        return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata()  # noqa: SIM118 no dict
+
+
+def _vocabulary(told: dict[str, str]) -> tuple[int, ...]:
+    return tuple(int(codes) for codes in told["vocabulary"].split("-"))

@@ -1,4 +1,4 @@
-"""How sure a mean over simulated users is."""
+"""How sure a mean over simulated users, simulators and seeds is."""
 
 from dataclasses import dataclass
 
@@ -17,20 +17,21 @@ class Interval:
 
 
 def mean_interval(values: npt.NDArray[np.float64]) -> Interval:
-    """Mean of (m, S) values, m simulators by S users, with its interval over both.
+    """Mean of (m, S) values, m simulators by S users, or of (n, m, S), n seeds of learning first, with its interval over all of them.
 
-    Users and, from m = 2 on, simulators are taken as drawn at random; every user meets every simulator. With a_i the mean of
-    simulator i and b_j that of user j
+    Users and, wherever there are several, simulators and seeds are taken as drawn at random, and every user meets every simulator
+    and every policy. With a_i the mean of simulator i, b_j that of user j and c_k that of seed k
 
-        se² = var(b) / S + var(a) / m,
+        se² = var(b) / S + var(a) / m + var(c) / n,
 
-    which errs slightly towards the wide side, and Student's t with Satterthwaite's degrees of freedom. With m = 1 the interval
-    speaks of that simulator alone; with m = 2 or 3 it is as wide as so few simulators deserve.
+    which errs slightly towards the wide side, and Student's t with Satterthwaite's degrees of freedom. With one simulator (or
+    seed) the interval speaks of that one alone; with two or three it is as wide as so few deserve.
     """
-    m, s = values.shape
-    parts = [(float(values.mean(axis=0).var(ddof=1)) / s, s - 1)]
-    if m > 1:
-        parts.append((float(values.mean(axis=1).var(ddof=1)) / m, m - 1))
+    parts = []
+    for axis, size in enumerate(values.shape):
+        if size > 1:
+            means = values.mean(axis=tuple(other for other in range(values.ndim) if other != axis))
+            parts.append((float(means.var(ddof=1)) / size, size - 1))
     mean, variance = float(values.mean()), sum(part for part, _ in parts)
     if variance == 0:
         return Interval(mean, mean, mean)

@@ -1,4 +1,4 @@
-"""The ledgers: runs, audits and quarantine, each entry committed on its own, so that it outlives a refused release."""
+"""The ledgers: runs, audits, quarantine and experiments, each entry committed on its own, so that it outlives a refused release."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from pipeline.errors import WarehouseError
 from pipeline.warehouse.audits import Finding
 from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.lock import living
-from pipeline.warehouse.tables import AUDITS, QUARANTINE, RUNS
+from pipeline.warehouse.tables import AUDITS, EXPERIMENTS, QUARANTINE, RUNS
 
 _ENDINGS = ("completed", "failed", "nothing new")
 
@@ -107,6 +107,17 @@ def add_quarantine(lake: Lake, run_id: str, ingest_id: str, rejects: pl.DataFram
     with lake.transaction(f"quarantine of {ingest_id}", {"run": run_id}):
         lake.connection.execute("DELETE FROM quarantine WHERE ingest_id = ?", [ingest_id])
         insert(lake, "quarantine", check(rows, QUARANTINE, "quarantine"))
+
+
+def add_experiments(lake: Lake, rows: pl.DataFrame) -> None:
+    """Enter what a study found.
+
+    Args:
+        lake: the warehouse.
+        rows: EXPERIMENTS, all of one run.
+    """
+    with lake.transaction("experiments", {"run": rows["run_id"][0]}):
+        insert(lake, "experiments", check(rows, EXPERIMENTS, "experiments"))
 
 
 def audit_rows(run_id: str, release_id: int, findings: Sequence[Finding]) -> pl.DataFrame:

@@ -180,7 +180,7 @@ RUNS = Table(
     "one run of a flow, also of one that was refused",
     (
         c.RUN_ID,
-        _text("flow", "daily-refresh, nightly-retrain, rollback or gc"),
+        _text("flow", "daily-refresh, nightly-retrain, rollback, gc or reproduce"),
         _text("status", "running, completed, failed, nothing new, or killed"),
         _CODE_VERSION,
         _CONFIG,
@@ -214,6 +214,35 @@ QUARANTINE = Table(
     (c.RUN_ID, c.INGEST_ID, c.FILE, c.LINE, c.RAW, c.REASON),
     (),
 )
+EXPERIMENTS = Table(
+    "experiments",
+    "one variant of a study, learned with one seed and judged in one simulator; never published, its policy may be gone",
+    (
+        c.RUN_ID,
+        _count("release_id", "the release whose records and Semantic IDs it learned from"),
+        _text("study", "ablation, sensitivity, weights, variance or tried"),
+        _text("variant", "its name, or that of a reference row"),
+        _text("kind", "own (judged where it learned), transferred, or reference"),
+        _SEED,
+        _SIMULATOR_ID,
+        _text("policy_id", "fingerprint of the policy; empty for reference rows", nullable=True),
+        _text("changes", "settings by which the variant differs from the configured one, a JSON object"),
+        _CONFIG,
+        _PRESET,
+        _count("n_sessions", "whole sessions played"),
+        _figure("total_reward", "mean over sessions of the summed step rewards"),
+        _figure("total_reward_sd", "its standard deviation over sessions"),
+        _figure("ci_low", "lower end of the 95 % interval of the mean over sessions"),
+        _figure("ci_high", "upper end of the 95 % interval of the mean over sessions"),
+        _figure("depth", "mean number of steps a session"),
+        _figure("user_reward_variance", "variance across users of their total reward"),
+        _count("distinct_items", "different items shown in all sessions"),
+        _figure("gini", "Gini coefficient of exposure over active items, 0 = equal"),
+        _figure("temper_law", "(1 + K) · depth - K · total_reward, above 19 by the leave model"),
+        _figure("cpu_seconds", "processor time of learning and judging in all simulators, of the last attempt"),
+    ),
+    ("run_id", "variant", "kind", "seed", "simulator_id"),
+)
 DICTIONARY = Table(
     "dictionary",
     "one table, column, view or macro of the warehouse",
@@ -230,7 +259,7 @@ DICTIONARY = Table(
 # Rows come as Parquet files that are registered, never through INSERT.
 BULK = (contracts.EVENTS, contracts.RECORD_ROWS, contracts.EMBEDDINGS)
 # Committed on their own, so that the evidence of a refused night survives its rollback.
-LEDGERS = (RUNS, AUDITS, QUARANTINE)
+LEDGERS = (RUNS, AUDITS, QUARANTINE, EXPERIMENTS)
 TABLES = {
     table.name: table
     for table in (

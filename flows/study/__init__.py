@@ -1,0 +1,1 @@
+"""Studies: named variants of a configuration, learned in several seeds and judged alike."""

@@ -1,0 +1,61 @@
+"""How long a study will take: a few iterations and sessions measured, the rest by multiplication."""
+
+import time
+from collections.abc import Sequence
+
+from flows.judging import Judge
+from flows.study.trial import Trial, models
+from flows.workplace import Workplace
+from hsrl_train.environment import Environment
+from hsrl_train.loop import Training, train
+from hsrl_train.methods import fresh_method
+
+_ITERATIONS = (5, 35)  # the first warm up; the difference is what counts
+_SESSIONS = 50
+
+
+def cpu_seconds(place: Workplace, trials: Sequence[Trial]) -> float:
+    """CPU seconds that these trials will take, by the speed of the first one that learns; methods differ, so about.
+
+    Args:
+        place: where their simulators are fitted already.
+        trials: those that are left to do.
+    """
+    learning = [trial for trial in trials if trial.seed is not None]
+    if not learning:
+        return 0.0
+    first = learning[0]
+    second_an_iteration, trained = _learning_speed(place, first)
+    second_a_session = _judging_speed(place, first, trained)
+    n_sessions = sum(trial.settings.evaluation.n_sessions * (len(trial.taught_in) + len(trial.judged_by)) for trial in learning)
+    return second_an_iteration * sum(trial.settings.learner.n_iterations for trial in learning) + second_a_session * n_sessions
+
+
+def _learning_speed(place: Workplace, trial: Trial) -> tuple[float, Training]:
+    """CPU seconds of an iteration with its update, and what so few of them have learned."""
+    world = place.world_under(trial.sids)
+    records = world.records.select(world.records.is_train)
+    environment = Environment(list(models(place.artifacts, world, trial.taught_in).values()), trial.settings.environment)
+    spent = []
+    for n_iterations in _ITERATIONS:
+        changes = {
+            "n_iterations": n_iterations,
+            "learn_after": min(trial.settings.learner.learn_after, trial.settings.learner.n_sessions),
+        }
+        config = trial.settings.learner.model_copy(update=changes)
+        method = fresh_method(world.catalogue, records.profiles.shape[1], records.history.shape[1], config, 0)
+        began = time.process_time()
+        trained = train(method, environment, records, config, 0)
+        spent.append(time.process_time() - began)
+    return max(spent[1] - spent[0], 0.0) / (_ITERATIONS[1] - _ITERATIONS[0]), trained
+
+
+def _judging_speed(place: Workplace, trial: Trial, trained: Training) -> float:
+    """CPU seconds of a whole session; those of a policy that has learned are longer, so more."""
+    world = place.world_under(trial.sids)
+    evaluation = trial.settings.evaluation.model_copy(update={"n_sessions": _SESSIONS})
+    judge = Judge(world, trial.settings.model_copy(update={"evaluation": evaluation}))
+    publics = models(place.artifacts, world, trial.judged_by[:1])
+    began = time.process_time()
+    judge.play("measured", trained.policy, publics, "transferred")
+    return (time.process_time() - began) / _SESSIONS

@@ -1,0 +1,100 @@
+"""What a study has to do: every variant in every seed, with the simulators and Semantic IDs it needs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from flows.pinned import Pinned
+from flows.settings import Settings
+from flows.simulators import Public, publics
+from flows.study.trial import Trial
+from flows.study.variants import STUDIES, Study, Variant, applied, variants_of
+from flows.tensors import with_sids
+from flows.workplace import Workplace
+from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY
+from pipeline.errors import ConfigError, ContractError
+from pipeline.sids.assign import assign
+from pipeline.sids.learn import learn_codebook
+from pipeline.sids.table import SidTable
+from pipeline.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study, laid out.
+
+    Attributes:
+        study: what is asked.
+        settings: of the configured variant.
+        variants: that can be done; the configured one first.
+        trials: the reference rows, then every seed of every variant.
+        skipped: names of variants that this catalogue has too few items for, and why.
+    """
+
+    study: Study
+    settings: Settings
+    variants: tuple[Variant, ...]
+    trials: tuple[Trial, ...]
+    skipped: tuple[tuple[str, str], ...]
+
+    @property
+    def simulators(self) -> list[Public]:
+        """All that are needed, each once."""
+        return list({one.simulator_id: one for trial in self.trials for one in (*trial.taught_in, *trial.judged_by)}.values())
+
+    @property
+    def sids(self) -> list[str]:
+        """Names of the Semantic IDs that were learned for it."""
+        return sorted({trial.sids for trial in self.trials if trial.sids is not None})
+
+
+def planned(
+    warehouse: Warehouse, place: Workplace, pinned: Pinned, name: str, settings: Settings, n_seeds: int, n_iterations: int | None
+) -> Plan:
+    """Lay a study out on a pinned release; other Semantic IDs are learned here, which takes seconds each.
+
+    Raises:
+        ConfigError: there is no such study, or a variant does not fit the configuration.
+    """
+    if name not in STUDIES:
+        raise ConfigError(f"reproduce: unknown study {name}; known are {', '.join(STUDIES)}")
+    study = STUDIES[name]
+    changes = {**study.base, **({"learner.n_iterations": n_iterations} if n_iterations else {})}
+    base = applied(settings, changes)
+    trials = [_trial(place, Variant("references"), base, None, None)]
+    variants, skipped = [], []
+    for variant in variants_of(study, base):
+        changed = applied(base, variant.changes)
+        try:
+            sids = None if changed.sids == base.sids else _own_sids(warehouse, place, pinned, changed)
+        except ContractError as error:
+            skipped.append((variant.name, str(error)))
+            continue
+        variants.append(variant)
+        trials += [_trial(place, variant, changed, base.seed + number, sids) for number in range(n_seeds)]
+    return Plan(study, base, tuple(variants), tuple(trials), tuple(skipped))
+
+
+def of_variant(plan: Plan, variant: Variant) -> Iterator[Trial]:
+    """Its trials, by seed."""
+    return (trial for trial in plan.trials if trial.variant == variant.name)
+
+
+def _trial(place: Workplace, variant: Variant, settings: Settings, seed: int | None, sids: str | None) -> Trial:
+    taught_in, judged_by = (tuple(publics(place.artifacts, settings, place.world, on)) for on in ("train", "all"))
+    return Trial(variant.name, settings, taught_in, judged_by, seed, sids)
+
+
+def _own_sids(warehouse: Warehouse, place: Workplace, pinned: Pinned, settings: Settings) -> str:
+    """Learn a codebook from the release's vectors and lay its Semantic IDs out; nothing is published."""
+    with Warehouse.open_release(warehouse.root, pinned.release.release_id, settings.engine.memory_limit_mb) as release:
+        embeddings = release.query("FROM embeddings").cast(EMBEDDINGS.schema)
+        items = release.query("FROM items ORDER BY item_id").cast(ITEMS.schema)
+    catalogue = pinned.world.catalogue
+    likes = {"item_id": catalogue.item_ids, "n_positives": catalogue.popularity[1:].long().numpy()}
+    codebook = learn_codebook(embeddings, settings.sids, settings.seed, pl.DataFrame(likes))
+    placing = settings.sids.placing
+    changes = assign(embeddings, items, codebook, SID_HISTORY.empty(), 1, settings.sids.epsilon, placing=placing)
+    open_rows = changes.upserts.filter(pl.col("valid_to").is_null())
+    return place.lay_out_sids(with_sids(pinned.world, SidTable.from_frame(open_rows, codebook.vocabulary)))

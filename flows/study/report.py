@@ -1,0 +1,199 @@
+"""A study for people: Markdown, CSV, and a picture."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from flows.draw import to_image
+from flows.output import written
+from flows.study.chart import Panel, Picture, Point, Series, dot_chart, panels
+from flows.study.plan import Plan
+from flows.study.variants import BASE, configured
+
+_MARKS = ("popular slate", "transfer oracle", "greedy oracle")
+_COLUMNS = {
+    "variant": "variant",
+    "published": "published",
+    "transferred": "transferred, 95 % interval",
+    "difference": "beside the first, paired",
+    "s_score": "S",
+    "own": "own, 95 % interval",
+    "sd_over_seeds": "SD over seeds",
+    "user_reward_variance": "variance over users",
+    "depth": "depth",
+    "distinct_items": "distinct items",
+    "gini": "Gini",
+    "cpu_seconds": "CPU s",
+}
+_DIGITS = {"distinct_items": 0, "cpu_seconds": 0}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Everything a study found.
+
+    Attributes:
+        name: of the study.
+        plan: what was done.
+        summary: a row a variant.
+        references: a row a reference row.
+        weights: level weights over training; None in studies that do not show them.
+        made_by: the command, code version and release, a line.
+    """
+
+    name: str
+    plan: Plan
+    summary: pl.DataFrame
+    references: pl.DataFrame
+    weights: pl.DataFrame | None
+    made_by: str
+
+
+def write_report(found: Found, out: Path, root: Path) -> list[Path]:
+    """Write ``NAME.md``, ``.csv`` and ``.png`` into ``out``, and for level weights their curves as CSV; return the paths.
+
+    Raises:
+        ConfigError: it cannot be written, or lies in the warehouse.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    paths = {kind: out / f"{found.name}.{kind}" for kind in ("md", "csv", "png")}
+    with written(paths["md"], root) as draft:
+        draft.write_text(markdown(found), encoding="utf-8")
+    with written(paths["csv"], root) as draft:
+        found.summary.write_csv(draft)
+    with written(paths["png"], root) as draft:
+        to_image(picture(found)).save(draft, format="PNG")
+    if found.weights is not None:
+        paths["curves"] = out / f"{found.name}-curves.csv"
+        with written(paths["curves"], root) as draft:
+            found.weights.write_csv(draft)
+    return list(paths.values())
+
+
+def markdown(found: Found) -> str:
+    """The page."""
+    plan, settings = found.plan, found.plan.settings
+    n_taught, n_judged = settings.simulator.n_training, settings.evaluation.n_simulators
+    n_seeds = int(found.summary["n_seeds"][0])
+    lines = [
+        f"# {plan.study.title}",
+        "",
+        plan.study.doc,
+        "",
+        f"{found.made_by}.",
+        f"Source {settings.source.name}, simulator `{settings.simulator.preset}`, learner preset `{settings.learner.preset}`, "
+        f"{settings.learner.n_iterations:,} iterations, {n_seeds} {_s('seed', n_seeds)}. "
+        f"*Own*: judged in the {n_taught} training {_s('simulator', n_taught)}; *transferred*: in {n_judged} evaluation "
+        f"{_s('simulator', n_judged)} of other seeds; {settings.evaluation.n_sessions:,} whole sessions in each, the same starts "
+        "and luck for every row. Intervals are over sessions, and over simulators and seeds where there are several. "
+        "S = (R − popular slate) / (transfer oracle − popular slate).",
+        "",
+        *_table(
+            found.summary,
+            {name: head for name, head in _COLUMNS.items() if found.summary[name].null_count() < found.summary.height},
+        ),
+        "",
+        *_table(
+            found.references, {name: _COLUMNS[name] for name in ("variant", "transferred", "depth", "distinct_items", "gini")}
+        ),
+        "",
+        *(f"- {name} was left out: {why}" for name, why in plan.skipped),
+    ]
+    if found.weights is not None:
+        lines += [*_weights_table(found.weights), ""]
+    return "\n".join([*lines, f"![{plan.study.title}]({found.name}.png)", ""])
+
+
+def picture(found: Found) -> Picture:
+    """Level weights or sweeps as curves, else a dot for each variant."""
+    if found.weights is not None:
+        return _weights_picture(found.weights, found.plan.study.title)
+    if found.plan.study.sweeps:
+        return panels(_heading(found), [_sweep_panel(found, sweep.panel, sweep.setting) for sweep in found.plan.study.sweeps])
+    names = found.summary["variant"].to_list()
+    series = [
+        Series(kind, _points(found.summary, kind, [float(row) for row in range(len(names))])) for kind in ("transferred", "own")
+    ]
+    rewards = dict(found.references.select("variant", "transferred").rows())
+    return dot_chart(_heading(found), names, series, [(name, rewards[name]) for name in _MARKS])
+
+
+def _heading(found: Found) -> str:
+    return f"{found.plan.study.title}: total reward, {found.plan.settings.source.name}"
+
+
+def _sweep_panel(found: Found, panel: str, setting: str) -> Panel:
+    """The points of one sweep and the configured one, evenly spaced in the order of their values."""
+    now = configured(found.plan.settings, setting)
+    at = (
+        pl.when(pl.col("variant") == BASE).then(pl.lit(now if isinstance(now, int | float) else None, pl.Float64)).otherwise("at")
+    )
+    rows = found.summary.with_columns(at=at).filter((pl.col("panel") == panel) | (pl.col("variant") == BASE))
+    rows = rows.filter(pl.col("at").is_not_null()).sort("at")
+    places = [float(place) for place in range(rows.height)]
+    ticks = tuple(zip(places, (f"{value:g}" for value in rows["at"]), strict=True))
+    return Panel(panel, tuple(Series(kind, _points(rows, kind, places)) for kind in ("transferred", "own")), ticks)
+
+
+def _points(rows: pl.DataFrame, kind: str, places: Sequence[float]) -> tuple[Point, ...]:
+    figures = rows.select(kind, f"{kind}_low", f"{kind}_high").rows()
+    return tuple(Point(place, *row) for place, row in zip(places, figures, strict=True))
+
+
+def _weights_picture(weights: pl.DataFrame, title: str) -> Picture:
+    over_seeds = weights.group_by("level", "iteration").agg(
+        mean=pl.col("weight").mean(), low=pl.col("weight").min(), high=pl.col("weight").max()
+    )
+    series = tuple(
+        Series(
+            f"w{level}", tuple(Point(*row) for row in rows.sort("iteration").select("iteration", "mean", "low", "high").rows())
+        )
+        for (level,), rows in sorted(over_seeds.partition_by("level", as_dict=True).items())
+    )
+    first, last = int(str(weights["iteration"].min())), int(str(weights["iteration"].max()))
+    ticks = tuple((float(place), f"{place:,}") for place in (first, (first + last) // 2, last))
+    return panels(title, [Panel("mean over seeds, by iteration", series, ticks, has_whiskers=False)])
+
+
+def _weights_table(weights: pl.DataFrame) -> list[str]:
+    """At the end of training, with the order they stand in."""
+    end = (
+        weights.filter(pl.col("iteration") == pl.col("iteration").max())
+        .group_by("level")
+        .agg(mean=pl.col("weight").mean(), low=pl.col("weight").min(), high=pl.col("weight").max())
+    )
+    rows = end.sort("level").rows()
+    order = " > ".join(f"w{level}" for level in end.sort("mean", descending=True)["level"])
+    head = ["| level | weight at the end | least and most over seeds |", "| --- | ---: | ---: |"]
+    return [
+        *head,
+        *(f"| w{level} | {mean:.3f} | {low:.3f} … {high:.3f} |" for level, mean, low, high in rows),
+        "",
+        f"Order: {order}.",
+    ]
+
+
+def _table(frame: pl.DataFrame, columns: dict[str, str]) -> list[str]:
+    lines = [f"| {' | '.join(columns.values())} |", "| --- |" + " ---: |" * (len(columns) - 1)]
+    for row in frame.iter_rows(named=True):
+        lines.append(f"| {' | '.join(_cell(row, name) for name in columns)} |")
+    return lines
+
+
+def _cell(row: dict[str, object], name: str) -> str:
+    value = row[name]
+    if value is None:
+        return ""
+    if not isinstance(value, float):
+        return str(value)
+    sign = "+" if name == "difference" else ""
+    told = f"{value:{sign},.{_DIGITS.get(name, 2)}f}"
+    if f"{name}_low" in row:
+        told += f" [{row[f'{name}_low']:{sign}.2f} … {row[f'{name}_high']:{sign}.2f}]"
+    return told
+
+
+def _s(word: str, n: int) -> str:
+    return word if n == 1 else f"{word}s"

@@ -1,0 +1,109 @@
+"""`hsrl reproduce`: a study from the newest release to Markdown, CSV, a picture and rows of the warehouse."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from flows.pinned import pin_latest
+from flows.processes import side_by_side, usable_cores
+from flows.recorded import recorded
+from flows.run import Run, code_version
+from flows.settings import Settings
+from flows.simulators import fit_missing
+from flows.study.estimate import cpu_seconds
+from flows.study.plan import Plan, planned
+from flows.study.report import Found, write_report
+from flows.study.results import experiment_rows, level_weights, reference_rows, summary
+from flows.study.trial import Outcome, Trial, do, is_kept, outcome
+from flows.workplace import Workplace
+from pipeline.warehouse.ledger import add_experiments
+from pipeline.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked.
+
+    Attributes:
+        study: its name.
+        n_seeds: of every variant.
+        n_iterations: of every training; None = as configured.
+        out: folder for the pages.
+    """
+
+    study: str
+    n_seeds: int
+    n_iterations: int | None
+    out: Path
+
+
+def reproduce(settings: Settings, root: Path, run: Run, wish: Wish) -> dict[str, Any]:
+    """Learn and judge every variant of a study on the newest release; nothing is published.
+
+    What is done is kept: run again, after a kill or with more seeds, it goes on.
+
+    Raises:
+        HsrlError: whatever a person can mend.
+    """
+    torch.set_num_threads(1)
+    with (
+        Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse,
+        recorded(warehouse, run, settings.model_dump(mode="json")) as ending,
+    ):
+        with run.stage("read the release"):
+            pinned = pin_latest(warehouse, settings)
+            place = Workplace.of(warehouse, pinned.world)
+            plan = planned(warehouse, place, pinned, wish.study, settings, wish.n_seeds, wish.n_iterations)
+        try:
+            estimate, outcomes = _done(place, plan, run)
+        finally:
+            place.clear(*plan.sids)
+        weights = level_weights(place, outcomes) if wish.study == "weights" else None
+        made_by = f"`hsrl reproduce {wish.study}`, hsrl {code_version()}, release {pinned.release.release_id}"
+        found = Found(wish.study, plan, summary(plan, outcomes), reference_rows(outcomes), weights, made_by)
+        paths = write_report(found, wish.out, root)
+        add_experiments(warehouse, experiment_rows(plan, wish.study, outcomes, run.run_id, pinned.release.release_id))
+        ending.is_done = True
+        return {
+            "run_id": run.run_id,
+            "study": wish.study,
+            "estimated_cpu_seconds": estimate,
+            "files": [str(path) for path in paths],
+            "variants": found.summary.to_dicts(),
+            "references": found.references.to_dicts(),
+            "skipped": [list(one) for one in plan.skipped],
+            "seconds": run.seconds,
+        }
+
+
+def _done(place: Workplace, plan: Plan, run: Run) -> tuple[float, list[Outcome]]:
+    """Tell what it will take, do what is not kept, and collect everything."""
+    n_processes = plan.settings.training.n_processes
+    left = _left(place, plan)
+    learning = [trial for trial in plan.trials if trial.seed is not None]
+    n_left = sum(trial.seed is not None for trial in left)
+    run.say(
+        f"{len(plan.variants)} variants, {len(learning)} trainings of {plan.settings.learner.n_iterations:,} iterations, "
+        f"{len(learning) - n_left} of them done already; {len(plan.simulators)} simulators"
+    )
+    for name, why in plan.skipped:
+        run.say(f"{name} is left out: {why}")
+    with run.stage("simulators") as tick:
+        fit_missing(place, plan.simulators if left else [], n_processes, tick)
+    estimate = cpu_seconds(place, left)
+    n_workers = min(n_processes or usable_cores(), max(len(left), 1))
+    run.say(f"about {estimate:,.0f} CPU seconds to go: {estimate / n_workers / 60:,.1f} minutes on {n_workers} free cores")
+    with run.stage("trials") as tick:
+        if left:
+            place.lay_out()
+            side_by_side(do, [(place, trial) for trial in left], n_processes, tick)
+    return round(estimate, 1), [outcome(place, trial) for trial in plan.trials]
+
+
+def _left(place: Workplace, plan: Plan) -> list[Trial]:
+    """Trials without a result; variants that come to the same thing are one."""
+    store = place.artifacts
+    named = {trial.name(store, place.world_under(trial.sids)): trial for trial in plan.trials if not is_kept(place, trial)}
+    return list(named.values())
