@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from flows.incumbent import current_codebook, items_without_vector
-from flows.semantic_ids import load_model, load_profiles
+from flows.models import load_models, of_codebook
 from flows.settings import Settings
-from flows.tensors import World, build_world
+from flows.tensors import World, build_world, with_sids
 from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY, USERS
 from pipeline.errors import WarehouseError
 from pipeline.sids.codebook import Codebook
@@ -23,12 +23,14 @@ class Pinned:
         release: which one.
         world: its records, items and Semantic IDs.
         codebook: of the Semantic IDs.
+        embedding_id: the vectors that simulators see.
         published_policy: the policy that is shown to users now; None where none fits the codes.
     """
 
     release: Release
     world: World
     codebook: Codebook
+    embedding_id: str
     published_policy: str | None
 
 
@@ -65,8 +67,7 @@ def pin_latest(warehouse: Warehouse, settings: Settings) -> Pinned:
             "AND codebook_id IN (SELECT codebook_id FROM codebooks WHERE numbering_id = $numbering)",
             {"numbering": codebook.numbering_id},
         )
-    model = load_model(warehouse.artifacts, codebook.embedding_id)
-    profiles = load_profiles(warehouse.artifacts, codebook.embedding_id)
-    _, vectors = model.standardised(embeddings)
-    world = build_world(items, users, records, vectors, sids, profiles)
-    return Pinned(latest, world, codebook, published.item() if published.height else None)
+    models = load_models(warehouse.artifacts, codebook.embedding_id)
+    _, vectors = models.items.standardised(of_codebook(embeddings, models.items.embedding_id))
+    world = with_sids(build_world(items, users, records, vectors, models.profiles), sids)
+    return Pinned(latest, world, codebook, models.items.embedding_id, published.item() if published.height else None)

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from flows.incumbent import Incumbent
+from flows.models import of_codebook
 from flows.settings import Settings
 from flows.tokenizer import mode_of
 from pipeline.contracts import EMBEDDINGS
@@ -41,8 +42,8 @@ def forecast(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, n_b
 def _mode(settings: Settings, incumbent: Incumbent) -> tuple[str, tuple[str, ...]]:
     if incumbent.codebook is None or not incumbent.embeddings:
         return mode_of(settings, None)
-    embeddings = pl.read_parquet(incumbent.embeddings).select(list(EMBEDDINGS.schema))
-    return mode_of(settings, drift(embeddings, incumbent.codebook, incumbent.history))
+    embeddings = of_codebook(pl.read_parquet(incumbent.embeddings), incumbent.codebook.embedding_id)
+    return mode_of(settings, drift(embeddings.select(list(EMBEDDINGS.schema)), incumbent.codebook, incumbent.history))
 
 
 def _nights(warehouse: Warehouse) -> list[tuple[int, int, int, float]]:

@@ -139,12 +139,12 @@ def _refresh(
     items, users = (staged[-1].frame("items"), staged[-1].frame("users")) if staged else (incumbent.items, incumbent.users)
     tables = Tables(items, users, splits)
     release_id = warehouse.next_release_id()
-    with run.stage("semantic ids"):
+    with run.stage("semantic ids") as tick:
         sids = steps.run(
-            "semantic ids", make_semantic_ids, warehouse.artifacts, settings, incumbent, items, users, splits, records, release_id
+            "semantic ids", make_semantic_ids, warehouse, settings, incumbent, items, users, splits, records, release_id, tick
         )
     with run.stage("audits and publish"):
-        inputs = (*(one.arrived.ingest_id for one in staged), sids.model.embedding_id, sids.codebook.codebook_id)
+        inputs = (*(one.arrived.ingest_id for one in staged), sids.models.embedding_id, sids.codebook.codebook_id)
         draft = ReleaseDraft(run.run_id, "refresh", code_version(), settings.model_dump(mode="json"), settings.seed, inputs)
         changes = _changes(warehouse, source.name, run, incumbent, staged, tables, sids, release_id)
         steps.run("audits and publish", warehouse.publish, draft, changes)
@@ -196,7 +196,7 @@ def _changes(
             "ingest_files": ingest_files,
             "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
         },
-        file_inputs={**events, **records, embeddings: (sids.model.embedding_id, *learned_from)},
+        file_inputs={**events, **records, embeddings: (sids.models.embedding_id, *learned_from)},
     )
 
 
@@ -206,7 +206,7 @@ def _changed(now: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
 
 
 def _embeddings_name(sids: SemanticIds, release_id: int) -> str:
-    return fingerprint(sids.model.embedding_id, release_id)
+    return fingerprint(sids.models.embedding_id, release_id)
 
 
 def _stage_embeddings(warehouse: Warehouse, sids: SemanticIds, release_id: int) -> Path:

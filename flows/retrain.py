@@ -172,7 +172,7 @@ def _changes(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: 
     known = warehouse.query("SELECT simulator_id FROM simulators")["simulator_id"].to_list()
     simulators = {one.simulator_id for one in results.simulators}
     new = [one for one in results.simulators if one.simulator_id not in known]
-    evaluations = [evaluation_rows(row, settings, release_id, pinned.codebook.embedding_id) for row in results.rows]
+    evaluations = [evaluation_rows(row, settings, release_id, pinned.embedding_id) for row in results.rows]
     # What they learned from, in place of the fingerprints of its tensors, which lead nowhere.
     learned_from = f"release:{pinned.release.release_id}"
     found = [*(one.artifact for one in new), *(one.artifact for one in results.beside), results.trained.artifact]

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from flows.models import of_codebook
 from flows.recorded import recorded
 from flows.run import Run, code_version
 from pipeline.contracts import CODEBOOKS, EMBEDDINGS, SID_HISTORY
@@ -104,12 +105,13 @@ def _changes(warehouse: Warehouse, past: _Past, target: int, release_id: int) ->
     upserts = restore(before, target, release_id)
     now = pl.concat([before.join(upserts, on=list(SID_HISTORY.key), how="anti"), upserts]).filter(pl.col("valid_to").is_null())
     vectors = warehouse.query("FROM embeddings").cast(EMBEDDINGS.schema)
-    keeps_vectors = vectors["embedding_id"].unique().equals(past.embeddings["embedding_id"].unique())
+    keeps_vectors = set(vectors["embedding_id"]) == set(past.embeddings["embedding_id"])
     metrics = {}
     if past.codebooks.height and now.height:
         book = Codebook.from_frame(past.codebooks.filter(pl.col("codebook_id").is_in(now["codebook_id"].implode())))
         was_open = before.filter(pl.col("valid_to").is_null())
-        metrics = {"sid_metrics": sid_metrics(now, vectors if keeps_vectors else past.embeddings, book, was_open, release_id)}
+        told = of_codebook(vectors if keeps_vectors else past.embeddings, book.embedding_id)
+        metrics = {"sid_metrics": sid_metrics(now, told, book, was_open, release_id)}
     return Changes(
         replace_files={} if keeps_vectors else {"embeddings": past.embedding_files},
         replace={

@@ -3,29 +3,24 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy.typing as npt
 import polars as pl
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from flows.artifacts import Artifact
 from flows.deliveries import of_bucket
 from flows.incumbent import Incumbent
+from flows.models import KIND, Models, load_models, of_codebook
+from flows.run import Tick
 from flows.settings import Settings
 from flows.tokenizer import count_positives, tokenize
 from pipeline.contracts import CODEBOOKS
 from pipeline.embeddings.embed import embed, learn
-from pipeline.embeddings.model import EmbeddingModel
-from pipeline.embeddings.profiles import ProfileModel, learn_profiles
-from pipeline.errors import ConfigError, WarehouseError
+from pipeline.embeddings.profiles import learn_profiles
+from pipeline.errors import ConfigError
 from pipeline.records.split import split_by_time, split_per_user, time_of_fraction
 from pipeline.sids.codebook import Codebook
-from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
-
-_MODEL_KIND = "embedding_model"
-_MODEL_FILE, _PROFILES_FILE = "items.safetensors", "profiles.safetensors"
+from pipeline.warehouse.artifacts import fingerprint
+from pipeline.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True)
@@ -33,20 +28,20 @@ class SemanticIds:
     """What the tokenizer brings to a release.
 
     Attributes:
-        model: the frozen embedding model.
+        models: the frozen models of items and users.
         codebook: the frozen codes.
-        embeddings: EMBEDDINGS of all items.
+        embeddings: EMBEDDINGS of all items, of every space there is.
         upserts: SID_HISTORY rows that change.
         missing: item_id, reason: active items without a SID.
         summary: reason, n_items.
         metrics: SID_METRICS of the release.
         new_codes: CODEBOOKS, empty unless the codebook was learned tonight.
-        artifact: the embedding model in the store.
+        artifact: the models in the store.
         mode: learn, append or refresh.
         why: what asked for the mode.
     """
 
-    model: EmbeddingModel
+    models: Models
     codebook: Codebook
     embeddings: pl.DataFrame
     upserts: pl.DataFrame
@@ -87,7 +82,7 @@ def train_positives(records: Sequence[Path], splits: pl.DataFrame, n_buckets: in
 
 
 def make_semantic_ids(
-    store: ArtifactStore,
+    warehouse: Warehouse,
     settings: Settings,
     incumbent: Incumbent,
     items: pl.DataFrame,
@@ -95,11 +90,12 @@ def make_semantic_ids(
     splits: pl.DataFrame,
     records: Sequence[Path],
     release_id: int,
+    tick: Tick,
 ) -> SemanticIds:
     """Embed all items, learn a codebook if there is none, and decide every item's Semantic ID.
 
     Args:
-        store: where embedding models are kept and found.
+        warehouse: in whose store the models are kept and found.
         settings: the run's.
         incumbent: its codebook and SIDs; a rebuild comes with no codebook.
         items: ITEMS of the release.
@@ -107,21 +103,30 @@ def make_semantic_ids(
         splits: SPLITS of the release.
         records: all record files of the release.
         release_id: the release to come.
+        tick: told (done, total) where simulators have to be fitted.
     """
     external = _read_external(settings)
 
     def positives() -> Iterator[pl.DataFrame]:
         return train_positives(records, splits, settings.ingest.buckets)
 
+    made_from: tuple[str, ...] = ()
     if incumbent.codebook is None:
-        model = learn(items, positives(), settings.embeddings, settings.seed, external)
-        _save_models(store, model, learn_profiles(users))
+        models = Models(learn(items, positives(), settings.embeddings, settings.seed, external), learn_profiles(users), None)
+        vectors = embed(models.items, items, positives(), external)
+        if settings.embeddings.score_aware:
+            from flows.score_space import learn_scores  # brings torch, which costs seconds that other nights save
+
+            models, made_from = learn_scores(warehouse, settings, models, vectors, items, users, splits, records, tick)
+        models.save(warehouse.artifacts)
     else:
-        model = load_model(store, incumbent.codebook.embedding_id)
-    embeddings = embed(model, items, positives(), external)
-    done = tokenize(settings, incumbent, items, embeddings, count_positives(positives()), release_id)
+        models = load_models(warehouse.artifacts, incumbent.codebook.embedding_id)
+        vectors = embed(models.items, items, positives(), external)
+    popularity = count_positives(positives())
+    embeddings = models.embed_scores(vectors, items, popularity)
+    done = tokenize(settings, incumbent, items, of_codebook(embeddings, models.embedding_id), popularity, release_id)
     return SemanticIds(
-        model=model,
+        models=models,
         codebook=done.codebook,
         embeddings=embeddings,
         upserts=done.changes.upserts,
@@ -129,44 +134,10 @@ def make_semantic_ids(
         summary=done.changes.summary,
         metrics=done.metrics,
         new_codes=done.codebook.to_frame() if done.is_new else CODEBOOKS.empty(),
-        artifact=Artifact(_MODEL_KIND, model.embedding_id, (fingerprint(settings.embeddings.model_dump(mode="json")),)),
+        artifact=Artifact(KIND, models.embedding_id, (fingerprint(settings.embeddings.model_dump(mode="json")), *made_from)),
         mode=done.mode,
         why=done.why,
     )
-
-
-def load_model(store: ArtifactStore, embedding_id: str) -> EmbeddingModel:
-    """The frozen embedding model of that name, its bytes checked against it.
-
-    Raises:
-        WarehouseError: it is not in the store.
-    """
-    return EmbeddingModel.from_arrays(*_load(store, embedding_id, _MODEL_FILE))
-
-
-def load_profiles(store: ArtifactStore, embedding_id: str) -> ProfileModel:
-    """The profile model that was frozen together with an embedding model.
-
-    Raises:
-        WarehouseError: it is not in the store.
-    """
-    return ProfileModel.from_arrays(*_load(store, embedding_id, _PROFILES_FILE))
-
-
-def _load(store: ArtifactStore, embedding_id: str, file: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
-    path = store.path(_MODEL_KIND, embedding_id) / file
-    try:
-        with safe_open(path, framework="numpy") as stored:
-            return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata()  # noqa: SIM118 no dict
-    except (OSError, SafetensorError) as error:
-        raise WarehouseError(f"{path}: {error}; restore it, or make new SIDs with: hsrl refresh --rebuild") from error
-
-
-def _save_models(store: ArtifactStore, model: EmbeddingModel, profiles: ProfileModel) -> None:
-    with store.writing(_MODEL_KIND, model.embedding_id) as folder:
-        for file, part in ((_MODEL_FILE, model), (_PROFILES_FILE, profiles)):
-            arrays, metadata = part.to_arrays()
-            save_file(arrays, folder / file, metadata)
 
 
 def _read_external(settings: Settings) -> pl.DataFrame | None:

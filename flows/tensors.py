@@ -10,6 +10,7 @@ import torch
 
 from hsrl_train.world import Catalogue, Records
 from pipeline.embeddings.profiles import ProfileModel, encode_profiles
+from pipeline.embeddings.score_aware import with_popularity
 from pipeline.errors import TrainingError
 from pipeline.sids.table import SidTable
 
@@ -36,17 +37,15 @@ def build_world(
     users: pl.DataFrame,
     records: pl.DataFrame,
     vectors: npt.NDArray[np.float32],
-    sids: SidTable,
     model: ProfileModel,
 ) -> World:
-    """Number items and users and lay everything out.
+    """Number items and users and lay everything out; Semantic IDs come by ``with_sids``.
 
     Args:
         items: ITEMS, by item_id.
         users: USERS, by user_id, every user of ``records`` among them.
         records: user_id, record_index, exposed_items, feedback, history, split; all slates of one length K.
         vectors: (n, d) standardised item vectors in the order of ``items``; the catalogue's have a column more, popularity.
-        sids: the release's Semantic IDs.
         model: the frozen encoding of user attributes.
 
     Raises:
@@ -61,9 +60,9 @@ def build_world(
     is_train = (records["split"] == "train").to_numpy()
     profiles = encode_profiles(model, users)
     user = np.searchsorted(users["user_id"].to_numpy(), records["user_id"].to_numpy())
-    tokens = _tokens(sids, item_ids)
+    tokens = np.empty((len(item_ids), 0), np.int64)
     popularity = np.bincount(exposed[is_train][feedback[is_train] > 0], minlength=len(item_ids) + 1)
-    features = np.column_stack([vectors, _log_popularity(popularity[1:], items["is_active"].to_numpy())])
+    features = with_popularity(vectors, popularity[1:], items["is_active"].to_numpy())
     arrays = (item_ids, user, exposed, feedback, history, is_train, features, profiles, items["is_active"].to_numpy())
     return World(
         Records(*(torch.from_numpy(array) for array in (user, exposed, feedback, history, is_train, profiles))),
@@ -71,7 +70,7 @@ def build_world(
             item_ids,
             torch.from_numpy(_with_padding(features, 0)),
             torch.from_numpy(_with_padding(tokens, -1)),
-            sids.vocabulary,
+            (),
             torch.from_numpy(_with_padding(items["is_active"].to_numpy(), fill=False)),
             torch.from_numpy(popularity.astype(np.float32)),
             _first_seen(items),
@@ -93,16 +92,6 @@ def _tokens(sids: SidTable, item_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.i
     tokens = np.full((len(item_ids), len(sids.vocabulary)), -1, np.int64)
     tokens[np.searchsorted(item_ids, sids.item_ids)] = sids.tokens
     return tokens
-
-
-def _log_popularity(popularity: npt.NDArray[np.int64], is_active: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """(n,) log(1 + train positives), standardised over the active items, so that it means the same as the log grows.
-
-    The vectors have length 1 and tell tastes only. With this column the simulator's test AUC on ML-1M is .754 instead of .749 and
-    its calibration error .011 instead of .016.
-    """
-    logs = np.log1p(popularity)
-    return ((logs - logs[is_active].mean()) / (logs[is_active].std() or 1.0)).astype(np.float32)
 
 
 def _first_seen(items: pl.DataFrame) -> torch.Tensor | None:

@@ -54,7 +54,7 @@ def tokenize(
         settings: the run's.
         incumbent: its codebook and history; no codebook where one has to be learned.
         items: ITEMS of the release.
-        embeddings: EMBEDDINGS of the release.
+        embeddings: EMBEDDINGS of the release, of the codes' space.
         popularity: item_id, n_positives.
         release_id: the release to come.
     """

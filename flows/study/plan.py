@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from flows.models import of_codebook
 from flows.pinned import Pinned
 from flows.settings import Settings
 from flows.simulators import Public, publics
@@ -89,7 +90,7 @@ def _trial(place: Workplace, variant: Variant, settings: Settings, seed: int | N
 def _own_sids(warehouse: Warehouse, place: Workplace, pinned: Pinned, settings: Settings) -> str:
     """Learn a codebook from the release's vectors and lay its Semantic IDs out; nothing is published."""
     with Warehouse.open_release(warehouse.root, pinned.release.release_id, settings.engine.memory_limit_mb) as release:
-        embeddings = release.query("FROM embeddings").cast(EMBEDDINGS.schema)
+        embeddings = of_codebook(release.query("FROM embeddings").cast(EMBEDDINGS.schema), pinned.codebook.embedding_id)
         items = release.query("FROM items ORDER BY item_id").cast(ITEMS.schema)
     catalogue = pinned.world.catalogue
     likes = {"item_id": catalogue.item_ids, "n_positives": catalogue.popularity[1:].long().numpy()}

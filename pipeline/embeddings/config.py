@@ -30,6 +30,11 @@ class EmbeddingsConfig(BaseModel):
     content_width: int = Field(256, description="Columns for categories; where there are more categories, they are hashed.", ge=1)
     numbers: tuple[str, ...] = Field((), description="Names of item attributes that the content part takes as numbers.")
     number_weight: float = Field(0.5, description="Length of the numbers beside a length of 1 for the categories.", ge=0)
+    score_aware: bool = Field(
+        False,
+        description="Whether codes are learned where distance is difference of score: on these vectors weighed by the tastes of the training "
+        "simulators, which a first refresh or a rebuild then fits, and the next retrain finds. Policies gain much by it (docs/results).",
+    )
     external_path: Path | None = Field(None, description="Parquet of item_id and vector, read every night.")
 
     @field_validator("parts")

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 
-from flows.tensors import World, build_world
+from flows.tensors import World, build_world, with_sids
 from hsrl_train.config import EnvironmentConfig, SimulatorConfig
 from hsrl_train.environment import Environment
 from hsrl_train.evaluation import evaluate, summarise
@@ -58,7 +58,7 @@ def world() -> World:
     model = learn(items, [positives], EmbeddingsConfig(), seed=0)
     ids, vectors = model.standardised(embed(model, items, [positives]))
     sids = SidTable("any", (64,), ids, (np.arange(len(ids)) % 64).astype(np.uint16)[:, None], np.zeros(len(ids), np.uint32))
-    return build_world(items, users, records, vectors, sids, learn_profiles(users))
+    return with_sids(build_world(items, users, records, vectors, learn_profiles(users)), sids)
 
 
 ID_OF = {"items": "item_id", "users": "user_id"}

@@ -1,0 +1,85 @@
+"""What gives items vectors and users profiles: frozen together, kept together in the store under one id."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+import polars as pl
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from pipeline.embeddings.model import EmbeddingModel
+from pipeline.embeddings.profiles import ProfileModel
+from pipeline.embeddings.score_aware import ScoreAware
+from pipeline.errors import WarehouseError
+from pipeline.warehouse.artifacts import ArtifactStore
+
+KIND = "embedding_model"
+_ITEMS, _PROFILES, _SCORES = "items.safetensors", "profiles.safetensors", "scores.safetensors"
+
+
+@dataclass(frozen=True)
+class Models:
+    """The frozen models of a codebook.
+
+    Attributes:
+        items: what simulators see of items.
+        profiles: what simulators see of users.
+        scores: the space of the codes; None where that is the space of ``items``.
+    """
+
+    items: EmbeddingModel
+    profiles: ProfileModel
+    scores: ScoreAware | None
+
+    @property
+    def embedding_id(self) -> str:
+        """Of the space that codes live in."""
+        return self.items.embedding_id if self.scores is None else self.scores.embedding_id
+
+    def embed_scores(self, embeddings: pl.DataFrame, items: pl.DataFrame, positives: pl.DataFrame) -> pl.DataFrame:
+        """EMBEDDINGS of both spaces from those of ``items``; see ``ScoreAware.embed``."""
+        if self.scores is None:
+            return embeddings
+        return pl.concat([embeddings, self.scores.embed(self.items, embeddings, items, positives)])
+
+    def save(self, store: ArtifactStore) -> None:
+        """Keep them under ``embedding_id``."""
+        with store.writing(KIND, self.embedding_id) as folder:
+            for file, part in ((_ITEMS, self.items), (_PROFILES, self.profiles), (_SCORES, self.scores)):
+                if part is not None:
+                    arrays, metadata = part.to_arrays()
+                    save_file(arrays, folder / file, metadata)
+
+
+def load_models(store: ArtifactStore, embedding_id: str) -> Models:
+    """The models kept under that id, their bytes checked against their own.
+
+    Raises:
+        WarehouseError: they are not in the store.
+    """
+    has_scores = (store.path(KIND, embedding_id) / _SCORES).exists()
+    models = Models(
+        EmbeddingModel.from_arrays(*_load(store, embedding_id, _ITEMS)),
+        ProfileModel.from_arrays(*_load(store, embedding_id, _PROFILES)),
+        ScoreAware.from_arrays(*_load(store, embedding_id, _SCORES)) if has_scores else None,
+    )
+    if models.embedding_id != embedding_id:
+        raise WarehouseError(
+            f"{store.path(KIND, embedding_id)}: holds {models.embedding_id}; restore it, or make new SIDs with: hsrl refresh --rebuild"
+        )
+    return models
+
+
+def of_codebook(embeddings: pl.DataFrame, embedding_id: str) -> pl.DataFrame:
+    """The rows of the space that a codebook's codes live in."""
+    return embeddings.filter(pl.col("embedding_id") == embedding_id)
+
+
+def _load(store: ArtifactStore, embedding_id: str, file: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
+    path = store.path(KIND, embedding_id) / file
+    try:
+        with safe_open(path, framework="numpy") as stored:
+            return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata()  # noqa: SIM118 no dict
+    except (OSError, SafetensorError) as error:
+        raise WarehouseError(f"{path}: {error}; restore it, or make new SIDs with: hsrl refresh --rebuild") from error
