@@ -119,8 +119,10 @@ def train(
         if progress:
             progress(run.iteration, figures)
         if save and (run.iteration % save_every == 0 or _is_over(run, config, plateau)):
+            learned = method.to_tensors()
+            _require_finite(learned, run.iteration)  # else a broken checkpoint would take the place of the last good one
             judged = nested("plateau", plateau.to_tensors()) if plateau else {}
-            save({**run.to_tensors(settings), **nested("method", method.to_tensors()), **judged})
+            save({**run.to_tensors(settings), **nested("method", learned), **judged})
     return Training(method.policy(), tuple(run.curves.points), run.iteration)
 
 
@@ -195,6 +197,15 @@ def _learn(
     for metric, value in figures.items():
         run.curves.add(metric, [value])
     return figures
+
+
+def _require_finite(tensors: Mapping[str, Tensor], iteration: int) -> None:
+    broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    if broken:
+        raise TrainingError(
+            f"training: {len(broken)} of {len(tensors)} tensors are no longer finite after iteration {iteration}, such as {broken[0]}; "
+            "lower actor_lr and critic_lr in [learner]"
+        )
 
 
 def _require_work(records: Records, config: LearnerConfig) -> None:

@@ -10,6 +10,7 @@ from pipeline.sids.picture import COLOURS, Line, Picture, Rect, Text
 
 _GREY, _PALE, _DOT = "#888888", "#dddddd", 8
 _MARGIN, _LEGEND = 30, 30
+_BESIDE = 9  # pixels between two series at the same place
 Shape = Rect | Text | Line
 
 
@@ -108,13 +109,16 @@ def _axes(panel: Panel, left: float, top: float, width: float, height: float) ->
         shapes += [Line(left, y, left + width, y, 1, _PALE), Text(left - 36, y + 4, 13, f"{value:g}")]
     for place, label in panel.ticks:
         shapes.append(Text(at(place, low)[0] - 3.5 * len(label), top + height + 20, 13, label))
-    for one, colour in zip(panel.series, COLOURS, strict=False):
+    for number, (one, colour) in enumerate(zip(panel.series, COLOURS, strict=False)):
+        aside = (
+            _BESIDE * (number - (len(panel.series) - 1) / 2) if panel.has_whiskers else 0.0
+        )  # so that whiskers do not hide others
         spots = [(at(point.x, point.mean), at(point.x, point.low)[1], at(point.x, point.high)[1]) for point in one.points]
+        spots = [((x + aside, y), lower, upper) for (x, y), lower, upper in spots]
         for (before, *_), (after, *_) in pairwise(spots):
             shapes.append(Line(*before, *after, 2, colour))
-        if panel.has_whiskers:
-            for (x, y), lower, upper in spots:
-                shapes += [Line(x, lower, x, upper, 1.5, colour), _dot(x, y, colour)]
+        for (x, y), lower, upper in spots if panel.has_whiskers or len(spots) == 1 else ():
+            shapes += [Line(x, lower, x, upper, 1.5, colour), _dot(x, y, colour)]
     return shapes
 
 

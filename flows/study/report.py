@@ -25,7 +25,7 @@ _COLUMNS = {
     "depth": "depth",
     "distinct_items": "distinct items",
     "gini": "Gini",
-    "cpu_seconds": "CPU s",
+    "cpu_seconds": "CPU s, learning",
 }
 _DIGITS = {"distinct_items": 0, "cpu_seconds": 0}
 
@@ -100,6 +100,7 @@ def markdown(found: Found) -> str:
         ),
         "",
         *(f"- {name} was left out: {why}" for name, why in plan.skipped),
+        *([""] if plan.skipped else []),
     ]
     if found.weights is not None:
         lines += [*_weights_table(found.weights), ""]

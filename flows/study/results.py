@@ -78,6 +78,7 @@ def summary(plan: Plan, outcomes: Sequence[Outcome]) -> pl.DataFrame:
 
 def _learned(variant: Variant, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     mine = [one for one in outcomes if one.trial.variant == variant.name]
+    spent = [one.cpu_seconds for one in mine]
     transferred, own = (_of(outcomes, variant.name, kind) for kind in ("transferred", "own"))
     each = [summarise(row.together) for row in transferred]
     rewards, depths = (np.array([getattr(one, name) for one in each]) for name in ("total_reward", "depth"))
@@ -95,7 +96,7 @@ def _learned(variant: Variant, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "user_reward_variance": float(np.mean([one.user_reward_variance for one in each])),
         "distinct_items": float(np.mean([one.distinct_items for one in each])),
         "gini": float(np.mean([one.gini for one in each])),
-        "cpu_seconds": sum(one.cpu_seconds for one in mine),
+        "cpu_seconds": None if None in spent else sum(one for one in spent if one is not None),
     }
 
 

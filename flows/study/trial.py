@@ -1,7 +1,6 @@
 """One trial of a study: a variant learned with one seed and judged; kept by its fingerprint, so that none is done twice."""
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,13 +73,13 @@ class Outcome:
         trial: which.
         policy_id: None for the reference rows.
         rows: own and transferred, or the reference rows.
-        cpu_seconds: of learning and judging; of the last attempt, where one was killed.
+        cpu_seconds: of learning, of the last attempt where one was killed; None where the policy was there before the trial.
     """
 
     trial: Trial
     policy_id: str | None
     rows: tuple[Row, ...]
-    cpu_seconds: float
+    cpu_seconds: float | None
 
 
 def is_kept(place: Workplace, trial: Trial) -> bool:
@@ -91,14 +90,13 @@ def is_kept(place: Workplace, trial: Trial) -> bool:
 def do(job: tuple[Workplace, Trial], tick: Tick) -> None:
     """Learn, unless the policy is there already, judge, and keep the result."""
     place, trial = job
-    began = time.process_time()
     world, store = place.world_under(trial.sids), place.artifacts
-    policy_id = trial.policy_id(store, world)
+    policy_id, cpu_seconds = trial.policy_id(store, world), None
     if trial.lesson is not None and not store.exists("policy", str(policy_id)):
-        learn(place, world, trial.lesson, tick)
+        cpu_seconds = learn(place, world, trial.lesson, tick)
     rows = _judged(store, world, trial, policy_id)
     with store.writing(_KIND, trial.name(store, world)) as folder:
-        _write(folder, rows, round(time.process_time() - began, 3))
+        _write(folder, rows, cpu_seconds)
 
 
 def outcome(place: Workplace, trial: Trial) -> Outcome:
@@ -125,7 +123,7 @@ def _judged(store: ArtifactStore, world: World, trial: Trial, policy_id: str | N
     ]
 
 
-def _write(folder: Path, rows: Sequence[Row], cpu_seconds: float) -> None:
+def _write(folder: Path, rows: Sequence[Row], cpu_seconds: float | None) -> None:
     arrays = {
         f"{number}/{place}/{name}": getattr(played, name)
         for number, row in enumerate(rows)
@@ -147,7 +145,7 @@ def _write(folder: Path, rows: Sequence[Row], cpu_seconds: float) -> None:
     (folder / _COURSE).write_text(json.dumps({"rows": told, "cpu_seconds": cpu_seconds}))
 
 
-def _read(folder: Path) -> tuple[tuple[Row, ...], float]:
+def _read(folder: Path) -> tuple[tuple[Row, ...], float | None]:
     course = json.loads((folder / _COURSE).read_text())
     rows = []
     with safe_open(folder / _ROWS, framework="numpy") as stored:

@@ -239,7 +239,7 @@ EXPERIMENTS = Table(
         _count("distinct_items", "different items shown in all sessions"),
         _figure("gini", "Gini coefficient of exposure over active items, 0 = equal"),
         _figure("temper_law", "(1 + K) · depth - K · total_reward, above 19 by the leave model"),
-        _figure("cpu_seconds", "processor time of learning and judging in all simulators, of the last attempt"),
+        _figure("cpu_seconds", "processor time of its training; empty where the policy was known before", nullable=True),
     ),
     ("run_id", "variant", "kind", "seed", "simulator_id"),
 )

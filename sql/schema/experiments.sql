@@ -23,5 +23,5 @@ CREATE TABLE experiments (
     distinct_items BIGINT NOT NULL,
     gini DOUBLE NOT NULL,
     temper_law DOUBLE NOT NULL,
-    cpu_seconds DOUBLE NOT NULL
+    cpu_seconds DOUBLE
 );

@@ -156,3 +156,36 @@ def test_a_warehouse_without_a_release_has_nothing_to_learn_from(refreshed: Any,
     Warehouse.create_or_open(tmp_path / "empty").close()
     with pytest.raises(WarehouseError, match="nothing is published yet; begin with: hsrl refresh"):
         flow.retrain(refreshed.settings, tmp_path / "empty", flow.Run("nightly-retrain"), DirectSteps())
+
+
+def test_a_warm_start_begins_at_the_published_policy_and_once(retrained: Any, tmp_path: Path) -> None:
+    """The night after begins where the published policy stands; asked again it finds that done, and learns nothing on top of it."""
+    world = retrained.copy(tmp_path)
+    warm = world.changed(("n_processes = 1", "n_processes = 1\nwarm_start = true"))
+    same = world.retrain(warm)  # the published policy is what these settings make: nothing to learn
+    assert same["status"] == "nothing new" and same["policy_id"] == retrained.report["policy_id"]
+    world.refresh(world.changed(("days = 3", "days = 4")))
+    warm = world.changed(("days = 3", "days = 4"), ("n_processes = 1", "n_processes = 1\nwarm_start = true"))
+    report = world.retrain(warm)
+    with Warehouse.open(world.root) as warehouse:
+        assert training.started_from(warehouse.artifacts, report["policy_id"]) == retrained.report["policy_id"]
+    if report["status"] == "published":
+        assert world.retrain(warm)["policy_id"] == report["policy_id"]
+
+
+def test_a_warm_start_from_another_network_is_refused(retrained: Any, tmp_path: Path) -> None:
+    world = retrained.copy(tmp_path)
+    with pytest.raises(TrainingError, match="^warm start, published policy: .* have another shape"):
+        world.retrain(world.changed(("n_processes = 1", "n_processes = 1\nwarm_start = true"), ("width = 8", "width = 16")))
+    assert world.ask("select count(*) from policies").item() == 1
+
+
+def test_a_training_ends_on_its_plateau(refreshed: Any, tmp_path: Path) -> None:
+    """Judged every ten of sixty iterations by one session that is always the same: two judgements without gain end it."""
+    world = refreshed.copy(tmp_path)
+    early = "n_processes = 1\njudge_every = 10\njudge_sessions = 1\nstop_after_flat = 1"
+    world.retrain(world.changed(("n_processes = 1", early)))
+    n_iterations = world.ask("select n_iterations from policies").item()
+    judged = world.ask("select iteration, value from training_curves where metric = 'judged_reward' order by 1").rows()
+    assert n_iterations < 60 and judged[-1][0] == n_iterations
+    assert judged[-1][1] <= max(value for _, value in judged[:-1])

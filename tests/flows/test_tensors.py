@@ -77,3 +77,5 @@ def test_what_cannot_be_learned_from_is_refused() -> None:
         built(RECORDS.with_columns(split=pl.lit("train")))
     with pytest.raises(TrainingError, match=r"1 of 6 shown or liked items are not in items, such as 8"):
         built(RECORDS.with_columns(exposed_items=pl.Series([[5, 8], [9, 7], [7, 5]])))
+    with pytest.raises(TrainingError, match=r"1 of 1 shown or liked items are not in items, such as 8"):
+        built(RECORDS.with_columns(history=pl.Series([[8], [], []], dtype=pl.List(pl.Int64))))

@@ -1,0 +1,1 @@
+"""What an iteration of the learner costs, and where the time goes."""
