@@ -98,19 +98,25 @@ class Environment:
         return State(state.profile, history, extend_history(remembered(state), signed, torch.ones_like(feedback)))
 
     def probabilities(self, sessions: Sessions, slate: Int[Tensor, "b k"]) -> Float[Tensor, "b k"]:
-        """The chance that each shown item is liked: each session asks its own model, or with pessimism all of them.
-
-        logit = mean_m(logit_m) − pessimism · sd_m(logit_m)
-        """
+        """The chance that each shown item is liked: each session asks its own model, or with pessimism all of them."""
         if self.config.pessimism and len(self.models) > 1:
-            told = torch.stack([model.logits(sessions.state, slate) for model in self.models])
-            return torch.sigmoid(told.mean(dim=0) - self.config.pessimism * told.std(dim=0, correction=0))
+            return self.expected(sessions.state, slate)
         logits = torch.empty(slate.shape)
         for number, model in enumerate(self.models):
             rows = (sessions.model == number).nonzero().squeeze(1)
             if len(rows):
                 logits[rows] = model.logits(sessions.select(rows).state, slate[rows])
         return torch.sigmoid(logits)
+
+    def expected(self, state: State, items: Int[Tensor, "b j"]) -> Float[Tensor, "b j"]:
+        """The chance that each item is liked, by all models together: their mean, or with pessimism
+
+        σ(mean_m(logit_m) − pessimism · sd_m(logit_m))
+        """
+        told = torch.stack([model.logits(state, items) for model in self.models])
+        if self.config.pessimism:
+            return torch.sigmoid(told.mean(dim=0) - self.config.pessimism * told.std(dim=0, correction=0))
+        return torch.sigmoid(told).mean(dim=0)
 
     def _is_over(self, sessions: Sessions) -> Bool[Tensor, " b"]:
         return (sessions.temper < 1 - ROUNDING) | (sessions.n_steps >= self.config.max_steps)

@@ -35,6 +35,7 @@ class Hsrl:
         self.catalogue = catalogue
         self.config = config
         self.index = SidIndex.of(catalogue, config.within_sid)
+        self.showable = self.index.items
         self.generator = torch.Generator().manual_seed(seed)  # of sampled tokens
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -136,9 +137,10 @@ class Hsrl:
         return losses.policy_gradient_loss(advantage, log_probs)
 
     def _likelihood(self, policy: TokenPolicy, batch: Batch) -> Tensor:
+        items, answers = batch.supervision
         if self.config.likelihood == "positives":
-            return losses.cloning_loss(self._summed(policy.log_probs, batch.slate), batch.feedback)
-        return losses.two_sided_loss(self._summed(policy.logits, batch.slate) + self.network.bias, batch.feedback)
+            return losses.cloning_loss(self._summed(policy.log_probs, items), answers)
+        return losses.two_sided_loss(self._summed(policy.logits, items) + self.network.bias, answers)
 
     def _summed(self, scores: Float[Tensor, "b all_tokens"], items: Int[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         return summed_over_levels(scores, token_columns(self.catalogue.tokens[items], self.catalogue.vocabulary))

@@ -97,6 +97,7 @@ class ItemSasrec:
     def __init__(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> None:
         self.catalogue = catalogue
         self.config = config
+        self.showable = catalogue.is_active.nonzero().squeeze(1)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = ItemNetwork(config, catalogue.vectors.shape[1], profile_width, max_history)
@@ -112,8 +113,8 @@ class ItemSasrec:
 
     def learn(self, batch: Batch, rate: float, done_share: float = 0.0) -> dict[str, float]:
         """One step on the two-sided likelihood."""
-        logits = self.network.logits(batch.state, self.catalogue.vectors).gather(1, batch.slate)
-        loss = losses.two_sided_loss(logits, batch.feedback)
+        items, answers = batch.supervision
+        loss = losses.two_sided_loss(self.network.logits(batch.state, self.catalogue.vectors).gather(1, items), answers)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.actor_lr * rate
         self.optimizer.zero_grad(set_to_none=True)

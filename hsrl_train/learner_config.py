@@ -14,6 +14,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         # only 1 tells two users of opposite tastes apart (tests/hsrl_train/test_learning.py).
         "paper": MappingProxyType(
             {
+                "answers": "drawn",
+                "critic_trains_encoder": True,
                 "likelihood": "positives",
                 "likelihood_weight": 1.0,
                 "advantage": "slate",
@@ -76,7 +78,9 @@ class LearnerConfig(BaseModel):
         "learned", description="Whether the softmax weights of (17) learn with the critic or stay equal."
     )
     critic_trains_encoder: bool = Field(
-        True, description="Whether the critic's gradient reaches the encoder through the contexts."
+        False,
+        description="Whether the critic's gradient reaches the encoder through the contexts; its errors are far larger than the differences "
+        "between good items, and drown them.",
     )
 
     # acting while learning
@@ -134,6 +138,16 @@ class LearnerConfig(BaseModel):
     entropy_weight: float = Field(0.03, ge=0, description="Weight of the entropy term (23); 0 leaves it out.")
     likelihood: Literal["positives", "two_sided"] = Field(
         "two_sided", description="Supervision by answers: liked items up as in (24), or liked up and refused down."
+    )
+    answers: Literal["drawn", "expected"] = Field(
+        "expected",
+        description="Whose answers likelihood and rewards learn from: those a session drew, or what all training simulators expect. Drawn where "
+        "several simulators are kinds of users rather than guesses at the same ones (Four Genres).",
+    )
+    n_asked: int = Field(
+        40,
+        ge=0,
+        description="Items beside the slate whose expected answers join the likelihood; half of them shown to others, half anyone's.",
     )
     likelihood_weight: float = Field(1.0, ge=0, description="Weight of the supervision; 0 leaves it out.")
     likelihood_end_weight: float | None = Field(

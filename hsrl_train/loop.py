@@ -15,6 +15,7 @@ from hsrl_train.environment import Environment, refill
 from hsrl_train.learner_config import LearnerConfig
 from hsrl_train.plateau import Plateau
 from hsrl_train.replay import Batch, Transitions
+from hsrl_train.supervision import supervise
 from hsrl_train.training_state import TrainingState, states_at
 from hsrl_train.world import Policy, Records, State, remembered
 from pipeline.errors import TrainingError
@@ -32,7 +33,13 @@ class StoredPolicy(Policy, Protocol):
 
 
 class Method(Protocol):
-    """What a learner must say to be trained here."""
+    """What a learner must say to be trained here.
+
+    Attributes:
+        showable: numbers of the items it can score.
+    """
+
+    showable: Int[Tensor, " m"]
 
     def act(self, state: State, k: int, generator: torch.Generator) -> tuple[Int[Tensor, "b k"], Float[Tensor, "b k"]]:
         """Slates to explore with: k different active items for each user, and each item's log π(i | s) now."""
@@ -176,16 +183,20 @@ def _learn(
         return {}
     rows = run.replay.sample(config.batch_size, run.generator)
     profile = records.profiles[rows.user]
-    item_reward = rows.feedback - environment.config.cost * (1 - rows.feedback)
+    state = State(profile, rows.history, rows.recent)
+    supervision = supervise(environment, state, rows.slate, rows.feedback, method.showable, config, run.generator)
+    answers = supervision.answers[:, : rows.slate.shape[1]]
+    item_reward = answers - environment.config.cost * (1 - answers)
     batch = Batch(
-        State(profile, rows.history, rows.recent),
+        state,
         rows.slate,
-        rows.feedback,
         item_reward,
-        rows.reward,
+        # A folded reward is no mean over items, so that its expectation is not that of expected answers.
+        rows.reward if environment.config.is_reward_folded else item_reward.mean(dim=1),
         rows.is_done,
         State(profile, rows.next_history, rows.next_recent),
         rows.log_prob,
+        supervision,
     )
     rate = rate_at(run.iteration, config.n_iterations, config.lr_decay_share)
     figures = method.learn(batch, rate, run.iteration / config.n_iterations)

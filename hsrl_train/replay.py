@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from hsrl_train.supervision import Supervision
 from hsrl_train.world import State
 
 
@@ -40,17 +41,18 @@ class Transitions(NamedTuple):
 class Batch(NamedTuple):
     """b transitions as a method learns from them: with profiles in place of users, and a reward of each item.
 
-    ``item_reward`` is ρ = y − c (1 − y); the slate's reward is its mean, unless the environment folds it.
+    ``item_reward`` is ρ = y − c (1 − y) of the drawn or expected answers y; the slate's reward is its mean, unless the environment folds it.
+    ``supervision`` is what the likelihood learns from; it begins with the slate.
     """
 
     state: State
     slate: Int[Tensor, "b k"]
-    feedback: Float[Tensor, "b k"]
     item_reward: Float[Tensor, "b k"]
     reward: Float[Tensor, " b"]
     is_done: Bool[Tensor, " b"]
     next_state: State
     log_prob: Float[Tensor, "b k"]
+    supervision: Supervision
 
 
 class Replay:

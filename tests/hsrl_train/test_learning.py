@@ -18,6 +18,7 @@ from hsrl_train.hsrl import Hsrl
 from hsrl_train.learner_config import LearnerConfig
 from hsrl_train.loop import rate_at, train
 from hsrl_train.replay import Batch
+from hsrl_train.supervision import Supervision
 from hsrl_train.world import Catalogue, Records, State
 from pipeline.errors import TrainingError
 
@@ -70,7 +71,8 @@ def batch(n: int = 16) -> Batch:
     history = torch.randint(1, N_ITEMS + 1, (n, H), generator=generator)
     state = State(RECORDS.profiles[user], history)
     slate = torch.tensor([[1, 7]]).expand(n, K)
-    return Batch(state, slate, feedback, item_reward, item_reward.mean(dim=1), user == 0, state, torch.full((n, K), -1.0))
+    then = torch.full((n, K), -1.0)
+    return Batch(state, slate, item_reward, item_reward.mean(dim=1), user == 0, state, then, Supervision(slate, feedback))
 
 
 @pytest.mark.parametrize("preset", ["best", "paper"])

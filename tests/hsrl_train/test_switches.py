@@ -7,6 +7,7 @@ import torch
 from hsrl_train.hsrl import Hsrl, likelihood_weight_at
 from hsrl_train.learner_config import LearnerConfig
 from hsrl_train.replay import Batch
+from hsrl_train.supervision import Supervision
 from hsrl_train.world import Catalogue, State
 
 K, H = 2, 3
@@ -34,12 +35,12 @@ def batch(refused: int = 0) -> Batch:
     return Batch(
         state,
         torch.tensor([[1, 4]] * 4),
-        feedback,
         item_reward,
         item_reward.mean(1),
         torch.zeros(4).bool(),
         state,
         torch.full((4, 2), -1.0),
+        Supervision(torch.tensor([[1, 4]] * 4), feedback),
     )
 
 
@@ -61,7 +62,7 @@ def test_one_value_leaves_the_later_contexts_without_a_part_in_the_critic() -> N
     """Codes and norms of the levels learn from the critic through c(1) and c(2) only."""
     moved = {}
     for values in ("all_levels", "first_level"):
-        one = learner(**NOTHING, values=values)
+        one = learner(**NOTHING, values=values, critic_trains_encoder=True)
         before = one.network.hpn.codes[0].detach().clone()
         one.learn(batch(), rate=1.0)
         moved[values] = not torch.equal(before, one.network.hpn.codes[0])
