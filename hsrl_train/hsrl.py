@@ -79,8 +79,7 @@ class Hsrl:
             "likelihood_loss": self._likelihood(policy, batch),
             "critic_loss": losses.critic_loss(value, target),
         }
-        pg_weight = self.config.pg_weight if done_share >= self.config.pg_from else 0.0
-        weights = (pg_weight, self.config.entropy_weight, likelihood_weight_at(done_share, self.config))
+        weights = (self.config.pg_weight, self.config.entropy_weight, likelihood_weight_at(done_share, self.config))
         policy_gradient, entropy, likelihood, critic = terms.values()
         loss = losses.joint_loss(losses.actor_loss(policy_gradient, entropy, likelihood, weights), critic)
         level_weights = self.network.critic.weights().tolist()
@@ -128,8 +127,6 @@ class Hsrl:
             )
         else:
             advantage = losses.slate_advantage(target, value, self.config.advantage_clip)
-        if self.config.centres_advantage:
-            advantage = advantage - advantage.mean()
         log_probs = self._summed(policy.log_probs, batch.slate)
         if self.config.importance_clip:
             weight = losses.importance_weight(log_probs, batch.log_prob, self.config.importance_clip)

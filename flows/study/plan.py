@@ -68,7 +68,7 @@ def planned(
     for variant in variants_of(study, base):
         changed = applied(base, variant.changes)
         try:
-            sids = None if changed.sids == base.sids else _own_sids(warehouse, place, pinned, changed)
+            sids = None if _codes(changed) == _codes(base) else _own_sids(warehouse, place, pinned, changed)
         except ContractError as error:
             skipped.append((variant.name, str(error)))
             continue
@@ -87,10 +87,16 @@ def _trial(place: Workplace, variant: Variant, settings: Settings, seed: int | N
     return Trial(variant.name, settings, taught_in, judged_by, seed, sids)
 
 
+def _codes(settings: Settings) -> tuple[object, ...]:
+    """What Semantic IDs are made by, of the settings that a study may change."""
+    return settings.sids, settings.embeddings.score_aware
+
+
 def _own_sids(warehouse: Warehouse, place: Workplace, pinned: Pinned, settings: Settings) -> str:
     """Learn a codebook from the release's vectors and lay its Semantic IDs out; nothing is published."""
     with Warehouse.open_release(warehouse.root, pinned.release.release_id, settings.engine.memory_limit_mb) as release:
-        embeddings = of_codebook(release.query("FROM embeddings").cast(EMBEDDINGS.schema), pinned.codebook.embedding_id)
+        space = pinned.codebook.embedding_id if settings.embeddings.score_aware else pinned.embedding_id
+        embeddings = of_codebook(release.query("FROM embeddings").cast(EMBEDDINGS.schema), space)
         items = release.query("FROM items ORDER BY item_id").cast(ITEMS.schema)
     catalogue = pinned.world.catalogue
     likes = {"item_id": catalogue.item_ids, "n_positives": catalogue.popularity[1:].long().numpy()}

@@ -18,11 +18,15 @@ pytestmark = pytest.mark.slow
 SMALL = {"learn_after": 500, "critic_hidden": (64, 32), "width": 16, "n_heads": 2, "n_blocks": 1, "actor_lr": 2e-3}
 # As published, but with the rate of `best` and a λ_bc small enough that the clicks of this slate do not outvote the next ones.
 LOOKING_AHEAD = {**SMALL, "preset": "paper", "n_iterations": 1500, "likelihood_weight": 0.1}
-# `best` with refusals in the state, exploration by the policy itself, and both kinds of reward of an item weighed alike (K = 2).
+# `best` with refusals in the state and exploration by the policy itself; each simulator is a taste, so that answers must be drawn from the one
+# that the session has; both kinds of reward of an item weigh alike (K = 2).
 HIDDEN_TASTE = {
     **SMALL,
     "n_iterations": 1000,
     "uses_refusals": True,
+    "answers": "drawn",
+    "critic_trains_encoder": True,
+    "pg_weight": 0.2,
     "temperature": 1.0,
     "item_share": 0.5,
     "entropy_weight": 0.1,
