@@ -114,4 +114,4 @@ def _load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def _vocabulary(told: dict[str, str]) -> tuple[int, ...]:
-    return tuple(int(codes) for codes in told["vocabulary"].split("-"))
+    return tuple(int(codes) for codes in told["vocabulary"].split("-") if codes)  # empty before there are Semantic IDs

@@ -112,7 +112,7 @@ def test_a_study_that_was_killed_goes_on_where_it_was(refreshed: Any, tmp_path: 
         assert {**one, "cpu_seconds": 0} == {**other, "cpu_seconds": 0}
     seen.clear()
     again, lines = study(whole, "small", tmp_path / "b" / "out", n_seeds=3)  # one more seed of each
-    assert seen == ["0.03 7", "0 7"] and again["variants"][0]["n_seeds"] == 3
+    assert seen == ["0.001 7", "0 7"] and again["variants"][0]["n_seeds"] == 3
 
 
 def test_other_semantic_ids_are_learned_for_the_study_only(refreshed: Any, tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""Codes of the space of scores, through refresh, retrain and rollback."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.refresh import Wish
+from flows.rollback import rollback
+from flows.run import Run
+
+pytestmark = pytest.mark.slow
+# Two simulators in two processes, which read a world that has no Semantic IDs yet.
+CHANGES = (
+    ("[embeddings]\nwidth = 4", "[embeddings]\nwidth = 4\nscore_aware = true"),
+    ("[simulator]", "[simulator]\nn_training = 2"),
+    ("n_processes = 1", "n_processes = 2"),
+)
+
+
+@pytest.fixture(scope="module")
+def scored(refreshed: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any, dict[str, Any]]:
+    """Release 1 of plain codes, release 2 rebuilt in the space of scores, release 3 a policy."""
+    world = refreshed.copy(tmp_path_factory.mktemp("scored"))
+    settings = world.changed(*CHANGES)
+    world.refresh(settings, Wish(rebuild=True))
+    fitted = sorted((world.root / "artifacts" / "simulator").iterdir())
+    return world, settings, {"fitted": fitted, "retrain": world.retrain(settings)}
+
+
+def test_both_spaces_are_kept_and_codes_are_of_the_second(scored: Any) -> None:
+    world, *_ = scored
+    widths = world.ask(
+        "select embedding_id, len(vector) as width, count(*) as n from embeddings group by all order by width"
+    ).rows()
+    assert [row[1] for row in widths] == [4, 32] and widths[0][2] == widths[1][2]
+    current = "select distinct embedding_id, len(centroid) from codebooks where codebook_id in (select codebook_id from sids)"
+    assert world.ask(current).rows() == [(widths[1][0], 32)]
+
+
+def test_the_retrain_finds_the_simulators_that_the_codes_were_made_with(scored: Any) -> None:
+    """It learns in those fitted by the refresh; only judges are fitted anew."""
+    world, _, told = scored
+    assert told["retrain"]["status"] == "published"
+    training = world.ask("select simulator_id from simulators where fit_on = 'train'")["simulator_id"].to_list()
+    assert sorted(training) == [folder.name for folder in told["fitted"]] and len(training) == 2
+
+
+def test_a_night_after_appends_in_the_same_space(scored: Any, tmp_path: Path) -> None:
+    world, settings, _ = scored
+    copy = world.copy(tmp_path)
+    before = copy.ask("select item_id, sid from sids")
+    report = copy.refresh(settings.model_copy(update={"source": settings.source.model_copy(update={"days": 4})}))
+    assert report["tokenizer"]["mode"] in ("append", "refresh")
+    assert copy.ask("select item_id, sid from sids").join(before, on=["item_id", "sid"]).height >= 0.9 * before.height
+
+
+def test_a_rollback_finds_the_space_of_before(scored: Any, tmp_path: Path) -> None:
+    """A policy can be learned again on the plain codes of release 1."""
+    copy = scored[0].copy(tmp_path)
+    rollback(copy.root, 1, Run("rollback"))
+    assert copy.ask("select distinct len(vector) from embeddings").rows() == [(4,)]
+    assert copy.retrain()["learned_from_release"] == 4
