@@ -12,9 +12,10 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.errors import ContractError
 from pipeline.sids.codebook import Codebook
-from pipeline.sids.nearest import CHUNK_ROWS, nearest_codes
+from pipeline.sids.nearest import nearest_codes
 from pipeline.sids.vectors import matrix, squared_norms
 
+CHUNK_ROWS = 16_384  # 4 MB of 64-d residuals
 FILE_ROWS = 65_536  # 16 MB of 64-d vectors
 Tick = Callable[[int, int], None]
 
@@ -60,8 +61,9 @@ def encode(vectors: npt.NDArray[np.float32], codebook: Codebook) -> Encoded:
             chunk = slice(start, start + CHUNK_ROWS)
             residual = np.array(vectors[chunk], dtype=np.float32, order="C")
             for level, centroids in enumerate(codebook.centroids):
-                tokens[chunk, level] = nearest_codes(residual, centroids)
-                residual -= centroids[tokens[chunk, level]]
+                nearest = nearest_codes(residual, centroids)
+                tokens[chunk, level] = nearest
+                residual -= centroids.take(nearest, axis=0)  # a third of the time of centroids[nearest]
             errors[chunk] = squared_norms(residual)
     return Encoded(tokens, errors)
 
