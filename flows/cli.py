@@ -208,6 +208,21 @@ def draw(
     _show(draw_release(warehouse_path(warehouse), out), present.draw, as_json)
 
 
+@app.command(epilog="Example: hsrl encode vectors.parquet --warehouse warehouse/demo --out sids.parquet")
+def encode(
+    vectors: Annotated[Path, typer.Argument(help="Parquet with a column vector, or raw float32.")],
+    warehouse: WarehouseFolder = None,
+    out: Annotated[Path, typer.Option("--out", help="Parquet file to write, in the order of the vectors.")] = Path(
+        "sids.parquet"
+    ),
+    as_json: Json = False,
+) -> None:
+    """Give vectors outside the catalogue the Semantic IDs they would have; nothing is published."""
+    from flows.encode import encode_vectors
+
+    _show(encode_vectors(warehouse_path(warehouse), vectors, out, Run("encode")), present.encode, as_json)
+
+
 @app.command(epilog="Example: hsrl status --warehouse warehouse/demo")
 def status(warehouse: WarehouseFolder = None, as_json: Json = False) -> None:
     """Tell the newest release, what it holds, and how the last runs ended."""

@@ -260,6 +260,14 @@ def draw(console: Console, report: dict[str, Any]) -> None:
     )
 
 
+def encode(console: Console, report: dict[str, Any]) -> None:
+    """Where the Semantic IDs are, and how many vectors are unlike all that the codes were learned from."""
+    told = (
+        f"{report['vectors']:,} of codebook {report['codebook_id']} in {report['out']}; {report['unlike']:,} unlike the catalogue"
+    )
+    _facts(console, (("semantic ids", told),))
+
+
 def _foretold(forecast: dict[str, Any] | None) -> tuple[tuple[str, str], ...]:
     """Rows, time and churn to expect, where there is a release to tell from."""
     if forecast is None:

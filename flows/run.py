@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 Tick = Callable[[int, int], None]
+LINE_SECONDS = 10.0
 
 
 @dataclass
@@ -52,12 +53,24 @@ class Run:
     @contextmanager
     def _bar(self, name: str) -> Iterator[Tick]:
         if not self.console.is_terminal:
-            yield lambda done, total: None
+            yield self._lines(name)
             return
         columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self.console, transient=True) as progress:
             bar = progress.add_task(name, total=None)
             yield lambda done, total: progress.update(bar, completed=done, total=total)
+
+    def _lines(self, name: str) -> Tick:
+        """A tick that tells how far it is in a plain line, now and then."""
+        told = time.monotonic()
+
+        def tick(done: int, total: int) -> None:
+            nonlocal told
+            if time.monotonic() - told >= LINE_SECONDS:
+                told = time.monotonic()
+                self.say(f"{name}: {done:,} of {total:,}")
+
+        return tick
 
 
 def cpu_seconds() -> float:

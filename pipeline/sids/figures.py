@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from sklearn.metrics import normalized_mutual_info_score
+from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import encode, reconstruction_errors
@@ -179,6 +179,15 @@ def category_nmi(release: Release, level: int) -> float | None:
         return None
     known = told >= 0
     return float(normalized_mutual_info_score(told[known], release.prefixes(level + 1)[known]))
+
+
+def category_ami(release: Release, level: int) -> float | None:
+    """Mutual information of prefix and category beyond what as many prefixes of the same sizes give by chance, over a sample."""
+    told = labels(release, level)
+    if told is None:
+        return None
+    rows = release.sample[told[release.sample] >= 0]
+    return float(adjusted_mutual_info_score(told[rows], release.prefixes(level + 1)[rows]))
 
 
 def category_purity(release: Release, level: int) -> float | None:

@@ -6,15 +6,16 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from sklearn.cluster import kmeans_plusplus
 from threadpoolctl import threadpool_limits
 
 from pipeline.errors import ContractError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.config import SidsConfig
 from pipeline.sids.encode import encode
+from pipeline.sids.joint import fit_together
 from pipeline.sids.names import fixed_hash
 from pipeline.sids.nearest import nearest_codes
+from pipeline.sids.seeding import spread_seeds
 from pipeline.sids.vectors import distinct_rows, matrix, sorted_embeddings
 
 OOD_QUANTILE = 0.999
@@ -31,6 +32,7 @@ def learn_codebook(embeddings: pl.DataFrame, config: SidsConfig, seed: int, popu
 
         r^(0) = x,    C_l = k-means of {r^(l−1)} with V_l codes,    r^(l) = r^(l−1) − C_l[z_l]
 
+    Then the levels are fitted together (``fit_together``), since the means of a level change what is best for those before it.
     Items without signal shape nothing: their vectors are copies of a category's mean. Items with the same vector count once.
     Rows go in the order of a fixed hash of item_id, so that every leading part is a fair sample: k-means++ seeds on the first
     ``sample_rows`` (the seeding decides more than the sample's size), k-means runs on the first ``training_rows``. Where items have
@@ -78,8 +80,8 @@ def _weights(item_ids: pl.Series, popularity: pl.DataFrame | None, power: float)
 
 
 def _learn_levels(residual: Matrix, weights: Weights, config: SidsConfig, seed: int) -> tuple[Matrix, ...]:
-    """The codes of every level, learned on what the levels before it left of ``residual`` (n, d)."""
-    levels: list[Matrix] = []
+    """The codes of every level, learned on what the levels before it left of ``residual`` (n, d), then together."""
+    rows, levels = residual, list[Matrix]()
     for level, codes in enumerate(config.vocabulary_per_level, start=1):
         if (n_distinct := len(distinct_rows(residual)[0])) < codes:
             what = "vectors with signal" if level == 1 else "residuals"
@@ -87,22 +89,19 @@ def _learn_levels(residual: Matrix, weights: Weights, config: SidsConfig, seed: 
                 f"codebook: level {level} has {n_distinct} distinct {what} for {codes} codes; set sids.vocabulary <= {n_distinct}"
                 + ("" if level == 1 else f" at level {level}, or sids.levels = {level - 1}")
             )
-        centroids, nearest = _learn_level(residual, weights, codes, config, seed + level)
-        _check_level(level, np.bincount(nearest, minlength=codes))
-        levels.append(centroids)
-        residual = residual - centroids[nearest]
-    return tuple(levels)
+        levels.append(_learn_level(residual, weights, codes, config, seed + level))
+        residual = residual - levels[-1][nearest_codes(residual, levels[-1])]
+    fitted = fit_together(rows, weights, tuple(levels), config.joint_rounds)
+    for level, (centroids, nearest) in enumerate(zip(fitted.codes, fitted.tokens, strict=True), start=1):
+        _check_level(level, np.bincount(nearest, minlength=len(centroids)))
+    return fitted.codes
 
 
-def _learn_level(
-    residual: Matrix, weights: Weights, codes: int, config: SidsConfig, seed: int
-) -> tuple[Matrix, npt.NDArray[np.int64]]:
-    """One level: (V, d) codes and the (n,) nearest code of every row; faiss itself splits large codes where others ran empty."""
+def _learn_level(residual: Matrix, weights: Weights, codes: int, config: SidsConfig, seed: int) -> Matrix:
+    """The (V, d) codes of one level; faiss itself splits large codes where others ran empty."""
     n_sample = max(config.sample_rows, codes)
-    sample_weights = None if weights is None else weights[:n_sample]
-    start, _ = kmeans_plusplus(residual[:n_sample], codes, sample_weight=sample_weights, random_state=seed)
-    centroids = _kmeans(residual, weights, start, config.iterations, seed)
-    return centroids, nearest_codes(residual, centroids)
+    start = spread_seeds(residual[:n_sample], None if weights is None else weights[:n_sample], codes, seed)
+    return _kmeans(residual, weights, start, config.iterations, seed)
 
 
 def _kmeans(residual: Matrix, weights: Weights, start: Matrix, iterations: int, seed: int) -> Matrix:

@@ -10,6 +10,7 @@ from pipeline.errors import ContractError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.figures import (
     Release,
+    category_ami,
     category_nmi,
     category_purity,
     entropy_bits,
@@ -92,6 +93,7 @@ OF_LEVEL: dict[str, Callable[[Release, int], float | None]] = {
     "prefix_fanout": lambda release, level: float((release.prefixes(level + 1).max() + 1) / (release.prefixes(level).max() + 1)),
     "category_purity": category_purity,
     "category_nmi": category_nmi,
+    "category_ami": category_ami,
     "mse": lambda release, level: release.level_errors[level],
     "explained_variance": lambda release, level: explained(release, release.level_errors[level]),
     "kept_prefix_share": lambda release, level: kept(release, level + 1),

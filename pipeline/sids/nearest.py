@@ -26,29 +26,38 @@ def nearest_codes(vectors: npt.NDArray[np.float32], codes: npt.NDArray[np.float3
     if not codes.any():
         return np.zeros(len(vectors), dtype=np.int64)  # a suffix level tells nothing: every code is as near
     nearest = np.empty(len(vectors), dtype=np.int64)
-    half_norms = 0.5 * np.einsum("vd,vd->v", codes, codes)
+    exact = codes.astype(np.float64)
+    half_norms = 0.5 * np.einsum("vd,vd->v", exact, exact)
     longest = float(np.sqrt(2.0 * half_norms.max()))
-    # twice the bound of a dot product of d terms (Higham, Accuracy and Stability, §3.1): either score may be off by it
-    rounding = 2.0 * (codes.shape[1] + 4) * FLOAT32_ROUNDING
+    # twice the bound of a dot product of d + 1 terms (Higham, Accuracy and Stability, §3.1): either score may be off by it
+    rounding = 2.0 * (codes.shape[1] + 5) * FLOAT32_ROUNDING
+    # a coordinate of ones puts −½‖c‖² into the product; rooms used again cost no fresh pages
+    lengthened = np.concatenate([codes, -half_norms[:, None].astype(np.float32)], axis=1).T
+    ones = np.ones((min(CHUNK_ROWS, len(vectors)), codes.shape[1] + 1), dtype=np.float32)
+    room = np.empty((len(ones), len(codes)), dtype=np.float32)
     for start in range(0, len(vectors), CHUNK_ROWS):
         rows = vectors[start : start + CHUNK_ROWS]
-        scores = rows @ codes.T
-        scores -= half_norms
-        best = scores.argmax(axis=1)
         everyone = np.arange(len(rows))
+        ones[: len(rows), :-1] = rows
+        scores = np.matmul(ones[: len(rows)], lengthened, out=room[: len(rows)])
+        best = scores.argmax(axis=1)
         best_scores = scores[everyone, best]
         scores[everyone, best] = -np.inf
+        second_scores = scores[everyone, scores.argmax(axis=1)]  # numpy's max is slower than its argmax
         sizes = longest * (np.sqrt(np.einsum("nd,nd->n", rows, rows)) + longest)
-        unsure = np.flatnonzero(scores.max(axis=1) >= best_scores - rounding * sizes)
+        unsure = np.flatnonzero(second_scores >= best_scores - rounding * sizes)
         if len(unsure):
-            best[unsure] = _decide_exactly(rows[unsure].astype(np.float64), codes.astype(np.float64), TIE * sizes[unsure])
+            best[unsure] = _decide_exactly(rows[unsure].astype(np.float64), exact, half_norms, TIE * sizes[unsure])
         nearest[start : start + CHUNK_ROWS] = best
     return nearest
 
 
 def _decide_exactly(
-    vectors: npt.NDArray[np.float64], codes: npt.NDArray[np.float64], tolerance: npt.NDArray[np.float64]
+    vectors: npt.NDArray[np.float64],
+    codes: npt.NDArray[np.float64],
+    half_norms: npt.NDArray[np.float64],
+    tolerance: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.int64]:
     """The lowest code whose score is within ``tolerance`` (n,) of the best."""
-    scores = vectors @ codes.T - 0.5 * np.einsum("vd,vd->v", codes, codes)
+    scores = vectors @ codes.T - half_norms
     return (scores >= (scores.max(axis=1) - tolerance)[:, None]).argmax(axis=1)

@@ -26,6 +26,11 @@ COLOURS = (
 )
 OTHERS = "#bbbbbb"
 NO_CATEGORY = "without category"
+NOTE = (
+    "A box is a prefix, as wide as it has items, in the colour of its largest category: the paler, the smaller that one's share. "
+    "Below, the items of each code."
+)
+TICKS = 16  # numbers written under the bars of a level
 FINEST = 0.35  # pixels below which a prefix is not drawn by itself
 
 
@@ -101,8 +106,12 @@ def draw(open_rows: pl.DataFrame, items: pl.DataFrame, vocabulary: tuple[int, ..
     sizes = placed["category"].value_counts(sort=True).sort("count", "category", descending=[True, False])["category"].to_list()
     named = [name for name in sizes if name != NO_CATEGORY][: len(COLOURS)]
     colours = dict(zip(named, COLOURS, strict=False))
-    shapes: list[Rect | Text] = [Text(MARGIN, 40, 24, title), *_legend(colours, len(sizes) > len(named))]
-    top = 110.0
+    shapes: list[Rect | Text] = [
+        Text(MARGIN, 40, 24, title),
+        *_legend(colours, len(sizes) > len(named)),
+        Text(MARGIN, 100, 12, NOTE),
+    ]
+    top = 120.0
     for level in range(len(vocabulary)):
         shapes.append(Text(MARGIN, top + 14, 14, f"level {level + 1}: {_n_prefixes(placed, level):,} prefixes"))
         shapes += _boxes(placed, level, top + 20, sizes, colours)
@@ -110,7 +119,7 @@ def draw(open_rows: pl.DataFrame, items: pl.DataFrame, vocabulary: tuple[int, ..
     top += 20
     for level, codes in enumerate(vocabulary):
         shapes += _bars(placed, level, codes, top)
-        top += BARS + 40
+        top += BARS + 56
     return Picture(WIDTH, int(top + MARGIN), tuple(shapes))
 
 
@@ -180,6 +189,8 @@ def _bars(placed: pl.DataFrame, level: int, codes: int, top: float) -> list[Rect
         Rect(MARGIN, top + 22 + BARS, WIDTH - 2 * MARGIN, 1, "#888888", ""),
     ]
     for code, count in enumerate(counts.tolist()):
+        if code % -(-codes // TICKS) == 0:
+            shapes.append(Text(MARGIN + code * width, top + BARS + 36, 11, str(code)))
         if count:
             height = BARS * count / most
             tip = f"code {code}: {count:,} items"

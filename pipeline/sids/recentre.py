@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from scipy import sparse
 
 from pipeline.contracts import SID_HISTORY, check
 from pipeline.errors import ContractError
@@ -18,12 +19,12 @@ PRIOR_ITEMS = 2.0
 
 
 def recentre(codebook: Codebook, embeddings: pl.DataFrame, open_rows: pl.DataFrame) -> Codebook:
-    """Centre every code anew on the items whose Semantic ID holds it, level by level.
+    """Centre every code anew on the items whose Semantic ID holds it, one level after another, the other levels held.
 
-        C_l[v] ← (Σ_{i : z_il = v} r_i^(l−1) + m · C_l[v]) / (n_v + m),    r^(l) = r^(l−1) − C_l[z_l]
+        C_l[v] ← C_l[v] + Σ_{i : z_il = v} (x_i − dec(z_i)) / (n_v + m)
 
-    One step of k-means that keeps the assignments: no item moves by it, code numbers keep their meaning, and a code without items
-    stays where it was. Which Semantic IDs are no longer near enough is for ``assign`` to say.
+    The assignments are kept: no item moves by it, code numbers keep their meaning, and a code without items stays where it was.
+    Which Semantic IDs are no longer near enough is for ``assign`` to say.
 
     Args:
         codebook: the codes until now.
@@ -45,12 +46,12 @@ def recentre(codebook: Codebook, embeddings: pl.DataFrame, open_rows: pl.DataFra
             "learn anew with: hsrl refresh --rebuild"
         )
     tokens = rows["tokens"].explode().to_numpy().reshape(rows.height, codebook.n_levels)
-    residual, levels = vectors.astype(np.float64), []
+    left, levels = vectors.astype(np.float64) - codebook.decode(tokens), list[npt.NDArray[np.float32]]()
     for level, codes in enumerate(codebook.centroids):
         # a level of zeros is the suffix that only tells items apart
-        centres = _centred(residual, tokens[:, level], codes) if codes.any() else codes
-        levels.append(centres)
-        residual = residual - centres[tokens[:, level]]
+        step = _step(left, tokens[:, level], len(codes)) if codes.any() else np.zeros(codes.shape)
+        levels.append((codes + step).astype(np.float32))
+        left -= step[tokens[:, level]]
     counts = tuple(np.bincount(tokens[:, level], minlength=codes) for level, codes in enumerate(codebook.vocabulary))
     moved = replace(
         codebook,
@@ -63,10 +64,7 @@ def recentre(codebook: Codebook, embeddings: pl.DataFrame, open_rows: pl.DataFra
     return replace(moved, ood_error=float(np.quantile(errors, OOD_QUANTILE)))
 
 
-def _centred(
-    residual: npt.NDArray[np.float64], tokens: npt.NDArray[np.uint16], codes: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    sums = np.zeros(codes.shape)
-    np.add.at(sums, tokens, residual)
-    counts = np.bincount(tokens, minlength=len(codes))[:, None]
-    return ((sums + PRIOR_ITEMS * codes) / (counts + PRIOR_ITEMS)).astype(np.float32)
+def _step(left: npt.NDArray[np.float64], tokens: npt.NDArray[np.uint16], n_codes: int) -> npt.NDArray[np.float64]:
+    """(V, d): how far each code has to go."""
+    holds = sparse.csr_matrix((np.ones(len(tokens)), (tokens, np.arange(len(tokens)))), shape=(n_codes, len(tokens)))
+    return np.asarray((holds @ left) / (np.bincount(tokens, minlength=n_codes)[:, None] + PRIOR_ITEMS))

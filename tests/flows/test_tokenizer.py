@@ -139,6 +139,16 @@ def test_bad_input_is_one_clear_line_and_publishes_nothing(
     assert releases(tmp_path) == 0
 
 
+def test_vectors_that_are_all_of_another_width_than_the_codebook_publish_nothing(
+    world: Callable[..., dict], tmp_path: Path
+) -> None:
+    world(days=1)
+    narrow = {item: vector[:2] for item, vector in vectors().items()}
+    with pytest.raises(ContractError, match="90 of 90 external vectors are not 3 long, the model's width"):
+        world(days=2, given=narrow)
+    assert releases(tmp_path) == 1
+
+
 def test_a_duplicate_item_id_publishes_nothing(
     world: Callable[..., dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

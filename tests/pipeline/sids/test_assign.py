@@ -86,6 +86,15 @@ def test_an_item_that_moves_back_gets_its_old_slot(night: Callable[..., SidChang
     assert open_rows(history)[2] == ("1-1", 1)
 
 
+def test_only_the_last_sid_is_held_on_to(night: Callable[..., SidChanges]) -> None:
+    """3, then 5, then 4.02: its first SID, 3, would still be near enough; its last, 5, is nearest and stays."""
+    history = night(NO_HISTORY, 1, {1: 3.0}).upserts
+    history = apply_changes(history, night(history, 2, {1: 5.0}).upserts)
+    changes = night(history, 3, {1: 4.02})
+    assert count(changes) == {"unchanged": 1}
+    assert changes.upserts.is_empty()
+
+
 def test_an_inactive_item_is_closed_and_its_slot_stays_taken(night: Callable[..., SidChanges]) -> None:
     history = night(NO_HISTORY, 1, {1: 5.0}).upserts
     changes = night(history, 2, {1: 5.0, 2: 5.0}, inactive=(1,))
@@ -105,6 +114,7 @@ def test_a_returning_item_gets_its_sid_and_slot_back(night: Callable[..., SidCha
     changes = night(history, 3, {1: 4.02, 2: 3.0})
     assert open_rows(changes.upserts) == {1: ("1-0", 0)}
     assert changes.upserts.select("assigned_by", "reason").rows() == [("hysteresis", "returned")]
+    assert changes.upserts["recon_error"].to_list() == pytest.approx([1.02**2], rel=1e-3)  # of the SID it has, not of the nearest
     same = night(history, 3, {1: 3.0, 2: 3.0})
     assert same.upserts.select("assigned_by", "reason").rows() == [("incumbent", "returned")]
 

@@ -123,10 +123,21 @@ def test_a_level_with_nothing_left_to_tell_apart_is_refused(embed_matrix: Frames
 
 
 def test_a_level_that_leaves_codes_unused_is_refused(embed_matrix: Frames, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A k-means that ends with every code on one spot."""
+    """A k-means that ends with every code on one spot, and no repair."""
     monkeypatch.setattr("pipeline.sids.learn._kmeans", lambda residual, weights, start, iterations, seed: np.zeros_like(start))
+    monkeypatch.setattr("pipeline.sids.joint.REPAIRS", 0)
     with pytest.raises(ContractError, match="level 1 uses 1 of its 8 codes, expected 99%"):
-        learn_codebook(embed_matrix(clouds(11, 100, 2)), SMALL, seed=0)
+        learn_codebook(embed_matrix(clouds(11, 100, 2)), SMALL.model_copy(update={"joint_rounds": 0}), seed=0)
+
+
+def test_fitting_the_levels_together_describes_better(embed_matrix: Frames) -> None:
+    """At the same seed, and on vectors that were not learned from as well."""
+    vectors, strangers = clouds(15, 1_000, 8), clouds(16, 1_000, 8)
+    plain, joint = (
+        learn_codebook(embed_matrix(vectors), SMALL.model_copy(update={"joint_rounds": rounds}), seed=0) for rounds in (0, 20)
+    )
+    for asked in (vectors, strangers):
+        assert encode(asked, joint).recon_error.mean() < encode(asked, plain).recon_error.mean()
 
 
 def test_no_item_with_signal_is_refused(embed_matrix: Frames) -> None:

@@ -167,6 +167,19 @@ def test_prefixes_are_held_against_categories(line: Codebook, nights: Nights) ->
     assert (seen[1, "prefix_fanout"], seen[2, "prefix_fanout"]) == (2.0, 2.0)
 
 
+def test_what_chance_alone_gives_is_taken_off_the_information_on_categories(line: Codebook, nights: Nights) -> None:
+    """Left of 0 is a, right of it b: level 1 tells all. Four prefixes of one item each would tell any two categories: worth nothing."""
+    [(rows, vectors)] = nights({1: -5.0, 2: -3.0, 3: 3.0, 4: 5.0})
+    items = pl.DataFrame(
+        [(item, str(item), None, ["a" if item < 3 else "b"], None, None, None, True) for item in (1, 2, 3, 4)],
+        schema=ITEMS.schema,
+        orient="row",
+    )
+    seen = figures(sid_metrics(rows, vectors, line, None, 1, items=items))
+    assert (seen[1, "category_nmi"], seen[1, "category_ami"]) == (pytest.approx(1.0), pytest.approx(1.0))
+    assert (seen[2, "category_nmi"], seen[2, "category_ami"]) == (pytest.approx(2 / 3), pytest.approx(0.0, abs=1e-9))
+
+
 def test_keeping_a_sid_that_is_not_the_nearest_has_a_cost(line: Codebook, nights: Nights) -> None:
     """At 4.02 the kept 3 costs 1.0404 where 5 would cost 0.9604. Between ±4 and to the nearest of ±1 the margins are nearly 1 and 0."""
     (before, _), (rows, vectors) = nights({1: 3.9}, {1: 4.02})

@@ -62,6 +62,13 @@ def test_codes_follow_the_items_that_hold_them(line: Codebook, embed: Frames, fi
     assert Codebook.from_frame(moved.to_frame()).numbering_id == line.codebook_id
 
 
+def test_what_finer_codes_account_for_moves_no_coarser_one(line: Codebook, embed: Frames, catalogue: Frames) -> None:
+    """Two items in 1-1 go from 5 to 6: coarse 4 takes (1 + 1) / 4 of what is left, fine 1 then (½ + ½) / 4."""
+    held = assign(embed({1: [5.0], 2: [5.0]}), catalogue([1, 2]), line, SID_HISTORY.empty(), 1, 0.1).upserts
+    moved = recentre(line, embed({1: [6.0], 2: [6.0]}), held)
+    assert [level[1, 0] for level in moved.centroids] == [4.5, 1.25]
+
+
 def test_a_code_that_nobody_holds_stays_where_it_was(line: Codebook, embed: Frames, first: pl.DataFrame) -> None:
     moved = recentre(line, embed({1: [6.0], 2: [4.0]}), first)
     assert moved.centroids[0][0, 0] == -4.0
