@@ -26,23 +26,9 @@ from typing import Any
 import polars as pl
 
 from benchmarks.crash_state import LEAST, Seen, garbage, look, orphans, torn
+from benchmarks.small_feed import TOKENIZER, feed
 
-TOML = """
-[source]
-kind = "generated"
-path = "HOME/raw"
-days = 3
-users = 120
-items = 80
-new_items_per_day = 2
-vanishing_items_per_day = 1
-[ingest]
-buckets = 2
-[sids]
-levels = 2
-vocabulary = 4
-[embeddings]
-width = 4
+MORE = """
 [simulator]
 n_epochs = 12
 n_training = 1
@@ -100,7 +86,6 @@ class Bench:
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload(["flows.refresh", "flows.retrain", "flows.settings", "flows.collection"])
         self.config, self.raw = home / "config.toml", home / "raw"
-        self.toml = TOML.replace("HOME", str(home))  # the same for all, as it stands in the settings of each release
 
     def start(self, flow: str, root: Path) -> Any:
         """The process of a run."""
@@ -122,7 +107,7 @@ class Bench:
         made = [Case("refresh, first release", "refresh", self.home / "none")]
         last = None
         for name, n_days in (("one", 1), ("two", 2), ("three", 3)):
-            self.feed(n_days)
+            self.log_days(n_days)
             if last:
                 shutil.copytree(last, self.home / name)
             last = self.home / name
@@ -138,12 +123,12 @@ class Bench:
             made.append(Case("retrain", "retrain", self.home / "three"))
         return made
 
-    def feed(self, n_days: int) -> None:
+    def log_days(self, n_days: int) -> None:
         """The raw files of the first ``n_days`` days, with some rows in each that no one can accept."""
         from flows.feed import write_missing_days
         from flows.settings import load_settings
 
-        self.config.write_text(self.toml.replace("days = 3", f"days = {n_days}"))
+        self.config.write_text(feed(self.raw, n_days, users=120) + TOKENIZER + MORE)
         known = set(self.raw.glob("events-*"))
         write_missing_days(load_settings(self.config, self.home / "none").source)
         for day in set(self.raw.glob("events-*")) - known:

@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from benchmarks.small_feed import feed
 from flows.draw import draw_release
 from flows.refresh import Wish, refresh
 from flows.run import Run
@@ -15,17 +16,7 @@ from pipeline.errors import ContractError, HsrlError
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.warehouse import Warehouse
 
-TOML = """
-[source]
-kind = "generated"
-path = "{warehouse}/raw"
-days = DAYS
-users = 40
-items = 80
-new_items_per_day = 2
-vanishing_items_per_day = 1
-[ingest]
-buckets = 1
+TOKENIZER = """
 [embeddings]
 parts = ["external"]
 external_path = "VECTORS"
@@ -55,7 +46,7 @@ def world(tmp_path: Path) -> Callable[..., dict]:
 
     def settings(days: int, sids: str) -> Settings:
         config = tmp_path / "c.toml"
-        config.write_text(TOML.replace("DAYS", str(days)).replace("VECTORS", str(tmp_path / "v.parquet")) + sids)
+        config.write_text(feed(tmp_path / "raw", days) + TOKENIZER.replace("VECTORS", str(tmp_path / "v.parquet")) + sids)
         return load_settings(config, tmp_path / "w")
 
     return run
