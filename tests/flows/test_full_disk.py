@@ -22,10 +22,10 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     place = tmp_path / "w"
     place.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", str(place)],
+        ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", str(place)],  # noqa: S607
         capture_output=True,
         text=True,
-        check=False,  # noqa: S607
+        check=False,
     )
     if mounted.returncode:
         pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.strip()}")
