@@ -104,7 +104,7 @@ def test_4_a_file_registered_twice_is_refused_and_null_in_a_required_field_is_fo
         warehouse.publish(draft, changes, audits=[read_statement(SQL_ROOT / "audits" / "registered_complete.sql")])
 
 
-REQUIRED = [(table, column.name) for table in BULK for column in table.columns if not column.nullable]
+REQUIRED = [(table, column.name) for table in BULK for column in table.columns if not column.is_nullable]
 
 
 @pytest.mark.parametrize(("table", "column"), [(table.name, column) for table, column in REQUIRED])
