@@ -96,6 +96,21 @@ def alive(root: Path, run_id: str) -> Iterator[None]:
                     path.unlink(missing_ok=True)
 
 
+def is_alive(root: Path, run_id: str) -> bool:
+    """Whether a run is alive now. Only looks, so that it may be asked where nothing can be written."""
+    try:
+        descriptor = os.open(root / _ALIVE / run_id, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def living(root: Path) -> frozenset[str]:
     """The runs that are alive now, in whichever process; the marks that dead ones left are removed."""
     folder = root / _ALIVE
