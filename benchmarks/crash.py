@@ -30,7 +30,7 @@ from benchmarks.small_feed import TOKENIZER, feed
 
 MORE = """
 [simulator]
-n_epochs = 12
+n_epochs = 6
 n_training = 1
 [learner]
 n_iterations = 60
@@ -38,6 +38,7 @@ learn_after = 200
 [evaluation]
 n_sessions = 40
 """
+_PATIENCE_SECONDS = 1800  # with a run that is no more killed; seconds on a machine of one's own
 _BAD_ROWS = 3  # planted in every day's events: an item that no catalogue lists
 
 
@@ -97,7 +98,10 @@ class Bench:
         """A run to its end; the seconds it took."""
         began = time.monotonic()
         process = self.start(flow, root)
-        process.join(600)
+        process.join(_PATIENCE_SECONDS)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
         if process.exitcode != 0:
             raise RuntimeError(f"{flow} ended with {process.exitcode}: " + (self.home / "log").read_text()[-2000:])
         return time.monotonic() - began
@@ -128,7 +132,7 @@ class Bench:
         from flows.feed import write_missing_days
         from flows.settings import load_settings
 
-        self.config.write_text(feed(self.raw, n_days, users=120) + TOKENIZER + MORE)
+        self.config.write_text(feed(self.raw, n_days, users=60) + TOKENIZER + MORE)
         known = set(self.raw.glob("events-*"))
         write_missing_days(load_settings(self.config, self.home / "none").source)
         for day in set(self.raw.glob("events-*")) - known:
@@ -191,11 +195,9 @@ def run(n_kills: int, seed: int, out: Path | None, *, with_retrain: bool) -> int
                 continue
             told.append({"case": case.name, **_judge(bench, case, before, after)})
             print(len(told), json.dumps(told[-1]), flush=True)
-        text = _report(told, seed, {name: seconds for name, (*_, seconds) in whole.items()}, load)
-        print(text)
-        if out:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(text)
+            if out:  # after every kill, so that a run that is stopped leaves what it saw
+                out.parent.mkdir(parents=True, exist_ok=True)
+                out.write_text(_report(told, seed, {name: seconds for name, (*_, seconds) in whole.items()}, load))
         return sum(bool(one["faults"]) for one in told) + (len(told) < n_kills)
 
 
