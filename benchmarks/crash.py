@@ -1,14 +1,14 @@
-"""SIGKILL at random moments of a refresh and of a retrain: what readers see, what a rerun gives, what is left lying about.
+"""SIGKILL at random moments of a refresh, a retrain and a gc: what readers see, what a rerun gives, what is left lying about.
 
-    python -m benchmarks.crash --kills 100 --out docs/results/crash.md
+    python -m benchmarks.crash --kills 120 --out docs/results/crash.md
 
-Each case begins from a copy of a prepared warehouse (none yet; two days with a third to process; three days to retrain on), is
+Each case begins from a copy of a prepared warehouse (none yet; two days with a third to process; three days to retrain on; three
+releases of which one may go), is
 killed after a random share of an unbroken run's time, looked at by a reader, run again to its end, and compared with the
 unbroken run: the rows of every table, sorted, without the columns that name runs, releases and times.
 """
 
 import argparse
-import hashlib
 import json
 import multiprocessing
 import os
@@ -23,24 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TOML = """
-[source]
-kind = "generated"
-path = "HOME/raw"
-days = 3
-users = 120
-items = 80
-new_items_per_day = 2
-vanishing_items_per_day = 1
-[ingest]
-buckets = 2
-[sids]
-levels = 2
-vocabulary = 4
-[embeddings]
-width = 4
+import polars as pl
+
+from benchmarks.crash_state import LEAST, Seen, garbage, look, orphans, torn
+from benchmarks.small_feed import TOKENIZER, feed
+
+MORE = """
 [simulator]
-n_epochs = 12
+n_epochs = 6
 n_training = 1
 [learner]
 n_iterations = 60
@@ -48,9 +38,8 @@ learn_after = 200
 [evaluation]
 n_sessions = 40
 """
-# Columns that tell which run, which release and when, or how long it took; and tables that are the diary of runs.
-_UNSTABLE = ("run_id", "release_id", "created_at", "cpu_seconds", "checked_at", "code_version")
-_DIARY = ("runs", "audits", "dictionary")
+_PATIENCE_SECONDS = 1800  # with a run that is no more killed; seconds on a machine of one's own
+_BAD_ROWS = 3  # planted in every day's events: an item that no catalogue lists
 
 
 @dataclass(frozen=True)
@@ -60,43 +49,6 @@ class Case:
     name: str
     flow: str
     base: Path
-
-
-def content(root: Path) -> dict[str, str]:
-    """A hash of the rows of each table of the last release, as a reader sees them; {} where there is no warehouse yet."""
-    from pipeline.warehouse.lake import open_readers
-    from pipeline.warehouse.tables import TABLES
-
-    if not (root / "readers.sqlite").exists():
-        return {}
-    hashes = {}
-    with open_readers(root) as connection:
-        for name, table in TABLES.items():
-            if name in _DIARY:
-                continue
-            columns = ", ".join(f'"{column}"' for column in table.schema if column not in _UNSTABLE)
-            timeless = "WHERE metric NOT IN ('seconds', 'cpu_seconds', 'peak_memory_mb')" if name == "sid_metrics" else ""
-            rows = connection.execute(
-                f"SELECT to_json(row_of)::VARCHAR FROM (SELECT {columns} FROM {name} {timeless}) AS row_of ORDER BY 1"
-            )
-            hashes[name] = hashlib.sha256("\n".join(text for (text,) in rows.fetchall()).encode()).hexdigest()[:16]
-    return hashes
-
-
-def orphans(root: Path) -> list[str]:
-    """Whatever lies in the warehouse's folder and is neither in use nor a lock."""
-    from pipeline.warehouse.warehouse import Warehouse
-
-    with Warehouse.open(root) as warehouse:
-        named = {str(root / path) for path in warehouse.query("SELECT path FROM artifacts")["path"]}
-        listed = {str(path) for table in ("events", "record_rows", "embeddings") for path in warehouse.files(table)}
-        spare = warehouse.connection.execute("CALL ducklake_delete_orphaned_files('lake', dry_run => true, cleanup_all => true)")
-        found = [path for (path, *_) in spare.fetchall()]
-    found += [str(path) for path in (root / "data").rglob("*.parquet") if str(path) not in listed | named]
-    found += [str(path) for path in (root / "staging").rglob("*") if path.is_file()]
-    found += [str(path) for path in (root / "artifacts").glob("*/*") if str(path) not in named]
-    found += [str(path) for path in root.rglob(".*") if path.name.endswith((".draft", ".gone"))]
-    return sorted(set(found))
 
 
 def work(flow: str, root: str, config: str, home: str) -> None:
@@ -115,6 +67,11 @@ def work(flow: str, root: str, config: str, home: str) -> None:
         from flows.refresh import refresh
 
         refresh(settings, place, Run("daily-refresh"), DirectSteps())
+    elif flow == "gc":
+        from flows.collection import collect_garbage
+        from pipeline.warehouse.config import RetentionConfig
+
+        collect_garbage(place, Run("gc"), RetentionConfig(**LEAST), dry_run=False)
     else:
         from flows.retrain import retrain
 
@@ -128,9 +85,8 @@ class Bench:
         self.home = home
         self.random = random.Random(seed)  # noqa: S311 moments of death, no secrets
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["flows.refresh", "flows.retrain", "flows.settings"])
-        self.config = home / "config.toml"
-        self.toml = TOML.replace("HOME", str(home))  # the same for all, as it stands in the settings of each release
+        self.context.set_forkserver_preload(["flows.refresh", "flows.retrain", "flows.settings", "flows.collection"])
+        self.config, self.raw = home / "config.toml", home / "raw"
 
     def start(self, flow: str, root: Path) -> Any:
         """The process of a run."""
@@ -142,26 +98,47 @@ class Bench:
         """A run to its end; the seconds it took."""
         began = time.monotonic()
         process = self.start(flow, root)
-        process.join(600)
+        process.join(_PATIENCE_SECONDS)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
         if process.exitcode != 0:
             raise RuntimeError(f"{flow} ended with {process.exitcode}: " + (self.home / "log").read_text()[-2000:])
         return time.monotonic() - began
 
     def bases(self, *, with_retrain: bool) -> list[Case]:
         """The warehouses that cases begin from."""
-        (self.home / "raw").mkdir()
         made = [Case("refresh, first release", "refresh", self.home / "none")]
-        two = self.home / "two"
-        self.config.write_text(self.toml.replace("days = 3", "days = 2"))
-        self.finish("refresh", two)
-        self.config.write_text(self.toml)
-        made.append(Case("refresh, one more day", "refresh", two))
+        last = None
+        for name, n_days in (("one", 1), ("two", 2), ("three", 3)):
+            self.log_days(n_days)
+            if last:
+                shutil.copytree(last, self.home / name)
+            last = self.home / name
+            self.finish("refresh", last)
+        made.append(Case("refresh, one more day", "refresh", self.home / "two"))
+        littered = self.home / "littered"
+        shutil.copytree(self.home / "three", littered)
+        for spare in ("staging/delivery/dead", "artifacts/policy/dead"):  # what dead runs left, old enough to go
+            (littered / spare).mkdir(parents=True)
+            (littered / spare / "x").write_text("x" * 100_000)
+        made.append(Case("gc", "gc", littered))
         if with_retrain:
-            three = self.home / "three"
-            shutil.copytree(two, three)
-            self.finish("refresh", three)
-            made.append(Case("retrain", "retrain", three))
+            made.append(Case("retrain", "retrain", self.home / "three"))
         return made
+
+    def log_days(self, n_days: int) -> None:
+        """The raw files of the first ``n_days`` days, with some rows in each that no one can accept."""
+        from flows.feed import write_missing_days
+        from flows.settings import load_settings
+
+        self.config.write_text(feed(self.raw, n_days, users=60) + TOKENIZER + MORE)
+        known = set(self.raw.glob("events-*"))
+        write_missing_days(load_settings(self.config, self.home / "none").source)
+        for day in set(self.raw.glob("events-*")) - known:
+            events = pl.read_parquet(day)
+            bad = events.head(_BAD_ROWS).with_columns(item_id=pl.lit(10**9, pl.Int64))
+            pl.concat([events, bad]).write_parquet(day)
 
     def kill_once(self, case: Case, seconds: float) -> bool:
         """Start a run on ``work`` and kill it after a random share of ``seconds``; False where it had ended before."""
@@ -177,10 +154,14 @@ class Bench:
         return process.exitcode == -signal.SIGKILL
 
 
-def moment(root: Path, before: dict[str, str], seen: dict[str, str]) -> str:
+def moment(case: Case, root: Path, before: Seen, seen: Seen) -> str:
     """How far the killed run had come."""
-    if seen != before and seen:
-        return "after the commit" if any(seen[name] != before.get(name) for name in ("releases",)) else "warehouse made"
+    if not (root / "catalog.sqlite").exists():
+        return "before there was a warehouse"
+    if case.flow == "gc":
+        return "in a gc"
+    if seen.tables != before.tables:
+        return "after the commit" if not seen.is_empty else "warehouse made"
     if any((root / "data" / "main").glob("*/*/*.parquet")) and orphans(root):
         return "something staged, stored or placed"
     return "nothing left behind"
@@ -188,20 +169,22 @@ def moment(root: Path, before: dict[str, str], seen: dict[str, str]) -> str:
 
 def run(n_kills: int, seed: int, out: Path | None, *, with_retrain: bool) -> int:
     """All kills, dealt to the cases in turn; returns the number of failures."""
+    load = os.getloadavg()
     with tempfile.TemporaryDirectory(prefix="hsrl-crash-") as folder:
         bench = Bench(Path(folder), seed)
         cases = bench.bases(with_retrain=with_retrain)
         told: list[dict[str, Any]] = []
-        whole: dict[str, tuple[dict[str, str], dict[str, str], float]] = {}
+        whole: dict[str, tuple[Seen, Seen, float]] = {}
         for case in cases:
             target = bench.home / "unbroken"
             shutil.rmtree(target, ignore_errors=True)
             if case.base.exists():
                 shutil.copytree(case.base, target)
             seconds = bench.finish(case.flow, target)
-            whole[case.name] = (content(case.base), content(target), seconds)
-            if left := orphans(target):
+            whole[case.name] = (look(case.base), look(target), seconds)
+            if left := left_over(case, target):
                 raise RuntimeError(f"an unbroken {case.name} leaves {left[:3]}")
+            assert whole[case.name][1].quarantine.total() == 3 * _BAD_ROWS
         dealt = [*cases[:2], *cases]  # a retrain takes much longer than a refresh
         tries = 0
         while len(told) < n_kills and tries < 5 * n_kills:
@@ -212,47 +195,42 @@ def run(n_kills: int, seed: int, out: Path | None, *, with_retrain: bool) -> int
                 continue
             told.append({"case": case.name, **_judge(bench, case, before, after)})
             print(len(told), json.dumps(told[-1]), flush=True)
-        text = _report(told, seed, {name: seconds for name, (*_, seconds) in whole.items()})
-        print(text)
-        if out:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(text)
+            if out:  # after every kill, so that a run that is stopped leaves what it saw
+                out.parent.mkdir(parents=True, exist_ok=True)
+                out.write_text(_report(told, seed, {name: seconds for name, (*_, seconds) in whole.items()}, load))
         return sum(bool(one["faults"]) for one in told) + (len(told) < n_kills)
 
 
-def _judge(bench: Bench, case: Case, before: dict[str, str], after: dict[str, str]) -> dict[str, Any]:
+def left_over(case: Case, root: Path) -> list[str]:
+    """What a run that ended should have taken away."""
+    return [*orphans(root), *(garbage(root) if case.flow == "gc" else [])]
+
+
+def _judge(bench: Bench, case: Case, before: Seen, after: Seen) -> dict[str, Any]:
     root, faults = bench.home / "work", []
-    seen = content(root)
-    empty = not before and bool(seen) and seen["releases"] == hashlib.sha256(b"").hexdigest()[:16]
-    if seen not in (before, after) and not empty and not _only_ledger(seen, before):
-        faults.append("a reader sees neither the last release nor the next: " + ", ".join(_different(seen, before)))
-    when = moment(root, before, seen) if (root / "catalog.sqlite").exists() else "before there was a warehouse"
+    seen = look(root)
+    if wrong := torn(seen, before, after):
+        faults.append("a reader sees neither the last release nor the next: " + ", ".join(sorted(wrong)))
+    when = moment(case, root, before, seen)
     try:
         seconds = bench.finish(case.flow, root)
     except RuntimeError as error:
         return {"when": when, "seconds": 0.0, "faults": [*faults, f"the rerun failed: {str(error)[-300:]}"]}
-    final = content(root)
-    if final != after:
-        faults.append("the rerun differs from an unbroken run in " + ", ".join(_different(final, after)))
-    if left := orphans(root):
-        faults.append(f"{len(left)} orphans, such as {Path(left[0]).relative_to(root)}")
+    if different := look(root).differs(after):
+        faults.append("the rerun differs from an unbroken run in " + ", ".join(sorted(different)))
+    if left := left_over(case, root):
+        faults.append(f"{len(left)} orphans, such as {left[0]}")
     return {"when": when, "seconds": round(seconds, 1), "faults": faults}
 
 
-def _only_ledger(seen: dict[str, str], before: dict[str, str]) -> bool:
-    return bool(before) and _different(seen, before) <= {"quarantine"}
+def _report(told: list[dict[str, Any]], seed: int, seconds: dict[str, float], load: tuple[float, ...]) -> str:
+    from flows.run import code_version
 
-
-def _different(one: dict[str, str], other: dict[str, str]) -> set[str]:
-    return {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
-
-
-def _report(told: list[dict[str, Any]], seed: int, seconds: dict[str, float]) -> str:
     lines = [
         "# Killed at random moments",
         "",
         f"`python -m benchmarks.crash --kills {len(told)} --seed {seed} --out docs/results/crash.md`, {time.strftime('%Y-%m-%d')}, "
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}.",
+        f"version {code_version()}, {os.cpu_count()} cores, load {load[0]:.1f} at the start and {os.getloadavg()[0]:.1f} at the end.",
         "",
         "| case | unbroken run, s | kills | readers saw another state | rerun differs | orphans left | rerun, s (median) |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",

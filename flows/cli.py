@@ -34,7 +34,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stan
 # What the system may refuse anywhere and a person can mend: rights, a file system that is read-only or full.
 _MENDABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
-_FULL = ("No space left on device", "database or disk is full", "File too large", "Disk quota exceeded")
+# The last is what SQLite says where its log cannot be made.
+_FULL = ("No space left on device", "database or disk is full", "File too large", "Disk quota exceeded", "disk I/O error")
 
 # Heavy libraries are imported by the command that needs them, so that `hsrl --help` and `hsrl sql` start at once.
 

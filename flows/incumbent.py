@@ -96,7 +96,7 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
 
 def _refreshes(warehouse: Warehouse) -> list[int]:
     """Releases that were nights, the latest first."""
-    return warehouse.query("SELECT release_id FROM releases WHERE kind = 'refresh' ORDER BY release_id DESC")[
+    return warehouse.query("SELECT release_id FROM releases WHERE kind IN ('refresh', 'rebuild') ORDER BY release_id DESC")[
         "release_id"
     ].to_list()
 
@@ -120,7 +120,7 @@ def require_same_settings(warehouse: Warehouse, settings: Settings, *, rebuild: 
     Raises:
         ConfigError: names the setting, both values, and what to do.
     """
-    last = warehouse.query("SELECT config FROM releases WHERE kind IN ('refresh', 'rollback') ORDER BY release_id DESC LIMIT 1")
+    last = warehouse.query("SELECT config FROM releases WHERE kind <> 'retrain' ORDER BY release_id DESC LIMIT 1")
     if last.is_empty():
         return
     before, now = json.loads(last.item()), settings.model_dump(mode="json")

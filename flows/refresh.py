@@ -145,7 +145,9 @@ def _refresh(
         )
     with run.stage("audits and publish"):
         inputs = (*(one.arrived.ingest_id for one in staged), sids.models.embedding_id, sids.codebook.codebook_id)
-        draft = ReleaseDraft(run.run_id, "refresh", code_version(), settings.model_dump(mode="json"), settings.seed, inputs)
+        # By its kind the churn audit knows that someone asked for new Semantic IDs.
+        kind = "rebuild" if wish.rebuild and incumbent.release else "refresh"
+        draft = ReleaseDraft(run.run_id, kind, code_version(), settings.model_dump(mode="json"), settings.seed, inputs)
         changes = _changes(warehouse, source.name, run, incumbent, staged, tables, sids, release_id)
         steps.run("audits and publish", warehouse.publish, draft, changes)
     ending.release_id = release_id

@@ -82,7 +82,7 @@ def _config_of(warehouse: Warehouse, release_id: int) -> dict[str, Any]:
     rows = warehouse.query(
         "WITH RECURSIVE line AS (SELECT * FROM releases WHERE release_id = $id UNION ALL "
         "SELECT releases.* FROM releases INNER JOIN line ON releases.release_id = line.parent_id) "
-        "SELECT config FROM line WHERE kind IN ('refresh', 'rollback') ORDER BY release_id DESC LIMIT 1",
+        "SELECT config FROM line WHERE kind <> 'retrain' ORDER BY release_id DESC LIMIT 1",
         {"id": release_id},
     )
     config: dict[str, Any] = json.loads(rows.item()) if rows.height else {}

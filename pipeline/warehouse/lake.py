@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files as package_files
@@ -22,6 +23,8 @@ _CATALOGUE = "catalog.sqlite"
 _WRITE_AHEAD = ("META_JOURNAL_MODE 'WAL'",)
 # Commits take milliseconds to minutes; a process that died does not hold the lock.
 _COMMIT_TIMEOUT_SECONDS = 3600.0
+# Bytes with which a catalogue can always be opened.
+_ROOM = 1 << 20
 _EXTENSIONS = ("sqlite_scanner", "ducklake")
 # For clients other than hsrl, run in the warehouse's folder; paths are relative to it.
 _ATTACH = """-- The last release for any DuckDB {version} client, read-only, in this folder:  duckdb -init attach.sql
@@ -67,8 +70,10 @@ def attach(connection: duckdb.DuckDBPyConnection, root: Path, alias: str, catalo
     try:
         connection.execute(f"ATTACH {quoted(f'ducklake:sqlite:{root / catalogue}')} AS {alias} ({', '.join(given)})")
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise WarehouseError(f"{root / catalogue}: cannot be opened ({reason}); restore it from a copy of the folder") from error
+        reason, free = str(error).splitlines()[0], shutil.disk_usage(root).free
+        # A catalogue in good order is refused with the same words where its log cannot be made.
+        mend = "restore it from a copy of the folder" if free > _ROOM else f"the disk has {free:,} bytes left: free some room"
+        raise WarehouseError(f"{root / catalogue}: cannot be opened ({reason}); {mend}") from error
 
 
 def open_readers(root: Path) -> duckdb.DuckDBPyConnection:

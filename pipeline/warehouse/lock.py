@@ -41,7 +41,7 @@ def locked(path: Path, owner: str, timeout_seconds: float, on_wait: Callable[[st
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise WarehouseError(
-            f"{path.parent}: may not be written ({error.strerror}); grant it, or give another --warehouse"
+            f"{path.parent}: may not be written ({error.strerror}); grant it or free some room, or give another --warehouse"
         ) from error
     try:
         _wait(descriptor, path, timeout_seconds, on_wait)
@@ -94,6 +94,21 @@ def alive(root: Path, run_id: str) -> Iterator[None]:
                     yield
                 finally:
                     path.unlink(missing_ok=True)
+
+
+def is_alive(root: Path, run_id: str) -> bool:
+    """Whether a run is alive now. Only looks, so that it may be asked where nothing can be written."""
+    try:
+        descriptor = os.open(root / _ALIVE / run_id, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def living(root: Path) -> frozenset[str]:

@@ -14,7 +14,7 @@ class ReleaseDraft:
 
     Attributes:
         run_id: the run that made it.
-        kind: refresh, retrain or rollback.
+        kind: refresh, rebuild, retrain or rollback.
         code_version: version of hsrl, and commit where it is known.
         config: the settings used, as plain values; no secrets.
         seed: seed of every random choice.
@@ -68,7 +68,7 @@ class Release:
         release_id: 1 = first.
         snapshot_id: the DuckLake snapshot that holds it; None once that has expired.
         run_id: the run that made it.
-        kind: refresh or retrain.
+        kind: refresh, rebuild, retrain or rollback.
     """
 
     release_id: int

@@ -44,7 +44,7 @@ RELEASES = Table(
     (
         c.RELEASE_ID,
         c.RUN_ID,
-        _text("kind", "refresh, retrain or rollback"),
+        _text("kind", "refresh, rebuild (a refresh that was asked for new Semantic IDs), retrain or rollback"),
         _count(
             "parent_id",
             "the release it was built upon, of a rollback the one it went back to; empty for the first",

@@ -1,18 +1,28 @@
 -- audit: churn_budget
 -- severity: block
--- reads: sid_history, releases, previous.sid_history
--- doc: Of the items that had a Semantic ID in the last release and have one of the same codebook now, at most 30 % (sids.churn_budget, where that is more) got another one: the tokenizer keeps its own, narrower budget, and this is the wall behind it. A rebuild or a rollback, which someone asked for, is not counted.
-WITH last_release AS (
-    SELECT release_id, greatest(coalesce((config->>'$.sids.churn_budget')::DOUBLE, 0), 0.3) AS budget
+-- reads: sid_history, codebooks, releases, previous.sid_history
+-- doc: Of the items that have a Semantic ID in the last release and in this one, a refresh gives another one to at most the share that its configuration allows (sids.churn_budget; at least one item), and a retrain to none. Codes centred anew keep their numbers; under another numbering every item has moved. New and removed items do not count; a rebuild or a rollback, which someone asked for and the release's kind records, is exempt.
+WITH tonight AS (
+    SELECT kind = 'refresh' AS may_move, coalesce((config->>'$.sids.churn_budget')::DOUBLE, 0) AS budget
     FROM releases
-    WHERE release_id = (SELECT max(release_id) FROM releases) AND kind = 'refresh'
+    WHERE release_id = (SELECT max(release_id) FROM releases) AND kind IN ('refresh', 'retrain')
+),
+
+numberings AS (
+    SELECT codebook_id, any_value(numbering_id) AS numbering_id
+    FROM codebooks
+    GROUP BY codebook_id
 ),
 
 kept AS (
-    SELECT before.codebook_id, before.item_id, now.tokens <> before.tokens AS has_moved
+    SELECT
+        now.codebook_id,
+        now.item_id,
+        now.tokens <> before.tokens OR new.numbering_id IS DISTINCT FROM old.numbering_id AS has_moved
     FROM previous.main.sid_history AS before
-    INNER JOIN sid_history AS now
-        ON now.item_id = before.item_id AND now.codebook_id = before.codebook_id AND now.valid_to IS NULL
+    INNER JOIN sid_history AS now ON now.item_id = before.item_id AND now.valid_to IS NULL
+    LEFT JOIN numberings AS old ON old.codebook_id = before.codebook_id
+    LEFT JOIN numberings AS new ON new.codebook_id = now.codebook_id
     WHERE before.valid_to IS NULL
 )
 
@@ -20,9 +30,9 @@ SELECT
     kept.codebook_id,
     count(*) AS n_items,
     count(*) FILTER (kept.has_moved) AS n_moved,
-    any_value(last_release.budget) AS budget,
+    if(any_value(tonight.may_move), greatest(1, floor(any_value(tonight.budget) * count(*)))::BIGINT, 0) AS n_allowed,
     (list(kept.item_id ORDER BY kept.item_id) FILTER (kept.has_moved))[:5] AS some_items
 FROM kept
-CROSS JOIN last_release
+CROSS JOIN tonight
 GROUP BY kept.codebook_id
-HAVING n_moved > budget * n_items AND n_moved > 1;
+HAVING n_moved > n_allowed;

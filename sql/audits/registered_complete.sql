@@ -1,7 +1,7 @@
 -- audit: registered_complete
 -- severity: block
 -- reads: events, record_rows, embeddings, ingests, releases
--- doc: Registered files have no empty required field (registering lets NULL into NOT NULL; sums read the columns, which IS NULL alone does not, and ids reach 63 bits, so sums of doubles), whole slates and finite vectors of one width.
+-- doc: Registered files have no empty required field (registering lets NULL into NOT NULL; sums read the columns, which IS NULL alone does not, and ids reach 63 bits, so sums of doubles), whole slates and finite vectors of one width. Rows of earlier releases are not read: files whose ingest_id is none of tonight's are left out by their statistics, and a row that belongs to no ingest is missed by the audits that count, too.
 WITH fresh AS (
     SELECT ingest_id
     FROM ingests
@@ -11,21 +11,28 @@ WITH fresh AS (
 SELECT 'events' AS table_name, row(user_id, user_seq)::VARCHAR AS key
 FROM events
 WHERE
-    (ingest_id IS NULL OR ingest_id IN (FROM fresh))
-    AND (user_id::DOUBLE + item_id::DOUBLE + user_seq::DOUBLE + feedback IS NULL OR source IS NULL OR ingest_id IS NULL OR feedback > 1)
+    ingest_id IN (FROM fresh)
+    AND (user_id::DOUBLE + item_id::DOUBLE + user_seq::DOUBLE + feedback IS NULL OR source IS NULL OR feedback > 1)
+UNION ALL
+SELECT 'events', row(user_id, user_seq)::VARCHAR
+FROM events
+WHERE ingest_id IS NULL
 UNION ALL
 SELECT 'record_rows', record_id
 FROM record_rows
 WHERE
-    (ingest_id IS NULL OR ingest_id IN (FROM fresh))
+    ingest_id IN (FROM fresh)
     AND (
         user_id::DOUBLE + record_index::DOUBLE + sequence_id::DOUBLE IS NULL
         OR record_id IS DISTINCT FROM user_id || '-' || record_index
         OR len(exposed_items) IS DISTINCT FROM len(feedback)
         OR len(exposed_items) = 0
         OR history IS NULL
-        OR ingest_id IS NULL
     )
+UNION ALL
+SELECT 'record_rows', record_id
+FROM record_rows
+WHERE ingest_id IS NULL
 UNION ALL
 SELECT 'embeddings', row(embedding_id, item_id)::VARCHAR
 FROM embeddings

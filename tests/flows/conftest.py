@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from benchmarks.small_feed import TOKENIZER, feed
 from flows import cli
 from flows.refresh import Wish, refresh
 from flows.retrain import retrain
@@ -18,23 +19,10 @@ from flows.steps import DirectSteps, Steps
 from pipeline.warehouse.adhoc import run_sql
 
 # Three days of forty users; 60 iterations are enough to publish a policy, not to learn one.
-TINY = """
+TINY = f"""
 seed = 5
-[source]
-kind = "generated"
-path = "{warehouse}/raw"
-days = 3
-users = 40
-items = 60
-new_items_per_day = 2
-vanishing_items_per_day = 1
-[ingest]
-buckets = 2
-[sids]
-levels = 2
-vocabulary = 4
-[embeddings]
-width = 4
+{feed("{warehouse}/raw", days=3, items=60)}
+{TOKENIZER}
 [simulator]
 n_epochs = 6
 batch_size = 16

@@ -1,6 +1,5 @@
 """What goes wrong in a year: each fault is named, refused, and mended by a command that docs/recovery.md tells."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
+from benchmarks import small_feed as feed
 from flows import retrain as retraining
 from flows.run import Run
 from flows.steps import DirectSteps
@@ -21,10 +21,6 @@ from pipeline.errors import SourceError, WarehouseError
 from pipeline.warehouse import publish
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.warehouse import Warehouse
-
-_spec = importlib.util.spec_from_file_location("small_feed", Path(__file__).with_name("small_feed.py"))
-feed = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(feed)
 
 pytestmark = pytest.mark.slow
 EVENTS = "SELECT user_id, user_seq, item_id, feedback FROM events ORDER BY ALL"

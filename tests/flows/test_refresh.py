@@ -5,41 +5,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.refresh import Wish, refresh
+from benchmarks.small_feed import night, settings_of
+from flows.refresh import refresh
 from flows.run import Run
-from flows.settings import Settings, load_settings
+from flows.settings import load_settings
 from flows.steps import DirectSteps
 from pipeline.errors import ConfigError
 from pipeline.warehouse.adhoc import run_sql
-
-TOML = """
-[source]
-kind = "generated"
-path = "{warehouse}/raw"
-days = DAYS
-users = 40
-items = 80
-new_items_per_day = 2
-vanishing_items_per_day = 1
-[ingest]
-buckets = 2
-[sids]
-levels = 2
-vocabulary = 4
-[embeddings]
-width = 4
-"""
-
-
-def settings_of(tmp_path: Path, warehouse: Path, days: int) -> Settings:
-    """The small feed after ``days`` days."""
-    config = tmp_path / f"days{days}.toml"
-    config.write_text(TOML.replace("DAYS", str(days)))
-    return load_settings(config, warehouse)
-
-
-def run(settings: Settings, warehouse: Path, wish: Wish | None = None) -> dict:
-    return refresh(settings, warehouse, Run("daily-refresh"), DirectSteps(), wish)
 
 
 def table(warehouse: Path, name: str, keys: str) -> pl.DataFrame:
@@ -50,10 +22,10 @@ def table(warehouse: Path, name: str, keys: str) -> pl.DataFrame:
 def test_one_more_night_equals_a_build_from_scratch_and_the_same_night_twice_adds_nothing(tmp_path: Path) -> None:
     """Two days, then a third: its day only is ingested, and events and records equal those of three days at once."""
     nightly, at_once = tmp_path / "nightly", tmp_path / "at_once"
-    run(settings_of(tmp_path, nightly, 2), nightly)
-    third = run(settings_of(tmp_path, nightly, 3), nightly)
-    again = run(settings_of(tmp_path, nightly, 3), nightly)
-    run(settings_of(tmp_path, at_once, 3), at_once)
+    night(nightly, 2)
+    third = night(nightly, 3)
+    again = night(nightly, 3)
+    night(at_once, 3)
     assert third["deliveries"] == ["2026-01-03"]
     assert again["status"] == "nothing new"
     assert run_sql(nightly, "SELECT max(release_id) FROM releases").item() == 2
@@ -73,11 +45,9 @@ def test_one_more_night_equals_a_build_from_scratch_and_the_same_night_twice_add
 def test_settings_that_records_were_cut_by_cannot_change(tmp_path: Path) -> None:
     """slate_size 10 → 5 in the same warehouse is refused with both values."""
     warehouse = tmp_path / "w"
-    run(settings_of(tmp_path, warehouse, 1), warehouse)
-    config = tmp_path / "other.toml"
-    config.write_text(TOML.replace("DAYS", "1") + "[records]\nslate_size = 5\n")
+    night(warehouse, 1)
     with pytest.raises(ConfigError, match=r"records.slate_size is 5, but .* was built with 10"):
-        run(load_settings(config, warehouse), warehouse)
+        refresh(settings_of(warehouse, 1, more="[records]\nslate_size = 5\n"), warehouse, Run("daily-refresh"), DirectSteps())
 
 
 @pytest.mark.parametrize("text", ["vocabullary = 4", "vocabulary = 1"])

@@ -4,42 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.small_feed import night
 from flows.collection import collect_garbage
-from flows.refresh import Wish, refresh
 from flows.rollback import rollback
 from flows.run import Run
-from flows.settings import Settings, load_settings
-from flows.steps import DirectSteps
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.config import RetentionConfig
 from pipeline.warehouse.warehouse import Warehouse
 
-TOML = """
-[source]
-kind = "generated"
-path = "{warehouse}/raw"
-days = DAYS
-users = 40
-items = 80
-new_items_per_day = 2
-vanishing_items_per_day = 1
-[ingest]
-buckets = 2
-[sids]
-levels = 2
-vocabulary = VOCABULARY
-[embeddings]
-width = 4
-"""
 SIDS = "SELECT item_id, codebook_id, tokens, sid, slot FROM sids ORDER BY item_id"
-
-
-def night(root: Path, days: int, vocabulary: int = 4, *, rebuild: bool = False) -> dict:
-    config = root.parent / f"{days}-{vocabulary}.toml"
-    config.write_text(TOML.replace("DAYS", str(days)).replace("VOCABULARY", str(vocabulary)))
-    settings: Settings = load_settings(config, root)
-    return refresh(settings, root, Run("daily-refresh"), DirectSteps(), Wish(rebuild=rebuild))
 
 
 @pytest.mark.slow

@@ -6,26 +6,19 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from benchmarks.small_feed import feed
+from flows import tokenizer
 from flows.draw import draw_release
 from flows.refresh import Wish, refresh
 from flows.run import Run
 from flows.settings import Settings, load_settings
 from flows.steps import DirectSteps
-from pipeline.errors import ContractError, HsrlError
+from pipeline.errors import AuditError, ContractError, HsrlError
+from pipeline.sids.assign import assign
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.warehouse import Warehouse
 
-TOML = """
-[source]
-kind = "generated"
-path = "{warehouse}/raw"
-days = DAYS
-users = 40
-items = 80
-new_items_per_day = 2
-vanishing_items_per_day = 1
-[ingest]
-buckets = 1
+TOKENIZER = """
 [embeddings]
 parts = ["external"]
 external_path = "VECTORS"
@@ -55,7 +48,7 @@ def world(tmp_path: Path) -> Callable[..., dict]:
 
     def settings(days: int, sids: str) -> Settings:
         config = tmp_path / "c.toml"
-        config.write_text(TOML.replace("DAYS", str(days)).replace("VECTORS", str(tmp_path / "v.parquet")) + sids)
+        config.write_text(feed(tmp_path / "raw", days) + TOKENIZER.replace("VECTORS", str(tmp_path / "v.parquet")) + sids)
         return load_settings(config, tmp_path / "w")
 
     return run
@@ -95,6 +88,21 @@ def test_the_same_vectors_append_and_a_rebuild_publishes_old_and_new(world: Call
     assert rebuilt["tokenizer"]["mode"] == "learn"
     crosswalk = run_sql(tmp_path / "w", "FROM sid_crosswalk WHERE release_id = 3")
     assert (crosswalk.height, crosswalk["reason"].unique().to_list()) == (81, ["rebuild"])
+
+
+@pytest.mark.slow
+def test_a_tokenizer_that_overspends_its_budget_publishes_nothing(
+    world: Callable[..., dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All items swap their vectors; of 79 survivors one may move, the rest has to wait. The planted tokenizer lets all of them."""
+    world(days=1)
+    turned = {item: vectors()[item + 40 if item <= 40 else item - 40] if item <= 80 else told for item, told in vectors().items()}
+    with monkeypatch.context() as patch:
+        patch.setattr(tokenizer, "assign", lambda *given, **named: assign(*given, **named | {"moves": 1.0}))
+        with pytest.raises(AuditError, match="release 2 refused by audit churn_budget: .*n_allowed"):
+            world(days=2, given=turned, sids='mode = "append"\n')
+    assert releases(tmp_path) == 1
+    assert world(days=2, given=turned, sids='mode = "append"\n')["sid_changes"]["moved"] == 1
 
 
 @pytest.mark.slow

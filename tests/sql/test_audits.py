@@ -144,14 +144,45 @@ def test_a_policy_within_the_interval_of_the_incumbent_passes(world: duckdb.Duck
     assert offenders(world, "policy_not_worse") == []
 
 
-def test_the_churn_budget_can_be_set_and_does_not_bind_a_rollback(world: duckdb.DuckDBPyConnection) -> None:
-    """Two of three items moved: within a budget of 0.7, and none of it where a rollback did it."""
-    world.execute("UPDATE sid_history SET tokens = [1, 1], sid = '1-1' WHERE item_id = 12")
-    assert offenders(world, "churn_budget")
-    world.execute('UPDATE releases SET config = \'{"sids": {"churn_budget": 0.7}}\' WHERE release_id = 2')
+TWO_MOVED = "UPDATE sid_history SET tokens = [1, 1], sid = '1-1' WHERE item_id = 12"
+# What codes centred anew, and what a rebuild, would make of the open rows.
+OTHER_CODES = (
+    "INSERT INTO codebooks SELECT * REPLACE ('d' AS codebook_id, '{numbering}' AS numbering_id) FROM codebooks; "
+    "UPDATE sid_history SET codebook_id = 'd' WHERE valid_to IS NULL AND item_id <> 11; UPDATE sid_history SET tokens = [0, 1] WHERE item_id = 11"
+)
+
+
+@pytest.mark.parametrize(
+    ("budget", "n_allowed"), [("{}", 1), ('{"sids": {"churn_budget": 0.6}}', 1), ('{"sids": {"churn_budget": 0.7}}', 2)]
+)
+def test_the_churn_budget_is_the_share_that_the_configuration_allows_and_one_item_at_least(
+    world: duckdb.DuckDBPyConnection, budget: str, n_allowed: int
+) -> None:
+    """Two of three items moved: 0.6 · 3 = 1.8 allows one, 0.7 · 3 = 2.1 allows both."""
+    world.execute("UPDATE releases SET config = ? WHERE release_id = 2", [budget])
     assert offenders(world, "churn_budget") == []
-    world.execute("UPDATE releases SET config = '{}', kind = 'rollback' WHERE release_id = 2")
-    assert offenders(world, "churn_budget") == []
+    world.execute(TWO_MOVED)
+    found = offenders(world, "churn_budget")
+    assert [(one["n_items"], one["n_moved"], one["n_allowed"]) for one in found] == ([(3, 2, 1)] if n_allowed == 1 else [])
+
+
+@pytest.mark.parametrize("kind", ["refresh", "retrain", "rebuild", "rollback"])
+def test_the_churn_budget_binds_nights_and_not_what_someone_asked_for(world: duckdb.DuckDBPyConnection, kind: str) -> None:
+    """Item 11 moved: one is allowed to a refresh, none to a retrain. Then item 12 does too."""
+    world.execute("UPDATE releases SET kind = ? WHERE release_id = 2", [kind])
+    assert [one["n_moved"] for one in offenders(world, "churn_budget")] == ([1] if kind == "retrain" else [])
+    world.execute(TWO_MOVED)
+    assert [one["n_moved"] for one in offenders(world, "churn_budget")] == ([2] if kind in ("refresh", "retrain") else [])
+
+
+@pytest.mark.parametrize(("numbering", "kind", "n_moved"), [("c", "refresh", []), ("d", "refresh", [2]), ("d", "rebuild", [])])
+def test_the_churn_budget_sees_across_a_change_of_codes(
+    world: duckdb.DuckDBPyConnection, numbering: str, kind: str, n_moved: list[int]
+) -> None:
+    """Codes centred anew keep their numbers, and so tokens their meaning; under another numbering the same tokens mean other items."""
+    world.execute("UPDATE releases SET kind = ? WHERE release_id = 2", [kind])
+    world.execute(OTHER_CODES.format(numbering=numbering))
+    assert [one["n_moved"] for one in offenders(world, "churn_budget")] == n_moved
 
 
 def test_faults_of_earlier_releases_do_not_block_tonight(world: duckdb.DuckDBPyConnection) -> None:

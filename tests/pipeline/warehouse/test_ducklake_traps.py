@@ -10,12 +10,14 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import AuditError, WarehouseError
 from pipeline.warehouse.audits import run_audits
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.statements import SQL_ROOT, Statement, read_statement
+from pipeline.warehouse.tables import BULK
 from pipeline.warehouse.verify import find_damage
 from pipeline.warehouse.warehouse import Warehouse
 
@@ -54,6 +56,31 @@ def test_2_counts_pass_on_a_file_that_is_gone_and_audits_that_read_columns_do_no
     assert [damage.fault for damage in find_damage(warehouse)] == ["not the bytes that were written"]
 
 
+@pytest.mark.parametrize("column", ["user_id", "item_id", "user_seq", "feedback"])
+def test_2_conservation_reads_every_column_of_an_event_where_a_count_of_rows_sees_nothing(
+    warehouse: Warehouse, draft: ReleaseDraft, night: Night, column: str
+) -> None:
+    """One column of the registered file is overwritten with zeros; counting its rows, even by ingest, does not notice."""
+    warehouse.publish(draft, night(1), audits=[])
+    [events] = warehouse.files("events")
+    chunk = next(one for one in columns_of(events) if one.path_in_schema == column)
+    begin = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
+    content = bytearray(events.read_bytes())
+    content[begin : begin + chunk.total_compressed_size] = bytes(chunk.total_compressed_size)
+    events.write_bytes(content)
+    audit = read_statement(SQL_ROOT / "audits" / "ingest_conservation.sql")
+    reading = "count(user_id::DOUBLE + item_id::DOUBLE + user_seq::DOUBLE + feedback)"
+    assert reading in audit.sql
+    assert run_audits(warehouse.connection, [replace(audit, sql=audit.sql.replace(reading, "count(*)"))])[0].n_offenders == 0
+    with pytest.raises(duckdb.Error):
+        run_audits(warehouse.connection, [audit])
+
+
+def columns_of(file: Path) -> list[pq.ColumnChunkMetaData]:
+    group = pq.read_metadata(file).row_group(0)
+    return [group.column(number) for number in range(group.num_columns)]
+
+
 def test_3_a_commit_of_an_aborted_transaction_is_no_commit(warehouse: Warehouse) -> None:
     """COMMIT of a transaction in which a statement failed: nothing is raised by DuckLake alone, and nothing is committed."""
     with pytest.raises((WarehouseError, duckdb.Error)), warehouse.transaction("doomed", {}):
@@ -75,6 +102,25 @@ def test_4_a_file_registered_twice_is_refused_and_null_in_a_required_field_is_fo
     holed.write_parquet(staged)
     with pytest.raises(AuditError, match="registered_complete"):
         warehouse.publish(draft, changes, audits=[read_statement(SQL_ROOT / "audits" / "registered_complete.sql")])
+
+
+REQUIRED = [(table, column.name) for table in BULK for column in table.columns if not column.is_nullable]
+
+
+@pytest.mark.parametrize(("table", "column"), [(table.name, column) for table, column in REQUIRED])
+def test_4_registration_takes_an_empty_required_field_and_the_audit_does_not(
+    warehouse: Warehouse, draft: ReleaseDraft, night: Night, table: str, column: str
+) -> None:
+    """The column is NOT NULL in the schema; a registered file may be empty there all the same."""
+    changes = night(1)
+    [staged] = (changes.replace_files | changes.register)[table]
+    rows = pl.read_parquet(staged)
+    rows.with_columns(pl.lit(None, rows.schema[column]).alias(column)).write_parquet(staged)
+    with pytest.raises(AuditError, match="registered_complete"):
+        warehouse.publish(draft, changes, audits=[read_statement(SQL_ROOT / "audits" / "registered_complete.sql")])
+    assert warehouse.query("FROM releases").is_empty()
+    warehouse.publish(draft, changes, audits=[])
+    assert warehouse.query(f"SELECT count(*) FILTER ({column} IS NULL) = count(*) FROM {table}").item()
 
 
 def test_4_clean_up_deletes_a_name_of_our_own_and_never_the_original(

@@ -1,0 +1,53 @@
+"""The small generated feed of the flows' tests and of benchmarks.crash: two days make a warehouse in about two seconds."""
+
+from pathlib import Path
+from typing import Any
+
+from flows.refresh import Wish, refresh
+from flows.run import Run
+from flows.settings import Settings, load_settings
+from flows.steps import DirectSteps
+
+TOKENIZER = """
+[sids]
+levels = 2
+vocabulary = 4
+[embeddings]
+width = 4
+"""
+
+
+def feed(raw: Path | str, days: int, users: int = 40, items: int = 80) -> str:
+    """The sections of a configuration that tell of the feed; its files lie in the folder ``raw``."""
+    return f"""
+[source]
+kind = "generated"
+path = "{raw}"
+days = {days}
+users = {users}
+items = {items}
+new_items_per_day = 2
+vanishing_items_per_day = 1
+[ingest]
+buckets = 2
+[engine]
+lock_timeout_seconds = 60
+"""
+
+
+def config_of(root: Path, days: int, vocabulary: int = 4, more: str = "") -> Path:
+    """A configuration file beside the warehouse's folder, where the raw files lie too; ``more`` sections follow."""
+    config = root.parent / f"{days}-{vocabulary}{'-more' if more else ''}.toml"
+    tokenizer = TOKENIZER.replace("vocabulary = 4", f"vocabulary = {vocabulary}")
+    config.write_text(feed(root.parent / "raw", days) + tokenizer + more)
+    return config
+
+
+def settings_of(root: Path, days: int, vocabulary: int = 4, more: str = "") -> Settings:
+    """Settings of the feed after ``days`` days."""
+    return load_settings(config_of(root, days, vocabulary, more), root)
+
+
+def night(root: Path, days: int, vocabulary: int = 4, **wish: Any) -> dict[str, Any]:
+    """A refresh after ``days`` days."""
+    return refresh(settings_of(root, days, vocabulary), root, Run("daily-refresh"), DirectSteps(), Wish(**wish))
