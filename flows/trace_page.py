@@ -1,20 +1,22 @@
 """One self-contained page that draws a trace: no script, nothing fetched, every text escaped."""
 
+import json
 from html import escape
 
 from pipeline.warehouse.trace import Node, Trace
 
 # A column shows so many nodes of a kind; the table below the drawing has all of them.
 _AT_MOST = 8
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 210, 40, 70, 12
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 210, 40, 46, 12
 _COLOURS = {
     "raw file": "#8d6e63", "ingest": "#6d8f3f", "release": "#37474f", "codebook": "#7b4fa3", "embedding_model": "#2a7f8e", "item": "#c0672b",
     "semantic id": "#b3395b", "simulator": "#5c6bc0", "policy": "#1565c0",
 }  # fmt: skip
 _STYLE = (
     "body{font:14px/1.45 system-ui,sans-serif;margin:24px;color:#222;background:#fff}h1{font-size:20px}h2{font-size:16px;margin-top:28px}"
-    "table{border-collapse:collapse}td,th{text-align:left;padding:3px 14px 3px 0;border-bottom:1px solid #ddd;vertical-align:top;"
-    "overflow-wrap:anywhere}code{font-size:12px}.drawing{overflow-x:auto}svg text{font:12px system-ui,sans-serif}"
+    "table{border-collapse:collapse}td,th{text-align:left;padding:3px 14px 3px 0;border-bottom:1px solid #ddd;vertical-align:top}"
+    "th{white-space:nowrap}td{overflow-wrap:anywhere}summary{cursor:pointer}pre{font-size:12px;margin:4px 0}.id{color:#666;font-weight:normal}"
+    "code{font-size:12px}.drawing{overflow-x:auto}svg text{font:12px system-ui,sans-serif}"
 )
 
 
@@ -22,14 +24,13 @@ def page(trace: Trace) -> str:
     """The trace as HTML: facts, a drawing from raw files on the left to what depends on them on the right, and every node."""
     subject = trace.nodes[trace.subject]
     title = f"{subject.kind} {subject.name}"
-    facts = "".join(
-        f"<tr><th>{escape(str(name))}</th><td>{escape(_text(value))}</td></tr>" for name, value in trace.facts.items()
-    )
+    facts = "".join(f"<tr><th>{escape(str(name))}</th><td>{_fact(value)}</td></tr>" for name, value in trace.facts.items())
     rows = "".join(_row(trace, node) for node in sorted(trace.nodes.values(), key=lambda one: (one.kind, one.name, one.id)))
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><h1>{escape(title)}</h1><table>{facts}</table>"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body><h1>{escape(title)} <span class='id'>{escape(subject.id)}</span></h1><table>{facts}</table>"
         f"<h2>From raw files to what depends on them</h2><div class='drawing'>{_drawing(trace)}</div>"
         f"<h2>Everything in it</h2><table><tr><th>kind</th><th>name</th><th>id</th><th>SHA-256</th><th>made from</th></tr>{rows}</table>"
         "</body></html>\n"
@@ -74,7 +75,7 @@ def _box(trace: Trace, one: str, x: int, y: int) -> str:
     node = trace.nodes[one]
     border = " stroke='#000' stroke-width='3'" if one in trace.started else ""
     tip = escape(f"{node.kind} {node.name}\n{node.id}" + (f"\nSHA-256 {node.sha256}" if node.sha256 else ""))
-    name = node.name if len(node.name) <= 30 else f"{node.name[:13]}…{node.name[-16:]}"
+    name = node.name if len(node.name) <= 27 else f"{node.name[:10]}…{node.name[-16:]}"
     return (
         f"<g><title>{tip}</title><rect x='{x}' y='{y}' width='{_WIDTH}' height='{_HEIGHT}' rx='6' fill='{_COLOURS.get(node.kind, '#777')}'"
         f"{border}/><text x='{x + 8}' y='{y + 16}' fill='#fff' font-weight='bold'>"
@@ -121,5 +122,14 @@ def _depths(trace: Trace) -> dict[str, int]:
     return depth
 
 
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
+def _fact(value: object) -> str:
+    """A value as HTML; a JSON object, such as the settings of a run, folded and one field a line."""
+    text = "" if value is None else str(value)
+    try:
+        fields = json.loads(text)
+    except json.JSONDecodeError:  # any other text
+        fields = None
+    if not isinstance(fields, dict):
+        return escape(text)
+    told = json.dumps(fields, indent=2, ensure_ascii=False)
+    return f"<details><summary>{told.count(chr(10)) - 1} lines</summary><pre>{escape(told)}</pre></details>"
