@@ -18,8 +18,8 @@ from pipeline.warehouse.warehouse import Warehouse
 _FOR_LIFE = (("source", "name"), ("ingest", "buckets"), ("records", "slate_size"), ("records", "history_length"))
 # Settings of the tokenizer: another value takes a rebuild.
 _UNTIL_REBUILD = ("embeddings", "sids")
-# … but for these, which only say how tonight's items are treated.
-_FREE = {"epsilon", "mode", "churn_budget", "max_error_ratio", "beam_width", "tombstone_nights"}
+# … but for these, which only say how tonight's items are treated, or how hard the next learning tries.
+_FREE = {"epsilon", "mode", "churn_budget", "max_error_ratio", "beam_width", "tombstone_nights", "iterations", "joint_rounds"}
 NO_STATE = "none"
 
 
