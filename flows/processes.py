@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for
 from typing import Any, TypeVar
 
 import torch
@@ -47,13 +49,14 @@ def side_by_side(function: Callable[[Job, Tick], T], jobs: Sequence[Job], n_proc
         board = [0.0] * (2 * len(jobs))
         return [function(job, _here(board, number, tick)) for number, job in enumerate(jobs)]
     context = multiprocessing.get_context("spawn")
-    shared, stop = context.Array("d", 2 * len(jobs), lock=False), context.Event()
-    with ProcessPoolExecutor(n_workers, context, _begin, (shared, stop)) as pool:
+    shared = context.Array("d", 2 * len(jobs), lock=False)
+    leash_end, leash = context.Pipe(duplex=False)
+    with leash_end, leash, ProcessPoolExecutor(n_workers, context, _begin, (shared, leash_end)) as pool:
         futures = [pool.submit(_do, function, number, job) for number, job in enumerate(jobs)]
         try:
             _watch(futures, shared, tick)
         except BaseException as error:
-            stop.set()
+            leash.close()
             pool.shutdown(cancel_futures=True)
             if isinstance(error, BrokenProcessPool):
                 raise TrainingError(
@@ -90,26 +93,19 @@ def _here(board: list[float], number: int, tick: Tick) -> Tick:
     return told
 
 
-def _begin(board: Any, stop: Any) -> None:
+def _begin(board: Any, leash_end: Connection) -> None:
     """Of a worker, before its first job."""
     global _board
     _board = board
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and stops its workers
-    for sign in (stop.wait, _parent_ends):
-        threading.Thread(target=_end_at, args=(sign,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(leash_end,), daemon=True).start()
 
 
-def _end_at(sign: Callable[[], Any]) -> None:
-    """Whatever is under way: what counts is written whole and renamed."""
-    sign()
+def _end_with(leash_end: Connection) -> None:
+    """End when the parent lets go of its end, or is killed, whatever is under way: what counts is written whole and renamed."""
+    wait_for([leash_end])
     os._exit(1)
-
-
-def _parent_ends() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
 
 
 def _do(function: Callable[[Job, Tick], T], number: int, job: Job) -> T:

@@ -41,6 +41,7 @@ def test_there_are_the_commands_of_the_issue() -> None:
         (("refresh", "--from", "yesterday"), "Invalid value for '--from'"),
         (("retrain",), "no configuration; name one with --config or HSRL_CONFIG"),
         (("refresh", "--config", "none.toml"), "configuration none.toml: No such file or directory"),
+        (("reproduce", "ablation", "--seeds", "0"), "Invalid value for '--seeds'"),
         (("status", "--warehouse", "none"), "none; make one with: hsrl demo"),
     ],
 )

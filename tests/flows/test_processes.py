@@ -1,7 +1,10 @@
 """Work side by side: the same results as one after another, one bar for all, and an end when something goes wrong."""
 
 import os
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +12,32 @@ import pytest
 from flows.processes import side_by_side
 from pipeline.errors import TrainingError
 from pipeline.warehouse.artifacts import sha256_of
+
+ROOT = Path(__file__).parents[2]
+LEFT_ALONE = """
+from tests.flows.test_processes import work_on
+from flows.processes import side_by_side
+if __name__ == "__main__":
+    side_by_side(work_on, {folders!r}, 2, lambda *_: None)
+"""
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker imports the function it is to do by its module."""
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+def work_on(folder: str, _: object) -> None:
+    """Tell who works, and work for a minute."""
+    Path(folder, "pid").write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process is there, and no zombie."""
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
 
 
 def double(job: int, tick) -> int:
@@ -61,6 +90,32 @@ def test_the_first_error_stops_the_others() -> None:
 def test_a_worker_that_dies_is_one_line() -> None:
     with pytest.raises(TrainingError, match=r"^one of 2 worker processes died, .* run it again, .*N_PROCESSES=1$"):
         side_by_side(die, [1, 2], 2, lambda *_: None)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks processes up in /proc")
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    script = tmp_path / "parent.py"
+    script.write_text(LEFT_ALONE.replace("{folders!r}", repr([str(folder) for folder in folders])))
+    parent = subprocess.Popen(
+        [sys.executable, str(script)], env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    )
+    files = [folder / "pid" for folder in folders]
+    until(lambda: all(file.exists() and file.read_text() for file in files), 120)
+    parent.kill()
+    parent.wait()
+    until(lambda: not any(is_alive(int(file.read_text())) for file in files), 20)
+
+
+def until(is_so: Callable[[], bool], seconds: float) -> None:
+    """Wait for something that should come about."""
+    began = time.monotonic()
+    while not is_so():
+        assert time.monotonic() < began + seconds
+        time.sleep(0.05)
 
 
 @pytest.mark.slow

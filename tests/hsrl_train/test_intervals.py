@@ -31,3 +31,14 @@ def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
         for _ in range(400)
     ]
     assert 0.92 <= np.mean([i.low <= 0 <= i.high for i in intervals]) <= 0.98
+
+
+def test_seeds_that_differ_widen_the_interval() -> None:
+    """Two seeds at 1 and 3, one simulator, users alike: var 2 / 2 = 1, t(.975, 1) = 12.706; the simulator's own part is unknown."""
+    interval = mean_interval(np.array([[[1.0, 1.0, 1.0]], [[3.0, 3.0, 3.0]]]))
+    assert (interval.mean, interval.high - interval.mean) == pytest.approx((2, 12.706), abs=1e-3)
+
+
+def test_one_seed_changes_nothing() -> None:
+    values = np.random.default_rng(0).normal(size=(3, 20))
+    assert mean_interval(values[None]) == mean_interval(values)

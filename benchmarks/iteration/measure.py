@@ -1,0 +1,108 @@
+"""What is measured: CPU seconds of iterations, of whole loops and of their parts."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest import mock
+
+import torch
+
+from benchmarks.iteration.authors_loop import AuthorsLoop
+from benchmarks.iteration.world import World, random_world
+from flows.processes import side_by_side
+from hsrl_train.decoding import SidIndex
+from hsrl_train.environment import Environment
+from hsrl_train.hsrl import Hsrl
+from hsrl_train.learner_config import LearnerConfig
+from hsrl_train.loop import train
+from hsrl_train.methods import fresh_method
+from hsrl_train.policy import HsrlNetwork
+from hsrl_train.replay import Replay
+
+LEARN_AFTER = 2_000
+WARM_UP = LEARN_AFTER // 32 + 20  # iterations until the updates run, and some of them
+# Where the time goes: what is timed with all that it calls; … = part of a line above.
+PARTS: dict[str, tuple[Any, str]] = {
+    "act: slates to explore with": (Hsrl, "act"),
+    "… choosing items": (SidIndex, "sampled"),
+    "environment: answers": (Environment, "step"),
+    "replay: add": (Replay, "add"),
+    "replay: sample": (Replay, "sample"),
+    "learn: one update": (Hsrl, "learn"),
+    "… backward": (torch.Tensor, "backward"),
+    "… Adam": (torch.optim.Adam, "step"),
+    "… value of the next state": (Hsrl, "_next_value"),
+    "networks forward: acting, learning, next state": (HsrlNetwork, "tokens"),
+}
+
+
+def ours(world: World, config: Mapping[str, Any], n: int) -> float:
+    """CPU seconds of ``n`` iterations of the product's own loop, after the warm-up."""
+    return _timed(world, config, n, {})
+
+
+def parts(world: World, config: Mapping[str, Any], n: int) -> dict[str, float]:
+    """CPU milliseconds an iteration of each part, and of all of it."""
+    spent = dict.fromkeys(PARTS, 0.0)
+    whole = _timed(world, config, n, spent)
+    return {part: 1000 * seconds / n for part, seconds in {**spent, "everything": whole}.items()}
+
+
+def _timed(world: World, config: Mapping[str, Any], n: int, spent: dict[str, float]) -> float:
+    """CPU seconds of ``n`` iterations; those of the parts are added to ``spent``, if it asks for them."""
+    settings = LearnerConfig(n_iterations=WARM_UP + n, learn_after=LEARN_AFTER, **config)
+    method = fresh_method(world.catalogue, world.records.profiles.shape[1], world.records.history.shape[1], settings, 0)
+    began = 0.0
+    with ExitStack() as stack:
+
+        def mark(iteration: int, _: object) -> None:
+            nonlocal began
+            if iteration == WARM_UP:
+                stack.enter_context(_watched(spent))
+                began = time.process_time()
+
+        train(method, world.environment, world.records, settings, 0, progress=mark)
+        return time.process_time() - began
+
+
+@contextmanager
+def _watched(spent: dict[str, float]) -> Iterator[None]:
+    """Time the parts while the block runs."""
+    with ExitStack() as stack:
+        for part in spent:
+            owner, name = PARTS[part]
+            stack.enter_context(mock.patch.object(owner, name, _adding(getattr(owner, name), spent, part)))
+        yield
+
+
+def _adding(function: Callable[..., Any], spent: dict[str, float], part: str) -> Callable[..., Any]:
+    def watched(*arguments: Any, **named: Any) -> Any:
+        began = time.process_time()
+        try:
+            return function(*arguments, **named)
+        finally:
+            spent[part] += time.process_time() - began
+
+    return watched
+
+
+def authors(world: World, n: int) -> float:
+    """CPU seconds of ``n`` iterations of the mirror, after the same warm-up."""
+    loop = AuthorsLoop(world, LEARN_AFTER, 0)
+    for _ in range(WARM_UP):
+        loop.iterate()
+    began = time.process_time()
+    for _ in range(n):
+        loop.iterate()
+    return time.process_time() - began
+
+
+def two_processes(config: Mapping[str, Any], n: int) -> float:
+    """CPU seconds that two seeds as processes take for ``n`` iterations together."""
+    return sum(side_by_side(_in_a_process, [(dict(config), n // 2)] * 2, 2, lambda *_: None))
+
+
+def _in_a_process(job: tuple[dict[str, Any], int], _: object) -> float:
+    config, n = job
+    return ours(random_world(0), config, n)
