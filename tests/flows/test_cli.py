@@ -106,7 +106,7 @@ def test_sql_answers_in_json_types(hsrl: Callable[..., Any], refreshed: Any) -> 
 
 def test_the_time_between_two_times_can_be_asked_for(hsrl: Callable[..., Any], refreshed: Any) -> None:
     told = hsrl("sql", "--warehouse", refreshed.root, 'select finished_at - started_at took, 1 as "a""b" from runs')
-    assert told.code == 0 and "took" in told.out and 'a"b' in told.out and "00:00:" in told.out
+    assert told.code == 0 and "took" in told.out and 'a"b' in told.out and "00:0" in told.out
 
 
 def test_a_table_in_a_pipe_is_as_wide_as_its_cells(hsrl: Callable[..., Any], refreshed: Any) -> None:
