@@ -1,5 +1,6 @@
 """What a process needs to fit, learn and judge: the stores, and the world as one file."""
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ class Workplace:
     @classmethod
     def of(cls, warehouse: Warehouse, world: World) -> "Workplace":
         """The place where ``world`` is learned from; its file is written by ``lay_out``."""
-        name = f"world-{fingerprint(world.fingerprint, world.sid_fingerprint)}"
+        # The process is in the name, as it clears the file away when it is done with it.
+        name = f"world-{fingerprint(world.fingerprint, world.sid_fingerprint)}-{os.getpid()}"
         return cls(warehouse.artifacts, warehouse.staging, name, world)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -61,7 +63,7 @@ class Workplace:
 
     def lay_out_sids(self, other: World) -> str:
         """Write other Semantic IDs of the same world; return the name to ask for them by."""
-        name = f"sids-{other.sid_fingerprint}"
+        name = f"sids-{other.sid_fingerprint}-{os.getpid()}"
         if not self.staging.exists("training", name):
             vocabulary = "-".join(map(str, other.catalogue.vocabulary))
             with self.staging.writing("training", name) as folder:

@@ -19,6 +19,7 @@ from flows.study.results import experiment_rows, level_weights, reference_rows, 
 from flows.study.trial import Outcome, Trial, do, is_kept, outcome
 from flows.workplace import Workplace
 from pipeline.warehouse.ledger import add_experiments
+from pipeline.warehouse.lock import locked
 from pipeline.warehouse.warehouse import Warehouse
 
 
@@ -51,6 +52,7 @@ def reproduce(settings: Settings, root: Path, run: Run, wish: Wish) -> dict[str,
     with (
         Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse,
         recorded(warehouse, run, settings.model_dump(mode="json")) as ending,
+        locked(root / "study.lock", run.run_id, 0.0),  # two would do the same trials at once
     ):
         with run.stage("read the release"):
             pinned = pin_latest(warehouse, settings)
