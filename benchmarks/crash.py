@@ -3,13 +3,14 @@
     python -m benchmarks.crash --kills 120 --out docs/results/crash.md
 
 Each case begins from a copy of a prepared warehouse (none yet; two days with a third to process; three days to retrain on; three
-releases of which one may go), is
-killed after a random share of an unbroken run's time, looked at by a reader, run again to its end, and compared with the
-unbroken run: the rows of every table, sorted, without the columns that name runs, releases and times.
+releases of which one may go), is killed after a random share of an unbroken run's processor time (which does not depend on what else
+the machine does), looked at by a reader, run again to its end, and compared with the unbroken run: the rows of every table, sorted,
+without the columns that name runs, releases and times.
 """
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import random
@@ -76,6 +77,7 @@ def work(flow: str, root: str, config: str, home: str) -> None:
         from flows.retrain import retrain
 
         retrain(settings, place, Run("nightly-retrain"), DirectSteps())
+    Path(home, "cpu").write_text(str(time.process_time()))
 
 
 class Bench:
@@ -105,6 +107,11 @@ class Bench:
         if process.exitcode != 0:
             raise RuntimeError(f"{flow} ended with {process.exitcode}: " + (self.home / "log").read_text()[-2000:])
         return time.monotonic() - began
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of the last run that came to its end."""
+        return float((self.home / "cpu").read_text())
 
     def bases(self, *, with_retrain: bool) -> list[Case]:
         """The warehouses that cases begin from."""
@@ -140,18 +147,29 @@ class Bench:
             bad = events.head(_BAD_ROWS).with_columns(item_id=pl.lit(10**9, pl.Int64))
             pl.concat([events, bad]).write_parquet(day)
 
-    def kill_once(self, case: Case, seconds: float) -> bool:
-        """Start a run on ``work`` and kill it after a random share of ``seconds``; False where it had ended before."""
+    def kill_once(self, case: Case, cpu_seconds: float) -> bool:
+        """Start a run on ``work`` and kill it after a random share of ``cpu_seconds``; False where it had ended before."""
         root = self.home / "work"
         shutil.rmtree(root, ignore_errors=True)
         if case.base.exists():
             shutil.copytree(case.base, root)
         process = self.start(case.flow, root)
-        process.join(self.random.uniform(0.0, seconds))
+        share = self.random.uniform(0.0, cpu_seconds)
+        while process.exitcode is None and _spent(process.pid) < share:
+            time.sleep(0.005)
         if process.exitcode is None:
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()
         process.join(30)
         return process.exitcode == -signal.SIGKILL
+
+
+def _spent(pid: int) -> float:
+    """Processor time of a process so far, seconds, as Linux tells it; without end where the process has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return math.inf
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def moment(case: Case, root: Path, before: Seen, seen: Seen) -> str:
@@ -174,14 +192,14 @@ def run(n_kills: int, seed: int, out: Path | None, *, with_retrain: bool) -> int
         bench = Bench(Path(folder), seed)
         cases = bench.bases(with_retrain=with_retrain)
         told: list[dict[str, Any]] = []
-        whole: dict[str, tuple[Seen, Seen, float]] = {}
+        whole: dict[str, tuple[Seen, Seen, float, float]] = {}
         for case in cases:
             target = bench.home / "unbroken"
             shutil.rmtree(target, ignore_errors=True)
             if case.base.exists():
                 shutil.copytree(case.base, target)
             seconds = bench.finish(case.flow, target)
-            whole[case.name] = (look(case.base), look(target), seconds)
+            whole[case.name] = (look(case.base), look(target), bench.cpu_seconds, seconds)
             if left := left_over(case, target):
                 raise RuntimeError(f"an unbroken {case.name} leaves {left[:3]}")
             assert whole[case.name][1].quarantine.total() == 3 * _BAD_ROWS
@@ -190,8 +208,8 @@ def run(n_kills: int, seed: int, out: Path | None, *, with_retrain: bool) -> int
         while len(told) < n_kills and tries < 5 * n_kills:
             case = dealt[tries % len(dealt)]
             tries += 1
-            before, after, seconds = whole[case.name]
-            if not bench.kill_once(case, seconds):
+            before, after, cpu_seconds, _ = whole[case.name]
+            if not bench.kill_once(case, cpu_seconds):
                 continue
             told.append({"case": case.name, **_judge(bench, case, before, after)})
             print(len(told), json.dumps(told[-1]), flush=True)

@@ -98,7 +98,7 @@ def main() -> None:
             readers = [context.Process(target=read, args=(root, done, told)) for _ in range(arguments.readers)]
             for reader in readers:
                 reader.start()
-            answers = [told.get(timeout=120)]  # they are at work
+            answers = [told.get(timeout=1200)]  # they are at work
             for n in range(1, arguments.publishes + 1):
                 began = time.perf_counter()
                 warehouse.publish(DRAFT, night(staged, n), audits=[])
