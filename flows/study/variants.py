@@ -136,7 +136,7 @@ STUDIES: Mapping[str, Study] = {
             Variant("four training simulators", {"simulator.n_training": 4}),
             Variant("four, pessimism 1", {"simulator.n_training": 4, "environment.pessimism": 1.0}),
             Variant("codes of the plain vectors", {"embeddings.score_aware": False}),
-            Variant("V = 256", {"sids.vocabulary": 256}),
+            Variant("V = 64, as the paper", {"sids.vocabulary": 64}),
             Variant("unique SIDs", {"sids.collisions": "beam"}),
             *_SUPERVISED,
         ),

@@ -14,7 +14,7 @@ CONFIGS = Path(__file__).parents[3] / "flows" / "configs"
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """V = 64, L = 3, 2,500 iterations; preset best."""
+    """V = 256, L = 3, 2,500 iterations; preset best."""
     return load_settings(CONFIGS / "ml-1m-ranked.toml", tmp_path)
 
 
@@ -38,7 +38,7 @@ def test_the_paper_has_its_four_ablations_and_three_sweeps() -> None:
 
 
 def test_the_configured_value_of_a_sweep_is_no_second_variant(settings: Settings) -> None:
-    assert [one.at for one in variants_of(STUDIES["sensitivity"], settings) if one.panel.startswith("V")] == [16, 32, 128, 256]
+    assert [one.at for one in variants_of(STUDIES["sensitivity"], settings) if one.panel.startswith("V")] == [16, 32, 64, 128]
 
 
 def test_another_preset_takes_the_place_of_what_the_first_one_set(settings: Settings) -> None:
