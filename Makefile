@@ -10,12 +10,12 @@ demo: $(VENV)/.base          ## environment, then the main job on the generated 
 	$(VENV)/bin/hsrl demo --warehouse $(DEMO)
 
 test: install lint           ## environment, then every check and test; skipped ones are named with their reason
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest -n 2 --dist loadfile
 
 install: $(VENV)/.dev        ## the environment alone
 
 check: install lint          ## what one runs while working
-	$(VENV)/bin/pytest -m "not slow"
+	$(VENV)/bin/pytest -n 2 --dist loadfile -m "not slow"
 
 lint:
 	$(VENV)/bin/ruff check .
