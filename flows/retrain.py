@@ -72,11 +72,13 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
 
 def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, run: Run, steps: Steps) -> Results:
     place = Workplace.of(warehouse, pinned.world)
-    training, judging = _simulators(place, settings, run, steps)
-    lessons = _lessons(place, settings, pinned)
-    with run.stage("training") as tick:
-        trained = steps.run("training", find_or_train, place, lessons, settings.training.n_processes, tick)
-    place.clear()
+    try:
+        training, judging = _simulators(place, settings, run, steps)
+        lessons = _lessons(place, settings, pinned)
+        with run.stage("training") as tick:
+            trained = steps.run("training", find_or_train, place, lessons, settings.training.n_processes, tick)
+    finally:
+        place.clear()
     with run.stage("evaluation"):
         return steps.run("evaluation", _judge, warehouse, settings, pinned, training, judging, trained)
 

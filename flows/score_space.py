@@ -59,8 +59,10 @@ def learn_scores(
     world = build_world(items.sort("item_id"), users.sort("user_id"), slates, features, models.profiles)
     place = Workplace.of(warehouse, world)
     wanted = publics(place.artifacts, settings, world, "train")
-    fit_missing(place, wanted, settings.training.n_processes, tick)
-    place.clear()
+    try:
+        fit_missing(place, wanted, settings.training.n_processes, tick)
+    finally:
+        place.clear()
     fitted = [load_fitted(place.artifacts, world, one).model for one in wanted]
     weights = score_weights(fitted, sample_starts(world.records, _N_STATES, settings.seed, "train")).numpy()
     space = ScoreAware(models.items.embedding_id, weights)

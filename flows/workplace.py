@@ -36,7 +36,8 @@ class Workplace:
 
     @classmethod
     def of(cls, warehouse: Warehouse, world: World) -> "Workplace":
-        """The place where ``world`` is learned from; its file is written by ``lay_out``."""
+        """The place where ``world`` is learned from; its file is written by ``lay_out``, and what killed processes left goes."""
+        _clear_after_the_dead(warehouse.staging)
         # The process is in the name, as it clears the file away when it is done with it.
         name = f"world-{fingerprint(world.fingerprint, world.sid_fingerprint)}-{os.getpid()}"
         return cls(warehouse.artifacts, warehouse.staging, name, world)
@@ -83,6 +84,24 @@ class Workplace:
         """Remove the files; only when no worker is left."""
         for name in (self.name, *sids):
             self.staging.discard("training", name)
+
+
+def _clear_after_the_dead(staging: ArtifactStore) -> None:
+    """Remove the files of processes that were killed before they could."""
+    for kind in ("world", "sids"):
+        for folder in staging.path("training", kind).parent.glob(f"{kind}-*"):
+            if not _is_running(int(folder.name.rpartition("-")[2])):
+                staging.discard("training", folder.name)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another user's
+    return True
 
 
 def _write(path: Path, world: World) -> None:

@@ -5,13 +5,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from flows.pinned import pin_latest
 from flows.processes import side_by_side
+from flows.workplace import Workplace
 from pipeline.errors import TrainingError
 from pipeline.warehouse.artifacts import sha256_of
+from pipeline.warehouse.warehouse import Warehouse
 
 ROOT = Path(__file__).parents[2]
 LEFT_ALONE = """
@@ -147,3 +152,16 @@ def test_of_several_seeds_the_best_where_it_learned_is_published(refreshed, tmp_
     assert published == max(own, key=own.__getitem__)
     learned = world.ask("select distinct seed from evaluations where kind = 'transferred' order by 1")[:, 0].to_list()
     assert learned == [5, 6]
+
+
+def test_what_a_killed_process_laid_out_is_cleared_by_the_next_and_a_running_ones_stays(refreshed: Any, tmp_path: Path) -> None:
+    world = refreshed.copy(tmp_path)
+    with Warehouse.open(world.root) as warehouse:
+        place = Workplace.of(warehouse, pin_latest(warehouse, world.settings).world)
+        place.lay_out()
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        dead = replace(place, name=f"world-0123-{ended.pid}", _world=place.world)
+        dead.lay_out()
+        Workplace.of(warehouse, place.world)
+        assert [folder.name for folder in (world.root / "staging" / "training").iterdir()] == [place.name]

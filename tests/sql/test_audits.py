@@ -99,7 +99,13 @@ FAULTS = [
     ("simulator_auc", "UPDATE simulators SET auc = 'nan'", {"simulator_id": "s1"}),
 ]
 KEYED = [statement.name for statement in statements("schema") if statement.header["grain"] != "none"]
-KEYED_ELSEWHERE = {"events", "record_rows", "runs", "audits"}  # audits of their own; ledgers are no part of a release
+KEYED_ELSEWHERE = {
+    "events",
+    "record_rows",
+    "runs",
+    "audits",
+    "experiments",
+}  # audits of their own; ledgers are no part of a release
 
 
 def offenders(world: duckdb.DuckDBPyConnection, audit: str) -> list[dict]:
