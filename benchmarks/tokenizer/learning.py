@@ -20,7 +20,7 @@ from pipeline.sids.config import SidsConfig
 from pipeline.sids.learn import learn_codebook
 
 SEEDS = range(5)
-FEW_ROUNDS = 6
+FEW_ROUNDS = 8
 MORE_CODES = {"ml-1m": (256,)}  # beside the vocabulary of its configuration
 RANDOM = "faiss, its random initialisation"
 Learn = Callable[[Matrix, int], tuple[Matrix, ...]]

@@ -52,7 +52,7 @@ class SidsConfig(BaseModel):
     )
     sample_rows: int = Field(20_000, ge=2, description="Distinct vectors, drawn by a fixed hash, for k-means++.")
     training_rows: int = Field(131_072, ge=2, description="Distinct vectors, drawn by the same hash, for k-means.")
-    iterations: int = Field(5, ge=1, description="Iterations of k-means a level, before all levels are fitted together.")
+    iterations: int = Field(2, ge=1, description="Iterations of k-means a level, before all levels are fitted together.")
     joint_rounds: int = Field(20, ge=0, description="Rounds in which the codes of all levels are fitted together; 0: none.")
 
     @property

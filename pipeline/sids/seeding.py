@@ -5,11 +5,13 @@ import numpy.typing as npt
 
 Matrix = npt.NDArray[np.float32]
 
+N_TRIES = 4  # scikit-learn makes 2 + ln V; with the levels fitted together afterwards, more gain .2 % and cost half as much again
+
 
 def spread_seeds(rows: Matrix, weights: npt.NDArray[np.float32] | None, n_codes: int, seed: int) -> Matrix:
     """Pick rows far from one another (greedy k-means++, Arthur & Vassilvitskii 2007).
 
-    Each next one is drawn with a probability in proportion to w · min_j ‖x − c_j‖², 2 + ⌊ln V⌋ times, and the draw stays that
+    Each next one is drawn with a probability in proportion to w · min_j ‖x − c_j‖², four times, and the draw stays that
     leaves the least of it. Of few rows the best are outliers that stand for themselves alone: give many times ``n_codes``.
 
     Args:
@@ -21,7 +23,7 @@ def spread_seeds(rows: Matrix, weights: npt.NDArray[np.float32] | None, n_codes:
     Returns:
         (V, d), rows of ``rows``.
     """
-    draw, n_tries = np.random.default_rng(seed), 2 + int(np.log(n_codes))
+    draw = np.random.default_rng(seed)
     norms = np.einsum("nd,nd->n", rows, rows)[:, None]
     ones = np.ones_like(norms)
     # ‖x‖² − 2 x·c + ‖c‖² as one product
@@ -29,10 +31,10 @@ def spread_seeds(rows: Matrix, weights: npt.NDArray[np.float32] | None, n_codes:
     asked = np.concatenate([-2.0 * rows, ones, norms], axis=1)
     first = int(draw.integers(len(rows)))
     chosen, nearest = [first], np.maximum(asked[first] @ known, 0.0)
-    distances = np.empty((n_tries, len(rows)), dtype=np.float32)
+    distances = np.empty((N_TRIES, len(rows)), dtype=np.float32)
     for _ in range(n_codes - 1):
         mass = np.cumsum(nearest if weights is None else weights * nearest, dtype=np.float64)
-        tries = np.minimum(np.searchsorted(mass, draw.random(n_tries) * mass[-1]), len(rows) - 1)
+        tries = np.minimum(np.searchsorted(mass, draw.random(N_TRIES) * mass[-1]), len(rows) - 1)
         np.matmul(asked[tries], known, out=distances)
         np.minimum(distances, nearest, out=distances)
         best = (distances.sum(axis=1) if weights is None else distances @ weights).argmin()

@@ -131,13 +131,15 @@ def test_a_level_that_leaves_codes_unused_is_refused(embed_matrix: Frames, monke
 
 
 def test_fitting_the_levels_together_describes_better(embed_matrix: Frames) -> None:
-    """At the same seed, and on vectors that were not learned from as well."""
+    """From the same five starts, on average, and on vectors that were not learned from as well."""
     vectors, strangers = clouds(15, 1_000, 8), clouds(16, 1_000, 8)
     plain, joint = (
-        learn_codebook(embed_matrix(vectors), SMALL.model_copy(update={"joint_rounds": rounds}), seed=0) for rounds in (0, 20)
+        [learn_codebook(embed_matrix(vectors), SMALL.model_copy(update={"joint_rounds": rounds}), seed) for seed in range(5)]
+        for rounds in (0, 20)
     )
     for asked in (vectors, strangers):
-        assert encode(asked, joint).recon_error.mean() < encode(asked, plain).recon_error.mean()
+        errors = [[encode(asked, book).recon_error.mean() for book in books] for books in (joint, plain)]
+        assert np.mean(errors[0]) < 0.98 * np.mean(errors[1])
 
 
 def test_no_item_with_signal_is_refused(embed_matrix: Frames) -> None:
