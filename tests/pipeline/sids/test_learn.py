@@ -131,15 +131,16 @@ def test_a_level_that_leaves_codes_unused_is_refused(embed_matrix: Frames, monke
 
 
 def test_fitting_the_levels_together_describes_better(embed_matrix: Frames) -> None:
-    """From the same five starts, on average, and on vectors that were not learned from as well."""
-    vectors, strangers = clouds(15, 1_000, 8), clouds(16, 1_000, 8)
+    """From the same five starts, on average, and on vectors that were not learned from as well: a tenth less is left over."""
+    around = 3.0 * clouds(14, 40, 8)
+    vectors, strangers = (np.tile(around, (50, 1)) + clouds(seed, 2_000, 8) for seed in (15, 16))
     plain, joint = (
         [learn_codebook(embed_matrix(vectors), SMALL.model_copy(update={"joint_rounds": rounds}), seed) for seed in range(5)]
         for rounds in (0, 20)
     )
     for asked in (vectors, strangers):
         errors = [[encode(asked, book).recon_error.mean() for book in books] for books in (joint, plain)]
-        assert np.mean(errors[0]) < 0.98 * np.mean(errors[1])
+        assert np.mean(errors[0]) < 0.95 * np.mean(errors[1])
 
 
 def test_no_item_with_signal_is_refused(embed_matrix: Frames) -> None:
