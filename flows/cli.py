@@ -78,7 +78,7 @@ def retrain(config: Config = None, warehouse: WarehouseFolder = None, as_json: J
 
 @app.command(epilog="Example: hsrl reproduce ablation --config flows/configs/generated.toml --seeds 3 --out results")
 def reproduce(
-    study: Annotated[str, typer.Argument(help="ablation, sensitivity, weights, variance, or tried.")],
+    study: Annotated[str, typer.Argument(help="ablation, sensitivity, weights, variance, paper, horizon, or tried.")],
     config: Config = None,
     warehouse: WarehouseFolder = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds that every variant learns with.")] = 3,

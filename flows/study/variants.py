@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from flows.settings import Settings, require_memory
-from hsrl_train.learner_config import LearnerConfig
+from hsrl_train.learner_config import PRESETS, LearnerConfig
 from pipeline.errors import ConfigError
 
 BASE = "as configured"
@@ -103,6 +103,36 @@ STUDIES: Mapping[str, Study] = {
         "Variance over seeds (the paper's Table 4)",
         "The paper's HSRL on ML-1M: 18.77 ± 0.14, depth 18.84 ± 0.17, on a simulator that saturates.",
         variants=_SUPERVISED,
+    ),
+    "paper": Study(
+        "What the preset paper lacks: each switch of the preset best added to it, one by one",
+        "The first row is HSRL as published; each further row differs from it in what its name says.",
+        base={"learner.preset": "paper"},
+        variants=(
+            *(
+                Variant(f"{setting} = {getattr(LearnerConfig(), setting)}", {f"learner.{setting}": getattr(LearnerConfig(), setting)})
+                for setting in PRESETS["paper"]
+                if getattr(LearnerConfig(), setting) != PRESETS["paper"][setting]
+            ),
+            Variant("expected answers, two-sided", {"learner.answers": "expected", "learner.likelihood": "two_sided"}),
+            Variant("preset best", {"learner.preset": "best"}),
+            Variant("w/o look-ahead (gamma 0)", {"learner.gamma": 0.0}),
+        ),
+    ),
+    "horizon": Study(
+        "What looking ahead is worth",
+        "Discount, and the weight of the policy gradient through which alone it acts; gamma = 0 is myopic.",
+        variants=(
+            Variant("gamma 0", {"learner.gamma": 0.0}),
+            Variant("policy gradient 0.1", {"learner.pg_weight": 0.1}),
+            Variant("policy gradient 0.1, gamma 0", {"learner.pg_weight": 0.1, "learner.gamma": 0.0}),
+            Variant("supervision fades, policy gradient 0.1", {"learner.pg_weight": 0.1, "learner.likelihood_end_weight": 0.1}),
+            Variant(
+                "supervision fades, policy gradient 0.1, gamma 0",
+                {"learner.pg_weight": 0.1, "learner.likelihood_end_weight": 0.1, "learner.gamma": 0.0},
+            ),
+            *_SUPERVISED,
+        ),
     ),
     "tried": Study(
         "What was tried: every switch of the preset best, turned one by one",

@@ -220,7 +220,7 @@ EXPERIMENTS = Table(
     (
         c.RUN_ID,
         _count("release_id", "the release whose records and Semantic IDs it learned from"),
-        _text("study", "ablation, sensitivity, weights, variance or tried"),
+        _text("study", "ablation, sensitivity, weights, variance, paper, horizon or tried"),
         _text("variant", "its name, or that of a reference row"),
         _text("kind", "own (judged where it learned), transferred, or reference"),
         _SEED,
