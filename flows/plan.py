@@ -43,7 +43,9 @@ def _mode(settings: Settings, incumbent: Incumbent) -> tuple[str, tuple[str, ...
     if incumbent.codebook is None or not incumbent.embeddings:
         return mode_of(settings, None)
     embeddings = of_codebook(pl.read_parquet(incumbent.embeddings), incumbent.codebook.embedding_id)
-    return mode_of(settings, drift(embeddings.select(list(EMBEDDINGS.schema)), incumbent.codebook, incumbent.history))
+    return mode_of(
+        settings, drift(embeddings.select(list(EMBEDDINGS.schema)), incumbent.codebook, incumbent.history, incumbent.kin)
+    )
 
 
 def _nights(warehouse: Warehouse) -> list[tuple[int, int, int, float]]:

@@ -60,7 +60,7 @@ def tokenize(
     """
     wall, cpu = time.monotonic(), _cpu_seconds()
     config, before = settings.sids, incumbent.codebook
-    mode, why = mode_of(settings, None if before is None else drift(embeddings, before, incumbent.history))
+    mode, why = mode_of(settings, None if before is None else drift(embeddings, before, incumbent.history, incumbent.kin))
     if before is None:
         codebook = learn_codebook(embeddings, config, settings.seed, popularity)
     else:

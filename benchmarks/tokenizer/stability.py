@@ -54,8 +54,9 @@ class Ours:
         ids = embeddings["item_id"].to_numpy()
         before, is_open = self.book, pl.col("valid_to").is_null()
         mode = self.config.mode
+        kin = set(self.history["codebook_id"])
         if mode == "auto":
-            mode = "append" if self.release == 1 else drift(embeddings, before, self.history).mode
+            mode = "append" if self.release == 1 else drift(embeddings, before, self.history, kin).mode
         if mode != "append" and self.release > 1:
             self.book = recentre(before, embeddings, self.history.filter(is_open))
         self.modes.append(mode)
@@ -68,7 +69,7 @@ class Ours:
             self.config.epsilon,
             moves=self.config.churn_budget,
             placing=self.config.placing,
-            kin=set(self.history["codebook_id"]),
+            kin=kin,
         )
         self.history = apply_changes(self.history, changes.upserts)
 

@@ -67,6 +67,13 @@ _SUPERVISED = (
     Variant("item-level SASRec, supervised", {"learner.method": "item_sasrec"}),
 )
 
+_BEST = LearnerConfig(preset="best").model_dump()
+_ADDED = tuple(
+    Variant(f"{name} = {_BEST[name]}", {f"learner.{name}": _BEST[name]})
+    for name, published in PRESETS["paper"].items()
+    if published != _BEST[name]
+)
+
 STUDIES: Mapping[str, Study] = {
     "ablation": Study(
         "Ablation (the paper's Table 3)",
@@ -109,11 +116,7 @@ STUDIES: Mapping[str, Study] = {
         "The first row is HSRL as published; each further row differs from it in what its name says.",
         base={"learner.preset": "paper"},
         variants=(
-            *(
-                Variant(f"{setting} = {getattr(LearnerConfig(), setting)}", {f"learner.{setting}": getattr(LearnerConfig(), setting)})
-                for setting in PRESETS["paper"]
-                if getattr(LearnerConfig(), setting) != PRESETS["paper"][setting]
-            ),
+            *_ADDED,
             Variant("expected answers, two-sided", {"learner.answers": "expected", "learner.likelihood": "two_sided"}),
             Variant("preset best", {"learner.preset": "best"}),
             Variant("w/o look-ahead (gamma 0)", {"learner.gamma": 0.0}),

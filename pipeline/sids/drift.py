@@ -1,5 +1,6 @@
 """Drift triggers: which mode tonight needs, and why (DESIGN §6)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,18 +65,19 @@ class Drift:
         return tuple(str(trigger) for trigger in self.triggers if trigger.asks_for == self.mode)
 
 
-def drift(embeddings: pl.DataFrame, codebook: Codebook, history: pl.DataFrame) -> Drift:
-    """Compare tonight's vectors with those that the codes were last centred on.
+def drift(embeddings: pl.DataFrame, codebook: Codebook, history: pl.DataFrame, kin: Collection[str]) -> Drift:
+    """Compare tonight's vectors with those that the codes were last centred on, and with those that they were learned on.
 
     Args:
         embeddings: EMBEDDINGS, tonight's; at most 20,000 of them are looked at, drawn by a fixed hash of item_id.
         codebook: the codes in use.
         history: SID_HISTORY, at least the rows of this numbering since it began.
+        kin: ids of all codebooks with the numbering of ``codebook``, its own among them.
 
     Raises:
         ContractError: a broken contract, or vectors of another width.
     """
-    rows = check(history, SID_HISTORY, "drift")
+    rows = check(history, SID_HISTORY, "drift").filter(pl.col("codebook_id").is_in(kin))
     held = rows.filter((pl.col("codebook_id") == codebook.codebook_id) & pl.col("valid_to").is_null())
     sample = _sample(sorted_embeddings(embeddings, "drift").join(held.select("item_id", "tokens"), on="item_id"))
     if sample.is_empty():
@@ -84,13 +86,15 @@ def drift(embeddings: pl.DataFrame, codebook: Codebook, history: pl.DataFrame) -
     tokens = sample["tokens"].explode().to_numpy().reshape(sample.height, codebook.n_levels)
     held_error = reconstruction_errors(vectors, tokens, codebook)
     nearest, nearest_error = encode(vectors, codebook)
-    now, then = float(held_error.mean(dtype=np.float64)), _error_at_birth(rows, codebook.codebook_id)
+    now, then = float(held_error.mean(dtype=np.float64)), _first_error(rows.filter(pl.col("codebook_id") == codebook.codebook_id))
     shift = _divergence(np.bincount(nearest[:, 0], minlength=codebook.vocabulary[0]), codebook.n_items[0])
     known = rows.filter(pl.col("valid_from") == rows["valid_from"].min())["item_id"]
     n_strangers = held.filter(~pl.col("item_id").is_in(known.implode())).height
     return Drift(
         (
             Trigger("error_growth", now / max(then, 1e-12) - 1, 0.05, 1.0),
+            # codes centred anew forget what they started from: many small steps are seen only from there
+            Trigger("error_since_rebuild", now / max(_first_error(rows), 1e-12) - 1, None, 1.0),
             Trigger("unlike_share", float((nearest_error > codebook.ood_error).mean()), 0.05, 0.25),
             Trigger("code_shift", shift, 0.05, 0.25),
             Trigger("newcomer_share", n_strangers / held.height, None, 0.5),
@@ -104,10 +108,9 @@ def _sample(rows: pl.DataFrame) -> pl.DataFrame:
     return rows[np.sort(np.argsort(fixed_hash(rows["item_id"].to_numpy()))[:SAMPLE_ROWS])]
 
 
-def _error_at_birth(rows: pl.DataFrame, codebook_id: str) -> float:
-    """Mean error of the Semantic IDs that were given in the codebook's first release."""
-    own = rows.filter(pl.col("codebook_id") == codebook_id)
-    return float(own.filter(pl.col("valid_from") == own["valid_from"].min())["recon_error"].to_numpy().mean(dtype=np.float64))
+def _first_error(rows: pl.DataFrame) -> float:
+    """Mean error of the Semantic IDs that were given in the first release of some rows of SID_HISTORY."""
+    return float(rows.filter(pl.col("valid_from") == pl.col("valid_from").min())["recon_error"].to_numpy().mean(dtype=np.float64))
 
 
 def _divergence(now: npt.NDArray[np.int64], then: npt.NDArray[np.int64]) -> float:

@@ -110,7 +110,12 @@ def test_no_held_sids_cannot_be_followed(line: Codebook, embed: Frames) -> None:
 
 
 def test_vectors_as_they_were_ask_for_nothing(line: Codebook, embed: Frames, first: pl.DataFrame) -> None:
-    told = drift(embed({1: [5.0], 2: [3.0], 3: [-3.0], 4: [-5.0]}), line, first.with_columns(recon_error=pl.lit(1.0, pl.Float32)))
+    told = drift(
+        embed({1: [5.0], 2: [3.0], 3: [-3.0], 4: [-5.0]}),
+        line,
+        first.with_columns(recon_error=pl.lit(1.0, pl.Float32)),
+        {line.codebook_id},
+    )
     assert told.mode == "append"
     assert any(reason.startswith("error_growth -1") for reason in told.reasons)
 
@@ -120,12 +125,32 @@ def test_errors_that_grew_ask_for_a_refresh_and_strangers_for_a_rebuild(
 ) -> None:
     """Held errors were 1 on average and are 1.44 now; at 7.2 and beyond 2 of 4 lie above the threshold of 4."""
     was = first.with_columns(recon_error=pl.lit(1.0, pl.Float32))
-    grown = drift(embed({1: [6.2], 2: [1.8], 3: [-1.8], 4: [-6.2]}), line, was)
+    grown = drift(embed({1: [6.2], 2: [1.8], 3: [-1.8], 4: [-6.2]}), line, was, {line.codebook_id})
     assert grown.mode == "refresh"
     assert grown.reasons[0] == "error_growth 0.44 > 0.05"
-    strange = drift(embed({1: [7.2], 2: [3.0], 3: [-3.0], 4: [-7.2]}), line, was)
+    strange = drift(embed({1: [7.2], 2: [3.0], 3: [-3.0], 4: [-7.2]}), line, was, {line.codebook_id})
     assert strange.mode == "rebuild"
     assert "unlike_share 0.5 > 0.25" in strange.reasons
+
+
+def test_what_creeps_is_seen_from_where_the_codes_were_learned(line: Codebook, embed: Frames, first: pl.DataFrame) -> None:
+    """Codes centred anew since: error 1 now as then, but 0.4 when the numbering began; and 2 of 4 items came since. What went
+    before a rebuild, at an error of 1, is not looked at."""
+    older = first.with_columns(recon_error=pl.lit(1.0, pl.Float32), codebook_id=pl.lit("other"), valid_to=pl.lit(2, pl.Int64))
+    began = older.with_columns(
+        recon_error=pl.lit(0.4, pl.Float32),
+        codebook_id=pl.lit("before"),
+        valid_from=pl.lit(2, pl.Int64),
+        valid_to=pl.lit(3, pl.Int64),
+    )
+    since = began.with_columns(
+        recon_error=pl.lit(1.0, pl.Float32), codebook_id=pl.lit(line.codebook_id), valid_from=pl.lit(3, pl.Int64), valid_to=None
+    )
+    now, kin = embed({1: [6.0], 2: [2.0], 3: [-2.0], 4: [-6.0]}), {"before", line.codebook_id}
+    told = drift(now, line, pl.concat([older, began.head(2), since], how="vertical_relaxed"), kin)
+    assert told.mode == "rebuild"
+    assert told.reasons == ("error_since_rebuild 1.5 > 1",)
+    assert [trigger.value for trigger in told.triggers if trigger.name == "newcomer_share"] == [0.5]
 
 
 def test_settled_items_keep_their_row_without_a_vector(
