@@ -8,7 +8,7 @@ import polars as pl
 
 from pipeline.contracts import ITEMS, RAW_EVENTS, USERS, check
 from pipeline.errors import SourceError
-from pipeline.ingest import cells
+from pipeline.ingest import cells, reasons
 from pipeline.ingest.config import GeneratedSource
 from pipeline.ingest.files import refusing
 from pipeline.ingest.source import Delivery, RawBatch
@@ -79,12 +79,21 @@ class GeneratedFeed:
         """
         events, items, users = delivery.files
         for listed in self._read(items, ["item_id", "title", "category", "subcategory", "price"]):
-            yield RawBatch(items=check(listed.select(*cells.in_contract(_ITEMS, ITEMS)), ITEMS, items.name))
+            good, rejects = self._complete(listed, ["item_id"], items)
+            yield RawBatch(items=check(good.select(*cells.in_contract(_ITEMS, ITEMS)), ITEMS, items.name), rejects=rejects)
         for listed in self._read(users, ["user_id", "segment", "age"]):
-            yield RawBatch(users=check(listed.select(*cells.in_contract(_USERS, USERS)), USERS, users.name))
+            good, rejects = self._complete(listed, ["user_id"], users)
+            yield RawBatch(users=check(good.select(*cells.in_contract(_USERS, USERS)), USERS, users.name), rejects=rejects)
         told = {**_EVENTS, "file": pl.lit(events.name), "line": pl.col(cells.LINE)}
         for shown in self._read(events, ["user_id", "item_id", "occurred_at", "clicked", "request_id"]):
-            yield RawBatch(events=check(shown.select(*cells.in_contract(told, RAW_EVENTS)), RAW_EVENTS, events.name))
+            good, rejects = self._complete(shown, ["user_id", "item_id", "occurred_at", "clicked"], events)
+            yield RawBatch(
+                events=check(good.select(*cells.in_contract(told, RAW_EVENTS)), RAW_EVENTS, events.name), rejects=rejects
+            )
+
+    def _complete(self, rows: pl.DataFrame, needed: list[str], file: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The feed never leaves a cell empty; a hand or a disk may."""
+        return cells.part(rows, [(reasons.is_missing(name), pl.col(name).is_null()) for name in needed], file.name)
 
     def _read(self, path: Path, wanted: list[str]) -> Iterator[pl.DataFrame]:
         for rows in read_file(path, path.name, None, wanted, self.chunk_rows):

@@ -135,6 +135,24 @@ def test_the_day_files_are_read_as_deliveries(tmp_path: Path) -> None:
     assert batches[1].users.height == 40
 
 
+def test_rows_with_an_empty_cell_are_rejected_and_the_others_read(tmp_path: Path) -> None:
+    feed = GeneratedFeed(written(SMALL, tmp_path), chunk_rows=100)
+    day = feed.deliveries()[1]
+    holes = {"events-2026-01-02": ("user_id", 3), "items-2026-01-02": ("item_id", 0), "users": ("user_id", 7)}
+    for name, (column, row) in holes.items():
+        whole = pl.read_parquet(tmp_path / f"{name}.parquet").with_row_index("nth")
+        holed = whole.with_columns(pl.when(pl.col("nth") != row).then(pl.col(column)).alias(column)).drop("nth")
+        holed.write_parquet(tmp_path / f"{name}.parquet")
+    batches = list(feed.read(day))
+    rejects = pl.concat([batch.rejects for batch in batches])
+    assert sorted(rejects.select("file", "line", "reason").rows()) == [
+        ("events-2026-01-02.parquet", 3, "user_id is missing"),
+        ("items-2026-01-02.parquet", 0, "item_id is missing"),
+        ("users.parquet", 7, "user_id is missing"),
+    ]
+    assert sum(batch.events.height for batch in batches) == events(SMALL, 1).height - 1
+
+
 def test_a_folder_that_lacks_something_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="gone: no such file"):
         GeneratedFeed(SMALL.model_copy(update={"path": tmp_path / "gone"}), 100).deliveries()
