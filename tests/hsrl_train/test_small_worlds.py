@@ -22,14 +22,14 @@ LOOKING_AHEAD = {**SMALL, "preset": "paper", "n_iterations": 1500, "likelihood_w
 # that the session has; both kinds of reward of an item weigh alike (K = 2).
 HIDDEN_TASTE = {
     **SMALL,
-    "n_iterations": 1000,
+    "n_iterations": 2000,
     "uses_refusals": True,
     "answers": "drawn",
     "critic_trains_encoder": True,
     "pg_weight": 0.2,
     "temperature": 1.0,
     "item_share": 0.5,
-    "entropy_weight": 0.1,
+    "entropy_weight": 0.03,
     "likelihood_end_weight": 0.2,
 }
 
@@ -61,6 +61,7 @@ def test_without_a_future_it_stays_with_the_shelf_that_pays_now(two_shelves) -> 
 
 
 def test_it_finds_a_hidden_taste_by_what_was_refused(four_genres) -> None:
-    """Greedy by the true posterior gives 9.6 with refusals remembered and 6.4 without; asking first gives 10.77, which is not reached."""
+    """Greedy by the true posterior gives 9.6 with refusals remembered and 6.4 without; asking first gives 10.77. Five seeds reach 90 to 96 % of
+    that, 94 % on average, this one 95.6 %."""
     environment = Environment(four_genres.environment.models, EnvironmentConfig(cost=0.2, memory=12))
-    assert learned(replace(four_genres, environment=environment), 0, **HIDDEN_TASTE) >= 9.3
+    assert learned(replace(four_genres, environment=environment), 0, **HIDDEN_TASTE) >= 0.93 * 10.77
