@@ -138,7 +138,7 @@ def _descend(
     The fall is not in the protocol. Without it the model is as calibrated as its last few batches left it: on ML-1M the calibration
     error was .015, .033 and .021 by three seeds (weight decay 3e-4), with it .016, .015 and .015.
     """
-    optimizer = torch.optim.Adam(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True)
+    optimizer = torch.optim.Adam(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     batches = [batch for _ in range(config.n_epochs) for batch in rows[torch.randperm(len(rows))].split(config.batch_size)]
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n_done: min(1.0, 2 * (1 - n_done / len(batches))))
     for n_done, batch in enumerate(batches, start=1):

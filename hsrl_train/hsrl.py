@@ -46,7 +46,7 @@ class Hsrl:
                 {"params": self.network.actor_parameters(), "lr": config.actor_lr, "full_lr": config.actor_lr},
                 {"params": self.network.critic_parameters(), "lr": config.critic_lr, "full_lr": config.critic_lr},
             ],
-            foreach=True,
+            fused=True,
         )
 
     @torch.no_grad()

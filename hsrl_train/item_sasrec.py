@@ -101,7 +101,7 @@ class ItemSasrec:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = ItemNetwork(config, catalogue.vectors.shape[1], profile_width, max_history)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.actor_lr, foreach=True)
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.actor_lr, fused=True)
 
     @torch.no_grad()
     def act(self, state: State, k: int, generator: torch.Generator) -> tuple[Int[Tensor, "b k"], Float[Tensor, "b k"]]:
