@@ -70,7 +70,7 @@ def dot_chart(title: str, rows: Sequence[str], series: Sequence[Series], marks: 
     for value in _nice(low, high):
         shapes += [
             Line(across(value), top, across(value), bottom, 1, _PALE),
-            Text(across(value) - 10, bottom + 18, 13, f"{value:g}"),
+            Text(across(value) - 3.5 * len(f"{value:g}"), bottom + 18, 13, f"{value:g}"),
         ]
     for number, (name, value) in enumerate(marks):
         shapes += [Line(across(value), y, across(value), y + 5, 1.5, _GREY) for y in range(top, bottom, 10)]
