@@ -73,6 +73,19 @@ _ADDED = tuple(
     for name, published in PRESETS["paper"].items()
     if published != _BEST[name]
 )
+_STEPS = {  # from paper to best; what is left after them is the rest of best
+    "supervision": ("answers", "likelihood"),
+    "rates": ("actor_lr", "lr_decay_share"),
+    "critic": ("critic_trains_encoder",),
+    "weights": ("pg_weight", "entropy_weight"),
+}
+_LADDER = tuple(
+    Variant(
+        f"{', '.join(tuple(_STEPS)[:number])} of best",
+        {f"learner.{name}": _BEST[name] for names in tuple(_STEPS.values())[:number] for name in names},
+    )
+    for number in range(1, len(_STEPS) + 1)
+)
 
 STUDIES: Mapping[str, Study] = {
     "ablation": Study(
@@ -112,12 +125,12 @@ STUDIES: Mapping[str, Study] = {
         variants=_SUPERVISED,
     ),
     "paper": Study(
-        "What the preset paper lacks: each switch of the preset best added to it, one by one",
-        "The first row is HSRL as published; each further row differs from it in what its name says.",
+        "What the preset paper lacks: switches of the preset best added to it, one by one and on top of one another",
+        "The first row is HSRL as published; each further row differs from it in what its name says, and has all else as published.",
         base={"learner.preset": "paper"},
         variants=(
             *_ADDED,
-            Variant("expected answers, two-sided", {"learner.answers": "expected", "learner.likelihood": "two_sided"}),
+            *_LADDER,
             Variant("preset best", {"learner.preset": "best"}),
             Variant("w/o look-ahead (gamma 0)", {"learner.gamma": 0.0}),
         ),
