@@ -125,7 +125,7 @@ STUDIES: Mapping[str, Study] = {
         variants=_SUPERVISED,
     ),
     "paper": Study(
-        "What the preset paper lacks: switches of the preset best added to it, one by one and on top of one another",
+        "From the preset paper to best, switch by switch",
         "The first row is HSRL as published; each further row differs from it in what its name says, and has all else as published.",
         base={"learner.preset": "paper"},
         variants=(
