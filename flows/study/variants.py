@@ -142,11 +142,6 @@ STUDIES: Mapping[str, Study] = {
             Variant("gamma 0", {"learner.gamma": 0.0}),
             Variant("policy gradient 0.1", {"learner.pg_weight": 0.1}),
             Variant("policy gradient 0.1, gamma 0", {"learner.pg_weight": 0.1, "learner.gamma": 0.0}),
-            Variant("supervision fades, policy gradient 0.1", {"learner.pg_weight": 0.1, "learner.likelihood_end_weight": 0.1}),
-            Variant(
-                "supervision fades, policy gradient 0.1, gamma 0",
-                {"learner.pg_weight": 0.1, "learner.likelihood_end_weight": 0.1, "learner.gamma": 0.0},
-            ),
             *_SUPERVISED,
         ),
     ),
