@@ -14,7 +14,7 @@ from typer.exceptions import TyperException
 
 from flows import present
 from flows.run import Run
-from flows.settings import load_settings, warehouse_path
+from flows.settings import learning_on, load_settings, warehouse_path
 from flows.steps import DirectSteps
 from pipeline.errors import ConfigError, HsrlError
 
@@ -29,6 +29,7 @@ Config = Annotated[Path | None, typer.Option("--config", help="TOML file; ready 
 WarehouseFolder = Annotated[
     Path | None, typer.Option("--warehouse", help="Folder of the warehouse. Else HSRL_WAREHOUSE, else ./warehouse.")
 ]
+Device = Annotated[str | None, typer.Option("--device", help="Where policies learn: cpu, cuda, cuda:1. Else [training] device.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
 
 # What the system may refuse anywhere and a person can mend: rights, a file system that is read-only or full.
@@ -68,12 +69,13 @@ def refresh(
 
 
 @app.command(epilog="Example: hsrl retrain --config flows/configs/ml-100k.toml --warehouse warehouse/ml-100k")
-def retrain(config: Config = None, warehouse: WarehouseFolder = None, as_json: Json = False) -> None:
+def retrain(config: Config = None, warehouse: WarehouseFolder = None, device: Device = None, as_json: Json = False) -> None:
     """Train simulators and a policy on the newest release, judge it, and publish it if it is not worse."""
     from flows.retrain import retrain
 
     root = warehouse_path(warehouse)
-    _show(retrain(load_settings(config, root), root, Run("nightly-retrain"), DirectSteps()), present.retrain, as_json)
+    settings = learning_on(load_settings(config, root), device)
+    _show(retrain(settings, root, Run("nightly-retrain"), DirectSteps()), present.retrain, as_json)
 
 
 @app.command(epilog="Example: hsrl reproduce ablation --config flows/configs/generated.toml --seeds 3 --out results")
@@ -84,6 +86,7 @@ def reproduce(
     seeds: Annotated[int, typer.Option(min=1, help="Seeds that every variant learns with.")] = 3,
     iterations: Annotated[int | None, typer.Option(min=1, help="Iterations of every training; not given: as configured.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the Markdown, CSV and PNG.")] = Path("results"),
+    device: Device = None,
     as_json: Json = False,
 ) -> None:
     """Learn and judge the variants of a study of the paper, resumably; tables and a picture, nothing is published."""
@@ -91,7 +94,8 @@ def reproduce(
 
     root = warehouse_path(warehouse)
     wish = Wish(study, seeds, iterations, out)
-    _show(reproduce(load_settings(config, root), root, Run("reproduce"), wish), present.reproduce, as_json)
+    settings = learning_on(load_settings(config, root), device)
+    _show(reproduce(settings, root, Run("reproduce"), wish), present.reproduce, as_json)
 
 
 @app.command(epilog="Example: hsrl rank requests.jsonl --out ranked.parquet --config flows/configs/generated.toml")

@@ -16,7 +16,7 @@ from flows.run import Run, code_version
 from flows.settings import Settings
 from flows.simulators import Simulator, fit_missing, load_simulator, publics, simulator_rows
 from flows.steps import Steps
-from flows.training import Lesson, Trained, find_or_train, load_policy, started_from, with_method
+from flows.training import Lesson, Trained, find_or_train, load_policy, started_from, usable_device, with_method
 from flows.workplace import Workplace
 from hsrl_train.evaluation import paired_difference, summarise
 from pipeline.contracts import check
@@ -58,6 +58,7 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
         HsrlError: whatever a person can mend; nothing was published then.
     """
     torch.set_num_threads(1)  # two threads on shared cores are slower than one, and another count gives other last digits
+    usable_device(settings.training.device)
     with (
         Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse,
         recorded(warehouse, run, settings.model_dump(mode="json")) as ending,

@@ -85,6 +85,13 @@ def require_memory(settings: Settings) -> None:
             raise ValueError(f"{name} needs what sessions have shown; set environment.memory, for example to 60 items")
 
 
+def learning_on(settings: Settings, device: str | None) -> Settings:
+    """The settings, with policies learning on ``device`` where one is given."""
+    if device is None:
+        return settings
+    return settings.model_copy(update={"training": settings.training.model_copy(update={"device": device})})
+
+
 def warehouse_path(given: Path | None) -> Path:
     """The warehouse's folder: the argument, else HSRL_WAREHOUSE, else ./warehouse.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -26,7 +27,7 @@ from hsrl_train.methods import fresh_method, read_policy
 from hsrl_train.plateau import Plateau
 from hsrl_train.starts import sample_starts
 from hsrl_train.warm_start import start_from
-from hsrl_train.world import Catalogue, Policy
+from hsrl_train.world import Catalogue, Policy, on_device
 from pipeline.contracts import check
 from pipeline.errors import TrainingError
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
@@ -64,6 +65,8 @@ class Lesson:
         made_by = [learner.model_dump(mode="json"), self.settings.environment.model_dump(mode="json"), self.seed]
         if course.judge_every:  # it adds points to the curves, and may end the training
             made_by.append([course.judge_every, course.judge_sessions, course.stop_after_flat])
+        if course.device != "cpu":  # it rounds otherwise
+            made_by.append(course.device)
         return store.unspoiled(fingerprint(learner.method, self.inputs(world), made_by))
 
 
@@ -132,11 +135,12 @@ def learn(place: Workplace, world: World, lesson: Lesson, tick: Tick) -> float:
 
 
 def _trained(place: Workplace, world: World, lesson: Lesson, checkpoint: Path, tick: Tick) -> Training:
-    settings, config = lesson.settings, lesson.settings.learner
-    records = world.records.select(world.records.is_train)
-    models = [load_fitted(place.artifacts, world, one).model for one in lesson.simulators]
+    settings, config, device = lesson.settings, lesson.settings.learner, usable_device(lesson.settings.training.device)
+    records = on_device(world.records.select(world.records.is_train), device)
+    models = [load_fitted(place.artifacts, world, one).model.to(device) for one in lesson.simulators]
     environment = Environment(models, settings.environment)
-    method = fresh_method(world.catalogue, records.profiles.shape[1], records.history.shape[1], config, lesson.seed)
+    catalogue = on_device(world.catalogue, device)
+    method = fresh_method(catalogue, records.profiles.shape[1], records.history.shape[1], config, lesson.seed)
     if lesson.starts_from is not None:
         start_from(method, _load(place.artifacts.path(_KIND, lesson.starts_from) / _WEIGHTS))
 
@@ -155,12 +159,30 @@ def _trained(place: Workplace, world: World, lesson: Lesson, checkpoint: Path, t
         save=save,
         save_every=CHECKPOINT_EVERY,
         resume=_load(checkpoint) if checkpoint.exists() else None,
-        plateau=_plateau(settings, environment, world) if settings.training.judge_every else None,
+        plateau=_plateau(place.artifacts, lesson, world) if settings.training.judge_every else None,
     )
 
 
-def _plateau(settings: Settings, environment: Environment, world: World) -> Plateau:
+def usable_device(name: str) -> str:
+    """The device itself, where torch can compute on it.
+
+    Raises:
+        TrainingError: it cannot.
+    """
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        n_seen = torch.cuda.device_count()
+        raise TrainingError(
+            f"training: torch cannot compute on the device {name!r}, it sees {n_seen} CUDA devices; use --device cpu, or a build of torch for it"
+        ) from error
+    return name
+
+
+def _plateau(store: ArtifactStore, lesson: Lesson, world: World) -> Plateau:
     """Judges in the training simulators, from starts of the training records: nothing that judges a policy is seen."""
+    settings = lesson.settings
+    environment = Environment([load_fitted(store, world, one).model for one in lesson.simulators], settings.environment)
     starts = sample_starts(world.records, settings.training.judge_sessions, settings.seed, "train")
     k = world.records.exposed.shape[1]
 

@@ -74,6 +74,11 @@ class TrainingConfig(BaseModel):
     n_processes: int | None = Field(
         None, description="Processes that fit and learn side by side, one thread each; not given: one for each usable core.", ge=1
     )
+    device: str = Field(
+        "cpu",
+        description="Where policies learn: cpu, cuda or cuda:1. Random numbers are drawn on the processor either way, so that the same comes "
+        "out but for rounding; simulators are fitted, and policies judged, on the processor.",
+    )
     warm_start: bool = Field(
         False, description="Whether the weights of the published policy of this codebook are where a retrain begins."
     )

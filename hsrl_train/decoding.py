@@ -62,12 +62,12 @@ class SidIndex:
         sids, bucket = catalogue.tokens[in_turn].unique(dim=0, return_inverse=True)
         by_sid = bucket.argsort(stable=True)
         sizes = torch.bincount(bucket, minlength=len(sids))
-        start = torch.cat([torch.zeros(1, dtype=torch.int64), sizes.cumsum(0)])
+        start = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
         return cls(token_columns(sids.long(), catalogue.vocabulary), in_turn[by_sid], bucket[by_sid], start, len(turn) - 1)  # type: ignore[arg-type]
 
     def shuffled(self, generator: torch.Generator) -> "SidIndex":
         """The same with the items of every SID in a random order, one for all users of a call."""
-        keys = self.bucket + torch.rand(len(self.bucket), generator=generator, dtype=torch.float64)
+        keys = self.bucket + torch.rand(len(self.bucket), generator=generator, dtype=torch.float64).to(self.bucket.device)
         return replace(self, items=self.items[keys.argsort()])
 
     def require(self, k: int) -> None:
@@ -98,7 +98,7 @@ class SidIndex:
         self.require(k)
         n_opened = k + (0 if left_out is None else left_out.shape[1])
         ranked = scores.topk(min(n_opened, scores.shape[1]), dim=1).indices
-        places = (self.start[ranked][..., None] + torch.arange(n_opened)).flatten(1)
+        places = (self.start[ranked][..., None] + torch.arange(n_opened, device=scores.device)).flatten(1)
         is_gap = places >= self.start[ranked + 1].repeat_interleave(n_opened, dim=1)
         rank = 2 * is_gap.to(torch.uint8)
         if left_out is not None:
@@ -108,7 +108,7 @@ class SidIndex:
 
     def _mask(self, items: Int[Tensor, "b e"]) -> Tensor:
         """(b, n_items + 1), true for the given items; padding is no item."""
-        mask = torch.zeros(len(items), self.n_items + 1, dtype=torch.bool).scatter_(1, items, value=True)
+        mask = torch.zeros(len(items), self.n_items + 1, dtype=torch.bool, device=items.device).scatter_(1, items, value=True)
         mask[:, PADDING] = False
         return mask
 
@@ -131,7 +131,7 @@ class SidIndex:
         if left_out is not None:
             weights = weights - LEFT_OUT * self._mask(left_out)[:, self.items]
         # −log(−log u) is Gumbel; torch's exponential_ draws one by one and costs six times as much
-        minus_gumbel = torch.rand(weights.shape, generator=generator).log_().neg_().log_()
+        minus_gumbel = torch.rand(weights.shape, generator=generator).to(weights.device).log_().neg_().log_()
         return self.items[weights.sub_(minus_gumbel).topk(k, dim=1).indices]
 
 

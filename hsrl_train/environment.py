@@ -56,10 +56,11 @@ class Environment:
 
     def start(self, states: State) -> Sessions:
         """Begin a session in each of b states."""
-        b = states.history.shape[0]
-        n_steps = torch.zeros(b, dtype=torch.int64)
-        states = states._replace(recent=torch.zeros(b, self.config.memory, dtype=torch.int64))
-        return Sessions(states, torch.full((b,), self.config.temper0), n_steps, torch.arange(b) % len(self.models))
+        b, device = states.history.shape[0], states.history.device
+        n_steps = torch.zeros(b, dtype=torch.int64, device=device)
+        states = states._replace(recent=torch.zeros(b, self.config.memory, dtype=torch.int64, device=device))
+        temper = torch.full((b,), self.config.temper0, device=device)
+        return Sessions(states, temper, n_steps, torch.arange(b, device=device) % len(self.models))
 
     def step(self, sessions: Sessions, slate: Int[Tensor, "b k"], uniforms: Float[Tensor, "b k"]) -> Step:
         """Show every user a slate.
@@ -101,7 +102,7 @@ class Environment:
         """The chance that each shown item is liked: each session asks its own model, or with pessimism all of them."""
         if self.config.pessimism and len(self.models) > 1:
             return self.expected(sessions.state, slate)
-        logits = torch.empty(slate.shape)
+        logits = torch.empty(slate.shape, device=slate.device)
         for number, model in enumerate(self.models):
             rows = (sessions.model == number).nonzero().squeeze(1)
             if len(rows):
@@ -135,7 +136,7 @@ def extend_history(history: Int[Tensor, "b h"], slate: Int[Tensor, "b k"], feedb
     is_gap = (joined == PADDING).to(torch.uint8)
     joined = joined.gather(1, is_gap.argsort(dim=1, stable=True))
     n_items = (joined != PADDING).sum(dim=1, keepdim=True)
-    return joined.gather(1, (n_items - width).clamp(min=0) + torch.arange(width))
+    return joined.gather(1, (n_items - width).clamp(min=0) + torch.arange(width, device=joined.device))
 
 
 def refill(environment: Environment, sessions: Sessions, done: Bool[Tensor, " b"], starts: State) -> Sessions:

@@ -74,7 +74,8 @@ class HierarchicalPolicyNetwork(nn.Module):
         """
         if self.embedding == "expected" or generator is None:
             return log_probs.exp() @ codes
-        return codes[torch.multinomial(log_probs.detach().exp(), 1, generator=generator)[:, 0]]
+        drawn = torch.multinomial(log_probs.detach().exp().to(generator.device), 1, generator=generator)[:, 0]
+        return codes[drawn.to(codes.device)]
 
 
 def token_columns(tokens: Int[Tensor, "*rows l"], vocabulary: tuple[int, ...]) -> Int[Tensor, "*rows l"]:

@@ -14,7 +14,7 @@ from hsrl_train.hpn import TokenPolicy, summed_over_levels, token_columns
 from hsrl_train.learner_config import LearnerConfig
 from hsrl_train.policy import HsrlNetwork, HsrlPolicy
 from hsrl_train.replay import Batch
-from hsrl_train.world import Catalogue, State
+from hsrl_train.world import Catalogue, State, on_device
 
 
 class Hsrl:
@@ -39,7 +39,8 @@ class Hsrl:
         self.generator = torch.Generator().manual_seed(seed)  # of sampled tokens
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.network = HsrlNetwork(config, catalogue.vectors.shape[1], profile_width, max_history, catalogue.vocabulary)
+            network = HsrlNetwork(config, catalogue.vectors.shape[1], profile_width, max_history, catalogue.vocabulary)
+        self.network = network.to(catalogue.device)
         self.target = copy.deepcopy(self.network).requires_grad_(False)
         self.optimizer = torch.optim.Adam(
             [
@@ -94,7 +95,8 @@ class Hsrl:
 
     def policy(self) -> HsrlPolicy:
         """What was learned so far, frozen."""
-        return HsrlPolicy(copy.deepcopy(self.network).requires_grad_(False), self.catalogue.vectors, self.index, self.config)
+        network = copy.deepcopy(self.network).cpu().requires_grad_(False)
+        return HsrlPolicy(network, self.catalogue.vectors.cpu(), on_device(self.index, "cpu"), self.config)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Network, target and the optimizer's moments."""

@@ -14,7 +14,7 @@ from hsrl_train.decoding import LEFT_OUT, left_out
 from hsrl_train.encoder import StateEncoder, sizes_in
 from hsrl_train.learner_config import LearnerConfig
 from hsrl_train.replay import Batch
-from hsrl_train.world import Catalogue, State
+from hsrl_train.world import Catalogue, State, on_device
 from pipeline.errors import TrainingError
 
 
@@ -100,14 +100,14 @@ class ItemSasrec:
         self.showable = catalogue.is_active.nonzero().squeeze(1)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.network = ItemNetwork(config, catalogue.vectors.shape[1], profile_width, max_history)
+            self.network = ItemNetwork(config, catalogue.vectors.shape[1], profile_width, max_history).to(catalogue.device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.actor_lr, fused=True)
 
     @torch.no_grad()
     def act(self, state: State, k: int, generator: torch.Generator) -> tuple[Int[Tensor, "b k"], Float[Tensor, "b k"]]:
         """Gumbel top-K of logit / temperature: items drawn one after another in proportion to their odds."""
         logits = self.network.logits(state, self.catalogue.vectors)
-        minus_gumbel = torch.rand(logits.shape, generator=generator).log_().neg_().log_()
+        minus_gumbel = torch.rand(logits.shape, generator=generator).to(logits.device).log_().neg_().log_()
         slate = showable(logits / self.config.temperature - minus_gumbel, state, self.catalogue, self.config, k)
         return slate, logits.log_softmax(dim=1).gather(1, slate)
 
@@ -124,7 +124,7 @@ class ItemSasrec:
 
     def policy(self) -> ItemPolicy:
         """What was learned so far, frozen."""
-        return ItemPolicy(copy.deepcopy(self.network).requires_grad_(False), self.catalogue, self.config)
+        return ItemPolicy(copy.deepcopy(self.network).cpu().requires_grad_(False), on_device(self.catalogue, "cpu"), self.config)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Network and the optimizer's moments."""

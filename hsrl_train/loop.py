@@ -149,7 +149,7 @@ def _interact(run: TrainingState, method: Method, environment: Environment, reco
     """One slate for every session; finished sessions are stored as they ended, then begin anew elsewhere."""
     before, b, k = run.sessions, len(run.user), records.exposed.shape[1]
     slate, log_prob = method.act(before.state, k, run.generator)
-    step = environment.step(before, slate, torch.rand(b, k, generator=run.generator))
+    step = environment.step(before, slate, torch.rand(b, k, generator=run.generator).to(slate.device))
     run.replay.add(
         Transitions(
             run.user,
@@ -170,7 +170,7 @@ def _interact(run: TrainingState, method: Method, environment: Environment, reco
     run.curves.add("episode_reward", run.episode_reward[step.done].tolist())
     run.curves.add("episode_depth", step.sessions.n_steps[step.done].tolist())
     run.episode_reward[step.done] = 0
-    rows = torch.randint(len(records.user), (b,), generator=run.generator)
+    rows = torch.randint(len(records.user), (b,), generator=run.generator).to(run.user.device)
     run.user = torch.where(step.done, records.user[rows], run.user)
     run.sessions = refill(environment, step.sessions, step.done, states_at(rows, records))
 

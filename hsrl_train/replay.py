@@ -73,8 +73,8 @@ class Replay:
     def add(self, new: Transitions) -> None:
         """Append b transitions; the oldest make room."""
         if self._rows is None:
-            self._rows = Transitions(*(torch.zeros(self.capacity, *field.shape[1:], dtype=_stored(field)) for field in new))
-        places = (self.n_added + torch.arange(len(new.user))) % self.capacity
+            self._rows = Transitions(*(field.new_zeros(self.capacity, *field.shape[1:], dtype=_stored(field)) for field in new))
+        places = (self.n_added + torch.arange(len(new.user), device=new.user.device)) % self.capacity
         for row, field in zip(self._rows, new, strict=True):
             row[places] = field.to(row.dtype)
         self.n_added += len(new.user)
@@ -83,7 +83,7 @@ class Replay:
         """n transitions drawn uniformly from those that are kept; item numbers and users as int64."""
         if self._rows is None:
             raise ValueError("the replay is empty; add transitions before sampling")
-        places = torch.randint(len(self), (n,), generator=generator)
+        places = torch.randint(len(self), (n,), generator=generator).to(self._rows.user.device)
         return Transitions(*(_used(row[places]) for row in self._rows))
 
     def to_tensors(self) -> dict[str, Tensor]:
@@ -98,7 +98,7 @@ class Replay:
         if self.n_added:
             rows = []
             for name in Transitions._fields:
-                row = torch.zeros(self.capacity, *tensors[name].shape[1:], dtype=tensors[name].dtype)
+                row = tensors[name].new_zeros(self.capacity, *tensors[name].shape[1:])
                 row[: len(self)] = tensors[name]
                 rows.append(row)
             self._rows = Transitions(*rows)

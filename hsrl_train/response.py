@@ -82,6 +82,12 @@ class FrozenResponse:
         with torch.no_grad():
             self.items: Float[Tensor, "n_plus_1 w"] = module.item(catalogue.vectors)
 
+    def to(self, device: str) -> "FrozenResponse":
+        """Move all tensors there."""
+        self.module.to(device)
+        self.items, self._is_hidden = self.items.to(device), self._is_hidden.to(device)
+        return self
+
     @torch.no_grad()
     def interest(self, state: State) -> Float[Tensor, "b w"]:
         """q of each user; its second moment weighs the item space for score-aware Semantic IDs."""

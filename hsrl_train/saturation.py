@@ -31,6 +31,11 @@ class SaturatingResponse(FrozenResponse):
         centred[PADDING] = 0
         self.directions: Float[Tensor, "n_plus_1 w"] = torch.nn.functional.normalize(centred, dim=1)
 
+    def to(self, device: str) -> "FrozenResponse":
+        """Move all tensors there."""
+        self.directions = self.directions.to(device)
+        return super().to(device)
+
     def logits(self, state: State, slate: Int[Tensor, "b k"]) -> Float[Tensor, "b k"]:
         """Log-odds of a like for each shown item, tiredness taken off."""
         fresh = super().logits(state, slate)
@@ -53,5 +58,5 @@ class SaturatingResponse(FrozenResponse):
     def _weights(self, state: State) -> Float[Tensor, "b m"]:
         """(1 − ρ) ρ^p of each remembered item, p = 0 for the newest; padding stands on the right and resembles nothing."""
         n_shown = (remembered(state) != PADDING).sum(dim=1, keepdim=True)
-        ago = (n_shown - 1 - torch.arange(remembered(state).shape[1])).clamp_min(0)
+        ago = (n_shown - 1 - torch.arange(remembered(state).shape[1], device=n_shown.device)).clamp_min(0)
         return (1 - self.recovery) * self.recovery**ago

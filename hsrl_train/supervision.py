@@ -50,7 +50,7 @@ def supervise(
     if config.answers == "drawn":
         return Supervision(slate, feedback)
     b, n_others = len(slate), config.n_asked // 2
-    others = slate.flatten()[torch.randint(slate.numel(), (b, n_others), generator=generator)]
-    anyone = showable[torch.randint(len(showable), (b, config.n_asked - n_others), generator=generator)]
+    others = slate.flatten()[torch.randint(slate.numel(), (b, n_others), generator=generator).to(slate.device)]
+    anyone = showable[torch.randint(len(showable), (b, config.n_asked - n_others), generator=generator).to(slate.device)]
     items = torch.cat([slate, others, anyone], dim=1)
     return Supervision(items, environment.expected(state, items))

@@ -42,13 +42,13 @@ class TrainingState:
     def fresh(cls, environment: Environment, records: Records, config: LearnerConfig, seed: int) -> "TrainingState":
         """Before the first iteration: sessions begin at records drawn uniformly."""
         generator = torch.Generator().manual_seed(seed)
-        rows = torch.randint(len(records.user), (config.n_sessions,), generator=generator)
+        rows = torch.randint(len(records.user), (config.n_sessions,), generator=generator).to(records.user.device)
         return cls(
             iteration=0,
             generator=generator,
             sessions=environment.start(states_at(rows, records)),
             user=records.user[rows],
-            episode_reward=torch.zeros(config.n_sessions),
+            episode_reward=torch.zeros(config.n_sessions, device=records.user.device),
             replay=Replay(config.replay_capacity),
             curves=Curves(config.curve_every),
         )
@@ -81,11 +81,15 @@ class TrainingState:
         require_settings(tensors["settings"], settings)
         self.iteration = int(tensors["iteration"])
         self.generator.set_state(tensors["generator"])
-        self.user = tensors["user"].clone()
-        self.episode_reward = tensors["episode_reward"].clone()
-        state = State(records.profiles[self.user], tensors["history"].clone(), tensors["recent"].clone())
-        self.sessions = Sessions(state, tensors["temper"].clone(), tensors["n_steps"].clone(), tensors["model"].clone())
-        self.replay.load_tensors(part("replay", tensors))
+        here = {
+            name: tensor.to(self.user.device, copy=True)
+            for name, tensor in tensors.items()
+            if name in own or name.startswith("replay/")
+        }
+        self.user, self.episode_reward = here["user"], here["episode_reward"]
+        state = State(records.profiles[self.user], here["history"], here["recent"])
+        self.sessions = Sessions(state, here["temper"], here["n_steps"], here["model"])
+        self.replay.load_tensors(part("replay", here))
         self.curves.load_tensors(part("curves", tensors))
 
 

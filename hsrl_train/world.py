@@ -4,8 +4,8 @@ Items, users and records are dense numbers here; 0 is the padding item. Axes: b 
 v tokens (V), d width of an item vector, u width of a profile, n items.
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,11 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 PADDING = 0
+Placed = TypeVar("Placed", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class Catalogue:
     is_active: Bool[Tensor, " n_plus_1"]
     popularity: Float[Tensor, " n_plus_1"]
     first_seen: Float64[Tensor, " n_plus_1"] | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where its tensors lie, and so where what is built upon them computes."""
+        return self.vectors.device
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,12 @@ class ResponseModel(Protocol):
     def all_logits(self, state: State) -> Float[Tensor, "b n_plus_1"]:
         """The same for every item of the catalogue; -inf for padding and inactive items."""
         ...
+
+
+def on_device(thing: Placed, device: str) -> Placed:
+    """The dataclass with each of its tensors there; what lies there already is not copied."""
+    tensors = {field.name: value for field in fields(thing) if isinstance(value := getattr(thing, field.name), Tensor)}
+    return replace(thing, **{name: tensor.to(device) for name, tensor in tensors.items()})
 
 
 def remembered(state: State) -> Int[Tensor, "b m"]:

@@ -17,6 +17,7 @@ from flows.study.plan import Plan, planned
 from flows.study.report import Found, write_report
 from flows.study.results import experiment_rows, level_weights, reference_rows, summary
 from flows.study.trial import Outcome, Trial, do, is_kept, outcome
+from flows.training import usable_device
 from flows.workplace import Workplace
 from pipeline.warehouse.ledger import add_experiments
 from pipeline.warehouse.lock import locked
@@ -49,6 +50,7 @@ def reproduce(settings: Settings, root: Path, run: Run, wish: Wish) -> dict[str,
         HsrlError: whatever a person can mend.
     """
     torch.set_num_threads(1)
+    usable_device(settings.training.device)
     with (
         Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse,
         recorded(warehouse, run, settings.model_dump(mode="json")) as ending,
