@@ -35,6 +35,7 @@ n_epochs = 6
 n_training = 1
 [learner]
 n_iterations = 60
+foresight_rounds = 1
 learn_after = 200
 [evaluation]
 n_sessions = 40

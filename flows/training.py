@@ -155,7 +155,7 @@ def _trained(place: Workplace, world: World, lesson: Lesson, checkpoint: Path, t
         records,
         config,
         lesson.seed,
-        progress=lambda iteration, _: tick(iteration, config.n_iterations),
+        progress=lambda iteration, _: tick(iteration, config.n_units),
         save=save,
         save_every=CHECKPOINT_EVERY,
         resume=_load(checkpoint) if checkpoint.exists() else None,

@@ -108,9 +108,9 @@ class LookAheadConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_rounds: int = Field(0, description="Rounds of the cross-entropy search; 0 leaves the row out of the results.", ge=0)
-    n_candidates: int = Field(20, description="Candidates of a round; the best fifth shapes the next.", ge=5)
+    n_candidates: int = Field(32, description="Candidates of a round; the best fifth shapes the next.", ge=5)
     n_sessions: int = Field(100, description="Whole sessions that a candidate is judged by.", ge=1)
-    first_spread: float = Field(0.1, description="Standard deviation of the first candidates, in probability.", gt=0)
+    first_spread: float = Field(0.05, description="Standard deviation of the first candidates, in probability.", gt=0)
 
 
 class EvaluationConfig(BaseModel):

@@ -1,7 +1,7 @@
 """HSRL: how the network acts while it learns, and one update of all of it (HSRL §3, eq. 18–26)."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Float, Int
@@ -10,11 +10,13 @@ from torch import Tensor
 from hsrl_train import losses
 from hsrl_train.checkpoint import load_module, load_optimizer, module_tensors, nested, optimizer_tensors, part
 from hsrl_train.decoding import SidIndex, left_out
+from hsrl_train.environment import Environment
+from hsrl_train.foresight import with_foresight
 from hsrl_train.hpn import TokenPolicy, summed_over_levels, token_columns
 from hsrl_train.learner_config import LearnerConfig
 from hsrl_train.policy import HsrlNetwork, HsrlPolicy
 from hsrl_train.replay import Batch
-from hsrl_train.world import Catalogue, State, on_device
+from hsrl_train.world import Catalogue, Records, State, on_device
 
 
 class Hsrl:
@@ -95,8 +97,23 @@ class Hsrl:
 
     def policy(self) -> HsrlPolicy:
         """What was learned so far, frozen."""
-        network = copy.deepcopy(self.network).cpu().requires_grad_(False)
-        return HsrlPolicy(network, self.catalogue.vectors.cpu(), on_device(self.index, "cpu"), self.config)
+        return self._frozen(self.network)
+
+    def finish(
+        self, environment: Environment, records: Records, seed: int, progress: Callable[[int, Mapping[str, float]], None]
+    ) -> HsrlPolicy:
+        """What was learned, with foresight where the configuration has rounds for it."""
+        config = self.config
+        if not config.foresight_rounds:
+            return self.policy()
+        found = with_foresight(
+            HsrlPolicy(self.network, self.catalogue.vectors, self.index, config),
+            environment,
+            records,
+            seed,
+            lambda done, reward: progress(config.n_iterations + done * config.foresight_units, {"foresight_reward": reward}),
+        )
+        return self._frozen(found.network)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Network, target and the optimizer's moments."""
@@ -117,6 +134,10 @@ class Hsrl:
         load_module(self.target, part("target", tensors), "checkpoint, target")
         load_optimizer(self.optimizer, part("optimizer", tensors), "checkpoint, optimizer")
         self.generator.set_state(tensors["generator"])
+
+    def _frozen(self, network: HsrlNetwork) -> HsrlPolicy:
+        network = copy.deepcopy(network).cpu().requires_grad_(False)
+        return HsrlPolicy(network, self.catalogue.vectors.cpu(), on_device(self.index, "cpu"), self.config)
 
     @torch.no_grad()
     def _next_value(self, state: State) -> Float[Tensor, " b"]:

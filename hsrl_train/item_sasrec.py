@@ -1,7 +1,7 @@
 """Item-level SASRec, supervised by answers: what HSRL has to beat without tokens, values or a gradient of rewards."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +12,10 @@ from hsrl_train import losses
 from hsrl_train.checkpoint import load_module, load_optimizer, module_tensors, nested, optimizer_tensors, part
 from hsrl_train.decoding import LEFT_OUT, left_out
 from hsrl_train.encoder import StateEncoder, sizes_in
+from hsrl_train.environment import Environment
 from hsrl_train.learner_config import LearnerConfig
 from hsrl_train.replay import Batch
-from hsrl_train.world import Catalogue, State, on_device
+from hsrl_train.world import Catalogue, Records, State, on_device
 from pipeline.errors import TrainingError
 
 
@@ -125,6 +126,12 @@ class ItemSasrec:
     def policy(self) -> ItemPolicy:
         """What was learned so far, frozen."""
         return ItemPolicy(copy.deepcopy(self.network).cpu().requires_grad_(False), on_device(self.catalogue, "cpu"), self.config)
+
+    def finish(
+        self, environment: Environment, records: Records, seed: int, progress: Callable[[int, Mapping[str, float]], None]
+    ) -> ItemPolicy:
+        """What was learned; nothing is left to do."""
+        return self.policy()
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Network and the optimizer's moments."""

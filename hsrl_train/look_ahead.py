@@ -8,14 +8,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hsrl_train.config import LookAheadConfig
+from hsrl_train.cross_entropy import cross_entropy_search
 from hsrl_train.environment import Environment
 from hsrl_train.reference import mean_probabilities
 from hsrl_train.world import Catalogue, ResponseModel, State
 
-ELITE_SHARE = 0.2
-N_DIRECTIONS = 8
-# Standard deviation of the search below which a coordinate is kept alive, in probability.
-LEAST_SPREAD = 0.02
+N_DIRECTIONS = 16
+# States that the directions are taken from, each with its logit for every item.
+N_STATES = 500
+# Whether the found beats greedy is asked of this many times the sessions of a candidate.
+N_CHECKS = 4
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ def search_look_ahead(
 ) -> LookAheadOracle:
     """Find the bonus by cross-entropy search: whole sessions from the training starts, the best fifth of the candidates kept.
 
-    The bonus is linear in the leading directions of the item vectors: so few coordinates can be found with few sessions. At the end the
-    mean of the last round's best is kept only if it beats greedy on fresh sessions.
+    The bonus is linear in the leading directions of what users ask for: so few coordinates can be found with few sessions. At the end
+    it is kept only if it beats greedy on fresh sessions.
 
     Args:
         models: what the oracle knows.
@@ -62,32 +64,41 @@ def search_look_ahead(
         progress: told (rounds done, rounds) after each.
     """
     generator = torch.Generator().manual_seed(seed)
-    features = item_features(catalogue)
+    features = item_features(models, starts.select(torch.arange(min(N_STATES, len(starts.history)))), catalogue)
 
-    def values(candidates: Float[Tensor, "c f"]) -> Float[Tensor, " c"]:
+    def values(candidates: Float[Tensor, "c f"], n_sessions: int = config.n_sessions) -> Float[Tensor, " c"]:
         """Of each candidate, from the same starts with the same luck."""
-        rows = torch.randint(len(starts.history), (config.n_sessions,), generator=generator)
-        luck = torch.rand(config.n_sessions, environment.config.max_steps, k, generator=generator)
+        rows = torch.randint(len(starts.history), (n_sessions,), generator=generator)
+        luck = torch.rand(n_sessions, environment.config.max_steps, k, generator=generator)
         oracles = [LookAheadOracle(tuple(models), features @ weights) for weights in candidates]
         return torch.stack([mean_reward(oracle, environment, starts.select(rows), luck, generator) for oracle in oracles])
 
-    mean, spread = torch.zeros(features.shape[1]), torch.full((features.shape[1],), config.first_spread)
-    for round_number in range(1, config.n_rounds + 1):
-        candidates = mean + spread * torch.randn(config.n_candidates, len(mean), generator=generator)
-        elite = candidates[values(candidates).topk(max(2, int(ELITE_SHARE * config.n_candidates))).indices]
-        mean, spread = elite.mean(dim=0), elite.std(dim=0).clamp_min(LEAST_SPREAD)
-        if progress is not None:
-            progress(round_number, config.n_rounds)
-    greedy, found = values(torch.stack([torch.zeros_like(mean), mean])).tolist()
-    return LookAheadOracle(tuple(models), features @ mean if found > greedy else torch.zeros(len(features)))
+    found = cross_entropy_search(
+        values,
+        features.shape[1],
+        config.n_rounds,
+        config.n_candidates,
+        config.first_spread,
+        generator,
+        None if progress is None else lambda done, _: progress(done, config.n_rounds),
+    )
+    greedy, looking = values(torch.stack([torch.zeros_like(found), found]), N_CHECKS * config.n_sessions).tolist()
+    return LookAheadOracle(tuple(models), features @ found if looking > greedy else torch.zeros(len(features)))
 
 
-def item_features(catalogue: Catalogue) -> Float[Tensor, "n_plus_1 f"]:
-    """The leading directions of the item vectors, each of standard deviation 1 over the active items."""
-    active = catalogue.vectors[catalogue.is_active]
-    _, _, directions = torch.linalg.svd(active - active.mean(dim=0), full_matrices=False)
-    scores = (catalogue.vectors - active.mean(dim=0)) @ directions[:N_DIRECTIONS].T
-    return scores / scores[catalogue.is_active].std(dim=0).clamp_min(1e-6)
+def item_features(models: Sequence[ResponseModel], states: State, catalogue: Catalogue) -> Float[Tensor, "n_plus_1 f"]:
+    """The leading directions in which users' tastes differ, and their mean, each of standard deviation 1 over the active items.
+
+    Directions of the item vectors themselves will not do: with those a search on ML-1M ended below greedy.
+    """
+    active = catalogue.is_active
+    logits = torch.logit(mean_probabilities(models, states)[:, active].clamp(1e-6, 1 - 1e-6))
+    mean = logits.mean(dim=0)
+    leading = torch.linalg.svd(logits - mean, full_matrices=False).Vh[:N_DIRECTIONS]
+    features = torch.zeros(len(active), len(leading) + 1)
+    features[active] = torch.cat([leading, mean[None]]).T
+    centred = features - features[active].mean(dim=0)
+    return centred / features[active].std(dim=0, correction=0).clamp_min(1e-6)
 
 
 def mean_reward(

@@ -56,6 +56,10 @@ class Method(Protocol):
         """What was learned so far, frozen."""
         ...
 
+    def finish(self, environment: Environment, records: Records, seed: int, progress: Progress) -> StoredPolicy:
+        """The policy after the last iteration, with whatever is done once at the end; ``progress`` goes on counting there."""
+        ...
+
     def to_tensors(self) -> dict[str, Tensor]:
         """All it must know to go on."""
         ...
@@ -94,7 +98,8 @@ def train(
         records: train records, where sessions begin; their slates' length is K.
         config: lengths, sizes and schedule; the method read its own part.
         seed: of starts, exploration, answers and sampling.
-        progress: told (iteration, figures of the update) after each iteration.
+        progress: told (iteration, figures of the update) after each iteration, then (that and the units of the search so far, its
+            figures) until ``config.n_units`` are done.
         save: handed a checkpoint every ``save_every`` iterations and at the end.
         resume: a checkpoint of the same settings; the rest of the training equals that of an unbroken one, bit for bit on one
             machine and thread count.
@@ -130,7 +135,13 @@ def train(
             _require_finite(learned, run.iteration)  # else a broken checkpoint would take the place of the last good one
             judged = nested("plateau", plateau.to_tensors()) if plateau else {}
             save({**run.to_tensors(settings), **nested("method", learned), **judged})
-    return Training(method.policy(), tuple(run.curves.points), run.iteration)
+
+    def told(done: int, figures: Mapping[str, float]) -> None:
+        run.curves.points.extend(CurvePoint(done, metric, value) for metric, value in figures.items())
+        if progress:
+            progress(done, figures)
+
+    return Training(method.finish(environment, records, seed, told), tuple(run.curves.points), run.iteration)
 
 
 def _is_over(run: TrainingState, config: LearnerConfig, plateau: Plateau | None) -> bool:

@@ -12,7 +12,7 @@ from hsrl_train.loop import Method, StoredPolicy
 from hsrl_train.policy import HsrlPolicy
 from hsrl_train.world import Catalogue
 
-# Token-level SASRec is HSRL's network under the two-sided likelihood alone: no reward, no value, no entropy.
+# Token-level SASRec is HSRL's network under the two-sided likelihood alone: no reward, no value, no entropy, no search.
 SUPERVISED = MappingProxyType(
     {
         "likelihood": "two_sided",
@@ -21,6 +21,7 @@ SUPERVISED = MappingProxyType(
         "pg_weight": 0.0,
         "entropy_weight": 0.0,
         "critic_trains_encoder": False,
+        "foresight_rounds": 0,
     }
 )
 

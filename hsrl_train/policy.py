@@ -1,5 +1,6 @@
 """The HSRL network and the policy it becomes once trained (HSRL eq. 10–17, §4.4.1)."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -40,12 +41,21 @@ class HsrlNetwork(nn.Module):
             config.width, len(vocabulary) + 1, config.critic_hidden, config.values, config.level_weights
         )
         self.bias = nn.Parameter(torch.zeros(()))  # of the two-sided likelihood: raw token logits carry no base rate
+        # What a token is worth beyond its own slate, added to its logit when the policy chooses; see foresight.py.
+        self.foresight: Float[Tensor, " all_tokens"]
+        self.register_buffer("foresight", torch.zeros(sum(vocabulary)))
 
     def tokens(
         self, state: State, vectors: Float[Tensor, "n_plus_1 item_width"], generator: torch.Generator | None = None
     ) -> TokenPolicy:
         """Contexts and token distributions of b states; ``generator`` feeds sampled tokens, where they are switched on."""
         return self.hpn(self.encoder(state, vectors), generator)
+
+    def with_foresight(self, foresight: Float[Tensor, " all_tokens"]) -> "HsrlNetwork":
+        """A copy with these constants."""
+        network = copy.deepcopy(self)
+        network.foresight = foresight
+        return network
 
     def critic_parameters(self) -> list[nn.Parameter]:
         """V_φ and ω: what the critic's rate moves."""
@@ -73,11 +83,30 @@ class HsrlPolicy:
     config: LearnerConfig
 
     @torch.no_grad()
-    def slates(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
-        """The k most probable items that may be shown (again); ``generator`` is used for a uniform choice within SIDs only."""
+    def slates(
+        self,
+        state: State,
+        k: int,
+        generator: torch.Generator,
+        foresight: Float[Tensor, "b all_tokens"] | None = None,
+    ) -> Int[Tensor, "b k"]:
+        """The k most probable items that may be shown (again).
+
+        Args:
+            state: of b users.
+            k: length of a slate.
+            generator: used for a uniform choice within SIDs only.
+            foresight: constants for each user in place of the network's.
+        """
         index = self.index.shuffled(generator) if self.config.within_sid == "uniform" else self.index
-        scores = index.scores(self.network.tokens(state, self.vectors).log_probs)
+        scores = index.scores(self.log_probs(state, foresight))
         return index.best(scores, k, left_out(state, self.config.leaves_out_seen, self.config.max_shows))
+
+    @torch.no_grad()
+    def log_probs(self, state: State, foresight: Float[Tensor, "b all_tokens"] | None = None) -> Float[Tensor, "b all_tokens"]:
+        """log π(z_l = v | c(l-1)) with foresight: what items are ranked by; contexts are those of the logits without it."""
+        logits = self.network.tokens(state, self.vectors).logits + (self.network.foresight if foresight is None else foresight)
+        return torch.cat([level.log_softmax(dim=1) for level in logits.split(self.network.hpn.vocabulary, dim=1)], dim=1)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """The weights; with the LearnerConfig all that ``from_tensors`` needs."""

@@ -120,7 +120,7 @@ class Ranker:
                     f"rank: request {row} has {counts[row]} candidates, {len(set(request.candidates))} of them different; "
                     "expected one at least and none twice"
                 )
-        log_probs = self.policy.network.tokens(self._states(requests), self.policy.vectors).log_probs.numpy()
+        log_probs = self.policy.log_probs(self._states(requests)).numpy()
         scores = np.where(self.is_shown[items], self.sids.scores(log_probs, items), -np.inf).astype(np.float32)
         ranked = []
         for row, (request, n) in enumerate(zip(requests, counts, strict=True)):

@@ -51,7 +51,7 @@ def parts(world: World, config: Mapping[str, Any], n: int) -> dict[str, float]:
 
 def _timed(world: World, config: Mapping[str, Any], n: int, spent: dict[str, float]) -> float:
     """CPU seconds of ``n`` iterations; those of the parts are added to ``spent``, if it asks for them."""
-    settings = LearnerConfig(n_iterations=WARM_UP + n, learn_after=LEARN_AFTER, **config)
+    settings = LearnerConfig(n_iterations=WARM_UP + n, learn_after=LEARN_AFTER, foresight_rounds=0, **config)
     method = fresh_method(world.catalogue, world.records.profiles.shape[1], world.records.history.shape[1], settings, 0)
     began = 0.0
     with ExitStack() as stack:

@@ -7,6 +7,7 @@ from flows.judging import Judge
 from flows.study.trial import Trial, models
 from flows.workplace import Workplace
 from hsrl_train.environment import Environment
+from hsrl_train.learner_config import LearnerConfig
 from hsrl_train.loop import Training, train
 from hsrl_train.methods import fresh_method
 
@@ -27,8 +28,17 @@ def cpu_seconds(place: Workplace, trials: Sequence[Trial]) -> float:
     first = learning[0]
     second_an_iteration, trained = _learning_speed(place, first)
     second_a_session = _judging_speed(place, first, trained)
-    n_sessions = sum(trial.settings.evaluation.n_sessions * (len(trial.taught_in) + len(trial.judged_by)) for trial in learning)
+    n_sessions = sum(
+        trial.settings.evaluation.n_sessions * (len(trial.taught_in) + len(trial.judged_by)) + _searched(trial.settings.learner)
+        for trial in learning
+    )
     return second_an_iteration * sum(trial.settings.learner.n_iterations for trial in learning) + second_a_session * n_sessions
+
+
+def _searched(config: LearnerConfig) -> int:
+    """Sessions that the search for foresight plays."""
+    is_searching = config.method == "hsrl"
+    return is_searching * config.foresight_rounds * config.foresight_candidates * config.foresight_sessions
 
 
 def _learning_speed(place: Workplace, trial: Trial) -> tuple[float, Training]:
@@ -40,6 +50,7 @@ def _learning_speed(place: Workplace, trial: Trial) -> tuple[float, Training]:
     for n_iterations in _ITERATIONS:
         changes = {
             "n_iterations": n_iterations,
+            "foresight_rounds": 0,
             "learn_after": min(trial.settings.learner.learn_after, trial.settings.learner.n_sessions),
         }
         config = trial.settings.learner.model_copy(update=changes)

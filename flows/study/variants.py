@@ -67,6 +67,9 @@ _SUPERVISED = (
     Variant("item-level SASRec, supervised", {"learner.method": "item_sasrec"}),
 )
 
+_NO_FORESIGHT = Variant("w/o foresight", {"learner.foresight_rounds": 0})
+_FOUR = Variant("four training simulators", {"simulator.n_training": 4})
+
 _BEST = LearnerConfig(preset="best").model_dump()
 _ADDED = tuple(
     Variant(f"{name} = {_BEST[name]}", {f"learner.{name}": _BEST[name]})
@@ -101,6 +104,7 @@ STUDIES: Mapping[str, Study] = {
             Variant("w/o residual state", {"learner.hierarchy": "no_residual"}),
             Variant("w/o profile", {"learner.uses_profile": False}),
             Variant("w/o look-ahead (gamma 0)", {"learner.gamma": 0.0}),
+            _NO_FORESIGHT,
             *_SUPERVISED,
         ),
         published=12.013,
@@ -122,7 +126,7 @@ STUDIES: Mapping[str, Study] = {
     "variance": Study(
         "Variance over seeds (the paper's Table 4)",
         "The paper's HSRL on ML-1M: 18.77 ± 0.14, depth 18.84 ± 0.17, on a simulator that saturates.",
-        variants=_SUPERVISED,
+        variants=(_NO_FORESIGHT, _FOUR, *_SUPERVISED),
     ),
     "paper": Study(
         "From the preset paper to best, switch by switch",
@@ -137,8 +141,9 @@ STUDIES: Mapping[str, Study] = {
     ),
     "horizon": Study(
         "What looking ahead is worth",
-        "Discount, and the weight of the policy gradient through which alone it acts; gamma = 0 is myopic.",
+        "Discount, and the two ways in which it acts: the search for foresight and the policy gradient; gamma = 0 is myopic.",
         variants=(
+            _NO_FORESIGHT,
             Variant("gamma 0", {"learner.gamma": 0.0}),
             Variant("policy gradient 0.1", {"learner.pg_weight": 0.1}),
             Variant("policy gradient 0.1, gamma 0", {"learner.pg_weight": 0.1, "learner.gamma": 0.0}),
@@ -162,6 +167,7 @@ STUDIES: Mapping[str, Study] = {
             Variant("an item's own reward in full", {"learner.item_share": 1.0}),
             Variant("importance weights", {"learner.importance_clip": 1.0}),
             Variant("gamma 0", {"learner.gamma": 0.0}),
+            _NO_FORESIGHT,
             Variant("no entropy", {"learner.entropy_weight": 0.0}),
             Variant("entropy 0.03", {"learner.entropy_weight": 0.03}),
             Variant("flat heads", {"learner.hierarchy": "flat"}),
@@ -174,7 +180,7 @@ STUDIES: Mapping[str, Study] = {
             Variant("refusals in the state", {"learner.uses_refusals": True, "environment.memory": 60}),
             Variant("explores at temperature 1", {"learner.temperature": 1.0}),
             Variant("rates do not fall", {"learner.lr_decay_share": 0.0}),
-            Variant("four training simulators", {"simulator.n_training": 4}),
+            _FOUR,
             Variant("four, pessimism 1", {"simulator.n_training": 4, "environment.pessimism": 1.0}),
             Variant("codes of the plain vectors", {"embeddings.score_aware": False}),
             Variant("V = 64, as the paper", {"sids.vocabulary": 64}),

@@ -28,6 +28,9 @@ n_epochs = 6
 batch_size = 16
 [learner]
 n_iterations = 60
+foresight_rounds = 1
+foresight_candidates = 5
+foresight_sessions = 4
 n_sessions = 4
 learn_after = 40
 batch_size = 8

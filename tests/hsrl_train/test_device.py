@@ -19,6 +19,7 @@ from pipeline.errors import TrainingError
 
 FACTORIES = (torch.zeros, torch.ones, torch.full, torch.empty, torch.arange, torch.rand, torch.randn, torch.randint, torch.tensor)
 SMALL = {"n_iterations": 8, "n_sessions": 8, "batch_size": 8, "learn_after": 16, "width": 16, "n_heads": 2, "critic_hidden": (8,)}
+SMALL |= {"foresight_rounds": 2, "foresight_candidates": 5, "foresight_sessions": 4}
 VARIANTS = (
     {},
     {"preset": "paper", "within_sid": "uniform", "token_embedding": "sampled"},
@@ -74,6 +75,7 @@ def test_every_tensor_of_a_training_says_where_it_lies(two_shelves: Any, changes
     world = replace(two_shelves, catalogue=replace(two_shelves.catalogue, first_seen=None))
     watched, plain = learned(world, "cpu", changes, Unplaced()), learned(world, "cpu", changes)
     assert watched.curves == plain.curves
+    assert any(point.metric == "foresight_reward" for point in plain.curves) == ("method" not in changes)
 
 
 def test_the_watch_sees_a_tensor_that_was_left_behind() -> None:

@@ -40,7 +40,17 @@ RECORDS = Records(
     profiles=torch.eye(2),
 )
 SMALL = LearnerConfig(
-    n_iterations=60, n_sessions=8, batch_size=16, learn_after=64, width=8, n_heads=2, critic_hidden=(16,), curve_every=20
+    n_iterations=60,
+    n_sessions=8,
+    batch_size=16,
+    learn_after=64,
+    width=8,
+    n_heads=2,
+    critic_hidden=(16,),
+    curve_every=20,
+    foresight_rounds=1,
+    foresight_candidates=5,
+    foresight_sessions=4,
 )
 
 

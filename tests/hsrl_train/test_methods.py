@@ -57,6 +57,7 @@ def config(method: str, n_iterations: int = 150) -> LearnerConfig:
         critic_hidden=(16,),
         actor_lr=3e-3,
         curve_every=20,
+        foresight_rounds=0,
     )
 
 

@@ -15,7 +15,15 @@ from pipeline.errors import TrainingError
 
 H = 6
 CONFIG = LearnerConfig(
-    n_iterations=60, n_sessions=4, batch_size=8, learn_after=16, width=8, n_heads=2, n_blocks=1, curve_every=10
+    n_iterations=60,
+    n_sessions=4,
+    batch_size=8,
+    learn_after=16,
+    width=8,
+    n_heads=2,
+    n_blocks=1,
+    curve_every=10,
+    foresight_rounds=0,
 )
 
 
