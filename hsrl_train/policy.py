@@ -121,5 +121,5 @@ class HsrlPolicy:
         """
         profile_width, max_history = sizes_in(tensors, config.width)
         network = HsrlNetwork(config, catalogue.vectors.shape[1], profile_width, max_history, catalogue.vocabulary)
-        load_module(network, tensors, "policy")
+        load_module(network, {"foresight": network.foresight, **tensors}, "policy")  # older policies have none
         return cls(network.requires_grad_(False), catalogue.vectors, SidIndex.of(catalogue, config.within_sid), config)

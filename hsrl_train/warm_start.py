@@ -23,6 +23,7 @@ def start_from(method: Method, tensors: Mapping[str, Tensor]) -> None:
     """
     what = "warm start, published policy"
     if isinstance(method, Hsrl):
+        tensors = {"foresight": method.network.foresight, **tensors}  # older policies have none
         load_module(method.network, tensors, what)
         load_module(method.target, tensors, what)
     elif isinstance(method, ItemSasrec):

@@ -81,3 +81,10 @@ def test_a_codebook_of_other_v_or_l_is_refused(vocabulary: tuple[int, ...], mess
 def test_weights_of_something_else_are_refused() -> None:
     with pytest.raises(TrainingError, match="2 of 2 tensors that tell its sizes are missing"):
         HsrlPolicy.from_tensors({"weight": torch.zeros(1)}, CONFIG, catalogue())
+
+
+def test_a_policy_of_before_foresight_is_read_as_having_none() -> None:
+    trained = policy()
+    old = {name: tensor for name, tensor in trained.to_tensors().items() if name != "foresight"}
+    read = HsrlPolicy.from_tensors(old, CONFIG, catalogue())
+    assert not read.network.foresight.any() and slates(read, 4) == slates(trained, 4)

@@ -22,6 +22,14 @@ def test_it_begins_with_the_weights_of_the_policy(catalogue_of, kind: type) -> N
         assert all(torch.equal(tensor, before.to_tensors()[name]) for name, tensor in net.state_dict().items())
 
 
+def test_a_policy_of_before_foresight_gives_its_weights_and_no_constants(catalogue_of) -> None:
+    catalogue = catalogue_of([[0, 0], [0, 1], [1, 0], [1, 1]])
+    old, method = Hsrl(catalogue, 2, 6, SMALL, seed=1).policy().to_tensors(), Hsrl(catalogue, 2, 6, SMALL, seed=2)
+    del old["foresight"]
+    start_from(method, old)
+    assert torch.equal(method.network.bias, old["bias"]) and not method.target.foresight.any()
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [({"width": 16}, "another shape"), ({"values": "first_level"}, "another shape"), ({"n_blocks": 2}, "are missing")],

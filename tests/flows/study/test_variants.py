@@ -14,7 +14,7 @@ CONFIGS = Path(__file__).parents[3] / "flows" / "configs"
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """V = 256, L = 3, 2,500 iterations; preset best."""
+    """V = 256, L = 3, 1,500 iterations; preset best."""
     return load_settings(CONFIGS / "ml-1m-ranked.toml", tmp_path)
 
 
@@ -42,9 +42,9 @@ def test_the_configured_value_of_a_sweep_is_no_second_variant(settings: Settings
 
 
 def test_another_preset_takes_the_place_of_what_the_first_one_set(settings: Settings) -> None:
-    """2,500 iterations are the file's own and stay; likelihood and rates are the preset's, there and back."""
+    """1,500 iterations are the file's own and stay; likelihood and rates are the preset's, there and back."""
     paper = applied(settings, {"learner.preset": "paper"})
-    assert paper.learner == LearnerConfig(preset="paper", n_iterations=2500)
+    assert paper.learner == LearnerConfig(preset="paper", n_iterations=1500)
     assert applied(paper, {"learner.preset": "best"}).learner == settings.learner
 
 
