@@ -141,12 +141,10 @@ STUDIES: Mapping[str, Study] = {
     ),
     "horizon": Study(
         "What looking ahead is worth",
-        "Discount, and the two ways in which it acts: the search for foresight and the policy gradient; gamma = 0 is myopic.",
+        "The search for foresight, and the discount, which is that of the search and of the critic; gamma = 0 is myopic.",
         variants=(
             _NO_FORESIGHT,
             Variant("gamma 0", {"learner.gamma": 0.0}),
-            Variant("policy gradient 0.1", {"learner.pg_weight": 0.1}),
-            Variant("policy gradient 0.1, gamma 0", {"learner.pg_weight": 0.1, "learner.gamma": 0.0}),
             *_SUPERVISED,
         ),
     ),
