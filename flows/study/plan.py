@@ -30,7 +30,7 @@ class Plan:
         settings: of the configured variant.
         variants: that can be done; the configured one first.
         trials: the reference rows, then every seed of every variant.
-        skipped: names of variants that this catalogue has too few items for, and why.
+        skipped: names of variants that are the configured one, or that this catalogue has too few items for, and why.
     """
 
     study: Study
@@ -67,6 +67,9 @@ def planned(
     variants, skipped = [], []
     for variant in variants_of(study, base):
         changed = applied(base, variant.changes)
+        if variant.changes and changed == base:
+            skipped.append((variant.name, "it is the configured one"))
+            continue
         try:
             sids = None if _codes(changed) == _codes(base) else _own_sids(warehouse, place, pinned, changed)
         except ContractError as error:

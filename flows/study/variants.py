@@ -68,6 +68,7 @@ _SUPERVISED = (
 )
 
 _NO_FORESIGHT = Variant("w/o foresight", {"learner.foresight_rounds": 0})
+_ONE = Variant("one training simulator", {"simulator.n_training": 1})
 _FOUR = Variant("four training simulators", {"simulator.n_training": 4})
 
 _BEST = LearnerConfig(preset="best").model_dump()
@@ -126,7 +127,7 @@ STUDIES: Mapping[str, Study] = {
     "variance": Study(
         "Variance over seeds (the paper's Table 4)",
         "The paper's HSRL on ML-1M: 18.77 ± 0.14, depth 18.84 ± 0.17, on a simulator that saturates.",
-        variants=(_NO_FORESIGHT, _FOUR, *_SUPERVISED),
+        variants=(_NO_FORESIGHT, _ONE, _FOUR, *_SUPERVISED),
     ),
     "paper": Study(
         "From the preset paper to best, switch by switch",
@@ -178,6 +179,7 @@ STUDIES: Mapping[str, Study] = {
             Variant("refusals in the state", {"learner.uses_refusals": True, "environment.memory": 60}),
             Variant("explores at temperature 1", {"learner.temperature": 1.0}),
             Variant("rates do not fall", {"learner.lr_decay_share": 0.0}),
+            _ONE,
             _FOUR,
             Variant("four, pessimism 1", {"simulator.n_training": 4, "environment.pessimism": 1.0}),
             Variant("codes of the plain vectors", {"embeddings.score_aware": False}),

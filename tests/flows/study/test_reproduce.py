@@ -22,7 +22,8 @@ pytestmark = pytest.mark.slow
 def small() -> Iterator[None]:
     """The configured variant and one without entropy; a sweep over codes a level; level weights."""
     study = Study("Small", "A study.", variants=(Variant("no entropy", {"learner.entropy_weight": 0.0}, 1.0),), published=2.0)
-    sweeps = Study("Swept", "A study.", sweeps=(Sweep("V, codes", "sids.vocabulary", (3, 200)),))
+    known = Variant("four codes", {"sids.vocabulary": 4})
+    sweeps = Study("Swept", "A study.", variants=(known,), sweeps=(Sweep("V, codes", "sids.vocabulary", (3, 200)),))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(plan, "STUDIES", {"small": study, "swept": sweeps, "weights": Study("Weights", "A study.")})
         yield
@@ -116,11 +117,13 @@ def test_a_study_that_was_killed_goes_on_where_it_was(refreshed: Any, tmp_path: 
 
 
 def test_other_semantic_ids_are_learned_for_the_study_only(refreshed: Any, tmp_path: Path) -> None:
-    """Three codes a level instead of four; two hundred are more than there are items, which is told and left out."""
+    """Three codes a level instead of four; two hundred are more than there are items, which is told and left out, as is what
+    the configuration has anyway."""
     world = refreshed.copy(tmp_path)
     report, lines = study(world, "swept", tmp_path / "out", 1)
     assert [row["variant"] for row in report["variants"]] == [BASE, "V = 3"]
-    assert report["skipped"][0][0] == "V = 200" and any(
+    assert report["skipped"][0] == ["four codes", "it is the configured one"]
+    assert report["skipped"][1][0] == "V = 200" and any(
         line.startswith("V = 200 is left out: codebook: level 1") for line in lines
     )
     assert world.ask("select count(distinct codebook_id) from codebooks").item() == 1
