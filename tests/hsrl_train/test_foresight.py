@@ -7,7 +7,7 @@ import torch
 
 from hsrl_train.config import EnvironmentConfig
 from hsrl_train.environment import Environment
-from hsrl_train.foresight import mean_returns, token_directions, with_foresight
+from hsrl_train.foresight import returns, token_directions, with_foresight
 from hsrl_train.hsrl import Hsrl
 from hsrl_train.learner_config import LearnerConfig
 from hsrl_train.loop import train
@@ -78,10 +78,10 @@ def test_each_constant_is_judged_by_the_same_sessions(two_shelves, policy: HsrlP
     """Always A earns 3.430 discounted by .9, always B 5.146; 5.363 and 10.731 in all (BASELINES §4)."""
     luck = torch.rand(1000, 20, 2, generator=torch.Generator().manual_seed(1))
     constants = torch.stack([torch.zeros(4), TO_B, torch.zeros(4)])
-    earned = mean_returns(policy, constants, two_shelves.environment, two_shelves.starts(1000), luck, LUCK).tolist()
+    earned = returns(policy, constants, two_shelves.environment, two_shelves.starts(1000), luck, LUCK).mean(dim=1).tolist()
     assert earned[0] == earned[2] == pytest.approx(3.430, abs=0.15) and earned[1] == pytest.approx(5.146, abs=0.15)
     policy = replace(policy, config=CONFIG.model_copy(update={"gamma": 1.0}))
-    earned = mean_returns(policy, constants, two_shelves.environment, two_shelves.starts(1000), luck, LUCK).tolist()
+    earned = returns(policy, constants, two_shelves.environment, two_shelves.starts(1000), luck, LUCK).mean(dim=1).tolist()
     assert earned[:2] == [pytest.approx(5.363, abs=0.3), pytest.approx(10.731, abs=0.3)]
 
 
@@ -100,6 +100,15 @@ def test_where_nothing_is_to_be_earned_the_policy_stays(two_shelves, policy: Hsr
     """All items alike and no luck in it: a constant earns nothing, so none is added."""
     environment = Environment([fixed_response(1 - 1e-7, 1 - 1e-7, 1 - 1e-7, 1 - 1e-7)], EnvironmentConfig())
     assert with_foresight(policy, environment, records(2), 0) is policy
+
+
+@pytest.mark.parametrize("seed", [19, 25])  # in which luck favours what was found
+def test_luck_is_no_gain(two_shelves, policy: HsrlPolicy, fixed_response, seed: int) -> None:
+    """Half of the users want shelf A and half B, and nothing tells which: every constant earns the same but for luck."""
+    with torch.no_grad():
+        policy.network.hpn.heads[0].bias.copy_(torch.tensor([0.5, -0.5]))
+    models = [fixed_response(0.8, 0.8, 0.2, 0.2), fixed_response(0.2, 0.2, 0.8, 0.8)]
+    assert with_foresight(policy, Environment(models, EnvironmentConfig()), records(2), seed) is policy
 
 
 def test_every_candidate_meets_every_simulator_alike(two_shelves, policy: HsrlPolicy, fixed_response) -> None:
