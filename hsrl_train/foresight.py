@@ -24,7 +24,7 @@ N_DIRECTIONS = 16
 # States of training records that directions are taken from, and that sessions begin in.
 N_STATES, N_STARTS = 2_000, 5_000
 # Whether the found beats none is asked of this many times the sessions of a candidate, and answered yes from this many standard
-# errors on; without them a feed that rewards no foresight lost a tenth to luck.
+# errors on, or half of all searches for nothing would keep what luck favours.
 N_CHECKS, N_ERRORS = 4, 2.0
 ROWS_AT_ONCE = 1_000
 
