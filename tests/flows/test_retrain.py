@@ -46,7 +46,8 @@ def test_a_policy_is_published_with_everything_it_came_from(retrained: Any) -> N
     fitted = retrained.ask("select fit_on, seed, judged_on from simulators order by seed").rows()
     assert fitted == [("train", 6, "test"), ("all", 106, "in-sample"), ("all", 107, "in-sample")]
     assert policy["simulator_ids"] == retrained.ask("select simulator_id from simulators where fit_on = 'train'")[:, 0].to_list()
-    assert retrained.ask("select max(iteration) from training_curves").item() == 60
+    assert retrained.ask("select max(iteration) from training_curves where metric <> 'foresight_reward'").item() == 60
+    assert retrained.ask("select iteration from training_curves where metric = 'foresight_reward'").rows() == [(61,)]
     kept = retrained.ask("select path, sha256 from artifacts where kind in ('policy', 'simulator')").rows()
     assert len(kept) == 4 and all(sha256_of(retrained.root / path) == sha256 for path, sha256 in kept)
 
@@ -80,7 +81,8 @@ def test_a_second_retrain_on_the_same_release_trains_and_publishes_nothing(retra
 def test_a_training_that_was_killed_goes_on_to_the_same_policy(
     refreshed: Any, retrained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed at iteration 30 of 60, after the checkpoint of iteration 20: iterations 21 … 60 are left, and the bytes are equal.
+    """Killed at iteration 30 of 60, after the checkpoint of iteration 20: iterations 21 … 60 are left; killed then in the search for
+    foresight, that alone is left; and the bytes are equal.
 
     A checkpoint that was cut short meanwhile is an error, not a fresh start.
     """
@@ -88,12 +90,16 @@ def test_a_training_that_was_killed_goes_on_to_the_same_policy(
     world = refreshed.copy(tmp_path)
     seen: list[int] = []
 
-    def die(iteration: int, _: int) -> None:
-        if iteration == 30:
-            raise KeyboardInterrupt
+    def killed_at(last: int) -> None:
+        def tick(iteration: int, _: int) -> None:
+            seen.append(iteration)
+            if iteration == last:
+                raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        world.retrain(steps=Meanwhile(lambda: None, die))
+        with pytest.raises(KeyboardInterrupt):
+            world.retrain(steps=Meanwhile(lambda: None, tick))
+
+    killed_at(30)
     (checkpoint,) = world.root.glob("staging/training/*/checkpoint.safetensors")
     whole = checkpoint.read_bytes()
     checkpoint.write_bytes(whole[:100])
@@ -101,8 +107,12 @@ def test_a_training_that_was_killed_goes_on_to_the_same_policy(
         world.retrain()
     assert weights_of(world) == [] and world.ask("from policies").is_empty()
     checkpoint.write_bytes(whole)
+    seen.clear()
+    killed_at(61)
+    assert seen == list(range(21, 62))
+    seen.clear()
     report = world.retrain(steps=Meanwhile(lambda: None, lambda iteration, _: seen.append(iteration)))
-    assert seen == list(range(21, 61))
+    assert seen == [61]
     assert weights_of(world) == weights_of(retrained)
     assert report["evaluation"] == retrained.report["evaluation"]
     assert not list(world.root.glob("staging/training/*"))
