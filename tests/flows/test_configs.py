@@ -22,6 +22,12 @@ def test_a_ready_configuration_loads(path: Path, tmp_path: Path, monkeypatch: py
     assert path.read_text().startswith("# ")
 
 
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_no_ready_configuration_searches_in_its_simulators(path: Path, tmp_path: Path) -> None:
+    """What that search gains in simulators of one family is lost in those of another (docs/learner.md)."""
+    assert load_settings(path, tmp_path / "w").learner.foresight_rounds == 0
+
+
 def test_there_are_the_configurations_of_the_issue() -> None:
     assert {path.stem for path in CONFIGS.glob("*.toml")} >= {"generated", "ml-1m-ranked", "ml-1m", "ml-100k", "table"}
 
