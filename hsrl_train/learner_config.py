@@ -25,7 +25,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 "actor_lr": 5e-5,
                 "critic_lr": 1e-3,
                 "lr_decay_share": 0.0,
-                "foresight_rounds": 0,
             }
         ),
     }
@@ -163,10 +162,10 @@ class LearnerConfig(BaseModel):
 
     # foresight: the search after the last iteration
     foresight_rounds: int = Field(
-        12,
+        0,
         ge=0,
         description="Rounds of a cross-entropy search, after the last iteration, for what a token is worth beyond its own slate; 0 = none. "
-        "It plays whole sessions in the training simulators: what several of them agree on transfers.",
+        "Off: what it finds in simulators of one family is lost in those of another, and on real answers (docs/learner.md).",
     )
     foresight_candidates: int = Field(32, ge=5, description="Candidates of a round; the best fifth shapes the next.")
     foresight_sessions: int = Field(80, ge=1, description="Whole sessions that a candidate is judged by.")

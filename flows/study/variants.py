@@ -67,7 +67,8 @@ _SUPERVISED = (
     Variant("item-level SASRec, supervised", {"learner.method": "item_sasrec"}),
 )
 
-_NO_FORESIGHT = Variant("w/o foresight", {"learner.foresight_rounds": 0})
+_SEARCH = {"learner.foresight_rounds": 12}
+_FORESIGHT = Variant("with foresight", _SEARCH)
 _ONE = Variant("one training simulator", {"simulator.n_training": 1})
 _FOUR = Variant("four training simulators", {"simulator.n_training": 4})
 
@@ -105,7 +106,7 @@ STUDIES: Mapping[str, Study] = {
             Variant("w/o residual state", {"learner.hierarchy": "no_residual"}),
             Variant("w/o profile", {"learner.uses_profile": False}),
             Variant("w/o look-ahead (gamma 0)", {"learner.gamma": 0.0}),
-            _NO_FORESIGHT,
+            _FORESIGHT,
             *_SUPERVISED,
         ),
         published=12.013,
@@ -127,7 +128,7 @@ STUDIES: Mapping[str, Study] = {
     "variance": Study(
         "Variance over seeds (the paper's Table 4)",
         "The paper's HSRL on ML-1M: 18.77 ± 0.14, depth 18.84 ± 0.17, on a simulator that saturates.",
-        variants=(_NO_FORESIGHT, _ONE, _FOUR, *_SUPERVISED),
+        variants=(_FORESIGHT, _ONE, _FOUR, Variant("four, with foresight", {**_FOUR.changes, **_SEARCH}), *_SUPERVISED),
     ),
     "paper": Study(
         "From the preset paper to best, switch by switch",
@@ -143,8 +144,9 @@ STUDIES: Mapping[str, Study] = {
     "horizon": Study(
         "What looking ahead is worth",
         "The search for foresight, and the discount, which is that of the search and of the critic; gamma = 0 is myopic.",
+        base=_SEARCH,
         variants=(
-            _NO_FORESIGHT,
+            Variant("w/o foresight", {"learner.foresight_rounds": 0}),
             Variant("gamma 0", {"learner.gamma": 0.0}),
             *_SUPERVISED,
         ),
@@ -166,7 +168,7 @@ STUDIES: Mapping[str, Study] = {
             Variant("an item's own reward in full", {"learner.item_share": 1.0}),
             Variant("importance weights", {"learner.importance_clip": 1.0}),
             Variant("gamma 0", {"learner.gamma": 0.0}),
-            _NO_FORESIGHT,
+            _FORESIGHT,
             Variant("no entropy", {"learner.entropy_weight": 0.0}),
             Variant("entropy 0.03", {"learner.entropy_weight": 0.03}),
             Variant("flat heads", {"learner.hierarchy": "flat"}),
