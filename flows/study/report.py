@@ -86,7 +86,8 @@ def markdown(found: Found) -> str:
         f"Source {settings.source.name}, simulator `{settings.simulator.preset}`, learner preset `{settings.learner.preset}`, "
         f"{settings.learner.n_iterations:,} iterations, {n_seeds} {_s('seed', n_seeds)}. "
         f"*Own*: judged in the {n_taught} training {_s('simulator', n_taught)}; *transferred*: in {n_judged} evaluation "
-        f"{_s('simulator', n_judged)} of other seeds and the same family; {settings.evaluation.n_sessions:,} whole sessions in each, the same starts "
+        f"{_s('simulator', n_judged)} of other seeds "
+        f"and the same family; {settings.evaluation.n_sessions:,} whole sessions in each, the same starts "
         "and luck for every row. Intervals are over sessions, and over simulators and seeds where there are several. "
         "S = (R − popular slate) / (transfer oracle − popular slate).",
         "",
