@@ -77,12 +77,12 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish |
     source = open_source(settings.source, settings.ingest.chunk_rows)
     if wish.dry_run:
         return _plan(root, settings, source, wish)
-    write_missing_days(settings.source)
     with (
         Warehouse.create_or_open(root, settings.engine.memory_limit_mb) as warehouse,
         warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
         recorded(warehouse, run, settings.model_dump(mode="json")) as ending,
     ):
+        write_missing_days(settings.source)
         return _refresh(warehouse, settings, source, run, steps, wish, ending)
 
 
