@@ -95,6 +95,7 @@ def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[st
             arrived = _arrived(settings, source, incumbent.known_hashes, wish)
             told = forecast(warehouse, settings, incumbent, _bytes(arrived), len(to_make))
     else:
+        Warehouse.require_room(root)
         arrived, told = _arrived(settings, source, frozenset(), wish), None
     learns = told is None or told["mode"] == "learn"
     return {

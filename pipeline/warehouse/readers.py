@@ -1,20 +1,50 @@
 """The readers' copy of the catalogue: whole, never waited for, readable from a folder that cannot be written."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline.errors import WarehouseError
+from pipeline.warehouse.artifacts import sha256_of
 
 COPY = "readers.sqlite"
 _FOLDER = "readers"
+# Size, hash and last snapshot of the numbered copies.
+_NOTES = "readers.json"
 # Older copies go when nobody can be at work on them any more.
 _KEPT, _KEPT_SECONDS = 3, 3600.0
 # A process of its own: closing a second SQLite library's file in this one would silently drop the locks that DuckDB's holds on it.
-_VACUUM = "import sqlite3, sys; sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True).execute('VACUUM INTO ?', [sys.argv[2]])"
+_VACUUM = (
+    "import sqlite3, sys\n"
+    "sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True).execute('VACUUM INTO ?', [sys.argv[2]])\n"
+    "print(sqlite3.connect(sys.argv[2]).execute('SELECT max(snapshot_id) FROM ducklake_snapshot').fetchone()[0])"
+)
+# Of a copy that has no note, as those made before there were notes.
+_CHECK = (
+    "import sqlite3, sys\n"
+    "copy = sqlite3.connect(f'file:{sys.argv[1]}?mode=ro&immutable=1', uri=True)\n"
+    "sys.exit(copy.execute('PRAGMA quick_check').fetchone()[0] != 'ok' or not copy.execute('SELECT 1 FROM ducklake_snapshot').fetchone())"
+)
+
+
+@dataclass(frozen=True)
+class Note:
+    """What was noted of a copy when it was made.
+
+    Attributes:
+        sha256: of its bytes.
+        bytes: its size.
+        snapshot: the last commit it holds.
+    """
+
+    sha256: str
+    bytes: int
+    snapshot: int
 
 
 def renew_copy(catalogue: Path, lock: int) -> None:
@@ -40,9 +70,10 @@ def renew_copy(catalogue: Path, lock: int) -> None:
             f"{catalogue}: committed, but the readers' copy was not renewed ({reason}); mend that and run again: the next commit renews it"
         )
     folder.mkdir(exist_ok=True)
-    copies = _copies(folder)
+    copies = _numbered(folder)
     number = int(copies[-1].stem) + 1 if copies else 1
     fresh = folder / f"{number:09d}.sqlite"
+    _note(catalogue.parent, fresh, Note(sha256_of(draft), draft.stat().st_size, int(done.stdout)))
     try:
         os.link(draft, fresh)
     except OSError:  # a file system without links
@@ -54,15 +85,63 @@ def renew_copy(catalogue: Path, lock: int) -> None:
             old.unlink()
 
 
-def current_copy(root: Path) -> Path:
-    """The newest copy, a file that will never change; it stays for an hour at least after a newer one came.
+def _note(root: Path, fresh: Path, note: Note) -> None:
+    """Enter a copy that is about to get its name; those that are gone leave."""
+    kept = {path.name for path in _numbered(root / _FOLDER)}
+    notes = {name: one for name, one in notes_of(root).items() if name in kept} | {fresh.name: note}
+    draft = root / f".{_NOTES}.draft"
+    draft.write_text(json.dumps({name: asdict(one) for name, one in notes.items()}, indent=1), encoding="utf-8")
+    draft.replace(root / _NOTES)
 
-    ``readers.sqlite`` is the same, but under a name that is replaced: DuckLake opens its catalogue by name several times in one
-    statement, and would mix what it finds before and after.
+
+def notes_of(root: Path) -> dict[str, Note]:
+    """Name in ``readers/`` → what was noted of that copy; {} where the notes are gone or damaged, as copies tell more than they do."""
+    try:
+        told = json.loads((root / _NOTES).read_text(encoding="utf-8"))
+        return {str(name): Note(str(one["sha256"]), int(one["bytes"]), int(one["snapshot"])) for name, one in told.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def copies_of(root: Path) -> list[Path]:
+    """The copies that readers may attach, the newest first: files that never change, and stay for an hour at least after a newer
+    one came. Those whose size is not what was noted are left out.
+
+    ``readers.sqlite`` is the same as the newest, but under a name that is replaced: DuckLake opens its catalogue by name several
+    times in one statement, and would mix what it finds before and after. So it is the last resort.
     """
-    copies = _copies(root / _FOLDER)
-    return copies[-1] if copies else root / COPY
+    notes = notes_of(root)
+    named = [*reversed(_numbered(root / _FOLDER)), *([root / COPY] if (root / COPY).is_file() else [])]
+    return [path for path in named if path.name not in notes or path.stat().st_size == notes[path.name].bytes]
 
 
-def _copies(folder: Path) -> list[Path]:
+def newest_copy(root: Path) -> Path | None:
+    """The last copy by its number, whole or not; None where there is none."""
+    return next(reversed(_numbered(root / _FOLDER)), None)
+
+
+def current_copy(root: Path) -> Path:
+    """The first of ``copies_of``; ``readers.sqlite`` where there is none."""
+    return next(iter(copies_of(root)), root / COPY)
+
+
+def whole_copy(root: Path) -> Path | None:
+    """The newest copy whose bytes are those that were written; ``readers.sqlite`` where that is the same. None: there is none."""
+    notes = notes_of(root)
+    for path in copies_of(root):
+        if is_whole(path, notes.get(path.name)):
+            same = root / COPY
+            return same if path != same and same.is_file() and sha256_of(same) == sha256_of(path) else path
+    return None
+
+
+def is_whole(copy: Path, note: Note | None) -> bool:
+    """Whether a copy's bytes are those that were noted; without a note, whether SQLite finds no fault in it."""
+    if note is not None:
+        return sha256_of(copy) == note.sha256
+    command = [sys.executable, "-I", "-S", "-c", _CHECK, str(copy)]
+    return not subprocess.run(command, capture_output=True, check=False).returncode  # noqa: S603 our own interpreter and text
+
+
+def _numbered(folder: Path) -> list[Path]:
     return sorted(folder.glob("?????????.sqlite"))
