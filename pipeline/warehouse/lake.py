@@ -79,12 +79,15 @@ def attach(connection: duckdb.DuckDBPyConnection, root: Path, alias: str, catalo
     try:
         connection.execute(f"ATTACH {quoted(f'ducklake:sqlite:{root / catalogue}')} AS {alias} ({', '.join(given)})")
     except duckdb.Error as error:
-        raise WarehouseError(f"{root / catalogue}: cannot be opened ({reason_of(error)}); {_mend(root)}") from error
+        reason = reason_of(error)
+        raise WarehouseError(f"{root / catalogue}: cannot be opened ({reason}); {_mend(root, reason)}") from error
 
 
-def _mend(root: Path) -> str:
+def _mend(root: Path, reason: str) -> str:
     """What to do about a catalogue that cannot be opened."""
     free = shutil.disk_usage(root).free
+    if "database is locked" in reason:
+        return "another program has it open: try again when that has ended"
     if free <= _ROOM:
         # A catalogue in good order is refused with the same words where its log cannot be made.
         return f"the disk has {free:,} bytes left: free some room"
@@ -220,9 +223,13 @@ class Lake:
         root = root.absolute()
         _require(root / _CATALOGUE, os.R_OK | os.W_OK)
         lake = cls._attached(root, memory_limit_mb, *([] if snapshot_id is None else [f"SNAPSHOT_VERSION {snapshot_id}"]))
-        check_layout(lake.connection, str(root))
-        if snapshot_id is None:
-            refuse_behind(root, lake.last_snapshot())
+        try:
+            check_layout(lake.connection, str(root))
+            if snapshot_id is None:
+                refuse_behind(root, lake.last_snapshot())
+        except BaseException:
+            lake.close()
+            raise
         return lake
 
     @classmethod
