@@ -14,7 +14,9 @@ import duckdb
 import polars as pl
 
 from pipeline.errors import WarehouseError, reason_of
+from pipeline.warehouse.catalogue_check import require_catalogue
 from pipeline.warehouse.lock import locked
+from pipeline.warehouse.own_files import enter_hashes, own_files
 from pipeline.warehouse.readers import copies_of, current_copy, is_whole, newest_copy, notes_of, renew_copy
 from pipeline.warehouse.schema import check_layout, create_schema
 from pipeline.warehouse.tables import BULK
@@ -222,6 +224,8 @@ class Lake:
         """
         root = root.absolute()
         _require(root / _CATALOGUE, os.R_OK | os.W_OK)
+        if snapshot_id is None:
+            require_catalogue(root)
         lake = cls._attached(root, memory_limit_mb, *([] if snapshot_id is None else [f"SNAPSHOT_VERSION {snapshot_id}"]))
         try:
             check_layout(lake.connection, str(root))
@@ -280,6 +284,11 @@ class Lake:
         rows = self.connection.execute("SELECT data_file FROM ducklake_list_files('lake', ?)", [table]).fetchall()
         return sorted(Path(path) for (path,) in rows)
 
+    def stored_files(self, table: str) -> list[Path]:
+        """The files behind any table, of rows and of deletions; the rest of a small table's rows lies in the catalogue."""
+        rows = self.connection.execute("SELECT data_file, delete_file FROM ducklake_list_files('lake', ?)", [table]).fetchall()
+        return sorted(Path(path) for row in rows for path in row if path)
+
     @contextmanager
     def transaction(self, message: str, extra: dict[str, Any]) -> Iterator[None]:
         """Run the block in one transaction, commit it under ``message``, and renew the readers' copy.
@@ -295,10 +304,11 @@ class Lake:
             WarehouseError: the commit changed nothing, although DuckLake raised nothing.
         """
         with locked(self.root / "commit.lock", message, _COMMIT_TIMEOUT_SECONDS) as lock:
-            before = self.last_snapshot()
+            before, written_before = self.last_snapshot(), own_files(self.root)
             self.connection.execute("BEGIN")
             try:
                 yield
+                enter_hashes(self.connection, self.root, written_before, str(extra.get("run", "")))
                 author, note = "hsrl", json.dumps(extra)
                 self.connection.execute("CALL lake.set_commit_message(?, ?, extra_info => ?)", [author, message, note])
                 self.connection.execute("COMMIT")

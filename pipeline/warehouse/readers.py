@@ -117,7 +117,12 @@ def copies_of(root: Path) -> list[Path]:
 
 def newest_copy(root: Path) -> Path | None:
     """The last copy by its number, whole or not; None where there is none."""
-    return next(reversed(_numbered(root / _FOLDER)), None)
+    return next(reversed(numbered_copies(root)), None)
+
+
+def numbered_copies(root: Path) -> list[Path]:
+    """All numbered copies, whole or not, the oldest first."""
+    return _numbered(root / _FOLDER)
 
 
 def current_copy(root: Path) -> Path:
