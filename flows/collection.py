@@ -38,4 +38,5 @@ def collect_garbage(
             "orphans": [str(path) for path in garbage.orphans],
             "folders": [str(path.relative_to(warehouse.root)) for path in garbage.folders],
             "bytes": garbage.bytes,
+            "flushed": garbage.to_flush,
         }

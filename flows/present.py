@@ -232,6 +232,7 @@ def gc(console: Console, report: dict[str, Any]) -> None:
         ("orphans", _some(report["orphans"])),
         ("folders", _some(report["folders"])),
         ("snapshots", f"{report['n_snapshots']:,}"),
+        ("from the catalogue into files", _some(report["flushed"])),
     )
     _facts(console, tuple(line for line in lines if line[1]))
 

@@ -27,14 +27,13 @@ def fault():
     if names != copy.execute(tables).fetchall():
         return 'its list of tables is not as in its copy'
     for name, _ in names:
-        ask, n_rows, n_other = f'SELECT * FROM "{name}"', 0, 0
+        ask, n = f'SELECT * FROM "{name}"', 0
         theirs = copy.execute(ask)
-        for row in live.execute(ask):
-            n_rows += 1
-            n_other += row != theirs.fetchone()
-        n_missing = len(theirs.fetchall())
-        if n_other or n_missing:
-            return f'{n_other + n_missing} of {n_rows + n_missing} rows of its table {name} are not as in its copy'
+        for n, row in enumerate(live.execute(ask), 1):
+            if row != theirs.fetchone():
+                return f'row {n} of its table {name} is not as in its copy'
+        if theirs.fetchone() is not None:
+            return f'its table {name} ends with row {n}, which is not as in its copy'
 try:
     at, of_copy = live.execute(last).fetchone()[0], copy.execute(last).fetchone()[0]
     print(json.dumps({'is_ahead': at != of_copy, 'fault': fault() if at == of_copy else None}))
@@ -62,6 +61,10 @@ def compare_catalogue(root: Path) -> Comparison:
     copy, notes = newest_copy(root), notes_of(root)
     if copy is None or copy.name not in notes:
         return Comparison(not_compared="it has no copy with a hash; the next commit makes one")
+    if not notes[copy.name].is_current:
+        return Comparison(
+            not_compared="a collection of garbage is at work on it, or was when it was killed; the next commit renews the copy"
+        )
     if not is_whole(copy, notes[copy.name]):
         return Comparison(not_compared=f"its newest copy, {copy.name}, is damaged; the next commit makes another")
     command = [sys.executable, "-I", "-S", "-c", _COMPARE, str(root / CATALOGUE), str(copy)]

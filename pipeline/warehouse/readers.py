@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import WarehouseError
@@ -24,6 +24,15 @@ _VACUUM = (
     "sqlite3.connect(f'file:{sys.argv[1]}?mode=ro', uri=True).execute('VACUUM INTO ?', [sys.argv[2]])\n"
     "print(sqlite3.connect(sys.argv[2]).execute('SELECT max(snapshot_id) FROM ducklake_snapshot').fetchone()[0])"
 )
+# Gives the pages of rows that are gone back to the disk; where another connection is at work, the next collection does.
+_SHRINK = (
+    "import sqlite3, sys\n"
+    "live = sqlite3.connect(sys.argv[1], timeout=1, isolation_level=None)\n"
+    "try:\n"
+    "    live.execute('VACUUM'); live.execute('PRAGMA wal_checkpoint(TRUNCATE)')\n"
+    "except sqlite3.OperationalError as error:\n"
+    "    sys.exit(0 if 'locked' in str(error) else str(error))"
+)
 # Of a copy that has no note, as those made before there were notes.
 _CHECK = (
     "import sqlite3, sys\n"
@@ -40,11 +49,13 @@ class Note:
         sha256: of its bytes.
         bytes: its size.
         snapshot: the last commit it holds.
+        is_current: false where the catalogue was changed after it without a commit, as garbage collection does.
     """
 
     sha256: str
     bytes: int
     snapshot: int
+    is_current: bool = True
 
 
 def renew_copy(catalogue: Path, lock: int) -> None:
@@ -89,8 +100,33 @@ def _note(root: Path, fresh: Path, note: Note) -> None:
     """Enter a copy that is about to get its name; those that are gone leave."""
     kept = {path.name for path in _numbered(root / _FOLDER)}
     notes = {name: one for name, one in notes_of(root).items() if name in kept} | {fresh.name: note}
+    _write_notes(root, {name: asdict(one) for name, one in notes.items()})
+
+
+def shrink(catalogue: Path, lock: int) -> None:
+    """Give the catalogue's free pages back to the disk, unless another connection is just reading. The commit lock is held.
+
+    Raises:
+        WarehouseError: SQLite cannot; the catalogue is as it was.
+    """
+    command = [sys.executable, "-I", "-S", "-c", _SHRINK, str(catalogue)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, pass_fds=(lock,))  # noqa: S603 our own interpreter and text
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise WarehouseError(f"{catalogue}: its free pages stay ({reason}), all else is done; mend that and run again: hsrl gc")
+
+
+def outdate_copy(root: Path) -> None:
+    """Note that the newest copy is no measure of the catalogue any more: it is about to change without a commit; renewing mends it."""
+    notes, newest = notes_of(root), newest_copy(root)
+    if newest is not None and newest.name in notes:
+        notes[newest.name] = replace(notes[newest.name], is_current=False)
+    _write_notes(root, {name: asdict(one) for name, one in notes.items()})
+
+
+def _write_notes(root: Path, notes: dict[str, dict[str, object]]) -> None:
     draft = root / f".{_NOTES}.draft"
-    draft.write_text(json.dumps({name: asdict(one) for name, one in notes.items()}, indent=1), encoding="utf-8")
+    draft.write_text(json.dumps(notes, indent=1), encoding="utf-8")
     draft.replace(root / _NOTES)
 
 
@@ -98,7 +134,10 @@ def notes_of(root: Path) -> dict[str, Note]:
     """Name in ``readers/`` → what was noted of that copy; {} where the notes are gone or damaged, as copies tell more than they do."""
     try:
         told = json.loads((root / _NOTES).read_text(encoding="utf-8"))
-        return {str(name): Note(str(one["sha256"]), int(one["bytes"]), int(one["snapshot"])) for name, one in told.items()}
+        return {
+            str(name): Note(str(one["sha256"]), int(one["bytes"]), int(one["snapshot"]), one["is_current"] is True)
+            for name, one in told.items()
+        }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 
