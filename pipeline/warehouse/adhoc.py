@@ -12,7 +12,8 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline.errors import QueryError
-from pipeline.warehouse.lake import open_readers, quoted
+from pipeline.warehouse.attach_files import quoted
+from pipeline.warehouse.lake import open_readers
 
 # What may stand after FROM as a function, beside the warehouse's own macros. Everything that reads files, opens catalogues or
 # changes them is a table function too, and parses as SELECT: so this is a list of what is allowed.

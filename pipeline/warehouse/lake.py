@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,10 +13,11 @@ import duckdb
 import polars as pl
 
 from pipeline.errors import WarehouseError, reason_of
+from pipeline.warehouse.attach_files import EXTENSIONS, extension_file, quoted, write_attach_files
 from pipeline.warehouse.catalogue_check import require_catalogue
 from pipeline.warehouse.lock import locked
 from pipeline.warehouse.own_files import enter_hashes, own_files
-from pipeline.warehouse.readers import copies_of, current_copy, is_whole, newest_copy, notes_of, renew_copy
+from pipeline.warehouse.readers import copies_of, is_whole, newest_copy, notes_of, renew_copy
 from pipeline.warehouse.schema import check_layout, create_schema
 from pipeline.warehouse.tables import BULK
 from pipeline.warehouse.traces import CATALOGUE as _CATALOGUE
@@ -31,16 +31,6 @@ _MAKING, _NOT_MAKING = "CREATE_IF_NOT_EXISTS true", "CREATE_IF_NOT_EXISTS false"
 _COMMIT_TIMEOUT_SECONDS = 3600.0
 # Bytes with which a catalogue can always be opened.
 _ROOM = 1 << 20
-_EXTENSIONS = ("sqlite_scanner", "ducklake")
-# For clients other than hsrl, run in the warehouse's folder; paths are relative to it.
-_ATTACH = """-- The last release for any DuckDB {version} client, read-only, in this folder:  duckdb -init attach.sql
--- The copy it names never changes and goes an hour after a newer one came; run this file again for the release of then.
-SET autoinstall_known_extensions = false;
-{loads}
-SET TimeZone = 'UTC';
-ATTACH 'ducklake:sqlite:{copy}' AS lake (DATA_PATH 'data/', OVERRIDE_DATA_PATH true, READ_ONLY);
-USE lake;
-"""
 
 
 def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -51,8 +41,8 @@ def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> du
         memory_limit_mb: memory of the engine in MB; None = DuckDB's own, four fifths of the machine.
     """
     connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
-    for name in _EXTENSIONS:
-        connection.execute(f"LOAD {quoted(_extension(name))}")
+    for name in EXTENSIONS:
+        connection.execute(f"LOAD {quoted(extension_file(name))}")
     # A name in SQL is never a variable of the calling code.
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET TimeZone = 'UTC'")
@@ -352,22 +342,7 @@ def renew(root: Path, lock: int) -> None:
         WarehouseError: the copy could not be written; what was committed stands.
     """
     renew_copy(root / _CATALOGUE, lock)
-    _write_attach(root)
-
-
-def _write_attach(root: Path) -> None:
-    """Keep ``attach.sql`` right for this machine: it names the extension files that are installed here."""
-    loads = "\n".join(f"LOAD {quoted(_extension(name))};" for name in _EXTENSIONS)
-    text = _ATTACH.format(version=duckdb.__version__, loads=loads, copy=current_copy(root).relative_to(root))
-    path = root / "attach.sql"
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        draft = root / ".attach.sql.draft"
-        draft.write_text(text, encoding="utf-8")
-        draft.rename(path)
-
-
-def _extension(name: str) -> str:
-    return str(package_files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension")
+    write_attach_files(root)
 
 
 def _require(catalogue: Path, rights: int) -> None:
@@ -387,8 +362,3 @@ def _require(catalogue: Path, rights: int) -> None:
         raise WarehouseError(
             f"{catalogue}: may not be {told} by this user; grant the folder and its files, or give another --warehouse"
         )
-
-
-def quoted(text: object) -> str:
-    """A SQL literal, for statements (ATTACH, SET, LOAD) that take no bound parameter."""
-    return "'" + str(text).replace("'", "''") + "'"

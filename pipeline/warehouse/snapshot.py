@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from pipeline.errors import QueryError
-from pipeline.warehouse.lake import connect, open_readers, quoted
+from pipeline.warehouse.attach_files import quoted
+from pipeline.warehouse.lake import connect, open_readers
 from pipeline.warehouse.schema import literal
 
 # Tables and views that the file holds as tables.

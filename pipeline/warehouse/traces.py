@@ -10,7 +10,7 @@ from pipeline.warehouse.readers import COPY, copies_of, notes_of, whole_copy
 CATALOGUE = "catalog.sqlite"
 # The folders in which hsrl writes and clears up.
 _FOLDERS = ("data", "readers", "artifacts", "staging")
-_FILES = (CATALOGUE, f"{CATALOGUE}-wal", f"{CATALOGUE}-shm", COPY, "readers.json", "attach.sql")
+_FILES = (CATALOGUE, f"{CATALOGUE}-wal", f"{CATALOGUE}-shm", COPY, "readers.json", "attach.sql", "attach-elsewhere.sql")
 # Marks of living runs, and what their engines spill: of no worth to anyone else.
 _PASSING = (".alive", ".spill")
 _ANEW = "make a new warehouse from the raw logs with: hsrl refresh --warehouse NEW_FOLDER"

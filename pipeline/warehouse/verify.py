@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.artifacts import bytes_of, inside, sha256_of
+from pipeline.warehouse.attach_files import HERE, quoted
 from pipeline.warehouse.audits import run_audits
 from pipeline.warehouse.catalogue_check import compare_catalogue
 from pipeline.warehouse.lake import Lake
@@ -180,6 +181,9 @@ def _not_looked_at(lake: Lake, hashes: dict[str, tuple[str, str, str]], named: l
         yield f"{len(strangers)} files in data/ that no snapshot names, such as {strangers[0].relative_to(lake.root)}"
     if reason := compare_catalogue(lake.root).not_compared:
         yield f"{CATALOGUE}: {reason}"
+    attach_file = lake.root / HERE
+    if not attach_file.is_file() or quoted(f"{lake.root}/data/") not in attach_file.read_text(encoding="utf-8"):
+        yield f"{HERE}: it names another folder, as this one was moved or copied; the next commit renews it"
     notes = notes_of(lake.root)
     if unnoted := [copy for copy in copies_of(lake.root) if copy.name not in notes and copy.name != COPY]:
         yield f"{len(unnoted)} copies of the catalogue that have no hash, such as {unnoted[0].relative_to(lake.root)}"
