@@ -24,7 +24,8 @@ from pipeline.ingest.open import open_source
 from pipeline.ingest.source import Source
 from pipeline.warehouse.artifacts import bytes_of, fingerprint
 from pipeline.warehouse.release import Changes, ReleaseDraft
-from pipeline.warehouse.verify import require_intact
+from pipeline.warehouse.tables import TABLES
+from pipeline.warehouse.verify import naming_damage, require_intact
 from pipeline.warehouse.warehouse import Warehouse
 
 
@@ -61,6 +62,7 @@ class Tables:
     splits: pl.DataFrame
 
 
+@naming_damage
 def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish | None = None) -> dict[str, Any]:
     """Bring the warehouse up to date with the raw logs.
 
@@ -120,7 +122,7 @@ def _refresh(
     warehouse: Warehouse, settings: Settings, source: Source, run: Run, steps: Steps, wish: Wish, ending: Ending
 ) -> dict[str, Any]:
     with run.stage("check stored files"):
-        require_intact(warehouse, ("record_rows", "user_state", "embedding_model"))
+        require_intact(warehouse, (*TABLES, "user_state", "embedding_model"))
     incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
     with run.stage("look for new files"):
         arrived = arrived_deliveries(source, incumbent.known_hashes, wish.first, wish.last)
