@@ -7,9 +7,11 @@ from flows.recorded import recorded
 from flows.run import Run
 from pipeline.warehouse.config import RetentionConfig, WarehouseConfig
 from pipeline.warehouse.gc import collect, find_garbage
+from pipeline.warehouse.verify import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
 
+@naming_damage
 def collect_garbage(
     root: Path, run: Run, retention: RetentionConfig, *, dry_run: bool, engine: WarehouseConfig | None = None
 ) -> dict[str, Any]:
@@ -38,4 +40,5 @@ def collect_garbage(
             "orphans": [str(path) for path in garbage.orphans],
             "folders": [str(path.relative_to(warehouse.root)) for path in garbage.folders],
             "bytes": garbage.bytes,
+            "flushed": garbage.to_flush,
         }

@@ -10,11 +10,13 @@ from flows.incumbent import current_codebook
 from pipeline.contracts import ITEMS, SID_HISTORY
 from pipeline.errors import WarehouseError
 from pipeline.sids.picture import Line, Picture, Rect, Text, draw
+from pipeline.warehouse.verify import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
 _SHARPER = 2  # pixels of the PNG to one of the layout
 
 
+@naming_damage
 def draw_release(root: Path, out: Path) -> dict[str, Any]:
     """Draw the newest release into ``out``.png and ``out``.html.
 

@@ -13,6 +13,7 @@ from pipeline.errors import ContractError, WarehouseError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import Encoded, encode_file
 from pipeline.sids.names import name_tokens
+from pipeline.warehouse.verify import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
 SCHEMA = pa.schema(
@@ -27,6 +28,7 @@ SCHEMA = pa.schema(
 )
 
 
+@naming_damage
 def encode_vectors(root: Path, vectors: Path, out: Path, run: Run) -> dict[str, Any]:
     """Write the nearest Semantic ID of every vector of a file, under the codes of the newest release; nothing is published.
 

@@ -1,6 +1,5 @@
 """Writes the raw day files of the generated feed, so that it is ingested like any other log."""
 
-import os
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -8,7 +7,8 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
-from pipeline.errors import SourceError
+from pipeline.drafts import drafted
+from pipeline.errors import SourceError, reason_of
 from pipeline.ingest.config import GeneratedSource, SourceConfig
 from pipeline.ingest.files import refusing
 from pipeline.ingest.generated_feed import date_of, day_files
@@ -48,16 +48,17 @@ def write_missing_days(config: SourceConfig) -> None:
                     _write(config.path / name, frames)
     except OSError as error:
         raise SourceError(
-            f"{config.path}: the feed cannot be written ({os.strerror(error.errno or 0)}); grant it, or name another source.path"
+            f"{config.path}: the feed cannot be written ({reason_of(error)}); grant it, or name another source.path"
         ) from error
 
 
 def _write(path: Path, frames: Iterator[pl.DataFrame]) -> None:
-    """One Parquet file, a row group a frame, so that memory is bounded by a frame."""
-    draft = path.with_name(f".{path.name}.draft")
+    """One Parquet file, a row group a frame, so that memory is bounded by a frame.
+
+    Two warehouses may share a feed's folder: whichever writes a day later puts the same bytes in its place.
+    """
     first = next(frames).to_arrow()
-    with pq.ParquetWriter(draft, first.schema, compression="zstd") as writer:
+    with drafted(path) as draft, pq.ParquetWriter(draft, first.schema, compression="zstd") as writer:
         writer.write_table(first)
         for frame in frames:
             writer.write_table(frame.to_arrow().cast(first.schema))
-    draft.rename(path)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.errors import ConfigError
+from pipeline.drafts import drafted
+from pipeline.errors import ConfigError, reason_of
 
 
 @contextmanager
@@ -17,16 +18,13 @@ def written(target: Path, root: Path) -> Iterator[Path]:
     target = target.absolute()
     if target.resolve().is_relative_to(root.resolve()):
         raise ConfigError(f"{target}: lies inside the warehouse {root}, which only hsrl writes; name another place")
-    draft = target.with_name(f".{target.name}.draft")
+    if not target.parent.is_dir():
+        raise ConfigError(f"{target}: cannot be written (there is no folder {target.parent}); name another place")
     try:
-        draft.unlink(missing_ok=True)
-        yield draft
-        draft.replace(target)
+        with drafted(target) as draft:
+            yield draft
     except OSError as error:
-        raise ConfigError(f"{target}: cannot be written ({error.strerror}); name another place") from error
-    finally:
-        if draft.parent.is_dir():
-            draft.unlink(missing_ok=True)
+        raise ConfigError(f"{target}: cannot be written ({reason_of(error)}); name another place") from error
 
 
 def write_text(target: Path, text: str, root: Path) -> None:

@@ -11,6 +11,7 @@ from pipeline.errors import WarehouseError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.table import SidTable
 from pipeline.warehouse.release import Release
+from pipeline.warehouse.tables import TABLES
 from pipeline.warehouse.verify import require_intact
 from pipeline.warehouse.warehouse import Warehouse
 
@@ -44,7 +45,7 @@ def pin_latest(warehouse: Warehouse, settings: Settings) -> Pinned:
     if latest is None:
         raise WarehouseError(f"{warehouse.root}: nothing is published yet; begin with: hsrl refresh")
     with Warehouse.open_release(warehouse.root, latest.release_id, settings.engine.memory_limit_mb) as release:
-        require_intact(release, ("record_rows", "embeddings", "embedding_model", "policy"))
+        require_intact(release, (*TABLES, "embedding_model", "simulator", "policy"))
         codebook = current_codebook(release)
         if codebook is None:
             raise WarehouseError(

@@ -232,15 +232,21 @@ def gc(console: Console, report: dict[str, Any]) -> None:
         ("orphans", _some(report["orphans"])),
         ("folders", _some(report["folders"])),
         ("snapshots", f"{report['n_snapshots']:,}"),
+        ("from the catalogue into files", _some(report["flushed"])),
     )
     _facts(console, tuple(line for line in lines if line[1]))
 
 
 def verify(console: Console, report: dict[str, Any]) -> None:
-    """That everything is as it was written."""
+    """That everything is as it was written, and what was not looked at."""
     console.print(
-        f"release {report['release_id']}: {report['n']:,} stored files and folders are as they were written", highlight=False
+        f"release {report['release_id']}: the catalogue and {report['n']:,} stored files and folders ({report['bytes']:,} bytes) "
+        "are as they were written",
+        highlight=False,
+        soft_wrap=True,
     )
+    for one in report["not_looked_at"]:
+        console.print(f"not looked at: {one}", highlight=False, markup=False, soft_wrap=True)
 
 
 def counts(console: Console, report: dict[str, Any]) -> None:

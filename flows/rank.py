@@ -15,6 +15,7 @@ from flows.training import load_policy
 from hsrl_train.policy import HsrlPolicy
 from hsrl_train.rank import Ranker, Request
 from pipeline.errors import ConfigError, WarehouseError
+from pipeline.warehouse.verify import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
 # Requests of one forward pass; more gain nothing on one core.
@@ -72,6 +73,7 @@ def open_service(root: Path, settings: Settings) -> Service:
     return Service(ranker, pinned.published_policy, pinned.release.release_id, users, profiles.numpy())
 
 
+@naming_damage
 def rank_file(root: Path, settings: Settings, requests: Path, output: Path) -> dict[str, Any]:
     """Rank a file of requests.
 

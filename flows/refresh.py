@@ -24,7 +24,8 @@ from pipeline.ingest.open import open_source
 from pipeline.ingest.source import Source
 from pipeline.warehouse.artifacts import bytes_of, fingerprint
 from pipeline.warehouse.release import Changes, ReleaseDraft
-from pipeline.warehouse.verify import require_intact
+from pipeline.warehouse.tables import TABLES
+from pipeline.warehouse.verify import naming_damage, require_intact
 from pipeline.warehouse.warehouse import Warehouse
 
 
@@ -61,6 +62,7 @@ class Tables:
     splits: pl.DataFrame
 
 
+@naming_damage
 def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish | None = None) -> dict[str, Any]:
     """Bring the warehouse up to date with the raw logs.
 
@@ -77,12 +79,12 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish |
     source = open_source(settings.source, settings.ingest.chunk_rows)
     if wish.dry_run:
         return _plan(root, settings, source, wish)
-    write_missing_days(settings.source)
     with (
         Warehouse.create_or_open(root, settings.engine.memory_limit_mb) as warehouse,
         warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
         recorded(warehouse, run, settings.model_dump(mode="json")) as ending,
     ):
+        write_missing_days(settings.source)
         return _refresh(warehouse, settings, source, run, steps, wish, ending)
 
 
@@ -95,6 +97,7 @@ def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[st
             arrived = _arrived(settings, source, incumbent.known_hashes, wish)
             told = forecast(warehouse, settings, incumbent, _bytes(arrived), len(to_make))
     else:
+        Warehouse.require_room(root)
         arrived, told = _arrived(settings, source, frozenset(), wish), None
     learns = told is None or told["mode"] == "learn"
     return {
@@ -119,7 +122,7 @@ def _refresh(
     warehouse: Warehouse, settings: Settings, source: Source, run: Run, steps: Steps, wish: Wish, ending: Ending
 ) -> dict[str, Any]:
     with run.stage("check stored files"):
-        require_intact(warehouse, ("record_rows", "user_state", "embedding_model"))
+        require_intact(warehouse, (*TABLES, "user_state", "embedding_model"))
     incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
     with run.stage("look for new files"):
         arrived = arrived_deliveries(source, incumbent.known_hashes, wish.first, wish.last)

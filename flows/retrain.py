@@ -23,6 +23,7 @@ from pipeline.contracts import check
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.tables import POLICIES
+from pipeline.warehouse.verify import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
 _SHOWN = ("n_simulators", "n_sessions", "total_reward", "ci95_low", "ci95_high", "sd", "depth", "distinct_items", "gini")
@@ -46,6 +47,7 @@ class Results:
         return [*self.training, *self.judging]
 
 
+@naming_damage
 def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str, Any]:
     """Train on the newest release, judge, and publish the policy if it is not worse than the incumbent.
 

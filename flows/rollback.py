@@ -17,7 +17,8 @@ from pipeline.sids.metrics import sid_metrics
 from pipeline.sids.restore import restore
 from pipeline.warehouse.config import WarehouseConfig
 from pipeline.warehouse.release import Changes, ReleaseDraft
-from pipeline.warehouse.tables import POLICIES, SID_MISSING
+from pipeline.warehouse.tables import POLICIES, SID_MISSING, TABLES
+from pipeline.warehouse.verify import naming_damage, require_intact
 from pipeline.warehouse.warehouse import Warehouse
 
 
@@ -32,6 +33,7 @@ class _Past:
     embedding_files: list[Path]
 
 
+@naming_damage
 def rollback(root: Path, target: int, run: Run, engine: WarehouseConfig | None = None) -> dict[str, Any]:
     """Publish release ``target``'s Semantic IDs, codebooks and policies again, as a new release.
 
@@ -54,6 +56,7 @@ def rollback(root: Path, target: int, run: Run, engine: WarehouseConfig | None =
             raise WarehouseError(
                 f'{root}: release {target} is the last one already; name an earlier one: hsrl sql "from releases"'
             )
+        require_intact(warehouse, tuple(TABLES))
         config = _config_of(warehouse, target)
         with recorded(warehouse, run, config) as ending:
             past = _read(warehouse, target)
@@ -91,6 +94,7 @@ def _config_of(warehouse: Warehouse, release_id: int) -> dict[str, Any]:
 
 def _read(warehouse: Warehouse, target: int) -> _Past:
     with Warehouse.open_release(warehouse.root, target) as past:
+        require_intact(past, tuple(TABLES))
         return _Past(
             past.query("FROM codebooks").cast(CODEBOOKS.schema),
             past.query("FROM policies").cast(POLICIES.schema),

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import polars as pl
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from flows.artifacts import Artifact
@@ -16,6 +17,7 @@ from flows.workplace import Workplace
 from hsrl_train.config import SimulatorConfig
 from hsrl_train.fit import FitOn, FittedSimulator, Quality, fit_response_model, quality
 from pipeline.contracts import check
+from pipeline.errors import TrainingError, reason_of
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 from pipeline.warehouse.tables import SIMULATORS
 
@@ -81,8 +83,16 @@ def _fit(job: tuple[Workplace, Public], tick: Tick) -> None:
 
 
 def load_fitted(store: ArtifactStore, world: World, public: Public) -> FittedSimulator:
-    """One that was fitted."""
-    tensors = load_file(store.path(_KIND, public.simulator_id) / _FILE)
+    """One that was fitted.
+
+    Raises:
+        TrainingError: it is missing or damaged.
+    """
+    path = store.path(_KIND, public.simulator_id) / _FILE
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(f"{path}: {reason_of(error)}; remove {path.parent} and run it again, which fits it anew") from error
     width = world.records.profiles.shape[1]
     return FittedSimulator.from_tensors(tensors, world.catalogue, width, public.config, public.seed, public.fit_on)
 

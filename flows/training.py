@@ -29,6 +29,7 @@ from hsrl_train.starts import sample_starts
 from hsrl_train.warm_start import start_from
 from hsrl_train.world import Catalogue, Policy, on_device
 from pipeline.contracts import check
+from pipeline.drafts import drafted
 from pipeline.errors import TrainingError
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 from pipeline.warehouse.tables import TRAINING_CURVES
@@ -145,9 +146,10 @@ def _trained(place: Workplace, world: World, lesson: Lesson, checkpoint: Path, t
         start_from(method, _load(place.artifacts.path(_KIND, lesson.starts_from) / _WEIGHTS))
 
     def save(tensors: dict[str, Tensor]) -> None:
-        draft = checkpoint.with_suffix(".draft")
-        save_file(tensors, draft)
-        draft.rename(checkpoint)
+        # Another run that learns the same may have published it meanwhile, and cleared this folder.
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        with drafted(checkpoint) as draft:
+            save_file(tensors, draft)
 
     return train(
         method,
@@ -158,7 +160,7 @@ def _trained(place: Workplace, world: World, lesson: Lesson, checkpoint: Path, t
         progress=lambda iteration, _: tick(iteration, config.n_units),
         save=save,
         save_every=CHECKPOINT_EVERY,
-        resume=_load(checkpoint) if checkpoint.exists() else None,
+        resume=_resumed(checkpoint),
         plateau=_plateau(place.artifacts, lesson, world) if settings.training.judge_every else None,
     )
 
@@ -232,6 +234,16 @@ def _course(store: ArtifactStore, policy_id: str) -> dict:
         return json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise TrainingError(f"{path}: {error}; remove {path.parent} and train again with: hsrl retrain") from error
+
+
+def _resumed(checkpoint: Path) -> Mapping[str, Tensor] | None:
+    """What a killed training left; None where there is nothing, or another run that learns the same has just cleared it."""
+    try:
+        return _load(checkpoint) if checkpoint.exists() else None
+    except TrainingError:
+        if checkpoint.exists():
+            raise
+        return None
 
 
 def _load(path: Path) -> Mapping[str, Tensor]:

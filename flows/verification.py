@@ -1,20 +1,26 @@
-"""`hsrl verify`: every stored file against its hash."""
+"""`hsrl verify`: everything that is stored against what was written."""
 
 from pathlib import Path
 from typing import Any
 
-from pipeline.warehouse.verify import require_intact
+from pipeline.warehouse.verify import inspect, refuse
 from pipeline.warehouse.warehouse import Warehouse
 
 
 def verify(root: Path) -> dict[str, Any]:
-    """Check what the last release uses, on the readers' copy: it waits for nobody.
+    """Check what is stored, on the readers' copy: it waits for nobody. What could not be checked is said.
 
     Raises:
-        WarehouseError: a file is missing or not as it was written.
+        WarehouseError: a file, the catalogue or one of its copies is missing or not as it was written.
     """
     with Warehouse.open_copy(root) as warehouse:
-        require_intact(warehouse)
+        found = inspect(warehouse)
+        refuse(found.damage)
         latest = warehouse.latest_release()
-        n = warehouse.query("SELECT artifact_id FROM artifacts").height
-    return {"status": "intact", "release_id": latest.release_id if latest else None, "n": n}
+    return {
+        "status": "intact",
+        "release_id": latest.release_id if latest else None,
+        "n": found.n,
+        "bytes": found.bytes,
+        "not_looked_at": found.not_looked_at,
+    }

@@ -1,6 +1,7 @@
 """What a process needs to fit, learn and judge: the stores, and the world as one file."""
 
 import os
+import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,8 @@ class Workplace:
     def of(cls, warehouse: Warehouse, world: World) -> "Workplace":
         """The place where ``world`` is learned from; its file is written by ``lay_out``, and what killed processes left goes."""
         _clear_after_the_dead(warehouse.staging)
-        # The process is in the name, as it clears the file away when it is done with it.
-        name = f"world-{fingerprint(world.fingerprint, world.sid_fingerprint)}-{os.getpid()}"
+        # The name is its own, as it clears the file away when it is done with it; the process in it tells the dead.
+        name = f"world-{fingerprint(world.fingerprint, world.sid_fingerprint)}-{_own_ending()}"
         return cls(warehouse.artifacts, warehouse.staging, name, world)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -64,7 +65,7 @@ class Workplace:
 
     def lay_out_sids(self, other: World) -> str:
         """Write other Semantic IDs of the same world; return the name to ask for them by."""
-        name = f"sids-{other.sid_fingerprint}-{os.getpid()}"
+        name = f"sids-{other.sid_fingerprint}-{self.name.split('-', 2)[2]}"
         if not self.staging.exists("training", name):
             vocabulary = "-".join(map(str, other.catalogue.vocabulary))
             with self.staging.writing("training", name) as folder:
@@ -90,8 +91,14 @@ def _clear_after_the_dead(staging: ArtifactStore) -> None:
     """Remove the files of processes that were killed before they could."""
     for kind in ("world", "sids"):
         for folder in staging.path("training", kind).parent.glob(f"{kind}-*"):
-            if not _is_running(int(folder.name.rpartition("-")[2])):
+            process = folder.name.rpartition("-")[2]
+            if process.isdecimal() and not _is_running(int(process)):
                 staging.discard("training", folder.name)
+
+
+def _own_ending() -> str:
+    """Two runs in one process have the process in common."""
+    return f"{secrets.token_hex(4)}-{os.getpid()}"
 
 
 def _is_running(process: int) -> bool:

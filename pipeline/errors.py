@@ -44,3 +44,9 @@ class QuarantineError(SourceError):
     def __init__(self, message: str, rejects: pl.DataFrame) -> None:
         super().__init__(message)
         self.rejects = rejects
+
+
+def reason_of(error: BaseException) -> str:
+    """What the system or a library says went wrong, in its first line; some raise OSError with a text only."""
+    told = error.strerror if isinstance(error, OSError) else None
+    return told or next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -21,6 +21,7 @@ from flows.training import usable_device
 from flows.workplace import Workplace
 from pipeline.warehouse.ledger import add_experiments
 from pipeline.warehouse.lock import locked
+from pipeline.warehouse.verify import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
 
@@ -41,6 +42,7 @@ class Wish:
     out: Path
 
 
+@naming_damage
 def reproduce(settings: Settings, root: Path, run: Run, wish: Wish) -> dict[str, Any]:
     """Learn and judge every variant of a study on the newest release; nothing is published.
 

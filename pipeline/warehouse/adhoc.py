@@ -12,7 +12,9 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline.errors import QueryError
-from pipeline.warehouse.lake import open_readers, quoted
+from pipeline.warehouse.attach_files import quoted
+from pipeline.warehouse.lake import open_readers
+from pipeline.warehouse.verify import naming_damage
 
 # What may stand after FROM as a function, beside the warehouse's own macros. Everything that reads files, opens catalogues or
 # changes them is a table function too, and parses as SELECT: so this is a list of what is allowed.
@@ -21,6 +23,7 @@ _AS_TEXT = ("INTERVAL", "BIT", "BLOB", "TIME WITH TIME ZONE", "BIGNUM")  # TIMES
 _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?", re.IGNORECASE)
 
 
+@naming_damage
 def run_sql(root: Path, sql: str, limit: int | None = None) -> pl.DataFrame:
     """Answer one question to the last release, without waiting for a writer and without a way to change anything.
 

@@ -6,9 +6,10 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pipeline.drafts import own_folder
 from pipeline.errors import WarehouseError
 
 _CHUNK = 1 << 20
@@ -94,28 +95,25 @@ class ArtifactStore:
         """Hand out an empty folder to fill; when the block ends well it becomes the artifact in one rename.
 
         When the block fails nothing is left. What a killed process left is removed by the next one that writes the same artifact;
-        one that is already there is kept as it is (equal fingerprint, equal content).
+        one that is already there is kept as it is (equal fingerprint, equal content), also where it came while the block ran.
         """
         target = self.path(kind, name)
-        draft = target.with_name(f".{name}.draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        try:
+        with own_folder(target) as draft:
             yield draft
-            if target.is_dir():
-                return
             for file in _files(draft):
                 _flush(file)
-            draft.rename(target)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            try:
+                draft.rename(target)
+            except OSError:
+                if not target.is_dir():
+                    raise
 
     def discard(self, kind: str, name: str) -> None:
         """Remove it, if it is there; it loses its name first, as what has a name is complete."""
         path = self.path(kind, name)
         gone = path.with_name(f".{name}.gone")
         shutil.rmtree(gone, ignore_errors=True)
-        if path.exists():
+        with suppress(FileNotFoundError):  # never there, or another process was faster
             path.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
 

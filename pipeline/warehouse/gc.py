@@ -1,19 +1,31 @@
 """Garbage collection: DuckLake's expiry and clean-up with a retention, and the folders that nothing leads to any more."""
 
 import json
+import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.warehouse.artifacts import bytes_of, inside
+from pipeline.warehouse.attach_files import quoted
 from pipeline.warehouse.config import RetentionConfig
 from pipeline.warehouse.lake import attach, connect, renew
 from pipeline.warehouse.lock import living, locked
+from pipeline.warehouse.own_files import enter_hashes, own_files
+from pipeline.warehouse.readers import outdate_copy, shrink
+from pipeline.warehouse.schema import INLINE_ROWS
+from pipeline.warehouse.tables import BULK
+from pipeline.warehouse.traces import CATALOGUE
 from pipeline.warehouse.warehouse import Warehouse
 
 _TIMEOUT_SECONDS = 3600.0
+# Share of dead rows from which a file is written anew.
+_MOSTLY_DEAD = 0.5
+# Below data/main/: a registered file, or one of DuckLake's own.
+_OWN = re.compile(r"[a-z_]+/(r\d{6}/[^/]+|ducklake-[^/]+)\.parquet")
 # Data files and delete files that began and ended between two kept snapshots, or wait for their deletion already.
 _UNNEEDED = """
 SELECT path, file_size_bytes FROM {meta}.ducklake_data_file AS file
@@ -39,6 +51,7 @@ class Garbage:
         orphans: files in the data folder that no snapshot names.
         folders: artifacts and staged stages that nothing leads to.
         bytes: of everything that is deleted.
+        to_flush: small tables of which more rows, alive or dead, lie in the catalogue than one commit may put there; they go into files.
     """
 
     releases: list[int]
@@ -47,6 +60,7 @@ class Garbage:
     orphans: list[Path]
     folders: list[Path]
     bytes: int
+    to_flush: list[str] = field(default_factory=list)
 
 
 def find_garbage(warehouse: Warehouse, retention: RetentionConfig, run_id: str, now: datetime | None = None) -> Garbage:
@@ -62,24 +76,29 @@ def find_garbage(warehouse: Warehouse, retention: RetentionConfig, run_id: str, 
     with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS):
         kept, releases, snapshots = _retained(warehouse, retention, now)
         unneeded = _unneeded(warehouse, [*kept.values(), warehouse.last_snapshot()])
-        orphans = [
-            Path(path) for (path,) in _call(warehouse, "ducklake_delete_orphaned_files", "dry_run => true, cleanup_all => true")
-        ]
+        orphans = _orphans(warehouse)
+        to_flush = _to_flush(warehouse)
     others = living(warehouse.root) - {run_id}
     folders = [*_stale(warehouse, retention, now, bool(others)), *_superseded(warehouse, kept)]
     size = sum(size for _, size in unneeded) + sum(bytes_of(path) for path in (*orphans, *folders))
-    return Garbage(releases, snapshots, len(unneeded), orphans, folders, size)
+    return Garbage(releases, snapshots, len(unneeded), orphans, folders, size, to_flush)
 
 
 def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
     """Take it away. Killed in the middle, it leaves more garbage and nothing else; the last release is never touched."""
+    if garbage.to_flush:
+        _flush(warehouse, garbage.to_flush, run_id)
     with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS) as lock:
+        outdate_copy(warehouse.root)
         if garbage.snapshots:
             _call(warehouse, "ducklake_expire_snapshots", f"versions => {garbage.snapshots}")
         renew(warehouse.root, lock)  # from here on readers ask for nothing that is about to go
+        outdate_copy(warehouse.root)
         _call(warehouse, "ducklake_cleanup_old_files", "cleanup_all => true")
-        _call(warehouse, "ducklake_delete_orphaned_files", "cleanup_all => true")
+        for orphan in set(garbage.orphans).intersection(_orphans(warehouse)):
+            orphan.unlink(missing_ok=True)
         renew(warehouse.root, lock)
+        shrink(warehouse.root / CATALOGUE, lock)
     for folder in garbage.folders:
         gone = folder.with_name(
             f".{folder.name.lstrip('.')}.gone"
@@ -89,8 +108,50 @@ def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
             folder.rename(gone)
         shutil.rmtree(gone)
     for folder in sorted((warehouse.root / "data" / "main").glob("*/r*")):
-        if not any(folder.iterdir()):
+        if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+
+
+def _orphans(warehouse: Warehouse) -> list[Path]:
+    """Files that no snapshot names, of those that hsrl (a folder a release) or DuckLake wrote; DuckLake's own clean-up takes any."""
+    listed = _call(warehouse, "ducklake_delete_orphaned_files", "dry_run => true, cleanup_all => true")
+    place = f"{warehouse.root}/data/main/"
+    return [Path(path) for (path,) in listed if path.startswith(place) and _OWN.fullmatch(path.removeprefix(place))]
+
+
+def _to_flush(warehouse: Warehouse) -> list[str]:
+    meta = "__ducklake_metadata_lake"
+    inlined = warehouse.query(
+        f'SELECT "table".table_name, "table".table_id, inlined.table_name AS rows_in FROM {meta}.ducklake_inlined_data_tables AS inlined '
+        f'INNER JOIN {meta}.ducklake_table AS "table" ON "table".table_id = inlined.table_id ORDER BY ALL'
+    ).rows()
+    deletions = {
+        name
+        for (name,) in warehouse.query(
+            f"SELECT table_name FROM duckdb_tables() WHERE database_name = '{meta}' AND table_name LIKE 'ducklake_inlined_delete_%'"
+        ).rows()
+    }
+    counts: Counter[str] = Counter()
+    for table, number, rows_in in inlined:
+        for name in {rows_in, f"ducklake_inlined_delete_{number}"} & {rows_in, *deletions}:
+            counts[table] += warehouse.query(f"SELECT count(*) AS n FROM {meta}.{name}").item()
+    bulk = {table.name for table in BULK}
+    return sorted(table for table, n in counts.items() if n > INLINE_ROWS and table not in bulk)
+
+
+def _flush(warehouse: Warehouse, tables: list[str], run_id: str) -> None:
+    """Rows of small tables out of the catalogue into files, and those files anew of which most rows are dead."""
+    with warehouse.transaction(f"rows of {len(tables)} tables into files", {"run": run_id}):
+        for table in tables:
+            _call(warehouse, "ducklake_flush_inlined_data", f"table_name => {quoted(table)}")
+    before = own_files(warehouse.root)
+    with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS):
+        for table in tables:
+            # A commit of its own: DuckLake lets no transaction both change and rewrite.
+            _call(warehouse, "ducklake_rewrite_data_files", f"{quoted(table)}, delete_threshold => {_MOSTLY_DEAD}")
+    if own_files(warehouse.root) - before:
+        with warehouse.transaction(f"hashes of the files of {len(tables)} tables", {"run": run_id}):
+            enter_hashes(warehouse.connection, warehouse.root, before, run_id)
 
 
 def _retained(warehouse: Warehouse, retention: RetentionConfig, now: datetime) -> tuple[dict[int, int], list[int], list[int]]:
@@ -132,6 +193,8 @@ def _stale(warehouse: Warehouse, retention: RetentionConfig, now: datetime, is_s
         kinds += [staging / "training", *(path for path in sorted(store.glob("*")) if path.is_dir())]
     for kind in kinds:
         for folder in sorted(kind.glob("*")) if kind.is_dir() else ():
+            if folder.is_symlink() or not folder.is_dir():  # nothing of hsrl's
+                continue
             if folder.name.endswith(".gone") or (folder.name not in known and folder.stat().st_mtime < before):
                 yield folder
     if not is_shared:

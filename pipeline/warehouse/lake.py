@@ -3,38 +3,34 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any, Self
 
 import duckdb
 import polars as pl
 
-from pipeline.errors import WarehouseError
+from pipeline.errors import WarehouseError, reason_of
+from pipeline.warehouse.attach_files import EXTENSIONS, extension_file, quoted, write_attach_files
+from pipeline.warehouse.catalogue_check import require_catalogue
 from pipeline.warehouse.lock import locked
-from pipeline.warehouse.readers import COPY, current_copy, renew_copy
+from pipeline.warehouse.own_files import enter_hashes, own_files
+from pipeline.warehouse.readers import copies_of, is_whole, newest_copy, notes_of, renew_copy
 from pipeline.warehouse.schema import check_layout, create_schema
 from pipeline.warehouse.tables import BULK
+from pipeline.warehouse.traces import CATALOGUE as _CATALOGUE
+from pipeline.warehouse.traces import has_catalogue, refuse_behind, refuse_inside_another, refuse_traces, restoring
 
-_CATALOGUE = "catalog.sqlite"
 # Write-ahead logging lets other processes read during a commit; the mode stays with the file.
 _WRITE_AHEAD = ("META_JOURNAL_MODE 'WAL'",)
+# DuckLake's own default is to make a catalogue where none is.
+_MAKING, _NOT_MAKING = "CREATE_IF_NOT_EXISTS true", "CREATE_IF_NOT_EXISTS false"
 # Commits take milliseconds to minutes; a process that died does not hold the lock.
 _COMMIT_TIMEOUT_SECONDS = 3600.0
 # Bytes with which a catalogue can always be opened.
 _ROOM = 1 << 20
-_EXTENSIONS = ("sqlite_scanner", "ducklake")
-# For clients other than hsrl, run in the warehouse's folder; paths are relative to it.
-_ATTACH = """-- The last release for any DuckDB {version} client, read-only, in this folder:  duckdb -init attach.sql
--- The copy it names never changes and goes an hour after a newer one came; run this file again for the release of then.
-SET autoinstall_known_extensions = false;
-{loads}
-SET TimeZone = 'UTC';
-ATTACH 'ducklake:sqlite:{copy}' AS lake (DATA_PATH 'data/', OVERRIDE_DATA_PATH true, READ_ONLY);
-USE lake;
-"""
 
 
 def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -45,8 +41,8 @@ def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> du
         memory_limit_mb: memory of the engine in MB; None = DuckDB's own, four fifths of the machine.
     """
     connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
-    for name in _EXTENSIONS:
-        connection.execute(f"LOAD {quoted(_extension(name))}")
+    for name in EXTENSIONS:
+        connection.execute(f"LOAD {quoted(extension_file(name))}")
     # A name in SQL is never a variable of the calling code.
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET TimeZone = 'UTC'")
@@ -61,33 +57,96 @@ def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> du
 def attach(connection: duckdb.DuckDBPyConnection, root: Path, alias: str, catalogue: str = _CATALOGUE, *options: str) -> None:
     """Attach the lake of ``root`` as ``alias``.
 
-    The data path is given anew each time, so that a moved warehouse opens where it now lies.
+    The data path is given anew each time, so that a moved warehouse opens where it now lies. A catalogue is never made, unless the
+    options say so.
 
     Raises:
         WarehouseError: the catalogue is damaged or cannot be read.
     """
-    given = [f"DATA_PATH {quoted(f'{root}/data/')}", "OVERRIDE_DATA_PATH true", *options]
+    given = [
+        f"DATA_PATH {quoted(f'{root}/data/')}",
+        "OVERRIDE_DATA_PATH true",
+        *(options if _MAKING in options else (_NOT_MAKING, *options)),
+    ]
     try:
         connection.execute(f"ATTACH {quoted(f'ducklake:sqlite:{root / catalogue}')} AS {alias} ({', '.join(given)})")
     except duckdb.Error as error:
-        reason, free = str(error).splitlines()[0], shutil.disk_usage(root).free
+        reason = reason_of(error)
+        raise WarehouseError(f"{root / catalogue}: cannot be opened ({reason}); {_mend(root, reason)}") from error
+
+
+def _mend(root: Path, reason: str) -> str:
+    """What to do about a catalogue that cannot be opened."""
+    free = shutil.disk_usage(root).free
+    if "database is locked" in reason:
+        return "another program has it open: try again when that has ended"
+    if free <= _ROOM:
         # A catalogue in good order is refused with the same words where its log cannot be made.
-        mend = "restore it from a copy of the folder" if free > _ROOM else f"the disk has {free:,} bytes left: free some room"
-        raise WarehouseError(f"{root / catalogue}: cannot be opened ({reason}); {mend}") from error
+        return f"the disk has {free:,} bytes left: free some room"
+    if command := restoring(root):
+        return f"restore it from its newest whole copy: {command}"
+    return "restore it from a copy of the folder"
 
 
 def open_readers(root: Path) -> duckdb.DuckDBPyConnection:
     """A connection to the readers' copy: the last release, whole, while a writer is at work, also from a folder that cannot be written.
 
+    Where the newest copy is damaged, the one before answers, which is said once on standard error.
+
     Raises:
-        WarehouseError: there is no warehouse at ``root``.
+        WarehouseError: there is no warehouse at ``root``, or no copy of its catalogue can be opened.
     """
     root = root.absolute()
-    _require(root / COPY, os.R_OK)
-    connection = connect()
-    attach(connection, root, "lake", str(current_copy(root).relative_to(root)), "READ_ONLY")
-    connection.execute("USE lake")
-    return connection
+    copies, notes = _readable_copies(root), notes_of(root)
+    refused = None
+    for copy in copies:
+        name = copy.relative_to(root)
+        try:
+            if copy.name in notes and not is_whole(copy, notes[copy.name]):
+                raise WarehouseError(f"{copy}: not the bytes that were written")
+            connection = connect()
+            attach(connection, root, "lake", str(name), "READ_ONLY")
+        except WarehouseError as error:
+            refused = refused or error
+            continue
+        connection.execute("USE lake")
+        newest = newest_copy(root)
+        if newest is not None and copy != newest and newest.exists():
+            _say_once(
+                f"hsrl: {newest} is damaged, so {name} answers, which may be older; the next run that writes makes a new one"
+            )
+        return connection
+    reason = f"the first: {refused}" if refused else "all are cut"
+    raise WarehouseError(
+        f"{root}: no copy of the catalogue for readers is whole ({reason}); make a new one with: hsrl gc"
+    ) from refused
+
+
+def _readable_copies(root: Path) -> list[Path]:
+    """The copies to try, the newest first.
+
+    Raises:
+        WarehouseError: there is no warehouse, or this user may not read it.
+    """
+    try:
+        copies = copies_of(root)
+        is_there = bool(copies) or newest_copy(root) is not None
+    except OSError as error:
+        raise WarehouseError(f"{root}: {reason_of(error)}; grant this user the folder, or give another --warehouse") from error
+    if not is_there:
+        _require(root / _CATALOGUE, os.R_OK)  # else a creation or its first commit was killed
+    for copy in copies[:1]:
+        _require(copy, os.R_OK)
+    return copies
+
+
+_said: set[str] = set()
+
+
+def _say_once(line: str) -> None:
+    if line not in _said:
+        _said.add(line)
+        sys.stderr.write(f"{line}\n")
 
 
 class Lake:
@@ -104,24 +163,42 @@ class Lake:
 
     @classmethod
     def create_or_open(cls, root: Path, memory_limit_mb: int = 1024) -> Self:
-        """Open the warehouse of a folder for writing; make it first if there is none.
+        """Open the warehouse of a folder for writing; make it first if there is none, and no trace of one.
 
         Raises:
-            WarehouseError: the folder holds a copy of a catalogue but not the catalogue, or a warehouse of another layout.
+            WarehouseError: the folder holds what is left of a warehouse, or of another program, but no catalogue; it lies inside the
+                folders of another warehouse; or a warehouse of another layout is there.
         """
         root = root.absolute()
+        cls.require_room(root)
         try:
-            (root / "data" / "main").mkdir(parents=True, exist_ok=True)
+            root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise WarehouseError(f"{root}: no warehouse can be made here ({error.strerror}); give another --warehouse") from error
-        with locked(root / "commit.lock", "making the warehouse", _COMMIT_TIMEOUT_SECONDS) as lock:
-            if not (root / _CATALOGUE).exists() and (root / COPY).exists():
-                # A write-ahead log that outlived its catalogue would be applied to the copy.
-                mend = f"cd {root} && rm -f {_CATALOGUE}-wal {_CATALOGUE}-shm && cp {COPY} {_CATALOGUE}"
-                raise WarehouseError(f"{root}: {_CATALOGUE} is missing but its copy is there; restore it: {mend}")
-            if not (root / _CATALOGUE).exists():
-                _create(root, lock)
+            raise WarehouseError(
+                f"{root}: no warehouse can be made here ({reason_of(error)}); give another --warehouse"
+            ) from error
+        if not has_catalogue(root):
+            with locked(root / "commit.lock", "making the warehouse", _COMMIT_TIMEOUT_SECONDS) as lock:
+                if not has_catalogue(root):
+                    (root / "data" / "main").mkdir(parents=True, exist_ok=True)
+                    _create(root, lock)
         return cls.open(root, memory_limit_mb)
+
+    @classmethod
+    def require_room(cls, root: Path) -> None:
+        """Refuse a folder in which a warehouse neither is nor may be made; touches nothing.
+
+        Raises:
+            WarehouseError: see ``create_or_open``.
+        """
+        try:
+            refuse_inside_another(root)
+            if root.is_dir():
+                refuse_traces(root)
+        except OSError as error:
+            raise WarehouseError(
+                f"{root}: {reason_of(error)}; grant this user the folder, or give another --warehouse"
+            ) from error
 
     @classmethod
     def open(cls, root: Path, memory_limit_mb: int = 1024, snapshot_id: int | None = None) -> Self:
@@ -137,8 +214,16 @@ class Lake:
         """
         root = root.absolute()
         _require(root / _CATALOGUE, os.R_OK | os.W_OK)
+        if snapshot_id is None:
+            require_catalogue(root)
         lake = cls._attached(root, memory_limit_mb, *([] if snapshot_id is None else [f"SNAPSHOT_VERSION {snapshot_id}"]))
-        check_layout(lake.connection, str(root))
+        try:
+            check_layout(lake.connection, str(root))
+            if snapshot_id is None:
+                refuse_behind(root, lake.last_snapshot())
+        except BaseException:
+            lake.close()
+            raise
         return lake
 
     @classmethod
@@ -154,8 +239,8 @@ class Lake:
 
     @classmethod
     def is_at(cls, root: Path) -> bool:
-        """Whether a folder holds a warehouse."""
-        return (root / COPY).is_file()
+        """Whether a folder holds a warehouse that can be read."""
+        return bool(copies_of(root))
 
     @classmethod
     def _attached(cls, root: Path, memory_limit_mb: int, *options: str) -> Self:
@@ -189,6 +274,11 @@ class Lake:
         rows = self.connection.execute("SELECT data_file FROM ducklake_list_files('lake', ?)", [table]).fetchall()
         return sorted(Path(path) for (path,) in rows)
 
+    def stored_files(self, table: str) -> list[Path]:
+        """The files behind any table, of rows and of deletions; the rest of a small table's rows lies in the catalogue."""
+        rows = self.connection.execute("SELECT data_file, delete_file FROM ducklake_list_files('lake', ?)", [table]).fetchall()
+        return sorted(Path(path) for row in rows for path in row if path)
+
     @contextmanager
     def transaction(self, message: str, extra: dict[str, Any]) -> Iterator[None]:
         """Run the block in one transaction, commit it under ``message``, and renew the readers' copy.
@@ -204,10 +294,11 @@ class Lake:
             WarehouseError: the commit changed nothing, although DuckLake raised nothing.
         """
         with locked(self.root / "commit.lock", message, _COMMIT_TIMEOUT_SECONDS) as lock:
-            before = self.last_snapshot()
+            before, written_before = self.last_snapshot(), own_files(self.root)
             self.connection.execute("BEGIN")
             try:
                 yield
+                enter_hashes(self.connection, self.root, written_before, str(extra.get("run", "")))
                 author, note = "hsrl", json.dumps(extra)
                 self.connection.execute("CALL lake.set_commit_message(?, ?, extra_info => ?)", [author, message, note])
                 self.connection.execute("COMMIT")
@@ -237,7 +328,7 @@ def _create(root: Path, lock: int) -> None:
     for leftover in root.glob(f"{draft.name}*"):
         leftover.unlink()
     with connect() as connection:
-        attach(connection, root, "lake", draft.name, *_WRITE_AHEAD)
+        attach(connection, root, "lake", draft.name, _MAKING, *_WRITE_AHEAD)
         connection.execute("USE lake")
         create_schema(connection)
     draft.rename(root / _CATALOGUE)
@@ -251,22 +342,7 @@ def renew(root: Path, lock: int) -> None:
         WarehouseError: the copy could not be written; what was committed stands.
     """
     renew_copy(root / _CATALOGUE, lock)
-    _write_attach(root)
-
-
-def _write_attach(root: Path) -> None:
-    """Keep ``attach.sql`` right for this machine: it names the extension files that are installed here."""
-    loads = "\n".join(f"LOAD {quoted(_extension(name))};" for name in _EXTENSIONS)
-    text = _ATTACH.format(version=duckdb.__version__, loads=loads, copy=current_copy(root).relative_to(root))
-    path = root / "attach.sql"
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        draft = root / ".attach.sql.draft"
-        draft.write_text(text, encoding="utf-8")
-        draft.rename(path)
-
-
-def _extension(name: str) -> str:
-    return str(package_files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension")
+    write_attach_files(root)
 
 
 def _require(catalogue: Path, rights: int) -> None:
@@ -276,15 +352,13 @@ def _require(catalogue: Path, rights: int) -> None:
         raise WarehouseError(
             f"{catalogue.parent}: {error.strerror}; grant this user the folder, or give another --warehouse"
         ) from error
-    if not is_there:
-        raise WarehouseError(f"no warehouse at {catalogue.parent}; make one with: hsrl demo")
+    root = catalogue.parent
+    if not is_there or (catalogue.name == _CATALOGUE and not has_catalogue(root)):
+        if root.is_dir():
+            refuse_traces(root)
+        raise WarehouseError(f"no warehouse at {root}; make one with: hsrl demo")
     if not os.access(catalogue, rights):
         told = "written" if os.access(catalogue, os.R_OK) else "read"
         raise WarehouseError(
             f"{catalogue}: may not be {told} by this user; grant the folder and its files, or give another --warehouse"
         )
-
-
-def quoted(text: object) -> str:
-    """A SQL literal, for statements (ATTACH, SET, LOAD) that take no bound parameter."""
-    return "'" + str(text).replace("'", "''") + "'"

@@ -10,7 +10,7 @@ from pipeline.warehouse.statements import statements
 from pipeline.warehouse.tables import BULK, DICTIONARY, TABLES, sql_type
 
 # A table this small in one commit goes into the catalogue instead of a Parquet file of its own.
-_INLINE_ROWS = 1000
+INLINE_ROWS = 1000
 
 
 def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
@@ -20,7 +20,7 @@ def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(statement.sql)
     connection.execute("COMMIT")
     # Before the views: DuckLake 1.5.5 crashes on set_option in a lake that has one.
-    connection.execute(f"CALL lake.set_option('data_inlining_row_limit', {_INLINE_ROWS})")
+    connection.execute(f"CALL lake.set_option('data_inlining_row_limit', {INLINE_ROWS})")
     for table in BULK:
         # Inlined deletes would leave replaced files listed as if they were in use.
         connection.execute(f"CALL lake.set_option('data_inlining_row_limit', 0, table_name => '{table.name}')")

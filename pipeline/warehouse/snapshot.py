@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from pipeline.errors import QueryError
-from pipeline.warehouse.lake import connect, open_readers, quoted
+from pipeline.warehouse.attach_files import quoted
+from pipeline.warehouse.lake import connect, open_readers
 from pipeline.warehouse.schema import literal
+from pipeline.warehouse.verify import naming_damage
 
 # Tables and views that the file holds as tables.
 SNAPSHOT_TABLES = (
@@ -14,6 +16,7 @@ SNAPSHOT_TABLES = (
 _MAGIC = b"DUCK"
 
 
+@naming_damage
 def write_snapshot(root: Path, target: Path) -> dict[str, int]:
     """Write the last release's SID tables, with their comments, into a new DuckDB file.
 

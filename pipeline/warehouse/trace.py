@@ -10,6 +10,7 @@ import duckdb
 
 from pipeline.errors import QueryError
 from pipeline.warehouse.lake import open_readers
+from pipeline.warehouse.verify import naming_damage
 
 _SID = re.compile(r"\d+(-\d+)*")
 _EXPECTED = (
@@ -57,6 +58,7 @@ class Trace:
         return sorted(ids, key=lambda one: (self.nodes[one].kind, self.nodes[one].name, one))
 
 
+@naming_damage
 def trace(root: Path, subject: str) -> Trace:
     """Trace one thing back to the raw files and forward to what depends on it, as of the last release.
 

@@ -1,19 +1,51 @@
 """Whether stored bytes are those that were written: a flipped bit or a swapped file otherwise reads as other numbers, silently."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import wraps
+from inspect import signature as inspect_signature
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
-from pipeline.errors import WarehouseError
-from pipeline.warehouse.artifacts import inside, sha256_of
+import duckdb
+
+from pipeline.errors import HsrlError, WarehouseError
+from pipeline.warehouse.artifacts import bytes_of, inside, sha256_of
+from pipeline.warehouse.attach_files import HERE, quoted
+from pipeline.warehouse.audits import run_audits
+from pipeline.warehouse.catalogue_check import compare_catalogue
 from pipeline.warehouse.lake import Lake
-from pipeline.warehouse.tables import BULK
+from pipeline.warehouse.readers import COPY, copies_of, is_whole, notes_of, numbered_copies
+from pipeline.warehouse.statements import SQL_ROOT, read_statement
+from pipeline.warehouse.tables import TABLES
+from pipeline.warehouse.traces import CATALOGUE
 
 _NEEDED = """
 SELECT artifact_id FROM (FROM artifacts WHERE kind = 'user_state' ORDER BY release_id DESC LIMIT 1)
 UNION SELECT embedding_id FROM codebooks WHERE codebook_id IN (SELECT codebook_id FROM sids)
 UNION SELECT artifact_id FROM policies WHERE is_published
 """
+# Data files and files of deletions of every snapshot that was not expired.
+_NAMED = """
+WITH files AS (
+    SELECT table_id, path, path_is_relative FROM {meta}.ducklake_data_file
+    UNION ALL SELECT table_id, path, path_is_relative FROM {meta}.ducklake_delete_file
+)
+SELECT "table".table_name, if(files.path_is_relative::BOOLEAN, 'data/main/' || "table".path || files.path, files.path) AS path
+FROM files INNER JOIN {meta}.ducklake_table AS "table" ON "table".table_id = files.table_id ORDER BY ALL
+"""
+# What DuckDB raises of a file that is missing or damaged, and of much else; and how it tells the first from the rest.
+_OF_FILES = (
+    duckdb.IOException,
+    duckdb.InvalidInputException,
+    duckdb.SerializationException,
+    duckdb.InternalException,
+    duckdb.FatalException,
+)
+_FILE_WORDS = ("parquet", "Parquet", "TProtocol", "ecompress", "ZSTD", "page", "disk image", "not a database", "malformed")
+P = ParamSpec("P")
+T = TypeVar("T")
+_WRITTEN = "not the bytes that were written"
 
 
 @dataclass(frozen=True)
@@ -24,26 +56,55 @@ class Damage:
     fault: str
 
 
+@dataclass(frozen=True)
+class Inspection:
+    """What ``inspect`` found.
+
+    Attributes:
+        damage: files, folders and tables that are not as they should be.
+        n: files and folders whose bytes were compared.
+        bytes: theirs.
+        not_looked_at: what was not, and why, a sentence part each.
+    """
+
+    damage: list[Damage]
+    n: int
+    bytes: int
+    not_looked_at: list[str]
+
+
+def inspect(lake: Lake) -> Inspection:
+    """Look at everything that is stored: files and folders, the catalogue, its copies, and whether Semantic IDs agree in themselves.
+
+    Args:
+        lake: the warehouse, of which the readers' copy will do.
+    """
+    hashes = _hashes(lake)
+    named = dict.fromkeys(path for _, path in _named(lake))
+    folders = [path for path, (kind, _, _) in hashes.items() if kind not in TABLES and (lake.root / path).exists()]
+    compared = [inside(lake.root, path) for path in (*named, *folders) if path in hashes]
+    damage = [*find_damage(lake), *_older(lake, hashes), *_catalogue(lake.root), *_copies(lake.root), *_misnamed(lake)]
+    there = [path for path in compared if path.exists()]
+    return Inspection(damage, len(there), sum(map(bytes_of, there)), list(_not_looked_at(lake, hashes, list(named))))
+
+
 def find_damage(lake: Lake, kinds: Sequence[str] | None = None) -> list[Damage]:
-    """Compare what the last release uses with the hashes taken when it was stored; reads all of it.
+    """Compare what the lake's release uses with the hashes taken when it was stored; reads all of it.
 
     Args:
         lake: the warehouse.
-        kinds: kinds of artifacts (``record_rows``, ``user_state`` …); None = all.
+        kinds: tables, and kinds of artifacts (``user_state`` …); None = all.
     """
     needed = {name for (name,) in lake.query(_NEEDED).rows()}
-    in_use = {str(path.relative_to(lake.root)) for table in BULK for path in lake.files(table.name)}
-    bulk = {table.name for table in BULK}
-    found = []
-    for name, kind, path, sha256 in lake.query("SELECT artifact_id, kind, path, sha256 FROM artifacts ORDER BY path").rows():
+    in_use = {str(path.relative_to(lake.root)) for path in _in_use(lake, kinds)}
+    found: list[Damage] = []
+    for path, (kind, name, sha256) in _hashes(lake).items():
         place = inside(lake.root, path)
-        is_needed = path in in_use if kind in bulk else name in needed
-        if (kinds is None or kind in kinds) and (is_needed or (kind not in bulk and place.exists())):
-            if not place.exists():
-                found.append(Damage(place, "missing"))
-            elif sha256_of(place) != sha256:
-                found.append(Damage(place, "not the bytes that were written"))
-    return found
+        is_needed = path in in_use if kind in TABLES else name in needed
+        if (kinds is None or kind in kinds) and (is_needed or (kind not in TABLES and place.exists())):
+            found += _compared(place, sha256)
+    unhashed = in_use - _hashes(lake).keys()
+    return found + [Damage(lake.root / path, "missing") for path in sorted(unhashed) if not (lake.root / path).exists()]
 
 
 def require_intact(lake: Lake, kinds: Sequence[str] | None = None) -> None:
@@ -52,9 +113,137 @@ def require_intact(lake: Lake, kinds: Sequence[str] | None = None) -> None:
     Raises:
         WarehouseError: names the first of them and what to do.
     """
-    damage = find_damage(lake, kinds)
+    refuse(find_damage(lake, kinds))
+
+
+def refuse(damage: Sequence[Damage]) -> None:
+    """Raise where there is damage.
+
+    Raises:
+        WarehouseError: names the first of it and what to do.
+    """
     if damage:
-        first = damage[0]
-        raise WarehouseError(
-            f"{first.path}: {first.fault}, one of {len(damage)} such; put back a copy of it, or follow docs/recovery.md (Damaged files)"
-        )
+        raise _refusal(damage)
+
+
+def _refusal(damage: Sequence[Damage]) -> WarehouseError:
+    first = damage[0]
+    return WarehouseError(
+        f"{first.path}: {first.fault}, one of {len(damage)} such; put back a copy of it, or follow docs/recovery.md (Damaged files)"
+    )
+
+
+def naming_damage(function: Callable[P, T]) -> Callable[P, T]:
+    """Of a function that is given a warehouse's folder as ``root``: where a library fails in it and something stored is damaged, say so.
+
+    Libraries name the file in some of their errors and in some not; so the files are asked. That costs nothing where all goes well.
+    """
+    signature = inspect_signature(function)
+
+    @wraps(function)
+    def named(*arguments: P.args, **options: P.kwargs) -> T:
+        try:
+            return function(*arguments, **options)
+        except Exception as error:
+            root = signature.bind(*arguments, **options).arguments["root"]
+            if _may_be_damage(error) and (damage := _damage_at(root)):
+                raise _refusal(damage) from error
+            raise
+
+    return named
+
+
+def _may_be_damage(error: Exception) -> bool:
+    """An error of a library, or one of ours that passes on what DuckDB says of a file; a wrong question is none."""
+    if not isinstance(error, HsrlError):
+        return True
+    return isinstance(error.__cause__, _OF_FILES) and any(word in str(error.__cause__) for word in _FILE_WORDS)
+
+
+def _damage_at(root: Path) -> list[Damage]:
+    try:
+        with Lake.open_copy(root) as lake:
+            return [*find_damage(lake), *_catalogue(lake.root)]
+    except (HsrlError, duckdb.Error, OSError):  # then the first error tells more
+        return []
+
+
+def _hashes(lake: Lake) -> dict[str, tuple[str, str, str]]:
+    """Path → kind, id and hash of everything that was entered; the last entry of a path holds."""
+    rows = lake.query("SELECT path, kind, artifact_id, sha256 FROM artifacts ORDER BY path, created_at").rows()
+    return {path: (kind, name, sha256) for path, kind, name, sha256 in rows}
+
+
+def _in_use(lake: Lake, kinds: Sequence[str] | None) -> Iterator[Path]:
+    for table in TABLES:
+        if kinds is None or table in kinds:
+            yield from lake.stored_files(table)
+
+
+def _named(lake: Lake) -> list[tuple[str, str]]:
+    """Table and path of the files of all snapshots, in use or kept for older releases."""
+    rows = lake.query(_NAMED.format(meta="__ducklake_metadata_lake")).rows()
+    return [
+        (table, str(Path(path).relative_to(lake.root)) if Path(path).is_relative_to(lake.root) else path) for table, path in rows
+    ]
+
+
+def _compared(place: Path, sha256: str) -> Iterator[Damage]:
+    if not place.exists():
+        yield Damage(place, "missing")
+    elif sha256_of(place) != sha256:
+        yield Damage(place, _WRITTEN)
+
+
+def _older(lake: Lake, hashes: dict[str, tuple[str, str, str]]) -> Iterator[Damage]:
+    """Files that only older releases need, to which a rollback may go."""
+    in_use = {str(path.relative_to(lake.root)) for path in _in_use(lake, None)}
+    for _, path in _named(lake):
+        if path not in in_use and path in hashes:
+            yield from _compared(inside(lake.root, path), hashes[path][2])
+
+
+def _catalogue(root: Path) -> Iterator[Damage]:
+    if fault := compare_catalogue(root).fault:
+        yield Damage(root / CATALOGUE, fault)
+
+
+def _copies(root: Path) -> Iterator[Damage]:
+    notes = notes_of(root)
+    for copy in numbered_copies(root):
+        if copy.name in notes and not is_whole(copy, notes[copy.name]):
+            yield Damage(copy, _WRITTEN)
+    same = root / COPY
+    if not same.is_file():
+        yield Damage(same, "missing")
+    elif notes and sha256_of(same) not in {note.sha256 for note in notes.values()}:
+        yield Damage(same, _WRITTEN)
+
+
+def _misnamed(lake: Lake) -> Iterator[Damage]:
+    [finding] = run_audits(lake.connection, [read_statement(SQL_ROOT / "audits" / "sids_named.sql")])
+    if finding.n_offenders:
+        told = f"{finding.n_offenders} rows fail the audit {finding.audit}, such as {finding.examples[0]}"
+        yield Damage(lake.root / "data" / "main" / "sid_history", told)
+
+
+def _not_looked_at(lake: Lake, hashes: dict[str, tuple[str, str, str]], named: list[str]) -> Iterator[str]:
+    if unhashed := [path for path in named if path not in hashes]:
+        yield f"{len(unhashed)} files in data/ that have no hash, as they were made before there were hashes, such as {unhashed[0]}"
+    known = {str(lake.root / path) for path in named}
+    strangers = [path for path in sorted((lake.root / "data").rglob("*")) if path.is_file() and str(path) not in known]
+    if strangers:
+        yield f"{len(strangers)} files in data/ that no snapshot names, such as {strangers[0].relative_to(lake.root)}"
+    if reason := compare_catalogue(lake.root).not_compared:
+        yield f"{CATALOGUE}: {reason}"
+    attach_file = lake.root / HERE
+    if not attach_file.is_file() or quoted(f"{lake.root}/data/") not in attach_file.read_text(encoding="utf-8"):
+        yield f"{HERE}: it names another folder, as this one was moved or copied; the next commit renews it"
+    notes = notes_of(lake.root)
+    if unnoted := [copy for copy in copies_of(lake.root) if copy.name not in notes and copy.name != COPY]:
+        yield f"{len(unnoted)} copies of the catalogue that have no hash, such as {unnoted[0].relative_to(lake.root)}"
+    entered = {path for path, (kind, _, _) in hashes.items() if kind not in TABLES}
+    store = lake.root / "artifacts"
+    loose = [path for path in sorted(store.glob("*/*")) if str(path.relative_to(lake.root)) not in entered]
+    if loose:
+        yield f"{len(loose)} folders in artifacts/ that no release has entered, such as {loose[0].relative_to(lake.root)}"

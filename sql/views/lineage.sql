@@ -39,6 +39,7 @@ edges AS (
     UNION
     SELECT 'release:' || release_id, artifact_id
     FROM artifacts
+    WHERE len(inputs) > 0 -- not the files that DuckLake wrote itself
 )
 
 SELECT

@@ -79,6 +79,8 @@ FAULTS = [
         "UPDATE sid_history SET tokens = [0], sid = '0' WHERE valid_from = 2",
         {"fault": "text or number of levels"},
     ),
+    ("sids_named", "UPDATE sid_history SET sid = '0-1' WHERE item_id = 10", {"item_id": 10, "fault": "sid"}),
+    ("sids_named", "UPDATE sid_history SET sid_key = 2 WHERE item_id = 13", {"item_id": 13, "fault": "sid_key"}),
     ("sids_in_codebook", "UPDATE sid_history SET sid = '0-1' WHERE valid_from = 2", {"fault": "text or number of levels"}),
     ("sids_in_codebook", "UPDATE sid_history SET codebook_id = 'other' WHERE valid_from = 2", {"codebook_id": "other"}),
     ("slots_unique", "UPDATE sid_history SET slot = 0 WHERE valid_from = 2", {"sid": "0-0", "item_ids": [10, 11]}),

@@ -42,24 +42,36 @@ def draft() -> ReleaseDraft:
 def night(tmp_path: Path) -> Night:
     """Night n = 1, 2, …: user 1 is shown items 10 (liked) and 11; the whole of it passes every audit."""
 
-    def changes(n: int) -> Changes:
-        staged = tmp_path / "staged" / str(n)
-        staged.mkdir(parents=True, exist_ok=True)
-        files = {name: [staged / f"{name}.parquet"] for name in ("events", "record_rows", "embeddings")}
-        _events(n).write_parquet(files["events"][0])
-        _records(n).write_parquet(files["record_rows"][0])
-        _embeddings(n).write_parquet(files["embeddings"][0])
-        new = {"items": _items(), "codebooks": _codebook(), "sid_history": _sids()} if n == 1 else {}
-        return Changes(
-            replace_files={"embeddings": files["embeddings"]},
-            register={"events": files["events"], "record_rows": files["record_rows"]},
-            replace={"splits": rows(contracts.SPLITS, user_id=[1], n_records=[n], n_train=[n - 1], method=["per_user 0.8"])},
-            upsert=new,
-            append={"ingests": rows(INGESTS, ingest_id=[f"i{n}"], source=["shop"], delivery_id=[f"day {n}"], n_rows=[2],
-                                    n_accepted=[2], n_rejected=[0], n_known=[0], release_id=[n])},
-        )  # fmt: skip
+    return lambda n: changes_of(tmp_path / "staged" / str(n), n)
 
-    return changes
+
+@pytest.fixture(scope="session")
+def two_nights(empty_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a warehouse with two releases, nights 1 and 2; not to be written."""
+    home = tmp_path_factory.mktemp("two")
+    shutil.copytree(empty_warehouse, home / "warehouse")
+    with Warehouse.open(home / "warehouse") as opened, opened.writer("test", 0):
+        for n in (1, 2):
+            opened.publish(ReleaseDraft(f"r{n}", "refresh", "0.1", {}, 7, ("i1",)), changes_of(home / str(n), n), audits=[])
+    return home / "warehouse"
+
+
+def changes_of(staged: Path, n: int) -> Changes:
+    """See ``night``; its files are written into the folder ``staged``."""
+    staged.mkdir(parents=True, exist_ok=True)
+    files = {name: [staged / f"{name}.parquet"] for name in ("events", "record_rows", "embeddings")}
+    _events(n).write_parquet(files["events"][0])
+    _records(n).write_parquet(files["record_rows"][0])
+    _embeddings(n).write_parquet(files["embeddings"][0])
+    new = {"items": _items(), "codebooks": _codebook(), "sid_history": _sids()} if n == 1 else {}
+    return Changes(
+        replace_files={"embeddings": files["embeddings"]},
+        register={"events": files["events"], "record_rows": files["record_rows"]},
+        replace={"splits": rows(contracts.SPLITS, user_id=[1], n_records=[n], n_train=[n - 1], method=["per_user 0.8"])},
+        upsert=new,
+        append={"ingests": rows(INGESTS, ingest_id=[f"i{n}"], source=["shop"], delivery_id=[f"day {n}"], n_rows=[2],
+                                n_accepted=[2], n_rejected=[0], n_known=[0], release_id=[n])},
+    )  # fmt: skip
 
 
 def rows(table: Table, **columns: list) -> pl.DataFrame:

@@ -8,8 +8,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from pipeline.contracts import ITEMS
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.config import RetentionConfig
@@ -17,6 +19,7 @@ from pipeline.warehouse.gc import collect, find_garbage
 from pipeline.warehouse.ledger import close_dead_runs, start_run
 from pipeline.warehouse.lock import alive, living
 from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.verify import inspect
 from pipeline.warehouse.warehouse import Warehouse
 
 Night = Callable[[int], Changes]
@@ -132,3 +135,77 @@ def test_a_run_that_was_killed_is_entered_as_killed(warehouse: Warehouse) -> Non
         assert close_dead_runs(warehouse) == ["dead"]
         assert warehouse.query("SELECT run_id, status FROM runs ORDER BY 1").rows() == [("dead", "killed"), ("living", "running")]
     assert list((warehouse.root / "staging" / ".alive").iterdir()) == []
+
+
+def items(n: int) -> pl.DataFrame:
+    """260 items, all with other titles in night ``n``."""
+    columns = {"item_id": list(range(260)), "raw_id": [f"{one}" for one in range(260)],
+               "title": [f"item {one}, night {n}" for one in range(260)], "categories": [["a"]] * 260, "is_active": [True] * 260}  # fmt: skip
+    return pl.DataFrame({name: columns.get(name, [None] * 260) for name in ITEMS.schema}, schema=ITEMS.schema)
+
+
+def sizes(warehouse: Warehouse) -> tuple[int, int]:
+    return (warehouse.root / "catalog.sqlite").stat().st_size, (warehouse.root / "readers.sqlite").stat().st_size
+
+
+def test_dead_rows_leave_the_catalogue_and_every_release_that_stays_reads_as_before(
+    warehouse: Warehouse, draft: ReleaseDraft
+) -> None:
+    """Eight nights in which every one of 260 items changes: 1,820 of 2,080 rows in the catalogue are dead."""
+    for n in range(1, 9):
+        warehouse.publish(replace(draft, run_id=f"r{n}"), Changes(upsert={"items": items(n)}), audits=[])
+    ask = "SELECT count(item_id), min(title), max(title) FROM items"
+    before, live = sizes(warehouse), warehouse.query(ask)
+    with Warehouse.open_release(warehouse.root, 7) as seventh:
+        then = seventh.query(ask)
+    garbage = find_garbage(warehouse, LEAST, "gc")
+    assert garbage.to_flush == ["items"]
+    collect(warehouse, garbage, "gc")
+    assert all(after < size - 50_000 for after, size in zip(sizes(warehouse), before, strict=True)), (before, sizes(warehouse))
+    assert warehouse.query(ask).equals(live)
+    with Warehouse.open_release(warehouse.root, 7) as seventh:
+        assert seventh.query(ask).equals(then)
+    for n in range(9, 14):
+        warehouse.publish(replace(draft, run_id=f"r{n}"), Changes(upsert={"items": items(n)}), audits=[])
+    collect(warehouse, find_garbage(warehouse, LEAST, "gc"), "gc")  # the first file's rows are all dead now
+    for n in (14, 15):
+        warehouse.publish(replace(draft, run_id=f"r{n}"), Changes(upsert={"items": items(n)}), audits=[])
+    collect(warehouse, find_garbage(warehouse, LEAST, "gc"), "gc")
+    assert len(list((warehouse.root / "data" / "main" / "items").iterdir())) <= 2
+    assert warehouse.query("SELECT max(title) AS n FROM items").item() == "item 99, night 15"
+    with Warehouse.open_copy(warehouse.root) as copy:
+        assert (inspect(copy).damage, inspect(copy).not_looked_at) == ([], [])
+
+
+def test_what_is_not_hsrls_own_is_left_alone(four_nights: Warehouse, tmp_path: Path) -> None:
+    """Whatever a person put into the folders that are cleared up: only names that hsrl or DuckLake gives are garbage."""
+    (tmp_path / "precious").mkdir()
+    mine = ["data/notes.txt", "data/main/prices.parquet", "data/main/events/mine.parquet", "data/main/readme", "artifacts/policy/README",
+            "staging/training/notes"]  # fmt: skip
+    for name in mine:
+        (four_nights.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (four_nights.root / name).write_text("mine")
+        os.utime(four_nights.root / name, (0, 0))
+    (four_nights.root / "artifacts" / "policy" / "link").symlink_to(tmp_path / "precious")
+    os.utime(four_nights.root / "artifacts" / "policy" / "link", (0, 0), follow_symlinks=False)
+    os.utime(tmp_path / "precious", (0, 0))
+    garbage = find_garbage(four_nights, LEAST, "gc")
+    assert (garbage.orphans, garbage.folders) == ([], [])
+    collect(four_nights, garbage, "gc")
+    assert all((four_nights.root / name).read_text() == "mine" for name in mine)
+    assert (tmp_path / "precious").is_dir()
+
+
+def test_a_collection_that_was_killed_leaves_a_catalogue_that_opens(
+    four_nights: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It changes the catalogue without a new snapshot, so that the copy is no measure of it until it is renewed."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.warehouse.gc.renew", killed)
+    with pytest.raises(KeyboardInterrupt):
+        collect(four_nights, find_garbage(four_nights, LEAST, "gc"), "gc")
+    monkeypatch.undo()
+    Warehouse.open(four_nights.root).close()

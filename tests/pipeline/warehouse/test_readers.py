@@ -112,3 +112,66 @@ def test_a_copy_that_fails_is_told_and_leaves_the_old_one(tmp_path: Path) -> Non
     with pytest.raises(WarehouseError, match=r"the readers' copy was not renewed \(.*not a database\)"):
         readers.renew_copy(tmp_path / "catalog.sqlite", 0)
     assert (tmp_path / readers.COPY).read_bytes() == b"old"
+
+
+@pytest.fixture
+def root(two_nights: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(two_nights, tmp_path / "copied"))
+
+
+NEWEST = "SELECT max(release_id) AS n FROM releases"
+
+
+@pytest.mark.parametrize("harm", ["cut", "flip", "empty", "garbage"])
+def test_readers_fall_back_to_the_copy_before_and_say_so(root: Path, harm: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever happened to the newest copy; the next commit makes a new one."""
+    newest = root / "readers" / "000000003.sqlite"
+    content = newest.read_bytes()
+    flipped = content[:5000] + bytes([content[5000] ^ 1]) + content[5001:]
+    newest.unlink()
+    newest.write_bytes({"cut": content[:5000], "flip": flipped, "empty": b"", "garbage": b"no database" * 1000}[harm])
+    assert run_sql(root, NEWEST).item() == 1
+    assert "000000003.sqlite is damaged, so readers/000000002.sqlite answers" in capsys.readouterr().err
+    with Warehouse.open(root) as warehouse, warehouse.transaction("a commit", {}):
+        warehouse.connection.execute("DELETE FROM quarantine")
+        warehouse.connection.execute("INSERT INTO sid_missing VALUES (99, 'none', 2)")
+    assert run_sql(root, NEWEST).item() == 2
+
+
+def test_readers_need_neither_readers_sqlite_nor_the_numbered_copies_nor_the_notes(root: Path) -> None:
+    (root / "readers.sqlite").unlink()
+    assert run_sql(root, NEWEST).item() == 2
+    shutil.copy(root / "readers" / "000000003.sqlite", root / "readers.sqlite")
+    shutil.rmtree(root / "readers")
+    assert run_sql(root, NEWEST).item() == 2
+    (root / "readers.json").write_text("[1]")
+    assert run_sql(root, NEWEST).item() == 2
+
+
+def test_where_no_copy_is_whole_one_line_says_how_to_get_one(root: Path) -> None:
+    for copy in [root / "readers.sqlite", *(root / "readers").iterdir()]:
+        copy.unlink()
+        copy.write_bytes(b"x")
+    with pytest.raises(WarehouseError, match=r"no copy of the catalogue for readers is whole .*; make a new one with: hsrl gc"):
+        run_sql(root, NEWEST)
+
+
+def test_a_catalogue_whose_log_was_lost_is_not_built_upon(root: Path) -> None:
+    """As where only catalog.sqlite was copied: it opens, and ends before its own copy does."""
+    shutil.copy(root / "readers" / "000000002.sqlite", root / "catalog.sqlite")
+    for name in ("catalog.sqlite-wal", "catalog.sqlite-shm"):
+        (root / name).unlink(missing_ok=True)
+    with pytest.raises(WarehouseError, match="so that 1 of them were lost; restore it: ") as told:
+        Warehouse.open(root)
+    subprocess.run(str(told.value).split("restore it: ")[1], shell=True, check=True)  # noqa: S602 the command under test
+    with Warehouse.open(root) as warehouse:
+        assert warehouse.query(NEWEST).item() == 2
+
+
+def test_a_damaged_catalogue_is_restored_by_the_command_that_the_line_tells(root: Path) -> None:
+    (root / "catalog.sqlite").write_bytes(b"no database" * 1000)
+    with pytest.raises(WarehouseError, match=r"cannot be opened .*; restore it from its newest whole copy: ") as told:
+        Warehouse.open(root)
+    subprocess.run(str(told.value).split("whole copy: ")[1], shell=True, check=True)  # noqa: S602 the command under test
+    with Warehouse.open(root) as warehouse:
+        assert warehouse.query(NEWEST).item() == 2

@@ -1,0 +1,64 @@
+"""The SQL by which DuckDB clients other than hsrl attach the last release; renewed by each commit."""
+
+from importlib.resources import files as package_files
+from pathlib import Path
+
+import duckdb
+
+from pipeline.warehouse.readers import current_copy
+
+EXTENSIONS = ("sqlite_scanner", "ducklake")
+HERE, ELSEWHERE = "attach.sql", "attach-elsewhere.sql"
+_HEAD = """-- The last release for any DuckDB {version} client, read-only. {where}
+-- The copy it names never changes and goes an hour after a newer one came; run this file again for the release of then.
+SET autoinstall_known_extensions = false;
+{loads}
+SET TimeZone = 'UTC';
+-- Detached first: DuckDB {version} crashes where an attached lake is replaced, and nothing is detached that is in use.
+ATTACH IF NOT EXISTS ':memory:' AS no_lake;
+USE no_lake;
+DETACH DATABASE IF EXISTS lake;
+ATTACH 'ducklake:sqlite:{copy}' AS lake (DATA_PATH '{data}', OVERRIDE_DATA_PATH true, READ_ONLY, CREATE_IF_NOT_EXISTS false);
+USE lake;
+"""
+_WHERE_HERE = f"""On this machine, from any folder:  duckdb -init {{path}}
+-- After the folder was moved or copied, or on another machine: {ELSEWHERE}, until the next commit there renews this file."""
+_WHERE_ELSEWHERE = f"""For a folder that was moved or copied, in that folder:  duckdb -init {ELSEWHERE}
+-- INSTALL fetches an extension once, and nothing where it is installed already; without a network, Python has them:
+-- pip install duckdb-extension-ducklake=={{version}} duckdb-extension-sqlite-scanner=={{version}}, then
+-- python -c "import duckdb_extensions as e; e.import_extension('ducklake'); e.import_extension('sqlite_scanner')\""""
+
+
+def write_attach_files(root: Path) -> None:
+    """Keep both right: one names this folder and the extension files installed here, the other neither. The commit lock is held."""
+    copy = current_copy(root).relative_to(root)
+    loads = "\n".join(f"LOAD {quoted(extension_file(name))};" for name in EXTENSIONS)
+    by_name = "\n".join(f"INSTALL {name};\nLOAD {name};" for name in ("sqlite", "ducklake"))
+    here = root / HERE
+    texts = {
+        HERE: (_WHERE_HERE.format(path=here), loads, f"{root}/{copy}", f"{root}/data/"),
+        ELSEWHERE: (_WHERE_ELSEWHERE.format(version=duckdb.__version__), by_name, str(copy), "data/"),
+    }
+    for name, (where, loading, catalogue, data) in texts.items():
+        text = _HEAD.format(
+            version=duckdb.__version__, where=where, loads=loading, copy=_inside_quotes(catalogue), data=_inside_quotes(data)
+        )
+        path = root / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            draft = root / f".{name}.draft"
+            draft.write_text(text, encoding="utf-8")
+            draft.rename(path)
+
+
+def extension_file(name: str) -> str:
+    """Where the installed wheel keeps an extension of DuckDB."""
+    return str(package_files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension")
+
+
+def quoted(text: object) -> str:
+    """A SQL literal, for statements (ATTACH, SET, LOAD) that take no bound parameter."""
+    return f"'{_inside_quotes(str(text))}'"
+
+
+def _inside_quotes(text: str) -> str:
+    return text.replace("'", "''")

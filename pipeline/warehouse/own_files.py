@@ -1,0 +1,56 @@
+"""The files that DuckLake writes itself, of tables too large for the catalogue: their hashes are entered by the commit that makes them."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pyarrow.parquet as pq
+
+from pipeline.contracts import check
+from pipeline.warehouse.artifacts import bytes_of, fingerprint, sha256_of
+from pipeline.warehouse.tables import ARTIFACTS
+
+_PATTERN = "*/ducklake-*.parquet"
+
+
+def own_files(root: Path) -> frozenset[Path]:
+    """Every such file below ``data/main/``, rows and deletions, of whatever snapshot."""
+    return frozenset((root / "data" / "main").glob(_PATTERN))
+
+
+def enter_hashes(connection: duckdb.DuckDBPyConnection, root: Path, before: Iterable[Path], run_id: str) -> None:
+    """Enter in ``artifacts`` each file that the current transaction has written; DuckLake writes them before it commits.
+
+    Args:
+        connection: inside the transaction, in the lake's name space.
+        root: folder of the warehouse; the commit lock is held, so that nobody else writes such files.
+        before: those that were there when the transaction began.
+        run_id: the run that commits.
+    """
+    known = set(before)
+    while fresh := sorted(own_files(root) - known):
+        latest = connection.execute("SELECT coalesce(max(release_id), 0) FROM releases").fetchone()
+        rows = [_row(root, path, run_id, latest[0] if latest else 0) for path in fresh]
+        connection.register("hashed", check(pl.DataFrame(rows, schema=ARTIFACTS.schema), ARTIFACTS, "artifacts"))
+        # Many rows at once become such a file too, which the next turn finds.
+        connection.execute("INSERT INTO artifacts BY NAME SELECT * FROM hashed")
+        connection.unregister("hashed")
+        known.update(fresh)
+
+
+def _row(root: Path, path: Path, run_id: str, release_id: int) -> dict[str, object]:
+    name = str(path.relative_to(root))
+    return {
+        "artifact_id": fingerprint(name),
+        "kind": path.parent.name,
+        "path": name,
+        "rows": pq.read_metadata(path).num_rows,
+        "bytes": bytes_of(path),
+        "sha256": sha256_of(path),
+        "inputs": [],
+        "run_id": run_id,
+        "release_id": release_id,
+        "created_at": datetime.now(UTC),
+    }

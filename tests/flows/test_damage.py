@@ -1,0 +1,106 @@
+"""Whatever of a warehouse is missing or not as it was written: every command says it in one line, and nothing is built upon it."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks import small_feed as feed
+from pipeline.warehouse.adhoc import run_sql
+from pipeline.warehouse.warehouse import Warehouse
+
+pytestmark = pytest.mark.slow
+HARMS = {
+    "gone": lambda content: None,
+    "cut": lambda content: content[: len(content) // 2],
+    "flipped": lambda content: (
+        content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 1]) + content[len(content) // 2 + 1 :]
+    ),
+    "empty": lambda content: b"",
+}
+
+
+@pytest.fixture(scope="module")
+def two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("damage")
+    feed.night(home / "w", 2)
+    feed.settings_of(home / "w", 3)
+    return home
+
+
+@pytest.fixture
+def root(two_days: Path, tmp_path: Path) -> Path:
+    shutil.copytree(two_days, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "w"
+
+
+def harm(root: Path, kind: str, how: str) -> Path:
+    """Harm the newest stored file of a kind; return it."""
+    with Warehouse.open_copy(root) as warehouse:
+        stored = root / warehouse.query("SELECT max(path) FROM artifacts WHERE kind = $kind", {"kind": kind}).item()
+    file = stored if stored.is_file() else sorted(stored.iterdir())[0]
+    content = HARMS[how](file.read_bytes())
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    return file
+
+
+def one_line(told) -> str:
+    assert told.code == 2, (told.out, told.err)
+    last = told.err.strip().splitlines()[-1]
+    assert last.startswith("hsrl: ") and "Traceback" not in told.err
+    return last
+
+
+@pytest.mark.parametrize(
+    ("kind", "how"), [("events", "gone"), ("events", "flipped"), ("embeddings", "cut"), ("record_rows", "empty")]
+)
+def test_a_refresh_names_the_damaged_file_and_publishes_nothing(root: Path, hsrl: Callable, kind: str, how: str) -> None:
+    file = harm(root, kind, how)
+    told = one_line(hsrl("refresh", "--config", feed.config_of(root, 3), "--warehouse", root))
+    assert file.name in told and "docs/recovery.md" in told
+    assert run_sql(root, "SELECT max(release_id) FROM releases").item() == 1
+
+
+COMMANDS = {
+    "sql": ["sql", "SELECT sum(feedback), sum(user_seq), sum(item_id), sum(user_id) FROM events"],
+    "trace": ["trace", "item:1"],
+    "rank": ["rank", "requests.jsonl", "--out", "ranked.jsonl", "--config", "{config}"],
+    "retrain": ["retrain", "--config", "{config}"],
+    "rollback": ["rollback", "1"],
+    "gc": ["gc"],
+    "refresh": ["refresh", "--config", "{config}"],
+    "verify": ["verify"],
+}
+
+
+@pytest.mark.parametrize("how", ["gone", "cut"])
+@pytest.mark.parametrize("command", ["sql", "trace", "retrain", "verify"])
+def test_every_command_that_reads_a_damaged_file_says_so_in_a_line(
+    root: Path, hsrl: Callable, monkeypatch: pytest.MonkeyPatch, command: str, how: str
+) -> None:
+    files = [harm(root, "events", how), harm(root, "embeddings", how)]
+    config = feed.config_of(root, 3)
+    monkeypatch.chdir(root.parent)
+    words = [word.format(config=config) for word in COMMANDS[command]]
+    told = one_line(hsrl(*words, "--warehouse", root))
+    assert any(file.name in told for file in files), told
+
+
+@pytest.mark.parametrize("command", ["sql", "status", "trace", "refresh", "gc", "rollback", "retrain", "verify", "draw"])
+@pytest.mark.parametrize("how", ["gone", "empty"])
+def test_without_a_catalogue_and_its_copies_every_command_says_so_in_a_line(
+    root: Path, hsrl: Callable, monkeypatch: pytest.MonkeyPatch, command: str, how: str
+) -> None:
+    for copy in [root / "catalog.sqlite", root / "readers.sqlite", *(root / "readers").iterdir()]:
+        copy.unlink()
+        if how == "empty":
+            copy.touch()
+    monkeypatch.chdir(root.parent)
+    words = [word.format(config=feed.config_of(root, 3)) for word in COMMANDS.get(command, [command])]
+    before = set(root.rglob("*.parquet"))
+    told = one_line(hsrl(*words, "--warehouse", root))
+    assert "catalog" in told, told
+    assert set(root.rglob("*.parquet")) == before and not (root.parent / "sids.png").exists()
