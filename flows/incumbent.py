@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from flows.settings import Settings
-from pipeline.contracts import CODEBOOKS, ITEMS, SID_HISTORY, SPLITS, USERS
+from pipeline.contracts import CODEBOOKS, ITEMS, SID_HISTORY, SID_WAITING, SPLITS, USERS
 from pipeline.errors import ConfigError
 from pipeline.sids.codebook import Codebook
 from pipeline.warehouse.artifacts import inside
@@ -38,7 +38,7 @@ class Incumbent:
         kin: ids of all codebooks with the numbering of ``codebook``.
         reserved_from: rows of sid_history closed in this release or later still hold their place.
         embeddings: Parquet files of the last release's vectors.
-        n_deferred: items that had to wait for a move last night.
+        waiting: SID_WAITING: who had to wait for a move last night.
     """
 
     release: Release | None
@@ -55,7 +55,7 @@ class Incumbent:
     kin: frozenset[str]
     reserved_from: int
     embeddings: list[Path]
-    n_deferred: int
+    waiting: pl.DataFrame
 
 
 def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -> Incumbent:
@@ -74,7 +74,6 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
     )
     refreshes = _refreshes(warehouse)
     nights = settings.sids.tombstone_nights
-    deferred = warehouse.query("SELECT value FROM sid_metrics WHERE metric = 'n_deferred' ORDER BY release_id DESC LIMIT 1")
     return Incumbent(
         release=warehouse.latest_release(),
         items=warehouse.query("FROM items ORDER BY item_id").cast(ITEMS.schema),
@@ -90,7 +89,7 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
         kin=frozenset(kin["codebook_id"]),
         reserved_from=0 if len(refreshes) < nights else refreshes[nights - 1] if nights else refreshes[0] + 2,
         embeddings=warehouse.files("embeddings"),
-        n_deferred=int(deferred.item()) if deferred.height else 0,
+        waiting=warehouse.query("FROM sid_waiting ORDER BY item_id").cast(SID_WAITING.schema),
     )
 
 

@@ -10,9 +10,10 @@ import polars as pl
 from flows.incumbent import Incumbent
 from flows.run import peak_memory_mb
 from flows.settings import Settings
-from pipeline.contracts import EMBEDDINGS, SID_METRICS
+from pipeline.contracts import SID_METRICS
 from pipeline.sids.assign import SidChanges, apply_changes, assign
 from pipeline.sids.codebook import Codebook
+from pipeline.sids.decide import Moves
 from pipeline.sids.drift import Drift, drift
 from pipeline.sids.learn import learn_codebook
 from pipeline.sids.metrics import OF_RUN, sid_metrics
@@ -73,11 +74,10 @@ def tokenize(
         incumbent.history,
         release_id,
         config.epsilon,
-        moves=config.churn_budget,
+        moves=Moves(config.churn_budget, incumbent.waiting),
         placing=config.placing,
         kin=incumbent.kin,
         reserved_from=incumbent.reserved_from,
-        settled=_settled(incumbent, embeddings) if mode == "append" else (),
     )
     is_open = pl.col("valid_to").is_null()
     figures = sid_metrics(
@@ -116,18 +116,6 @@ def count_positives(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     counts = [frame.group_by("item_id").agg(n_positives=pl.len().cast(pl.Int64)) for frame in frames]
     empty = pl.DataFrame(schema={"item_id": pl.Int64, "n_positives": pl.Int64})
     return pl.concat([empty, *counts]).group_by("item_id").agg(pl.col("n_positives").sum()).sort("item_id")
-
-
-def _settled(incumbent: Incumbent, embeddings: pl.DataFrame) -> list[int]:
-    """Items with the vector of the release before; none where some are still waiting for a move."""
-    if incumbent.n_deferred or not incumbent.embeddings:
-        return []
-    old = pl.read_parquet(incumbent.embeddings).select(list(EMBEDDINGS.schema))
-    return (
-        embeddings.join(old, on=["embedding_id", "item_id"], suffix="_before")
-        .filter((pl.col("vector") == pl.col("vector_before")) & (pl.col("has_signal") == pl.col("has_signal_before")))["item_id"]
-        .to_list()
-    )
 
 
 def _cpu_seconds() -> float:

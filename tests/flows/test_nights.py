@@ -13,7 +13,7 @@ import pytest
 from flows.incumbent import Incumbent
 from flows.settings import Settings
 from flows.tokenizer import Tokenized, tokenize
-from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY
+from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY, SID_WAITING
 from pipeline.ingest.config import GeneratedSource
 from pipeline.sids.assign import apply_changes
 from pipeline.sids.codebook import Codebook
@@ -37,9 +37,9 @@ class Nights:
 
     def __init__(self, folder: Path, **sids: Any) -> None:
         self.folder, self.release, self.sids = folder, 0, SIDS | sids
-        self.history, self.codebook, self.kin = SID_HISTORY.empty(), None, set[str]()
-        self.state: dict[str, Any] = {}
-        self.last: Tokenized | None = None
+        self.history = SID_HISTORY.empty()
+        self.codebook: Codebook | None = None
+        self.state: dict[str, Any] = {"waiting": SID_WAITING.empty(), "books": []}
 
     def night(self, vectors: Vectors, *, fallbacks: Collection[int] = (), rebuild: bool = False, **sids: Any) -> Tokenized:
         """One refresh: all items of ``vectors`` are active, those of ``fallbacks`` without a signal of their own."""
@@ -53,7 +53,6 @@ class Nights:
         popularity = pl.DataFrame({"item_id": list(vectors), "n_positives": [1] * len(vectors)})
         done = tokenize(settings, self._incumbent(rebuild), items, embeddings, popularity, self.release)
         self.history = apply_changes(self.history, done.changes.upserts)
-        self.kin = (set() if rebuild else self.kin) | {done.codebook.codebook_id}
         self._keep(done, embeddings)
         return done
 
@@ -86,18 +85,20 @@ class Nights:
             "release": Release(self.release - 1, "r", "refresh", None) if self.release > 1 else None,
             "history": self.history,
             "codebook": None if rebuild else self.codebook,
-            "kin": frozenset() if rebuild else frozenset(self.kin),
+            "kin": frozenset() if rebuild or self.codebook is None else frozenset(self._kin(self.codebook)),
             "reserved_from": 0 if self.sids.get("tombstone_nights") else self.release + 1,
         }
         return Incumbent(**{field.name: known.get(field.name) for field in fields(Incumbent)})
 
+    def _kin(self, codebook: Codebook) -> list[str]:
+        return [book.codebook_id for book in self.state["books"] if book.numbering_id == codebook.numbering_id]
+
     def _keep(self, done: Tokenized, embeddings: pl.DataFrame) -> None:
-        figures = dict(done.metrics.filter(pl.col("level") == 0).select("metric", "value").iter_rows())
         file = self.folder / f"{self.release}.parquet"
         embeddings.write_parquet(file)
-        self.last, self.codebook = done, done.codebook
-        books: list[Codebook] = [*self.state.get("books", []), done.codebook]
-        self.state = {"embeddings": [file], "n_deferred": figures["n_deferred"], "books": books}
+        self.codebook = done.codebook
+        books: list[Codebook] = [*self.state["books"], done.codebook]
+        self.state = {"embeddings": [file], "waiting": done.changes.waiting, "books": books}
 
 
 def changed(vectors: Vectors, items: Collection[int], seed: int) -> Vectors:
@@ -153,10 +154,56 @@ def test_a_place_that_became_free_is_offered_to_who_had_none(nights: Nights) -> 
     """Unique Semantic IDs: five twins spread over neighbours; the one at the nearest leaves, and another takes its place."""
     nights.sids |= {"collisions": "beam", "capacity": 1, "tombstone_nights": 0}
     vectors = clusters(60)
-    vectors |= {item: vectors[1] for item in range(2, 6)}
+    vectors |= dict.fromkeys(range(2, 6), vectors[1])
     nights.night(vectors, mode="append")
     [best_placed] = nights.well_described(vectors, range(1, 6))
     left = {item: vector for item, vector in vectors.items() if item != best_placed}
     for _ in range(3):
         nights.night(left, mode="append", churn_budget=1.0)
     assert len(nights.well_described(left, range(1, 6))) == 1
+
+
+def beyond_hysteresis(nights: Nights, vectors: Vectors) -> set[int]:
+    """Items whose Semantic ID no longer fits them."""
+    held, nearest = nights.errors(vectors)
+    return set(nights.open.filter(pl.Series(held > 1.101 * nearest + 1e-6))["item_id"])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_the_nights_bring_nobody_waits_unseen_and_everyone_is_served(nights: Nights, seed: int) -> None:
+    """Nights of all modes, budgets and mishaps: items change, lose their vectors or their signal, return; a rollback, a rebuild.
+    After every refresh those who no longer fit are exactly those listed; then quiet nights serve four each, and all are served."""
+    draw = np.random.default_rng(seed)
+    vectors = clusters(80, seed)
+    nights.night(vectors)
+    for _ in range(12):
+        kind = draw.choice(["append", "refresh", "auto", "rollback", "rebuild"], p=[0.35, 0.4, 0.15, 0.05, 0.05])
+        if kind == "rollback":
+            if nights.release > 1:
+                nights.rollback(nights.release - 1)
+            continue
+        hit = draw.choice(np.arange(1, 81), 12, replace=False).tolist()
+        vectors = changed(vectors, hit[: draw.integers(0, 9)], seed=int(draw.integers(1000)))
+        tonight = {item: vector for item, vector in vectors.items() if item not in hit[8:]}
+        mode, budget = "refresh" if kind == "rebuild" else kind, float(draw.choice([0.0, 0.05]))
+        done = nights.night(tonight, fallbacks=hit[6:8], rebuild=kind == "rebuild", mode=mode, churn_budget=budget)
+        assert beyond_hysteresis(nights, tonight) <= set(done.changes.waiting["item_id"])
+        assert (done.changes.waiting["since_release"] <= nights.release).all()
+    done = nights.night(vectors, mode="append", churn_budget=0.05)
+    for _ in range(-(-done.changes.waiting.height // 4)):
+        done = nights.night(vectors, mode="append", churn_budget=0.05)
+    assert done.changes.waiting.is_empty()
+    assert not beyond_hysteresis(nights, vectors)
+
+
+def test_since_when_someone_waits_is_told(nights: Nights) -> None:
+    """Thirty items change in release 2, one moves a night: in release 4 those left have waited for three nights since 2."""
+    vectors = clusters()
+    nights.night(vectors, mode="append")
+    vectors = changed(vectors, range(1, 31), seed=1)
+    for mode in ("append", "refresh", "append"):
+        waiting = nights.night(vectors, mode=mode, churn_budget=0.0).changes.waiting
+    old = waiting.filter(pl.col("item_id") <= 30)
+    assert old.height > 10
+    assert set(old.select("since_release", "n_nights", "release_id").iter_rows()) == {(2, 3, 4)}
+    assert (old["recon_error"] > 1.1 * old["best_error"]).all()

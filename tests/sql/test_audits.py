@@ -15,6 +15,7 @@ INCUMBENT = (
     "INSERT INTO evaluations SELECT * REPLACE ('incumbent' AS policy, 'p0' AS policy_id, 5 AS total_reward, 4.8 AS ci_low, 5.2 AS ci_high) "
     "FROM evaluations WHERE policy = 'hsrl'"
 )
+ASKED = """UPDATE releases SET config = '{"sids": {"epsilon": 0.1}}'; """
 # audit, the fault planted, what its first example must say
 FAULTS = [
     ("events_unique", "INSERT INTO events SELECT * FROM events WHERE ingest_id = 'i2' AND user_seq = 2", {"user_seq": 2, "n": 2}),
@@ -53,6 +54,14 @@ FAULTS = [
         "INSERT INTO codebooks SELECT 'd', 'd', 'e', 1, i, [i], if(i = 0, 100, 1), 1 FROM range(9) AS t (i)",
         {"codebook_id": "d", "fault": "one code holds nearly everything"},
     ),
+    ("nobody_waits_unseen", ASKED + "DELETE FROM sid_waiting", {"item_id": 11, "held_error": 1.0, "nearest_error": 0.0}),
+    (
+        "nobody_waits_unseen",
+        ASKED + "UPDATE embeddings SET vector = [1, 1] WHERE item_id = 12",
+        {"item_id": 12, "fault": "waits, but is not listed"},
+    ),
+    ("nobody_waits_unseen", ASKED + "UPDATE sid_waiting SET sid = '0-1'", {"item_id": 11, "nearest_error": 0.0}),
+    ("nobody_waits_unseen", ASKED + "UPDATE sid_waiting SET since_release = 3", {"item_id": 11}),
     (
         "policy_not_worse",
         "UPDATE evaluations SET kind = 'transferred' WHERE policy = 'hsrl'; " + INCUMBENT,
@@ -189,6 +198,14 @@ def test_the_churn_budget_sees_across_a_change_of_codes(
     world.execute("UPDATE releases SET kind = ? WHERE release_id = 2", [kind])
     world.execute(OTHER_CODES.format(numbering=numbering))
     assert [one["n_moved"] for one in offenders(world, "churn_budget")] == n_moved
+
+
+def test_who_waits_and_is_listed_passes_and_so_do_releases_that_ask_nobody(world: duckdb.DuckDBPyConnection) -> None:
+    """Item 11 holds 0-0 at a distance of 1, and 0-1 would be its own; between two codes, at ½, nothing is said of item 12."""
+    world.execute(ASKED + "UPDATE embeddings SET vector = [0.5, 0.01] WHERE item_id = 12")
+    assert offenders(world, "nobody_waits_unseen") == []
+    world.execute("DELETE FROM sid_waiting; UPDATE releases SET kind = 'rollback' WHERE release_id = 2")
+    assert offenders(world, "nobody_waits_unseen") == []
 
 
 def test_faults_of_earlier_releases_do_not_block_tonight(world: duckdb.DuckDBPyConnection) -> None:
