@@ -19,7 +19,17 @@ _FOR_LIFE = (("source", "name"), ("ingest", "buckets"), ("records", "slate_size"
 # Settings of the tokenizer: another value takes a rebuild.
 _UNTIL_REBUILD = ("embeddings", "sids")
 # … but for these, which only say how tonight's items are treated, or how hard the next learning tries.
-_FREE = {"epsilon", "mode", "churn_budget", "max_error_ratio", "beam_width", "tombstone_nights", "iterations", "joint_rounds"}
+_FREE = {
+    "epsilon",
+    "mode",
+    "churn_budget",
+    "max_error_ratio",
+    "beam_width",
+    "tombstone_nights",
+    "iterations",
+    "joint_rounds",
+    "guard_rails",
+}
 NO_STATE = "none"
 
 

@@ -50,6 +50,11 @@ class SidsConfig(BaseModel):
         le=1.0,
         description="An item weighs (1 + its positives) to this power when codes are learned; 0: all the same.",
     )
+    guard_rails: Literal["block", "warn", "off"] = Field(
+        "block",
+        description="Whether a learned codebook with a level of no use (docs/tokenizer.md) is refused, published with a warning in audits, "
+        "or not looked at.",
+    )
     sample_rows: int = Field(20_000, ge=2, description="Distinct vectors, drawn by a fixed hash, for k-means++.")
     training_rows: int = Field(131_072, ge=2, description="Distinct vectors, drawn by the same hash, for k-means.")
     iterations: int = Field(2, ge=1, description="Iterations of k-means a level, before all levels are fitted together.")

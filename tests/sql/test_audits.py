@@ -15,6 +15,7 @@ INCUMBENT = (
     "INSERT INTO evaluations SELECT * REPLACE ('incumbent' AS policy, 'p0' AS policy_id, 5 AS total_reward, 4.8 AS ci_low, 5.2 AS ci_high) "
     "FROM evaluations WHERE policy = 'hsrl'"
 )
+LEARNED = "DELETE FROM previous.codebooks; "
 ASKED = """UPDATE releases SET config = '{"sids": {"epsilon": 0.1}}'; """
 # audit, the fault planted, what its first example must say
 FAULTS = [
@@ -38,7 +39,7 @@ FAULTS = [
     ),
     (
         "codebook_guard_rails",
-        "UPDATE codebooks SET n_items = 0 WHERE level = 2 AND code = 1",
+        LEARNED + "UPDATE codebooks SET n_items = 0 WHERE level = 2 AND code = 1",
         {"fault": "too few codes are used"},
     ),
     ("codebook_guard_rails", "UPDATE codebooks SET centroid = [0, 0]", {"level": 1, "fault": "two codes are the same point"}),
@@ -52,7 +53,12 @@ FAULTS = [
     (
         "codebook_guard_rails",
         "INSERT INTO codebooks SELECT 'd', 'd', 'e', 1, i, [i], if(i = 0, 100, 1), 1 FROM range(9) AS t (i)",
-        {"codebook_id": "d", "fault": "one code holds nearly everything"},
+        {"codebook_id": "d", "fault": "few codes hold nearly everything"},
+    ),
+    (
+        "codebook_guard_rails",
+        "INSERT INTO codebooks SELECT 'd', 'd', 'e', 3, i, [i], if(i < 3, 700, 1), 1 FROM range(64) AS t (i)",
+        {"level": 3, "n_for_most": 3, "n_needed": 4, "fault": "few codes hold nearly everything"},
     ),
     ("nobody_waits_unseen", ASKED + "DELETE FROM sid_waiting", {"item_id": 11, "held_error": 1.0, "nearest_error": 0.0}),
     (
@@ -198,6 +204,31 @@ def test_the_churn_budget_sees_across_a_change_of_codes(
     world.execute("UPDATE releases SET kind = ? WHERE release_id = 2", [kind])
     world.execute(OTHER_CODES.format(numbering=numbering))
     assert [one["n_moved"] for one in offenders(world, "churn_budget")] == n_moved
+
+
+@pytest.mark.parametrize(("guard_rails", "severity"), [("block", "block"), ("warn", "warn"), ("off", None)])
+def test_a_level_of_no_use_is_what_the_setting_makes_of_it(
+    world: duckdb.DuckDBPyConnection, guard_rails: str, severity: str | None
+) -> None:
+    """100 of 108 items in one of nine codes; a broken numbering is refused whatever the setting."""
+    world.execute("UPDATE releases SET config = ?", [json.dumps({"sids": {"guard_rails": guard_rails}})])
+    world.execute("INSERT INTO codebooks SELECT 'd', 'd', 'e', 1, i, [i], if(i = 0, 100, 1), 1 FROM range(9) AS t (i)")
+    audit = read_statement(SQL_ROOT / "audits" / "codebook_guard_rails.sql")
+    [finding] = run_audits(world, [audit])
+    assert (finding.severity if finding.n_offenders else None) == severity
+    world.execute("UPDATE codebooks SET code = 5 WHERE code = 1")
+    assert run_audits(world, [audit])[0].is_blocking
+
+
+def test_copies_of_one_vector_may_share_a_code(world: duckdb.DuckDBPyConnection) -> None:
+    """Of 109 items 101 are copies: 100 in one code say nothing of the level. Codebooks of earlier nights are not judged again."""
+    world.execute("INSERT INTO embeddings SELECT 'e', 100 + i, [5, 5], true FROM range(101) AS t (i)")
+    world.execute("INSERT INTO codebooks SELECT 'd', 'd', 'e', 1, i, [i], if(i = 0, 100, 1), 1 FROM range(9) AS t (i)")
+    assert offenders(world, "codebook_guard_rails") == []
+    world.execute("DELETE FROM embeddings WHERE item_id >= 100")
+    assert offenders(world, "codebook_guard_rails") != []
+    world.execute("INSERT INTO previous.codebooks FROM codebooks WHERE codebook_id = 'd'")
+    assert offenders(world, "codebook_guard_rails") == []
 
 
 def test_who_waits_and_is_listed_passes_and_so_do_releases_that_ask_nobody(world: duckdb.DuckDBPyConnection) -> None:
