@@ -49,6 +49,8 @@ class Incumbent:
         reserved_from: rows of sid_history closed in this release or later still hold their place.
         embeddings: Parquet files of the last release's vectors.
         waiting: SID_WAITING: who had to wait for a move last night.
+        last_night: the last release that was a refresh; 0 before the first.
+        earlier: the last codebooks of the numbering of ``codebook`` beside it, in any order.
     """
 
     release: Release | None
@@ -66,6 +68,8 @@ class Incumbent:
     reserved_from: int
     embeddings: list[Path]
     waiting: pl.DataFrame
+    last_night: int
+    earlier: tuple[Codebook, ...]
 
 
 def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -> Incumbent:
@@ -100,7 +104,19 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
         reserved_from=0 if len(refreshes) < nights else refreshes[nights - 1] if nights else refreshes[0] + 2,
         embeddings=warehouse.files("embeddings"),
         waiting=warehouse.query("FROM sid_waiting ORDER BY item_id").cast(SID_WAITING.schema),
+        last_night=refreshes[0] if refreshes else 0,
+        earlier=_earlier_codes(warehouse, codebook) if codebook else (),
     )
+
+
+def _earlier_codes(warehouse: Warehouse, codebook: Codebook) -> tuple[Codebook, ...]:
+    """The last codebooks of the same numbering."""
+    rows = warehouse.query(
+        "FROM codebooks WHERE numbering_id = $numbering AND codebook_id IN (SELECT codebook_id FROM sid_history "
+        f"WHERE codebook_id <> $own GROUP BY codebook_id ORDER BY min(valid_from) DESC LIMIT {_EARLIER_CODES})",
+        {"numbering": codebook.numbering_id, "own": codebook.codebook_id},
+    ).cast(CODEBOOKS.schema)
+    return tuple(Codebook.from_frame(book) for book in rows.partition_by("codebook_id"))
 
 
 def _refreshes(warehouse: Warehouse) -> list[int]:

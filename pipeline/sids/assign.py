@@ -19,6 +19,7 @@ from pipeline.sids.vectors import matrix, sorted_embeddings, squared_norms
 
 OUTCOMES = ("unchanged", "hysteresis", "deferred", "carried", "new", "moved", "returned", "rebuild", "closed", "without")
 KEEP_THEIR_ROW = ("unchanged", "hysteresis", "deferred")
+_SMALL_ERROR = 0.01  # of the error that marks a stranger: below it, twice as much says nothing
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class SidChanges:
     """What a night does to sid_history.
 
     Attributes:
-        upserts: SID_HISTORY rows to write by key: closed rows come again with ``valid_to``, new rows are open.
+        upserts: SID_HISTORY rows to write by key: closed rows come again with ``valid_to``, new rows are open; a kept row comes again
+            where its error was measured on a vector that is gone.
         summary: ``reason``, ``n_items``: one row for each of OUTCOMES, zeros too. *unchanged*, *hysteresis* and *deferred* keep
             their SID (it is nearest, near enough, or others were more in need of a move); *carried* keep theirs under codes that were
             centred anew, and wait for nothing; *closed* had a SID and have none now; *without* are those of ``without``.
@@ -110,8 +112,9 @@ def assign(
         reason="outcome",
         is_ood=pl.col("recon_error") > codebook.ood_error,
     )
+    measured = _measured_anew(open_before.filter(is_own), rows.filter(keeps), codebook, moves.free)
     upserts = pl.concat(
-        [closed.with_columns(valid_to=pl.lit(release_id, dtype=pl.Int64)), opened.select(list(SID_HISTORY.schema))]
+        [closed.with_columns(valid_to=pl.lit(release_id, dtype=pl.Int64)), opened.select(list(SID_HISTORY.schema)), measured]
     ).sort("item_id", "valid_from")
     n_closed = open_before.join(rows, on="item_id", how="anti")["item_id"].n_unique()
     return SidChanges(
@@ -120,6 +123,21 @@ def assign(
         without,
         _waiting(decided, release_id),
     )
+
+
+def _measured_anew(open_rows: pl.DataFrame, kept: pl.DataFrame, codebook: Codebook, jumped: Collection[int]) -> pl.DataFrame:
+    """Kept rows whose error is more than twice, or less than half, of what was written, or on the other side of the threshold.
+
+    The rows that came with the codebook stay as they are, as the drift triggers compare with them; but for those of ``jumped``.
+    """
+    now = kept.select("item_id", measured="recon_error")
+    began = open_rows["valid_from"].min()
+    is_later = (pl.col("valid_from") > pl.lit(began)) | pl.col("item_id").is_in(list(jumped))
+    larger, smaller = pl.max_horizontal("measured", "recon_error"), pl.min_horizontal("measured", "recon_error")
+    is_off = (larger > 2 * smaller) & (larger > _SMALL_ERROR * codebook.ood_error)
+    is_ood = pl.col("measured") > codebook.ood_error
+    stale = open_rows.join(now, on="item_id").filter(is_later & (is_off | (is_ood != pl.col("is_ood"))))
+    return stale.with_columns(recon_error="measured", is_ood=is_ood).select(list(SID_HISTORY.schema))
 
 
 def _waiting(decided: Decided, release_id: int) -> pl.DataFrame:

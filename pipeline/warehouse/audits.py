@@ -52,7 +52,7 @@ def run_audits(connection: duckdb.DuckDBPyConnection, audits: Iterable[Statement
 def _run(connection: duckdb.DuckDBPyConnection, audit: Statement) -> Finding:
     severity = audit.header.get("severity")
     if severity not in ("block", "warn", _BY_ROW):
-        raise WarehouseError(f"sql/audits/{audit.name}.sql: severity is {severity}, expected block, warn or {_BY_ROW}")
+        raise WarehouseError(f"sql/audits/{audit.name}.sql: severity is {severity}, expected block or warn, or {_BY_ROW}")
     query = audit.sql.rstrip().rstrip(";")
     if severity == _BY_ROW:
         query = f"FROM (\n{query}\n) ORDER BY severity"  # those that block are told first

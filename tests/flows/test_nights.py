@@ -39,7 +39,7 @@ class Nights:
         self.folder, self.release, self.sids = folder, 0, SIDS | sids
         self.history = SID_HISTORY.empty()
         self.codebook: Codebook | None = None
-        self.state: dict[str, Any] = {"waiting": SID_WAITING.empty(), "books": []}
+        self.state: dict[str, Any] = {"waiting": SID_WAITING.empty(), "books": [], "last_night": 0}
 
     def night(self, vectors: Vectors, *, fallbacks: Collection[int] = (), rebuild: bool = False, **sids: Any) -> Tokenized:
         """One refresh: all items of ``vectors`` are active, those of ``fallbacks`` without a signal of their own."""
@@ -86,6 +86,7 @@ class Nights:
             "history": self.history,
             "codebook": None if rebuild else self.codebook,
             "kin": frozenset() if rebuild or self.codebook is None else frozenset(self._kin(self.codebook)),
+            "earlier": () if rebuild or self.codebook is None else self._earlier(self.codebook),
             "reserved_from": 0 if self.sids.get("tombstone_nights") else self.release + 1,
         }
         return Incumbent(**{field.name: known.get(field.name) for field in fields(Incumbent)})
@@ -93,12 +94,16 @@ class Nights:
     def _kin(self, codebook: Codebook) -> list[str]:
         return [book.codebook_id for book in self.state["books"] if book.numbering_id == codebook.numbering_id]
 
+    def _earlier(self, codebook: Codebook) -> tuple[Codebook, ...]:
+        own = set(self._kin(codebook)) - {codebook.codebook_id}
+        return tuple({book.codebook_id: book for book in self.state["books"] if book.codebook_id in own}.values())
+
     def _keep(self, done: Tokenized, embeddings: pl.DataFrame) -> None:
         file = self.folder / f"{self.release}.parquet"
         embeddings.write_parquet(file)
         self.codebook = done.codebook
         books: list[Codebook] = [*self.state["books"], done.codebook]
-        self.state = {"embeddings": [file], "waiting": done.changes.waiting, "books": books}
+        self.state = {"embeddings": [file], "waiting": done.changes.waiting, "last_night": self.release, "books": books}
 
 
 def changed(vectors: Vectors, items: Collection[int], seed: int) -> Vectors:

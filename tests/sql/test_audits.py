@@ -5,6 +5,7 @@ import json
 import duckdb
 import pytest
 
+from pipeline.sids.config import SidsConfig
 from pipeline.warehouse.audits import run_audits
 from pipeline.warehouse.statements import SQL_ROOT, read_statement, statements
 
@@ -15,6 +16,15 @@ INCUMBENT = (
     "INSERT INTO evaluations SELECT * REPLACE ('incumbent' AS policy, 'p0' AS policy_id, 5 AS total_reward, 4.8 AS ci_low, 5.2 AS ci_high) "
     "FROM evaluations WHERE policy = 'hsrl'"
 )
+# Limits as they are by default, and a last release that explained .8 with 5 % of the items on fallbacks.
+GUARDED = (
+    "UPDATE releases SET config = '"
+    + json.dumps({"sids": SidsConfig().model_dump(mode="json"), "embeddings": {"parts": ["external"]}})
+    + "'; INSERT INTO previous.sid_metrics VALUES (1, 'c', 0, 'explained_variance', 0.8), (1, 'c', 0, 'fallback_share', 0.05); "
+    "INSERT INTO sid_metrics VALUES (2, 'c', 0, 'jumped_share', 0.01), "
+)
+RIGHT = "(2, 'c', 0, 'explained_variance', 0.79), (2, 'c', 0, 'fallback_share', 0.06), (2, 'c', 0, 'strayed_share', 0.01); "
+STRAYED = "DELETE FROM sid_metrics WHERE metric = '{0}'; INSERT INTO sid_metrics VALUES (2, 'c', 0, '{0}', {1})"
 LEARNED = "DELETE FROM previous.codebooks; "
 ASKED = """UPDATE releases SET config = '{"sids": {"epsilon": 0.1}}'; """
 # audit, the fault planted, what its first example must say
@@ -78,6 +88,16 @@ FAULTS = [
         "INSERT INTO policies SELECT * REPLACE ('p0' AS policy_id) FROM policies",
         {"fault": "published beside another"},
     ),
+    ("vectors_as_before", GUARDED + "(2, 'c', 0, 'explained_variance', 0.07)", {"figure": "explained_drop", "severity": "block"}),
+    (
+        "vectors_as_before",
+        GUARDED + "(2, 'c', 0, 'mse', 0)".replace("mse", "error_p50"),
+        {"figure": "explained_drop", "value": 0.8},
+    ),
+    ("vectors_as_before", GUARDED + RIGHT + STRAYED.format("strayed_share", 0.3), {"figure": "strayed", "value": 0.3}),
+    ("vectors_as_before", GUARDED + RIGHT + STRAYED.format("lost_signal_share", 0.3), {"figure": "lost_signal"}),
+    ("vectors_as_before", GUARDED + RIGHT + STRAYED.format("fallback_share", 0.6), {"figure": "fallback_rise"}),
+    ("vectors_as_before", GUARDED + RIGHT + STRAYED.format("lost_columns_share", 0.06), {"figure": "lost_columns"}),
     ("sids_complete", "DELETE FROM sid_missing", {"item_id": 14}),
     ("sids_complete", "UPDATE sid_history SET valid_to = NULL WHERE sid = '0-1'", {"item_id": 11}),
     ("sid_history_kept", "UPDATE sid_history SET slot = 4 WHERE item_id = 12", {"item_id": 12}),
@@ -229,6 +249,21 @@ def test_copies_of_one_vector_may_share_a_code(world: duckdb.DuckDBPyConnection)
     assert offenders(world, "codebook_guard_rails") != []
     world.execute("INSERT INTO previous.codebooks FROM codebooks WHERE codebook_id = 'd'")
     assert offenders(world, "codebook_guard_rails") == []
+
+
+@pytest.mark.parametrize(("guard", "value", "severity"), [("block", 0.2, "warn"), ("warn", 0.3, "warn"), ("off", 0.3, None)])
+def test_vectors_warn_before_they_block_and_as_the_setting_says(
+    world: duckdb.DuckDBPyConnection, guard: str, value: float, severity: str | None
+) -> None:
+    audit = read_statement(SQL_ROOT / "audits" / "vectors_as_before.sql")
+    world.execute(GUARDED + RIGHT)
+    assert run_audits(world, [audit])[0].n_offenders == 0
+    world.execute(STRAYED.format("strayed_share", value))
+    world.execute('UPDATE releases SET config = replace(config, \'"vector_guard": "block"\', ?)', [f'"vector_guard": "{guard}"'])
+    [finding] = run_audits(world, [audit])
+    assert (finding.severity if finding.n_offenders else None) == severity
+    world.execute("UPDATE releases SET kind = 'rebuild'")
+    assert run_audits(world, [audit])[0].n_offenders == 0
 
 
 def test_who_waits_and_is_listed_passes_and_so_do_releases_that_ask_nobody(world: duckdb.DuckDBPyConnection) -> None:
