@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from flows.settings import Settings
-from pipeline.contracts import CODEBOOKS, ITEMS, SID_HISTORY, SPLITS, USERS
+from pipeline.contracts import CODEBOOKS, ITEMS, SID_HISTORY, SID_WAITING, SPLITS, USERS
 from pipeline.errors import ConfigError
 from pipeline.sids.codebook import Codebook
 from pipeline.warehouse.artifacts import inside
@@ -19,7 +19,17 @@ _FOR_LIFE = (("source", "name"), ("ingest", "buckets"), ("records", "slate_size"
 # Settings of the tokenizer: another value takes a rebuild.
 _UNTIL_REBUILD = ("embeddings", "sids")
 # … but for these, which only say how tonight's items are treated, or how hard the next learning tries.
-_FREE = {"epsilon", "mode", "churn_budget", "max_error_ratio", "beam_width", "tombstone_nights", "iterations", "joint_rounds"}
+_FREE = {
+    "epsilon",
+    "mode",
+    "churn_budget",
+    "max_error_ratio",
+    "beam_width",
+    "tombstone_nights",
+    "iterations",
+    "joint_rounds",
+    "guard_rails",
+}
 NO_STATE = "none"
 
 
@@ -38,7 +48,9 @@ class Incumbent:
         kin: ids of all codebooks with the numbering of ``codebook``.
         reserved_from: rows of sid_history closed in this release or later still hold their place.
         embeddings: Parquet files of the last release's vectors.
-        n_deferred: items that had to wait for a move last night.
+        waiting: SID_WAITING: who had to wait for a move last night.
+        last_night: the last release that was a refresh; 0 before the first.
+        earlier: the last codebooks of the numbering of ``codebook`` beside it, in any order.
     """
 
     release: Release | None
@@ -55,7 +67,9 @@ class Incumbent:
     kin: frozenset[str]
     reserved_from: int
     embeddings: list[Path]
-    n_deferred: int
+    waiting: pl.DataFrame
+    last_night: int
+    earlier: tuple[Codebook, ...]
 
 
 def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -> Incumbent:
@@ -74,7 +88,6 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
     )
     refreshes = _refreshes(warehouse)
     nights = settings.sids.tombstone_nights
-    deferred = warehouse.query("SELECT value FROM sid_metrics WHERE metric = 'n_deferred' ORDER BY release_id DESC LIMIT 1")
     return Incumbent(
         release=warehouse.latest_release(),
         items=warehouse.query("FROM items ORDER BY item_id").cast(ITEMS.schema),
@@ -90,8 +103,20 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
         kin=frozenset(kin["codebook_id"]),
         reserved_from=0 if len(refreshes) < nights else refreshes[nights - 1] if nights else refreshes[0] + 2,
         embeddings=warehouse.files("embeddings"),
-        n_deferred=int(deferred.item()) if deferred.height else 0,
+        waiting=warehouse.query("FROM sid_waiting ORDER BY item_id").cast(SID_WAITING.schema),
+        last_night=refreshes[0] if refreshes else 0,
+        earlier=_earlier_codes(warehouse, codebook) if codebook else (),
     )
+
+
+def _earlier_codes(warehouse: Warehouse, codebook: Codebook) -> tuple[Codebook, ...]:
+    """The last codebooks of the same numbering."""
+    rows = warehouse.query(
+        "FROM codebooks WHERE numbering_id = $numbering AND codebook_id IN (SELECT codebook_id FROM sid_history "
+        f"WHERE codebook_id <> $own GROUP BY codebook_id ORDER BY min(valid_from) DESC LIMIT {_EARLIER_CODES})",
+        {"numbering": codebook.numbering_id, "own": codebook.codebook_id},
+    ).cast(CODEBOOKS.schema)
+    return tuple(Codebook.from_frame(book) for book in rows.partition_by("codebook_id"))
 
 
 def _refreshes(warehouse: Warehouse) -> list[int]:

@@ -44,7 +44,10 @@ def _mode(settings: Settings, incumbent: Incumbent) -> tuple[str, tuple[str, ...
         return mode_of(settings, None)
     embeddings = of_codebook(pl.read_parquet(incumbent.embeddings), incumbent.codebook.embedding_id)
     return mode_of(
-        settings, drift(embeddings.select(list(EMBEDDINGS.schema)), incumbent.codebook, incumbent.history, incumbent.kin)
+        settings,
+        drift(
+            embeddings.select(list(EMBEDDINGS.schema)), incumbent.codebook, incumbent.history, incumbent.kin, incumbent.earlier
+        ),
     )
 
 

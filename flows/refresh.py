@@ -187,7 +187,10 @@ def _changes(
     return Changes(
         replace_files={"embeddings": [embeddings]},
         register={"events": list(events), "record_rows": list(records)},
-        replace={"sid_missing": sids.missing.with_columns(release_id=pl.lit(release_id, pl.Int64))},
+        replace={
+            "sid_missing": sids.missing.with_columns(release_id=pl.lit(release_id, pl.Int64)),
+            "sid_waiting": sids.waiting,
+        },
         upsert={
             "items": _changed(tables.items, incumbent.items),
             "users": _changed(tables.users, incumbent.users),

@@ -10,7 +10,7 @@ import polars as pl
 from flows.models import of_codebook
 from flows.recorded import recorded
 from flows.run import Run, code_version
-from pipeline.contracts import CODEBOOKS, EMBEDDINGS, SID_HISTORY
+from pipeline.contracts import CODEBOOKS, EMBEDDINGS, SID_HISTORY, SID_WAITING
 from pipeline.errors import WarehouseError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.metrics import sid_metrics
@@ -29,6 +29,7 @@ class _Past:
     codebooks: pl.DataFrame
     policies: pl.DataFrame
     missing: pl.DataFrame
+    waiting: pl.DataFrame
     embeddings: pl.DataFrame
     embedding_files: list[Path]
 
@@ -99,6 +100,7 @@ def _read(warehouse: Warehouse, target: int) -> _Past:
             past.query("FROM codebooks").cast(CODEBOOKS.schema),
             past.query("FROM policies").cast(POLICIES.schema),
             past.query("FROM sid_missing").cast(SID_MISSING.schema),
+            past.query("FROM sid_waiting").cast(SID_WAITING.schema),
             past.query("FROM embeddings").cast(EMBEDDINGS.schema),
             past.files("embeddings"),
         )
@@ -122,6 +124,7 @@ def _changes(warehouse: Warehouse, past: _Past, target: int, release_id: int) ->
             "codebooks": past.codebooks,
             "policies": past.policies,
             "sid_missing": _missing(warehouse, past.missing, now, target, release_id),
+            "sid_waiting": past.waiting,  # who waited then waits again; who else should is found by the next refresh
         },
         upsert={"sid_history": upserts},
         append=metrics,

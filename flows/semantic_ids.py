@@ -33,6 +33,7 @@ class SemanticIds:
         embeddings: EMBEDDINGS of all items, of every space there is.
         upserts: SID_HISTORY rows that change.
         missing: item_id, reason: active items without a SID.
+        waiting: SID_WAITING of the release.
         summary: reason, n_items.
         metrics: SID_METRICS of the release.
         new_codes: CODEBOOKS, empty unless the codebook was learned tonight.
@@ -46,6 +47,7 @@ class SemanticIds:
     embeddings: pl.DataFrame
     upserts: pl.DataFrame
     missing: pl.DataFrame
+    waiting: pl.DataFrame
     summary: pl.DataFrame
     metrics: pl.DataFrame
     new_codes: pl.DataFrame
@@ -131,6 +133,7 @@ def make_semantic_ids(
         embeddings=embeddings,
         upserts=done.changes.upserts,
         missing=done.changes.without,
+        waiting=done.changes.waiting,
         summary=done.changes.summary,
         metrics=done.metrics,
         new_codes=done.codebook.to_frame() if done.is_new else CODEBOOKS.empty(),

@@ -13,10 +13,12 @@ from flows.settings import Settings
 from pipeline.contracts import EMBEDDINGS, SID_METRICS
 from pipeline.sids.assign import SidChanges, apply_changes, assign
 from pipeline.sids.codebook import Codebook
+from pipeline.sids.decide import Moves
 from pipeline.sids.drift import Drift, drift
 from pipeline.sids.learn import learn_codebook
 from pipeline.sids.metrics import OF_RUN, sid_metrics
 from pipeline.sids.recentre import recentre
+from pipeline.sids.shift import Pairs, decided_by_vanished_vectors, pair_up, shift_figures
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,21 @@ def tokenize(
     """
     wall, cpu = time.monotonic(), _cpu_seconds()
     config, before = settings.sids, incumbent.codebook
-    mode, why = mode_of(settings, None if before is None else drift(embeddings, before, incumbent.history, incumbent.kin))
-    if before is None:
+    vectors = _Vectors.of(incumbent, items, embeddings)
+    jumped = decided_by_vanished_vectors(incumbent.history, vectors.pairs, incumbent.last_night, incumbent.kin)
+    trusted = incumbent.history.filter(~pl.col("item_id").is_in(jumped))
+    seen = None if before is None else drift(embeddings, before, trusted, incumbent.kin, incumbent.earlier)
+    mode, why = mode_of(settings, seen)
+    is_open = pl.col("valid_to").is_null()
+    if before is None or seen is None:
         codebook = learn_codebook(embeddings, config, settings.seed, popularity)
+    elif mode == "append":
+        codebook = before
     else:
-        is_open = (pl.col("codebook_id") == before.codebook_id) & pl.col("valid_to").is_null()
-        codebook = recentre(before, embeddings, incumbent.history.filter(is_open)) if mode == "refresh" else before
+        codebook = seen.codes or before
+        if not seen.goes_back:
+            held = trusted.filter((pl.col("codebook_id") == before.codebook_id) & is_open)
+            codebook = recentre(codebook, embeddings, held)
     changes = assign(
         embeddings,
         items,
@@ -73,14 +84,12 @@ def tokenize(
         incumbent.history,
         release_id,
         config.epsilon,
-        moves=config.churn_budget,
+        moves=Moves(config.churn_budget, incumbent.waiting, jumped),
         placing=config.placing,
         kin=incumbent.kin,
         reserved_from=incumbent.reserved_from,
-        settled=_settled(incumbent, embeddings) if mode == "append" else (),
     )
-    is_open = pl.col("valid_to").is_null()
-    figures = sid_metrics(
+    figures_of_release = sid_metrics(
         apply_changes(incumbent.history, changes.upserts).filter(is_open),
         embeddings,
         codebook,
@@ -90,11 +99,40 @@ def tokenize(
         items=items,
         popularity=popularity,
         outcomes=dict(changes.summary.rows()),
+        shift=vectors.figures(incumbent, codebook, config.epsilon),
     )
     spent = dict(zip(OF_RUN, (time.monotonic() - wall, _cpu_seconds() - cpu, peak_memory_mb()), strict=True))
     told = [(release_id, codebook.codebook_id, 0, name, float(value)) for name, value in spent.items()]
-    metrics = pl.concat([figures, pl.DataFrame(told, schema=SID_METRICS.schema, orient="row")])
+    metrics = pl.concat([figures_of_release, pl.DataFrame(told, schema=SID_METRICS.schema, orient="row")])
     return Tokenized(codebook, codebook is not before, changes, metrics, mode, why)
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """Of active items, EMBEDDINGS in the release before and tonight; none before where a codebook is learned: they mean something else."""
+
+    before: pl.DataFrame
+    now: pl.DataFrame
+    pairs: Pairs
+
+    @classmethod
+    def of(cls, incumbent: Incumbent, items: pl.DataFrame, embeddings: pl.DataFrame) -> "_Vectors":
+        """Read the vectors of the release before."""
+        active = items.filter("is_active").select("item_id")
+        before = EMBEDDINGS.empty()
+        if incumbent.codebook is not None and incumbent.embeddings:
+            is_same = pl.col("embedding_id") == incumbent.codebook.embedding_id
+            before = pl.read_parquet(incumbent.embeddings).select(list(EMBEDDINGS.schema)).filter(is_same)
+        before, now = (each.join(active, on="item_id", how="semi") for each in (before, embeddings))
+        return cls(before, now, pair_up(before, now))
+
+    def figures(self, incumbent: Incumbent, codebook: Codebook, epsilon: float) -> dict[str, float]:
+        """How tonight's differ; nothing where there is nothing to compare with."""
+        if incumbent.codebook is None or self.before.is_empty():
+            return {}
+        is_held = (pl.col("codebook_id") == incumbent.codebook.codebook_id) & pl.col("valid_to").is_null()
+        held = incumbent.history.filter(is_held).select("item_id", "tokens")
+        return shift_figures(self.pairs, self.before, self.now, held, (incumbent.codebook, codebook), epsilon)
 
 
 def mode_of(settings: Settings, seen: Drift | None) -> tuple[str, tuple[str, ...]]:
@@ -116,18 +154,6 @@ def count_positives(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     counts = [frame.group_by("item_id").agg(n_positives=pl.len().cast(pl.Int64)) for frame in frames]
     empty = pl.DataFrame(schema={"item_id": pl.Int64, "n_positives": pl.Int64})
     return pl.concat([empty, *counts]).group_by("item_id").agg(pl.col("n_positives").sum()).sort("item_id")
-
-
-def _settled(incumbent: Incumbent, embeddings: pl.DataFrame) -> list[int]:
-    """Items with the vector of the release before; none where some are still waiting for a move."""
-    if incumbent.n_deferred or not incumbent.embeddings:
-        return []
-    old = pl.read_parquet(incumbent.embeddings).select(list(EMBEDDINGS.schema))
-    return (
-        embeddings.join(old, on=["embedding_id", "item_id"], suffix="_before")
-        .filter((pl.col("vector") == pl.col("vector_before")) & (pl.col("has_signal") == pl.col("has_signal_before")))["item_id"]
-        .to_list()
-    )
 
 
 def _cpu_seconds() -> float:

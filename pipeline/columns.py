@@ -105,6 +105,9 @@ ASSIGNED_BY = _column(
 )
 RECON_ERROR = _column("recon_error", pl.Float32, "‖x − dec(tokens)‖², squared units of the codebook's input")
 IS_OOD = _column("is_ood", pl.Boolean, "true where recon_error lies above the 99.9 % quantile seen when the codebook was learned")
+BEST_ERROR = _column("best_error", pl.Float32, "‖x − dec(tokens)‖² of the Semantic ID it would move to")
+SINCE_RELEASE = _column("since_release", pl.Int64, "the release in which it first had to wait, without a break since")
+N_NIGHTS = _column("n_nights", pl.Int64, "refreshes in which it had to wait, without a break, this one among them")
 METRIC = _column("metric", pl.String, "name of the figure; see docs/metrics.md")
 METRIC_VALUE = _column("value", pl.Float64, "the figure")
 

@@ -151,6 +151,12 @@ SID_HISTORY = Table(
     ),
     ("item_id", "codebook_id", "valid_from"),
 )
+SID_WAITING = Table(
+    "sid_waiting",
+    "one item that keeps a Semantic ID which no longer fits, as others were more in need of the moves that a night may make",
+    (c.ITEM_ID, c.SID, c.RECON_ERROR, c.BEST_ERROR, c.SINCE_RELEASE, c.N_NIGHTS, c.RELEASE_ID),
+    ("item_id",),
+)
 SID_METRICS = Table(
     "sid_metrics",
     "one figure of a release's Semantic IDs",

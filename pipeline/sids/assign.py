@@ -9,16 +9,17 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.contracts import ITEMS, SID_HISTORY, check, n_repeats
+from pipeline.contracts import ITEMS, SID_HISTORY, SID_WAITING, check, n_repeats
 from pipeline.errors import ContractError
 from pipeline.sids.codebook import Codebook
-from pipeline.sids.decide import decide
+from pipeline.sids.decide import Decided, Moves, decide
 from pipeline.sids.names import fixed_hash
 from pipeline.sids.place import Placing
 from pipeline.sids.vectors import matrix, sorted_embeddings, squared_norms
 
 OUTCOMES = ("unchanged", "hysteresis", "deferred", "carried", "new", "moved", "returned", "rebuild", "closed", "without")
 KEEP_THEIR_ROW = ("unchanged", "hysteresis", "deferred")
+_SMALL_ERROR = 0.01  # of the error that marks a stranger: below it, twice as much says nothing
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,19 @@ class SidChanges:
     """What a night does to sid_history.
 
     Attributes:
-        upserts: SID_HISTORY rows to write by key: closed rows come again with ``valid_to``, new rows are open.
+        upserts: SID_HISTORY rows to write by key: closed rows come again with ``valid_to``, new rows are open; a kept row comes again
+            where its error was measured on a vector that is gone.
         summary: ``reason``, ``n_items``: one row for each of OUTCOMES, zeros too. *unchanged*, *hysteresis* and *deferred* keep
-            their row (the old SID is nearest, near enough, or others were more in need of a move); *carried* keep their SID under
-            codes that were centred anew; *closed* had a SID and have none now; *without* are those of ``without``.
+            their SID (it is nearest, near enough, or others were more in need of a move); *carried* keep theirs under codes that were
+            centred anew, and wait for nothing; *closed* had a SID and have none now; *without* are those of ``without``.
         without: ``item_id``, ``reason``: active items that get no SID.
+        waiting: SID_WAITING: the *deferred*, under whatever codes.
     """
 
     upserts: pl.DataFrame
     summary: pl.DataFrame
     without: pl.DataFrame
+    waiting: pl.DataFrame
 
 
 def assign(
@@ -46,11 +50,10 @@ def assign(
     release_id: int,
     epsilon: float,
     *,
-    moves: float = 1.0,
+    moves: Moves | float = 1.0,
     placing: Placing | None = None,
     kin: Collection[str] = (),
     reserved_from: int = 0,
-    settled: Collection[int] = (),
 ) -> SidChanges:
     """Decide the Semantic IDs of a release.
 
@@ -59,41 +62,43 @@ def assign(
         ‖x − dec(s)‖² ≤ (1 + ε) · ‖x − dec(best)‖²,
 
     else it takes the best: the nearest by greedy encoding or, where SIDs have a capacity, the nearest that is free. If more than a
-    share of the survivors would move, those who gain most do and the others wait. An item back in a SID it ever had gets its old
-    slot; others queue behind the highest slot ever given in that SID: lowest error first, then a fixed hash of item_id. Open rows
-    of other numberings are closed (rebuild).
+    share of the survivors would move, those who gain most do and the others wait. Every item is asked every night: what it holds and
+    what it could hold is compared on tonight's vectors under tonight's codes, so that nobody is forgotten. An item back in a SID it
+    ever had gets its old slot; others queue behind the highest slot ever given in that SID: lowest error first, then a fixed hash of
+    item_id. Open rows of other numberings are closed (rebuild).
 
     Args:
-        embeddings: EMBEDDINGS of the codebook's model; rows of inactive and of settled items are ignored.
+        embeddings: EMBEDDINGS of the codebook's model; rows of inactive items are ignored.
         items: ITEMS; inactive items lose their SID.
         codebook: the codes.
         incumbents: SID_HISTORY, open and closed rows of this numbering and at least the open ones of any other.
         release_id: the release to come, above every release in ``incumbents``.
         epsilon: ε ≥ 0, how much worse than the best a kept SID may be.
-        moves: share of the survivors that may move tonight, in [0, 1]; at least one item may.
+        moves: which survivors may move tonight; a number is a share of them, nobody having waited.
         placing: the capacity of SIDs; None: any number of items may share one (mode ``candidates``).
         kin: ids of earlier codebooks with the same numbering of codes.
         reserved_from: with a capacity, rows closed in this release or later still hold their place (tombstones).
-        settled: item_ids whose vector is what it was when their open row of this codebook was decided; they keep it unseen.
 
     Raises:
         ContractError: a broken contract, vectors of another model or width or not finite, an item with two open rows of this
             codebook, a release that is not above those of ``incumbents``, or a capacity that cannot hold the catalogue.
     """
     history = _checked_history(incumbents, release_id)
+    moves = moves if isinstance(moves, Moves) else Moves(moves)
     is_own = pl.col("codebook_id").is_in([codebook.codebook_id, *kin])
     is_open = pl.col("valid_to").is_null()
     own, open_before = history.filter(is_own), history.filter(is_open)
-    usable, without, untouched = _usable(items, embeddings, codebook, _settled(own, codebook, settled))
+    usable, missing = _usable(items, embeddings, codebook)
     elsewhere = open_before.filter(~is_own)["item_id"]
     is_rebuilt = pl.col("item_id").is_in(elsewhere.implode())
-    rows, unplaced = decide(usable, own, codebook, epsilon, moves, placing, reserved_from, untouched.height)
-    decided = rows.with_columns(outcome=pl.when(is_rebuilt).then(pl.lit("rebuild")).otherwise("outcome"))
-    without = pl.concat([without, unplaced]).sort("item_id")
+    decided = decide(usable, own, codebook, epsilon, moves, placing, reserved_from)
+    rows = decided.rows.with_columns(outcome=pl.when(is_rebuilt).then(pl.lit("rebuild")).otherwise("outcome"))
+    without = pl.concat([missing, decided.without]).sort("item_id")
     keeps = pl.col("outcome").is_in(KEEP_THEIR_ROW)
-    kept = pl.concat([decided.filter(keeps).select("item_id"), untouched])
-    closed = pl.concat([open_before.filter(~is_own), open_before.filter(is_own).join(kept, on="item_id", how="anti")])
-    opened = _with_slots(decided.filter(~keeps), own).select(
+    closed = pl.concat(
+        [open_before.filter(~is_own), open_before.filter(is_own).join(rows.filter(keeps), on="item_id", how="anti")]
+    )
+    opened = _with_slots(rows.filter(~keeps), own).select(
         "item_id",
         "tokens",
         "sid",
@@ -107,13 +112,40 @@ def assign(
         reason="outcome",
         is_ood=pl.col("recon_error") > codebook.ood_error,
     )
+    measured = _measured_anew(open_before.filter(is_own), rows.filter(keeps), codebook, moves.free)
     upserts = pl.concat(
-        [closed.with_columns(valid_to=pl.lit(release_id, dtype=pl.Int64)), opened.select(list(SID_HISTORY.schema))]
+        [closed.with_columns(valid_to=pl.lit(release_id, dtype=pl.Int64)), opened.select(list(SID_HISTORY.schema)), measured]
     ).sort("item_id", "valid_from")
-    stay = pl.concat([decided.select("item_id"), untouched])
-    n_closed = open_before.join(stay, on="item_id", how="anti")["item_id"].n_unique()
-    summary = _summary(decided, untouched.height, n_closed, without.height)
-    return SidChanges(check(upserts, SID_HISTORY, "SIDs"), summary, without)
+    n_closed = open_before.join(rows, on="item_id", how="anti")["item_id"].n_unique()
+    return SidChanges(
+        check(upserts, SID_HISTORY, "SIDs"),
+        _summary(rows, n_closed, without.height),
+        without,
+        _waiting(decided, release_id),
+    )
+
+
+def _measured_anew(open_rows: pl.DataFrame, kept: pl.DataFrame, codebook: Codebook, jumped: Collection[int]) -> pl.DataFrame:
+    """Kept rows whose error is more than twice, or less than half, of what was written, or on the other side of the threshold.
+
+    The rows that came with the codebook stay as they are, as the drift triggers compare with them; but for those of ``jumped``.
+    """
+    now = kept.select("item_id", measured="recon_error")
+    began = open_rows["valid_from"].min()
+    is_later = (pl.col("valid_from") > pl.lit(began)) | pl.col("item_id").is_in(list(jumped))
+    larger, smaller = pl.max_horizontal("measured", "recon_error"), pl.min_horizontal("measured", "recon_error")
+    is_off = (larger > 2 * smaller) & (larger > _SMALL_ERROR * codebook.ood_error)
+    is_ood = pl.col("measured") > codebook.ood_error
+    stale = open_rows.join(now, on="item_id").filter(is_later & (is_off | (is_ood != pl.col("is_ood"))))
+    return stale.with_columns(recon_error="measured", is_ood=is_ood).select(list(SID_HISTORY.schema))
+
+
+def _waiting(decided: Decided, release_id: int) -> pl.DataFrame:
+    """SID_WAITING of the release."""
+    rows = decided.waiting.with_columns(
+        pl.col("since_release").fill_null(release_id), release_id=pl.lit(release_id, dtype=pl.Int64)
+    )
+    return check(rows.select(list(SID_WAITING.schema)), SID_WAITING, "SIDs")
 
 
 def apply_changes(history: pl.DataFrame, upserts: pl.DataFrame) -> pl.DataFrame:
@@ -139,27 +171,15 @@ def _checked_history(incumbents: pl.DataFrame, release_id: int) -> pl.DataFrame:
     return history
 
 
-def _settled(own: pl.DataFrame, codebook: Codebook, settled: Collection[int]) -> pl.DataFrame:
-    """item_id of those of ``settled`` that have an open row of this very codebook."""
-    if not len(settled):
-        return own.select("item_id").clear()
-    current = own.filter((pl.col("codebook_id") == codebook.codebook_id) & pl.col("valid_to").is_null())
-    return current.select("item_id").join(pl.DataFrame({"item_id": pl.Series(settled, dtype=pl.Int64)}), on="item_id", how="semi")
-
-
-def _usable(
-    items: pl.DataFrame, embeddings: pl.DataFrame, codebook: Codebook, settled: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Active items with a vector to encode, by item_id; those without (``item_id``, ``reason``); and those that are settled."""
+def _usable(items: pl.DataFrame, embeddings: pl.DataFrame, codebook: Codebook) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Active items with a vector to encode, by item_id; and those without (``item_id``, ``reason``)."""
     rows = sorted_embeddings(embeddings, "SIDs")
     if rows.height and (model := rows["embedding_id"][0]) != codebook.embedding_id:
         raise ContractError(
             f"SIDs: {rows.height} vectors are of the model {model}, the codebook was learned on {codebook.embedding_id}; rebuild "
             "with: hsrl refresh --rebuild"
         )
-    active = check(items, ITEMS, "SIDs").filter("is_active").select("item_id")
-    untouched = settled.join(active, on="item_id", how="semi")
-    asked = active.join(untouched, on="item_id", how="anti")
+    asked = check(items, ITEMS, "SIDs").filter("is_active").select("item_id")
     rows = rows.join(asked, on="item_id", how="semi", maintain_order="left")
     has_length = pl.Series("has_length", squared_norms(matrix(rows, "SIDs")) > 0, dtype=pl.Boolean)
     found = asked.join(rows.with_columns(has_length), on="item_id", how="left").sort("item_id")
@@ -167,7 +187,7 @@ def _usable(
         "item_id", reason=pl.when(pl.col("has_length").is_null()).then(pl.lit("no vector")).otherwise(pl.lit("zero vector"))
     )
     usable = found.filter(pl.col("has_length").fill_null(False)).select("item_id", "vector", "has_signal")
-    return usable, missing, untouched
+    return usable, missing
 
 
 def _with_slots(opened: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
@@ -188,10 +208,10 @@ def _with_slots(opened: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _summary(decided: pl.DataFrame, n_untouched: int, n_closed: int, n_without: int) -> pl.DataFrame:
-    """``reason``, ``n_items`` for each of OUTCOMES."""
-    counts = dict(decided["outcome"].value_counts().iter_rows()) | {"closed": n_closed, "without": n_without}
-    counts["unchanged"] = counts.get("unchanged", 0) + n_untouched
+def _summary(rows: pl.DataFrame, n_closed: int, n_without: int) -> pl.DataFrame:
+    """``reason``, ``n_items`` for each of OUTCOMES; who is carried but waits is counted among the deferred."""
+    outcome = pl.when("waits").then(pl.lit("deferred")).otherwise("outcome").alias("outcome")
+    counts = dict(rows.select(outcome)["outcome"].value_counts().iter_rows()) | {"closed": n_closed, "without": n_without}
     return pl.DataFrame(
         {"reason": OUTCOMES, "n_items": [counts.get(outcome, 0) for outcome in OUTCOMES]}, schema_overrides={"n_items": pl.Int64}
     )

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pipeline.sids.names import MAX_CODES, key_space_fits
 from pipeline.sids.place import Placing
 
+Limits = Annotated[tuple[Annotated[float, Field(ge=0.0)], Annotated[float, Field(ge=0.0)]], "warns above, blocks above"]
 Codes = Annotated[int, Field(ge=2, le=MAX_CODES)]
 
 
@@ -49,6 +50,32 @@ class SidsConfig(BaseModel):
         ge=0.0,
         le=1.0,
         description="An item weighs (1 + its positives) to this power when codes are learned; 0: all the same.",
+    )
+    guard_rails: Literal["block", "warn", "off"] = Field(
+        "block",
+        description="Whether a learned codebook with a level of no use (docs/tokenizer.md) is refused, published with a warning in audits, "
+        "or not looked at.",
+    )
+    vector_guard: Literal["block", "warn", "off"] = Field(
+        "block",
+        description="Whether a refresh on vectors that do not fit those of the last release (the limits below) is refused, published with a "
+        "warning in audits, or not looked at; a rebuild, which makes new codes, is exempt.",
+    )
+    explained_drop_limits: Limits = Field(
+        (0.10, 0.25), description="Fall of the explained variance, from one release to the next, that warns and that blocks."
+    )
+    strayed_limits: Limits = Field(
+        (0.10, 0.25), description="Share of the items whose vector jumped away from its Semantic ID that warns and that blocks."
+    )
+    lost_signal_limits: Limits = Field(
+        (0.02, 0.20),
+        description="Share of the items that had a signal of their own and have none now that warns and that blocks.",
+    )
+    fallback_rise_limits: Limits = Field(
+        (0.25, 0.50), description="Rise of the share of items without a signal of their own that warns and that blocks."
+    )
+    lost_columns_limits: Limits = Field(
+        (0.001, 0.03), description="Share of the variance in coordinates that became constant that warns and that blocks."
     )
     sample_rows: int = Field(20_000, ge=2, description="Distinct vectors, drawn by a fixed hash, for k-means++.")
     training_rows: int = Field(131_072, ge=2, description="Distinct vectors, drawn by the same hash, for k-means.")

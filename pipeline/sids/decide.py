@@ -1,11 +1,14 @@
 """Which Semantic ID each item should have tonight: the one it had while that is good enough, else the best that is free."""
 
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from pipeline.contracts import SID_WAITING
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import encode, reconstruction_errors
 from pipeline.sids.names import fixed_hash, name_tokens, sid_keys
@@ -16,15 +19,33 @@ Flags = npt.NDArray[np.bool_]
 Errors = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Moves:
+    """Which of the items whose Semantic ID no longer fits may move tonight, and in which order.
+
+    Attributes:
+        share: of the survivors that may move, in [0, 1]; at least one item may.
+        waiting: SID_WAITING of the release before: who was asked before, and how often.
+        free: item_ids that may move beside the share: their Semantic ID is a night old and was given by a vector that is gone.
+    """
+
+    share: float = 1.0
+    waiting: pl.DataFrame = field(default_factory=SID_WAITING.empty)
+    free: Collection[int] = ()
+
+
 class Decided(NamedTuple):
     """What becomes of the items that were looked at.
 
     Attributes:
-        rows: item_id, tokens, sid, sid_key, recon_error, outcome, assigned_by; one an item that has a Semantic ID tonight.
+        rows: item_id, tokens, sid, sid_key, recon_error, outcome, assigned_by, waits; one an item that has a Semantic ID tonight.
+        waiting: item_id, sid, recon_error, best_error, n_nights, since_release (empty where tonight is the first); those who
+            would have moved.
         without: item_id, reason: no place was found.
     """
 
     rows: pl.DataFrame
+    waiting: pl.DataFrame
     without: pl.DataFrame
 
 
@@ -33,10 +54,9 @@ def decide(
     own: pl.DataFrame,
     codebook: Codebook,
     epsilon: float,
-    moves: float,
+    moves: Moves,
     placing: Placing | None,
     reserved_from: int,
-    n_settled: int = 0,
 ) -> Decided:
     """Decide for every usable item; the rules are told by ``assign``.
 
@@ -45,10 +65,9 @@ def decide(
         own: SID_HISTORY of this numbering of codes, open and closed.
         codebook: the codes.
         epsilon: how much worse than the best a kept Semantic ID may be.
-        moves: share of the survivors that may move tonight, at least one item.
+        moves: who may move tonight.
         placing: None where any number of items may share a Semantic ID.
         reserved_from: rows closed in this release or later still hold their place.
-        n_settled: survivors that were not looked at; they count for the share of those that may move.
     """
     asked = usable.select("item_id")
     prior = asked.join(_last_rows(own.join(asked, on="item_id", how="semi")), on="item_id", how="left", maintain_order="left")
@@ -71,7 +90,9 @@ def decide(
         best, reasons = placed.tokens, placed.reasons
         best_error = reconstruction_errors(vectors, best, codebook)
         keeps |= has_prior & ~lapsed & (~placed.is_placed | (old_error <= (1.0 + epsilon) * best_error))
-    deferred = _beyond_budget(is_open & ~keeps, old_error - best_error, hashes, int(moves * (is_open.sum() + n_settled)))
+    n_waited = _n_waited(asked, moves.waiting)
+    is_bound = is_open & ~keeps & ~usable["item_id"].is_in(list(moves.free)).to_numpy()
+    deferred = _beyond_budget(is_bound, old_error - best_error, n_waited, hashes, int(moves.share * is_open.sum()))
     keeps |= deferred
     flags = {
         "keeps": keeps,
@@ -83,13 +104,21 @@ def decide(
         "is_current": (prior["codebook_id"] == codebook.codebook_id).fill_null(value=False),
         "has_signal": usable["has_signal"],
         "recon_error": np.where(keeps, old_error, best_error),
+        "best_error": best_error,
+        "n_nights": n_waited + 1,
         "without": np.where(keeps, "", reasons),
     }
     named = name_tokens(np.where(keeps[:, None], old, best), codebook.vocabulary)
     told = pl.concat([usable.select("item_id"), named, pl.DataFrame(flags)], how="horizontal")
     has_place = pl.col("without") == ""
-    rows = told.filter(has_place).with_columns(outcome=_outcome(), assigned_by=_assigned_by(placing))
-    return Decided(rows, told.filter(~has_place).select("item_id", reason="without"))
+    rows = told.filter(has_place).with_columns(outcome=_outcome(), assigned_by=_assigned_by(placing), waits="is_deferred")
+    since = moves.waiting.select("item_id", "since_release")
+    waiting = rows.filter("waits").select("item_id", "sid", "recon_error", "best_error", "n_nights")
+    return Decided(
+        rows,
+        waiting.join(since, on="item_id", how="left", maintain_order="left"),
+        told.filter(~has_place).select("item_id", reason="without"),
+    )
 
 
 def _last_rows(rows: pl.DataFrame) -> pl.DataFrame:
@@ -132,10 +161,23 @@ def _still_free(
     return free
 
 
-def _beyond_budget(wants: Flags, gain: Errors, hashes: npt.NDArray[np.uint64], budget: int) -> Flags:
-    """Who has to wait: those who would gain least by moving, where more want to than may (at least one may)."""
+def _n_waited(asked: pl.DataFrame, waiting: pl.DataFrame) -> npt.NDArray[np.int64]:
+    """Nights that each item has waited until now."""
+    known = waiting.select("item_id", "n_nights")
+    return asked.join(known, on="item_id", how="left", maintain_order="left")["n_nights"].fill_null(0).to_numpy()
+
+
+def _beyond_budget(
+    wants: Flags, gain: Errors, n_waited: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64], budget: int
+) -> Flags:
+    """Who has to wait, where more want to move than may (at least one may).
+
+    Those go first who gain most; every night of waiting doubles what an item's gain counts, so that whoever waits is served in the
+    end, however many come later with more to gain.
+    """
     rows = np.flatnonzero(wants)
-    order = rows[np.lexsort((hashes[rows], -gain[rows]))]
+    weight = np.log2(np.maximum(gain[rows].astype(np.float64), np.finfo(np.float32).tiny)) + n_waited[rows]
+    order = rows[np.lexsort((hashes[rows], -weight))]
     waits = np.zeros(len(wants), dtype=bool)
     waits[order[max(budget, 1) :]] = True
     return waits

@@ -1,6 +1,6 @@
 """Drift triggers: which mode tonight needs, and why (DESIGN §6)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,8 @@ from pipeline.sids.vectors import matrix, sorted_embeddings
 
 Mode = Literal["append", "refresh", "rebuild"]
 SAMPLE_ROWS = 20_000
+WORSE_THAN_EARLIER = 0.25
+_GO_BACK = "error_beyond_earlier_codes"
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,16 @@ class Trigger:
 
 @dataclass(frozen=True)
 class Drift:
-    """All figures, and what follows from them."""
+    """All figures, and what follows from them.
+
+    Attributes:
+        triggers: the figures.
+        codes: those that the figures are of: the codes in use, or earlier ones of the same numbering where these describe tonight's
+            vectors better by a quarter, as after a night of bad vectors; None without any item to compare.
+    """
 
     triggers: tuple[Trigger, ...]
+    codes: Codebook | None = None
 
     @property
     def mode(self) -> Mode:
@@ -60,12 +69,23 @@ class Drift:
         return "rebuild" if "rebuild" in wishes else "refresh" if "refresh" in wishes else "append"
 
     @property
+    def goes_back(self) -> bool:
+        """Whether ``codes`` are earlier ones that are still right as they are."""
+        return [trigger.name for trigger in self.triggers if trigger.asks_for != "append"] == [_GO_BACK]
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """The figures that ask for ``mode``; all of them where nothing drifted."""
         return tuple(str(trigger) for trigger in self.triggers if trigger.asks_for == self.mode)
 
 
-def drift(embeddings: pl.DataFrame, codebook: Codebook, history: pl.DataFrame, kin: Collection[str]) -> Drift:
+def drift(
+    embeddings: pl.DataFrame,
+    codebook: Codebook,
+    history: pl.DataFrame,
+    kin: Collection[str],
+    earlier: Sequence[Codebook] = (),
+) -> Drift:
     """Compare tonight's vectors with those that the codes were last centred on, and with those that they were learned on.
 
     Args:
@@ -73,6 +93,7 @@ def drift(embeddings: pl.DataFrame, codebook: Codebook, history: pl.DataFrame, k
         codebook: the codes in use.
         history: SID_HISTORY, at least the rows of this numbering since it began.
         kin: ids of all codebooks with the numbering of ``codebook``, its own among them.
+        earlier: some of these codebooks, to go back to.
 
     Raises:
         ContractError: a broken contract, or vectors of another width.
@@ -84,10 +105,11 @@ def drift(embeddings: pl.DataFrame, codebook: Codebook, history: pl.DataFrame, k
         return Drift(())
     vectors = matrix(sample, "drift")
     tokens = sample["tokens"].explode().to_numpy().reshape(sample.height, codebook.n_levels)
-    held_error = reconstruction_errors(vectors, tokens, codebook)
-    nearest, nearest_error = encode(vectors, codebook)
-    now, then = float(held_error.mean(dtype=np.float64)), _first_error(rows.filter(pl.col("codebook_id") == codebook.codebook_id))
-    shift = _divergence(np.bincount(nearest[:, 0], minlength=codebook.vocabulary[0]), codebook.n_items[0])
+    in_use = float(reconstruction_errors(vectors, tokens, codebook).mean(dtype=np.float64))
+    best, now = _best_codes(vectors, tokens, codebook, in_use, earlier)
+    then = _first_error(rows.filter(pl.col("codebook_id") == best.codebook_id))
+    nearest, nearest_error = encode(vectors, best)
+    shift = _divergence(np.bincount(nearest[:, 0], minlength=best.vocabulary[0]), best.n_items[0])
     known = rows.filter(pl.col("valid_from") == rows["valid_from"].min())["item_id"]
     n_strangers = held.filter(~pl.col("item_id").is_in(known.implode())).height
     return Drift(
@@ -95,11 +117,27 @@ def drift(embeddings: pl.DataFrame, codebook: Codebook, history: pl.DataFrame, k
             Trigger("error_growth", now / max(then, 1e-12) - 1, 0.05, 1.0),
             # codes centred anew forget what they started from: many small steps are seen only from there
             Trigger("error_since_rebuild", now / max(_first_error(rows), 1e-12) - 1, None, 1.0),
-            Trigger("unlike_share", float((nearest_error > codebook.ood_error).mean()), 0.05, 0.25),
+            Trigger("unlike_share", float((nearest_error > best.ood_error).mean()), 0.05, 0.25),
             Trigger("code_shift", shift, 0.05, 0.25),
             Trigger("newcomer_share", n_strangers / held.height, None, 0.5),
-        )
+            # codes that were centred on a night of bad vectors
+            Trigger(_GO_BACK, in_use / max(now, 1e-12) - 1, WORSE_THAN_EARLIER, None),
+        ),
+        best,
     )
+
+
+def _best_codes(
+    vectors: npt.NDArray[np.float32],
+    tokens: npt.NDArray[np.uint16],
+    in_use: Codebook,
+    error: float,
+    earlier: Sequence[Codebook],
+) -> tuple[Codebook, float]:
+    """The codes in use, or the best of the earlier ones if the codes in use are worse by more than a quarter; and their mean error."""
+    errors = [float(reconstruction_errors(vectors, tokens, book).mean(dtype=np.float64)) for book in earlier]
+    least = min(errors, default=error)
+    return (earlier[errors.index(least)], least) if error > (1 + WORSE_THAN_EARLIER) * least else (in_use, error)
 
 
 def _sample(rows: pl.DataFrame) -> pl.DataFrame:

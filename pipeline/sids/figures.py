@@ -32,6 +32,7 @@ class Release:
         categories: (n,) lists of names, coarsest first; None where they are not known.
         popularity: (n,) positives of each item; None where they are not known.
         outcomes: how many items met which of assign's outcomes; empty where not told.
+        shift: how the vectors differ from those of the release before, by figure; empty where there is none to compare.
     """
 
     rows: pl.DataFrame
@@ -43,6 +44,7 @@ class Release:
     categories: pl.Series | None
     popularity: npt.NDArray[np.int64] | None
     outcomes: dict[str, int]
+    shift: dict[str, float]
 
     @cached_property
     def tokens(self) -> npt.NDArray[np.uint16]:

@@ -12,6 +12,7 @@ from pipeline.errors import ContractError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.config import SidsConfig
 from pipeline.sids.encode import encode
+from pipeline.sids.guard_rails import advice, fault_of
 from pipeline.sids.joint import fit_together
 from pipeline.sids.names import fixed_hash
 from pipeline.sids.nearest import nearest_codes
@@ -19,9 +20,6 @@ from pipeline.sids.seeding import spread_seeds
 from pipeline.sids.vectors import distinct_rows, matrix, sorted_embeddings
 
 OOD_QUANTILE = 0.999
-LEAST_USED_SHARE = 0.99
-
-LEAST_ENTROPY = 0.80  # of log₂ V at level 2: below it, few codes hold most items (the "hourglass")
 
 Matrix = npt.NDArray[np.float32]
 Weights = npt.NDArray[np.float32] | None
@@ -49,8 +47,8 @@ def learn_codebook(embeddings: pl.DataFrame, config: SidsConfig, seed: int, popu
 
     Raises:
         ContractError: a broken contract, several models or widths, values that are not finite, fewer distinct vectors (or
-            residuals) than codes, a level that uses less than 99 % of its codes, or a second level whose entropy is below 0.80
-            log₂ V.
+            residuals) than codes, or, where ``guard_rails`` block, a level of no use (``fault_of``); the message names settings that
+            were tried on the same vectors and pass.
     """
     rows = sorted_embeddings(embeddings, "codebook").filter("has_signal")
     vectors = matrix(rows, "codebook")
@@ -59,7 +57,7 @@ def learn_codebook(embeddings: pl.DataFrame, config: SidsConfig, seed: int, popu
     ids = rows["item_id"].to_numpy()[distinct]
     order = np.lexsort((ids, fixed_hash(ids)))[: config.training_rows]
     with threadpool_limits(limits=1):
-        centroids = _learn_levels(vectors[distinct[order]], weights[order] if config.popularity_power else None, config, seed)
+        centroids = _learn(vectors[distinct[order]], weights[order] if config.popularity_power else None, config, seed)
     if config.collisions == "suffix":
         centroids = (*centroids, np.zeros((config.suffix_codes, vectors.shape[1]), dtype=np.float32))
     unused = tuple(np.zeros(len(level), dtype=np.int64) for level in centroids)
@@ -79,22 +77,42 @@ def _weights(item_ids: pl.Series, popularity: pl.DataFrame | None, power: float)
     return np.asarray((1.0 + told.fill_null(0).to_numpy()) ** power)
 
 
-def _learn_levels(residual: Matrix, weights: Weights, config: SidsConfig, seed: int) -> tuple[Matrix, ...]:
-    """The codes of every level, learned on what the levels before it left of ``residual`` (n, d), then together."""
+def _learn(rows: Matrix, weights: Weights, config: SidsConfig, seed: int) -> tuple[Matrix, ...]:
+    """The codes of every level.
+
+    Raises:
+        ContractError: they cannot be made, or are refused by the guard rails.
+    """
+
+    def passes(tried: SidsConfig) -> bool:
+        fitted, fault = _learn_levels(rows, weights, tried, seed)
+        return bool(fitted) and not fault
+
+    codes, fault = _learn_levels(rows, weights, config, seed)
+    if codes and (not fault or config.guard_rails != "block"):
+        return codes
+    let_pass = ', or sids.guard_rails = "warn" to publish it all the same' if codes else ""
+    raise ContractError(f"codebook: {fault}; {advice(config, len(rows), passes)}{let_pass}")
+
+
+def _learn_levels(residual: Matrix, weights: Weights, config: SidsConfig, seed: int) -> tuple[tuple[Matrix, ...], str]:
+    """The codes of every level, learned on what the levels before it left of ``residual`` (n, d), then together; and their fault.
+
+    There are no codes where a level has fewer distinct vectors than codes: a code that no item takes would mean nothing.
+    """
     rows, levels = residual, list[Matrix]()
     for level, codes in enumerate(config.vocabulary_per_level, start=1):
         if (n_distinct := len(distinct_rows(residual)[0])) < codes:
             what = "vectors with signal" if level == 1 else "residuals"
-            raise ContractError(
-                f"codebook: level {level} has {n_distinct} distinct {what} for {codes} codes; set sids.vocabulary <= {n_distinct}"
-                + ("" if level == 1 else f" at level {level}, or sids.levels = {level - 1}")
-            )
+            return (), f"level {level} has {n_distinct} distinct {what} for {codes} codes"
         levels.append(_learn_level(residual, weights, codes, config, seed + level))
         residual = residual - levels[-1][nearest_codes(residual, levels[-1])]
     fitted = fit_together(rows, weights, tuple(levels), config.joint_rounds)
-    for level, (centroids, nearest) in enumerate(zip(fitted.codes, fitted.tokens, strict=True), start=1):
-        _check_level(level, np.bincount(nearest, minlength=len(centroids)))
-    return fitted.codes
+    faults = (
+        fault_of(level, np.bincount(nearest, minlength=len(centroids)))
+        for level, (centroids, nearest) in enumerate(zip(fitted.codes, fitted.tokens, strict=True), start=1)
+    )
+    return fitted.codes, next(filter(None, faults), "")
 
 
 def _learn_level(residual: Matrix, weights: Weights, codes: int, config: SidsConfig, seed: int) -> Matrix:
@@ -118,20 +136,3 @@ def _kmeans(residual: Matrix, weights: Weights, start: Matrix, iterations: int, 
     )
     kmeans.train(residual, weights=weights, init_centroids=start)
     return np.array(kmeans.centroids, dtype=np.float32).reshape(codes, width)
-
-
-def _check_level(level: int, counts: npt.NDArray[np.int64]) -> None:
-    """Refuse a level that collapsed. ``counts`` are the rows of each of its codes."""
-    used = int(np.count_nonzero(counts))
-    if used < LEAST_USED_SHARE * len(counts):
-        raise ContractError(
-            f"codebook: level {level} uses {used} of its {len(counts)} codes, expected {LEAST_USED_SHARE:.0%}; "
-            f"set sids.vocabulary <= {used} at level {level}"
-        )
-    shares = counts[counts > 0] / counts.sum()
-    bits, most = float(-(shares * np.log2(shares)).sum()), float(np.log2(len(counts)))
-    if level == 2 and bits < LEAST_ENTROPY * most:
-        raise ContractError(
-            f"codebook: level 2 has an entropy of {bits:.2f} bits for {len(counts)} codes, expected {LEAST_ENTROPY:.2f} of {most:.2f} "
-            "(an hourglass: few codes hold most items); set sids.vocabulary lower at level 2, or other embeddings.parts"
-        )

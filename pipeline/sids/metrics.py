@@ -20,6 +20,7 @@ from pipeline.sids.figures import (
     margin,
     neighbourhood_overlap,
 )
+from pipeline.sids.shift import FIGURES
 from pipeline.sids.vectors import matrix, sorted_embeddings
 
 
@@ -43,6 +44,11 @@ def _shared_by_popularity(release: Release) -> float | None:
 def _outcome(name: str) -> Callable[[Release], float | None]:
     """How many items met an outcome of ``assign``; None where not told."""
     return lambda release: release.outcomes.get(name)
+
+
+def _shift(name: str) -> Callable[[Release], float | None]:
+    """A figure of how the vectors shifted; None where there were none to compare with."""
+    return lambda release: release.shift.get(name)
 
 
 def _quantile(share: float) -> Callable[[Release], float | None]:
@@ -77,6 +83,7 @@ OF_RELEASE: dict[str, Callable[[Release], float | None]] = {
     "n_closed": _n_closed,
     "n_deferred": _outcome("deferred"),
     "n_without": _outcome("without"),
+    **{name: _shift(name) for name in FIGURES},
     "kept_share": lambda release: kept(release, release.codebook.n_levels),
     "kept_popularity_share": lambda release: kept(release, release.codebook.n_levels, weighted=True),
 }
@@ -114,6 +121,7 @@ def sid_metrics(
     items: pl.DataFrame | None = None,
     popularity: pl.DataFrame | None = None,
     outcomes: Mapping[str, int] | None = None,
+    shift: Mapping[str, float] | None = None,
 ) -> pl.DataFrame:
     """The figures of one release; level 0 stands for the whole Semantic ID.
 
@@ -127,6 +135,7 @@ def sid_metrics(
         items: ITEMS, for the figures of categories.
         popularity: item_id, n_positives, for the figures weighted by it.
         outcomes: items by outcome, as ``assign`` counted them.
+        shift: the figures of ``shift_figures``.
 
     Returns:
         SID_METRICS.
@@ -159,6 +168,7 @@ def sid_metrics(
         None if told is None else told["categories"].fill_null([]),
         None if liked is None else liked["n_positives"].fill_null(0).to_numpy(),
         dict(outcomes or {}),
+        dict(shift or {}),
     )
     figures = [(0, name, figure(release)) for name, figure in OF_RELEASE.items()]
     figures += [

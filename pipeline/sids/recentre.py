@@ -10,7 +10,7 @@ from scipy import sparse
 from pipeline.contracts import SID_HISTORY, check
 from pipeline.errors import ContractError
 from pipeline.sids.codebook import Codebook
-from pipeline.sids.encode import reconstruction_errors
+from pipeline.sids.encode import encode
 from pipeline.sids.learn import OOD_QUANTILE
 from pipeline.sids.vectors import matrix, sorted_embeddings
 
@@ -60,8 +60,8 @@ def recentre(codebook: Codebook, embeddings: pl.DataFrame, open_rows: pl.DataFra
         embedding_id=rows["embedding_id"][0],
         continues=codebook.numbering_id,
     )
-    errors = reconstruction_errors(vectors, tokens, moved)
-    return replace(moved, ood_error=float(np.quantile(errors, OOD_QUANTILE)))
+    # of the nearest codes, as at learning: held ones that no longer fit would raise the threshold above themselves
+    return replace(moved, ood_error=float(np.quantile(encode(vectors, moved).recon_error, OOD_QUANTILE)))
 
 
 def _step(left: npt.NDArray[np.float64], tokens: npt.NDArray[np.uint16], n_codes: int) -> npt.NDArray[np.float64]:

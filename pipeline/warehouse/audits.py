@@ -9,6 +9,7 @@ from pipeline.errors import WarehouseError
 from pipeline.warehouse.statements import Statement
 
 _MAX_EXAMPLES = 20
+_BY_ROW = "by row"
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Finding:
 
     Attributes:
         audit: its name.
-        severity: block or warn.
+        severity: block or warn; of an audit that says it row by row, block where one row does.
         n_offenders: offending rows, 0 = passed.
         examples: at most 20 of them as JSON objects.
     """
@@ -39,7 +40,8 @@ def run_audits(connection: duckdb.DuckDBPyConnection, audits: Iterable[Statement
     Args:
         connection: inside the publishing transaction; the last release is attached as ``previous`` (its tables; its views would
             resolve to the new ones).
-        audits: statements whose header has ``severity``: block or warn.
+        audits: statements whose header has ``severity``: block, warn, or *by row* where each offender says it in a column
+            ``severity``, as settings may decide.
 
     Raises:
         WarehouseError: an audit has no or another severity.
@@ -49,9 +51,13 @@ def run_audits(connection: duckdb.DuckDBPyConnection, audits: Iterable[Statement
 
 def _run(connection: duckdb.DuckDBPyConnection, audit: Statement) -> Finding:
     severity = audit.header.get("severity")
-    if severity not in ("block", "warn"):
-        raise WarehouseError(f"sql/audits/{audit.name}.sql: severity is {severity}, expected block or warn")
+    if severity not in ("block", "warn", _BY_ROW):
+        raise WarehouseError(f"sql/audits/{audit.name}.sql: severity is {severity}, expected block or warn, or {_BY_ROW}")
     query = audit.sql.rstrip().rstrip(";")
+    if severity == _BY_ROW:
+        query = f"FROM (\n{query}\n) ORDER BY severity"  # those that block are told first
+        blocks = connection.execute(f"SELECT 1 FROM (\n{query}\n) WHERE severity = 'block' LIMIT 1").fetchone()
+        severity = "block" if blocks else "warn"
     rows = connection.execute(
         f"SELECT to_json(offender)::VARCHAR FROM (\n{query}\n) AS offender LIMIT {_MAX_EXAMPLES}"
     ).fetchall()

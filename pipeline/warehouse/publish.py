@@ -202,8 +202,10 @@ def _refuse_if_blocked(findings: list[Finding], release_id: int) -> None:
     blocking = [finding for finding in findings if finding.is_blocking]
     if blocking:
         first = blocking[0]
+        says = json.loads(first.examples[0]).get("says")
+        found = says or f"{first.n_offenders} offending rows, expected none, such as {first.examples[0]}"
         more = f" (and {len(blocking) - 1} other audits)" if len(blocking) > 1 else ""
         raise AuditError(
-            f"release {release_id} refused by audit {first.audit}: {first.n_offenders} offending rows, expected none, such as "
-            f'{first.examples[0]}{more}; look at: hsrl sql "from audits where release_id = {release_id}"'
+            f"release {release_id} refused by audit {first.audit}: {found}"
+            f'{more}; look at: hsrl sql "from audits where release_id = {release_id}"'
         )

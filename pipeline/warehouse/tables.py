@@ -270,6 +270,7 @@ TABLES = {
         contracts.CODEBOOKS,
         contracts.SID_HISTORY,
         contracts.SID_METRICS,
+        contracts.SID_WAITING,
         SID_MISSING,
         RELEASES,
         INGESTS,

@@ -1,6 +1,6 @@
 -- audit: keys_unique
 -- severity: block
--- reads: items, users, splits, embeddings, codebooks, sid_history, sid_metrics, sid_missing, releases, ingests, ingest_files, artifacts, simulators, policies, evaluations, training_curves
+-- reads: items, users, splits, embeddings, codebooks, sid_history, sid_metrics, sid_missing, sid_waiting, releases, ingests, ingest_files, artifacts, simulators, policies, evaluations, training_curves
 -- doc: The key of every table tells its rows apart. (Events and record_rows have audits of their own.)
 SELECT 'items' AS table_name, row(item_id)::VARCHAR AS key, count(*) AS n FROM items GROUP BY item_id HAVING count(*) > 1
 UNION ALL
@@ -19,6 +19,8 @@ SELECT 'sid_metrics', row(release_id, codebook_id, level, metric)::VARCHAR, coun
 FROM sid_metrics GROUP BY release_id, codebook_id, level, metric HAVING count(*) > 1
 UNION ALL
 SELECT 'sid_missing', row(item_id)::VARCHAR, count(*) FROM sid_missing GROUP BY item_id HAVING count(*) > 1
+UNION ALL
+SELECT 'sid_waiting', row(item_id)::VARCHAR, count(*) FROM sid_waiting GROUP BY item_id HAVING count(*) > 1
 UNION ALL
 SELECT 'releases', row(release_id)::VARCHAR, count(*) FROM releases GROUP BY release_id HAVING count(*) > 1
 UNION ALL

@@ -5,6 +5,7 @@ import json
 import duckdb
 import pytest
 
+from pipeline.sids.config import SidsConfig
 from pipeline.warehouse.audits import run_audits
 from pipeline.warehouse.statements import SQL_ROOT, read_statement, statements
 
@@ -15,6 +16,17 @@ INCUMBENT = (
     "INSERT INTO evaluations SELECT * REPLACE ('incumbent' AS policy, 'p0' AS policy_id, 5 AS total_reward, 4.8 AS ci_low, 5.2 AS ci_high) "
     "FROM evaluations WHERE policy = 'hsrl'"
 )
+# Limits as they are by default, and a last release that explained .8 with 5 % of the items on fallbacks.
+GUARDED = (
+    "UPDATE releases SET config = '"
+    + json.dumps({"sids": SidsConfig().model_dump(mode="json"), "embeddings": {"parts": ["external"]}})
+    + "'; INSERT INTO previous.sid_metrics VALUES (1, 'c', 0, 'explained_variance', 0.8), (1, 'c', 0, 'fallback_share', 0.05); "
+    "INSERT INTO sid_metrics VALUES (2, 'c', 0, 'jumped_share', 0.01), "
+)
+RIGHT = "(2, 'c', 0, 'explained_variance', 0.79), (2, 'c', 0, 'fallback_share', 0.06), (2, 'c', 0, 'strayed_share', 0.01); "
+STRAYED = "DELETE FROM sid_metrics WHERE metric = '{0}'; INSERT INTO sid_metrics VALUES (2, 'c', 0, '{0}', {1})"
+LEARNED = "DELETE FROM previous.codebooks; "
+ASKED = """UPDATE releases SET config = '{"sids": {"epsilon": 0.1}}'; """
 # audit, the fault planted, what its first example must say
 FAULTS = [
     ("events_unique", "INSERT INTO events SELECT * FROM events WHERE ingest_id = 'i2' AND user_seq = 2", {"user_seq": 2, "n": 2}),
@@ -37,7 +49,7 @@ FAULTS = [
     ),
     (
         "codebook_guard_rails",
-        "UPDATE codebooks SET n_items = 0 WHERE level = 2 AND code = 1",
+        LEARNED + "UPDATE codebooks SET n_items = 0 WHERE level = 2 AND code = 1",
         {"fault": "too few codes are used"},
     ),
     ("codebook_guard_rails", "UPDATE codebooks SET centroid = [0, 0]", {"level": 1, "fault": "two codes are the same point"}),
@@ -51,8 +63,21 @@ FAULTS = [
     (
         "codebook_guard_rails",
         "INSERT INTO codebooks SELECT 'd', 'd', 'e', 1, i, [i], if(i = 0, 100, 1), 1 FROM range(9) AS t (i)",
-        {"codebook_id": "d", "fault": "one code holds nearly everything"},
+        {"codebook_id": "d", "fault": "few codes hold nearly everything"},
     ),
+    (
+        "codebook_guard_rails",
+        "INSERT INTO codebooks SELECT 'd', 'd', 'e', 3, i, [i], if(i < 3, 700, 1), 1 FROM range(64) AS t (i)",
+        {"level": 3, "n_for_most": 3, "n_needed": 4, "fault": "few codes hold nearly everything"},
+    ),
+    ("nobody_waits_unseen", ASKED + "DELETE FROM sid_waiting", {"item_id": 11, "held_error": 1.0, "nearest_error": 0.0}),
+    (
+        "nobody_waits_unseen",
+        ASKED + "UPDATE embeddings SET vector = [1, 1] WHERE item_id = 12",
+        {"item_id": 12, "fault": "waits, but is not listed"},
+    ),
+    ("nobody_waits_unseen", ASKED + "UPDATE sid_waiting SET sid = '0-1'", {"item_id": 11, "nearest_error": 0.0}),
+    ("nobody_waits_unseen", ASKED + "UPDATE sid_waiting SET since_release = 3", {"item_id": 11}),
     (
         "policy_not_worse",
         "UPDATE evaluations SET kind = 'transferred' WHERE policy = 'hsrl'; " + INCUMBENT,
@@ -63,6 +88,16 @@ FAULTS = [
         "INSERT INTO policies SELECT * REPLACE ('p0' AS policy_id) FROM policies",
         {"fault": "published beside another"},
     ),
+    ("vectors_as_before", GUARDED + "(2, 'c', 0, 'explained_variance', 0.07)", {"figure": "explained_drop", "severity": "block"}),
+    (
+        "vectors_as_before",
+        GUARDED + "(2, 'c', 0, 'mse', 0)".replace("mse", "error_p50"),
+        {"figure": "explained_drop", "value": 0.8},
+    ),
+    ("vectors_as_before", GUARDED + RIGHT + STRAYED.format("strayed_share", 0.3), {"figure": "strayed", "value": 0.3}),
+    ("vectors_as_before", GUARDED + RIGHT + STRAYED.format("lost_signal_share", 0.3), {"figure": "lost_signal"}),
+    ("vectors_as_before", GUARDED + RIGHT + STRAYED.format("fallback_share", 0.6), {"figure": "fallback_rise"}),
+    ("vectors_as_before", GUARDED + RIGHT + STRAYED.format("lost_columns_share", 0.06), {"figure": "lost_columns"}),
     ("sids_complete", "DELETE FROM sid_missing", {"item_id": 14}),
     ("sids_complete", "UPDATE sid_history SET valid_to = NULL WHERE sid = '0-1'", {"item_id": 11}),
     ("sid_history_kept", "UPDATE sid_history SET slot = 4 WHERE item_id = 12", {"item_id": 12}),
@@ -191,6 +226,54 @@ def test_the_churn_budget_sees_across_a_change_of_codes(
     world.execute("UPDATE releases SET kind = ? WHERE release_id = 2", [kind])
     world.execute(OTHER_CODES.format(numbering=numbering))
     assert [one["n_moved"] for one in offenders(world, "churn_budget")] == n_moved
+
+
+@pytest.mark.parametrize(("guard_rails", "severity"), [("block", "block"), ("warn", "warn"), ("off", None)])
+def test_a_level_of_no_use_is_what_the_setting_makes_of_it(
+    world: duckdb.DuckDBPyConnection, guard_rails: str, severity: str | None
+) -> None:
+    """100 of 108 items in one of nine codes; a broken numbering is refused whatever the setting."""
+    world.execute("UPDATE releases SET config = ?", [json.dumps({"sids": {"guard_rails": guard_rails}})])
+    world.execute("INSERT INTO codebooks SELECT 'd', 'd', 'e', 1, i, [i], if(i = 0, 100, 1), 1 FROM range(9) AS t (i)")
+    audit = read_statement(SQL_ROOT / "audits" / "codebook_guard_rails.sql")
+    [finding] = run_audits(world, [audit])
+    assert (finding.severity if finding.n_offenders else None) == severity
+    world.execute("UPDATE codebooks SET code = 5 WHERE code = 1")
+    assert run_audits(world, [audit])[0].is_blocking
+
+
+def test_copies_of_one_vector_may_share_a_code(world: duckdb.DuckDBPyConnection) -> None:
+    """Of 109 items 101 are copies: 100 in one code say nothing of the level. Codebooks of earlier nights are not judged again."""
+    world.execute("INSERT INTO embeddings SELECT 'e', 100 + i, [5, 5], true FROM range(101) AS t (i)")
+    world.execute("INSERT INTO codebooks SELECT 'd', 'd', 'e', 1, i, [i], if(i = 0, 100, 1), 1 FROM range(9) AS t (i)")
+    assert offenders(world, "codebook_guard_rails") == []
+    world.execute("DELETE FROM embeddings WHERE item_id >= 100")
+    assert offenders(world, "codebook_guard_rails") != []
+    world.execute("INSERT INTO previous.codebooks FROM codebooks WHERE codebook_id = 'd'")
+    assert offenders(world, "codebook_guard_rails") == []
+
+
+@pytest.mark.parametrize(("guard", "value", "severity"), [("block", 0.2, "warn"), ("warn", 0.3, "warn"), ("off", 0.3, None)])
+def test_vectors_warn_before_they_block_and_as_the_setting_says(
+    world: duckdb.DuckDBPyConnection, guard: str, value: float, severity: str | None
+) -> None:
+    audit = read_statement(SQL_ROOT / "audits" / "vectors_as_before.sql")
+    world.execute(GUARDED + RIGHT)
+    assert run_audits(world, [audit])[0].n_offenders == 0
+    world.execute(STRAYED.format("strayed_share", value))
+    world.execute('UPDATE releases SET config = replace(config, \'"vector_guard": "block"\', ?)', [f'"vector_guard": "{guard}"'])
+    [finding] = run_audits(world, [audit])
+    assert (finding.severity if finding.n_offenders else None) == severity
+    world.execute("UPDATE releases SET kind = 'rebuild'")
+    assert run_audits(world, [audit])[0].n_offenders == 0
+
+
+def test_who_waits_and_is_listed_passes_and_so_do_releases_that_ask_nobody(world: duckdb.DuckDBPyConnection) -> None:
+    """Item 11 holds 0-0 at a distance of 1, and 0-1 would be its own; between two codes, at ½, nothing is said of item 12."""
+    world.execute(ASKED + "UPDATE embeddings SET vector = [0.5, 0.01] WHERE item_id = 12")
+    assert offenders(world, "nobody_waits_unseen") == []
+    world.execute("DELETE FROM sid_waiting; UPDATE releases SET kind = 'rollback' WHERE release_id = 2")
+    assert offenders(world, "nobody_waits_unseen") == []
 
 
 def test_faults_of_earlier_releases_do_not_block_tonight(world: duckdb.DuckDBPyConnection) -> None:

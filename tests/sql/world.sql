@@ -38,9 +38,11 @@ INSERT INTO sid_history VALUES
     (11, 'c', [0, 0], '0-0', 0, 1, 2, NULL, 'greedy', 'moved', 0.5, false),
     (12, 'c', [1, 0], '1-0', 2, 0, 1, NULL, 'greedy', 'new', 0, false),
     (13, 'c', [1, 1], '1-1', 3, 0, 1, 2, 'greedy', 'new', 0, false);
+INSERT INTO sid_waiting VALUES (11, '0-0', 1, 0, 2, 1, 2);
 INSERT INTO sid_missing VALUES (14, 'no vector', 2);
 INSERT INTO previous.sid_history BY NAME
 SELECT * REPLACE (NULL AS valid_to) FROM sid_history WHERE valid_from = 1;
+INSERT INTO previous.codebooks FROM codebooks;
 INSERT INTO previous.events FROM events WHERE ingest_id = 'i1';
 INSERT INTO previous.splits VALUES (1, 2, 1, 'per_user 0.8'), (2, 1, 1, 'per_user 0.8');
 INSERT INTO sid_metrics VALUES (2, 'c', 0, 'mse', 0.1);

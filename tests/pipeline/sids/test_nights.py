@@ -1,4 +1,4 @@
-"""Nights beyond the plain one: the churn budget, codes centred anew, drift, settled items; on the line world."""
+"""Nights beyond the plain one: the churn budget, codes centred anew, drift; on the line world."""
 
 from collections.abc import Callable
 
@@ -6,10 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.contracts import SID_HISTORY
+from pipeline.contracts import SID_HISTORY, SID_WAITING
 from pipeline.errors import ContractError
 from pipeline.sids.assign import SidChanges, apply_changes, assign
 from pipeline.sids.codebook import Codebook
+from pipeline.sids.decide import Moves
 from pipeline.sids.drift import drift
 from pipeline.sids.metrics import sid_metrics
 from pipeline.sids.recentre import recentre
@@ -153,10 +154,31 @@ def test_what_creeps_is_seen_from_where_the_codes_were_learned(line: Codebook, e
     assert [trigger.value for trigger in told.triggers if trigger.name == "newcomer_share"] == [0.5]
 
 
-def test_settled_items_keep_their_row_without_a_vector(
+def test_who_waits_with_little_to_gain_is_served_in_the_end(line: Codebook, embed: Frames, catalogue: Frames) -> None:
+    """Item 1 holds 3 and would gain .24 at 4.06; each night another item jumps from −5 to 5 and would gain 100; one may move.
+    2⁹ · .24 > 100: after nine nights of waiting it goes before the tenth jumper."""
+    points = {1: 3.9} | dict.fromkeys(range(2, 20), -5.0)
+    history = assign(embed({i: [p] for i, p in points.items()}), catalogue(points), line, SID_HISTORY.empty(), 1, 0.1).upserts
+    waiting, points[1] = SID_WAITING.empty(), 4.06
+    served = []
+    for release in range(2, 14):
+        points[release] = 5.0
+        told = assign(
+            embed({i: [p] for i, p in points.items()}), catalogue(points), line, history, release, 0.1, moves=Moves(0.0, waiting)
+        )
+        served += told.upserts.filter(pl.col("reason") == "moved")["item_id"].to_list()
+        history, waiting = apply_changes(history, told.upserts), told.waiting
+    assert served == [*range(2, 11), 1, 11, 12]
+
+
+def test_who_waits_under_codes_centred_anew_is_carried_and_still_waits(
     line: Codebook, embed: Frames, catalogue: Frames, first: pl.DataFrame
 ) -> None:
-    """1 and 2 are settled, 3 is settled and gone, 4 moves, 5 is new; settled 9 was never there and has no vector."""
-    changes = assign(embed({4: [5.0], 5: [3.0]}), catalogue([1, 2, 4, 5, 9]), line, first, 2, 0.1, settled=[1, 2, 3, 9])
-    assert count(changes) == {"unchanged": 2, "moved": 1, "new": 1, "closed": 1, "without": 1}
-    assert changes.without.rows() == [(9, "no vector")]
+    """Items 1 and 2 jump to −5 and 5; one may move. The other gets a row under the new codes and stays in the queue."""
+    points = {1: [-5.0], 2: [5.0], 3: [-3.0], 4: [-5.0]}
+    moved = recentre(line, embed(points), first.filter(pl.col("item_id") > 2))
+    changes = assign(embed(points), catalogue(points), moved, first, 2, 0.1, moves=0.25, kin={line.codebook_id})
+    assert count(changes) == {"carried": 2, "moved": 1, "deferred": 1}
+    assert changes.waiting.select("item_id", "sid", "since_release", "n_nights").rows() == [(2, "1-0", 2, 1)]
+    row = changes.upserts.filter((pl.col("item_id") == 2) & pl.col("valid_to").is_null())
+    assert row.select("reason", "assigned_by").rows() == [("carried", "deferred")]

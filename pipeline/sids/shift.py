@@ -1,0 +1,117 @@
+"""How tonight's vectors differ from those of the last release: what tells a bad file from a night's new evidence."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from pipeline.sids.codebook import Codebook
+from pipeline.sids.encode import reconstruction_errors
+from pipeline.sids.vectors import matrix, sorted_embeddings, squared_norms
+
+Matrix = npt.NDArray[np.float32]
+GIVEN_BY_VECTOR = ("new", "moved", "returned")
+FIGURES = ("jumped_share", "strayed_share", "lost_signal_share", "fallback_share", "lost_columns_share")
+JUMP, NEWCOMERS_JUMP = 1.0, 0.1  # of the spread; whose Semantic ID is a night old is sooner asked again
+# Rounding of a coordinate that has the same value everywhere, beside the length of the vectors.
+_CONSTANT = 1e-6
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """n items that have a vector of the same model, not zero, in the last release and tonight.
+
+    Attributes:
+        item_ids: (n,) rising.
+        before, now: (n, d).
+        moved: (n,) ‖now − before‖², in units of the mean ‖before − mean of before‖²: two items drawn at random lie 2 apart.
+    """
+
+    item_ids: npt.NDArray[np.int64]
+    before: Matrix
+    now: Matrix
+    moved: npt.NDArray[np.float64]
+
+    @property
+    def jumped(self) -> npt.NDArray[np.bool_]:
+        """(n,) who is nearer to a stranger's place than to its own."""
+        return self.moved > JUMP
+
+
+def pair_up(before: pl.DataFrame, now: pl.DataFrame) -> Pairs:
+    """Pair the vectors of two releases.
+
+    Args:
+        before: EMBEDDINGS of the last release; rows of another model than that of ``now`` are not looked at.
+        now: EMBEDDINGS of tonight, of one model.
+    """
+    rows = sorted_embeddings(now, "vectors")
+    both = rows.join(before, on=["embedding_id", "item_id"], suffix="_before", maintain_order="left")
+    both = both.filter(pl.col("vector").list.len() == pl.col("vector_before").list.len())
+    new, old = (matrix(both.select("item_id", vector=name), "vectors") for name in ("vector", "vector_before"))
+    has_both = (squared_norms(new) > 0) & (squared_norms(old) > 0)
+    new, old = new[has_both], old[has_both]
+    spread = float(squared_norms(old - old.mean(axis=0)).mean(dtype=np.float64)) if len(old) else 0.0
+    moved = squared_norms(new - old) / max(spread, float(np.finfo(np.float32).tiny))
+    return Pairs(both["item_id"].to_numpy()[has_both], old, new, moved.astype(np.float64))
+
+
+def decided_by_vanished_vectors(history: pl.DataFrame, pairs: Pairs, last_night: int, kin: Collection[str]) -> list[int]:
+    """item_ids whose Semantic ID was given last night by a vector that is another tonight, so that nobody has to keep it.
+
+    Those of survivors that moved are not among them (they stand under the churn budget), nor those that came with the numbering.
+
+    Args:
+        history: SID_HISTORY.
+        pairs: the vectors of last night and tonight.
+        last_night: the last release that was a refresh.
+        kin: ids of the codebooks of the numbering in use.
+    """
+    own = history.filter(pl.col("codebook_id").is_in(list(kin)))
+    given = own.filter(
+        pl.col("valid_to").is_null()
+        & (pl.col("valid_from") >= last_night)
+        & (pl.col("valid_from") > pl.lit(own["valid_from"].min()))
+        & pl.col("reason").is_in(GIVEN_BY_VECTOR)
+    )
+    survived = history.select("item_id", valid_from="valid_to").drop_nulls()
+    ids = given.join(survived, on=["item_id", "valid_from"], how="anti")["item_id"].to_numpy()
+    return np.intersect1d(ids, pairs.item_ids[pairs.moved > NEWCOMERS_JUMP]).tolist()
+
+
+def shift_figures(
+    pairs: Pairs, before: pl.DataFrame, now: pl.DataFrame, held: pl.DataFrame, codes: tuple[Codebook, Codebook], epsilon: float
+) -> dict[str, float]:
+    """The FIGURES of a night; docs/metrics.md has the formulas. A figure of no items is left out.
+
+    Args:
+        pairs: of ``before`` and ``now``.
+        before, now: EMBEDDINGS of active items in the last release and tonight.
+        held: item_id, tokens of the active items, as the last release left them.
+        codes: the codebook of the last release and that of tonight, of the same numbering.
+        epsilon: by how much an error may grow without anything being said.
+    """
+    figures = {"fallback_share": now.filter(~pl.col("has_signal")).height / now.height} if now.height else {}
+    had, has = (each.filter("has_signal").select("item_id") for each in (before.join(held, on="item_id", how="semi"), now))
+    if had.height:
+        figures["lost_signal_share"] = had.join(has, on="item_id", how="anti").height / had.height
+    if len(pairs.item_ids):
+        figures["jumped_share"] = float(pairs.jumped.mean())
+        figures["lost_columns_share"] = _lost_columns(pairs)
+    own = pl.DataFrame({"item_id": pairs.item_ids}).with_row_index("row").join(held, on="item_id", maintain_order="left")
+    if own.height:
+        tokens = own["tokens"].explode().to_numpy().reshape(own.height, -1)
+        rows = own["row"].to_numpy()
+        was = reconstruction_errors(pairs.before[rows], tokens, codes[0])
+        is_now = reconstruction_errors(pairs.now[rows], tokens, codes[1])
+        figures["strayed_share"] = float((pairs.jumped[rows] & (is_now > (1.0 + epsilon) * was)).mean())
+    return figures
+
+
+def _lost_columns(pairs: Pairs) -> float:
+    """Share of the last release's variance in coordinates that are the same for all items now."""
+    variance, deviation = pairs.before.var(axis=0, dtype=np.float64), pairs.now.std(axis=0, dtype=np.float64)
+    length = float(np.sqrt(squared_norms(pairs.now).mean(dtype=np.float64)))
+    return float(variance[deviation <= _CONSTANT * length].sum() / variance.sum()) if variance.sum() > 0 else 0.0

@@ -1,0 +1,84 @@
+-- audit: vectors_as_before
+-- severity: by row
+-- reads: sid_metrics, releases, previous.sid_metrics
+-- doc: After a refresh, the vectors still fit the Semantic IDs of the last release: explained variance has not collapsed, few items' vectors jumped away from their Semantic IDs, few items lost their signal, not many more are without one, and no coordinates died (docs/metrics.md has each figure). The limits are settings (sids.explained_drop_limits …), each with a value that warns and one that blocks; sids.vector_guard says whether they block, warn or are off. A rebuild, which makes new codes, is exempt.
+WITH tonight AS (
+    SELECT
+        release_id,
+        config,
+        config->>'$.sids.vector_guard' AS vector_guard,
+        json_contains(coalesce(config->'$.embeddings.parts', '[]'::JSON), '"external"') AS is_external
+    FROM releases
+    WHERE release_id = (SELECT max(release_id) FROM releases) AND kind = 'refresh'
+),
+
+last AS (
+    SELECT metric, value
+    FROM previous.main.sid_metrics
+    WHERE level = 0
+    QUALIFY row_number() OVER (PARTITION BY metric ORDER BY release_id DESC) = 1
+),
+
+now AS (
+    SELECT sid_metrics.metric, sid_metrics.value
+    FROM sid_metrics
+    INNER JOIN tonight ON tonight.release_id = sid_metrics.release_id
+    WHERE sid_metrics.level = 0
+),
+
+-- Vectors that are all the same have no explained variance: it counts as none explained.
+figures AS (
+    SELECT
+        'explained_drop' AS figure,
+        greatest((SELECT value FROM last WHERE metric = 'explained_variance'), 0)
+        - coalesce(greatest((SELECT value FROM now WHERE metric = 'explained_variance'), 0), 0) AS value,
+        'explained variance fell from '
+        || printf('%.2f', (SELECT value FROM last WHERE metric = 'explained_variance'))
+        || ' to '
+        || coalesce(printf('%.2f', (SELECT value FROM now WHERE metric = 'explained_variance')), 'none') AS what
+    UNION ALL
+    SELECT 'strayed', value, printf('%.0f', 100 * value) || ' % of the items have a vector that jumped away from their Semantic ID'
+    FROM now
+    WHERE metric = 'strayed_share'
+    UNION ALL
+    SELECT 'lost_signal', value, printf('%.0f', 100 * value) || ' % of the items that had a vector of their own have none now'
+    FROM now
+    WHERE metric = 'lost_signal_share'
+    UNION ALL
+    SELECT
+        'fallback_rise',
+        now.value - last.value,
+        'items without a vector of their own rose from ' || printf('%.0f', 100 * last.value) || ' % to ' || printf('%.0f', 100 * now.value) || ' %'
+    FROM now
+    INNER JOIN last ON last.metric = now.metric
+    WHERE now.metric = 'fallback_share'
+    UNION ALL
+    SELECT 'lost_columns', value, printf('%.1f', 100 * value) || ' % of the variance was in coordinates that are constant now'
+    FROM now
+    WHERE metric = 'lost_columns_share'
+),
+
+judged AS (
+    SELECT
+        figures.*,
+        tonight.vector_guard,
+        tonight.is_external,
+        (tonight.config->>('$.sids.' || figures.figure || '_limits[0]'))::DOUBLE AS warns_above,
+        (tonight.config->>('$.sids.' || figures.figure || '_limits[1]'))::DOUBLE AS blocks_above
+    FROM figures
+    CROSS JOIN tonight
+    WHERE tonight.vector_guard <> 'off' AND (SELECT count(*) FROM now WHERE metric = 'jumped_share') > 0
+)
+
+SELECT
+    figure,
+    value,
+    warns_above,
+    blocks_above,
+    if(vector_guard = 'block' AND value > blocks_above, 'block', 'warn') AS severity,
+    what
+    || ': the vectors do not fit those of the last release; mend '
+    || if(is_external, 'the file embeddings.external_path', 'what the vectors are made of')
+    || ' and run again, or, if they are meant, hsrl refresh --rebuild (or let this one through with HSRL_SIDS__VECTOR_GUARD=warn)' AS says
+FROM judged
+WHERE value > least(warns_above, blocks_above);
