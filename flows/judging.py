@@ -128,6 +128,8 @@ def _line(played: Played, simulator_id: str, row: Row, settings: Settings) -> di
         "preset": settings.simulator.preset,
         "slate_size": played.k,
         "cost": settings.environment.cost,
+        "temper0": settings.environment.temper0,
+        "max_steps": settings.environment.max_steps,
         "seed": row.seed,
         "n_sessions": result.n_sessions * result.n_simulators,
         "total_reward": result.total_reward,

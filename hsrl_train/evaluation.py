@@ -54,7 +54,8 @@ class Evaluation:
         user_reward_variance: variance over the S users of their mean total reward.
         distinct_items: active items shown at least once.
         gini: of exposure over the active items; 0 = all alike, near 1 = a few get all.
-        spent_temper: (1 + K) · depth − K · total_reward; by the rule of leaving it lies above temper0 − 1.
+        spent_temper: (1 + K) · depth − K · total_reward, the patience that a session spent. Who left spent more than temper0 − 1; who
+            was stopped after max_steps slates spent at least max_steps (sql/audits/temper_law.sql states it for means).
     """
 
     name: str

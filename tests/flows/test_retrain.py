@@ -63,7 +63,8 @@ def test_a_policy_is_judged_beside_every_reference_row(retrained: Any) -> None:
 
 def test_every_row_obeys_the_law_of_patience(retrained: Any) -> None:
     """(1 + K) · depth − K · reward > 19 for K = 10, as the leave model has it; at most 20 slates of reward 1 each."""
-    broken = "abs(11 * depth - 10 * total_reward - temper_law) > 1e-9 or temper_law <= 19 or depth > 20 or total_reward > 20"
+    law = "abs((1 + slate_size) * depth - slate_size * total_reward - temper_law) <= 1e-9 and temper_law > temper0 - 1"
+    broken = f"not ({law} and depth <= max_steps and total_reward <= max_steps)"
     assert retrained.ask(f"select count(*) from evaluations where {broken}").item() == 0
     outside = "total_reward not between ci_low and ci_high or total_reward_sd < 0 or gini not between 0 and 1"
     assert retrained.ask(f"select count(*) from evaluations where {outside}").item() == 0

@@ -12,8 +12,7 @@ from hsrl_train.environment import Environment
 from hsrl_train.evaluation import Played, evaluate, summarise
 from hsrl_train.reference import ConstantSlate
 from hsrl_train.world import Catalogue, State
-from pipeline.warehouse.audits import run_audits
-from pipeline.warehouse.statements import SQL_ROOT, read_statement
+from pipeline.warehouse.statements import SQL_ROOT
 
 
 class Mixed:
@@ -23,13 +22,18 @@ class Mixed:
         self.logit = logit
 
     def logits(self, state: State, slate: torch.Tensor) -> torch.Tensor:
-        return torch.full(slate.shape, self.logit)
+        return torch.full(slate.shape, float(self.logit))
 
     def all_logits(self, state: State) -> torch.Tensor:
         raise NotImplementedError
 
 
-def played(config: EnvironmentConfig, k: int, logit: float, n: int = 60) -> Played:
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def played(config: EnvironmentConfig, k: int, logit: float, n: int = 40) -> Played:
     catalogue = Catalogue(
         np.arange(1, k + 1), torch.zeros(k + 1, 1), torch.zeros(k + 1, 1, dtype=torch.int64), (1,), torch.arange(k + 1) > 0,
         torch.ones(k + 1),
@@ -39,41 +43,40 @@ def played(config: EnvironmentConfig, k: int, logit: float, n: int = 60) -> Play
     return evaluate("row", [slate], [Environment([Mixed(logit)], config)], starts, k, catalogue, seed=3)
 
 
-def refused(world: duckdb.DuckDBPyConnection, config: EnvironmentConfig, k: int, depth: float, total_reward: float) -> bool:
-    """Whether the audit refuses these means."""
-    world.execute(
-        "UPDATE evaluations SET temper0 = ?, max_steps = ?, cost = ?, slate_size = ?, depth = ?, total_reward = ? WHERE policy = 'hsrl'",
-        [config.temper0, config.max_steps, config.cost, k, depth, total_reward],
-    )
-    [finding] = run_audits(world, [read_statement(SQL_ROOT / "audits" / "temper_law.sql")])
-    return bool(finding.n_offenders)
+def refused(world: duckdb.DuckDBPyConnection, *rows: tuple[EnvironmentConfig, int, float, float]) -> list[int]:
+    """Which of these rows (settings, K, depth, total reward) the audit refuses, by their numbers."""
+    world.execute("CREATE OR REPLACE TEMP TABLE template AS FROM evaluations WHERE policy = 'hsrl'")
+    for number, (config, k, depth, total_reward) in enumerate(rows):
+        world.execute(
+            "INSERT INTO evaluations SELECT * REPLACE (? AS policy, ? AS temper0, ? AS max_steps, ? AS cost, ? AS slate_size, ? AS depth, "
+            "? AS total_reward) FROM template",
+            [str(number), config.temper0, config.max_steps, config.cost, k, depth, total_reward],
+        )
+    query = (SQL_ROOT / "audits" / "temper_law.sql").read_text().rstrip().rstrip(";")
+    return sorted(int(policy) for (policy,) in world.execute(f"SELECT policy FROM ({query})").fetchall())
 
 
 SETTINGS = [
     EnvironmentConfig(temper0=temper0, max_steps=max_steps, cost=cost)
     for temper0 in (1.0, 1.5, 10.0, 20.0, 300.0)
-    for max_steps in (1, 2, 10, 20, 60)
+    for max_steps in (1, 10, 20, 40)
     for cost in (0.0, 0.1, 3.0)
 ]
-LIKINGS = (-30.0, -1.0, 1.0, 5.0, 30.0)  # nothing, .27, .73, .993 and everything liked
+LIKINGS = (-30.0, 1.0, 5.0, 30.0)  # nothing, .73, .993 and everything liked
 
 
 @pytest.mark.parametrize("k", [1, 10])
 def test_whatever_the_settings_are_sessions_that_were_played_by_them_pass(world: duckdb.DuckDBPyConnection, k: int) -> None:
     """Patience 1 ends with the first slate, 300 with the last; perfect policies stop with patience left; folded or not."""
-    wrong = []
-    for config in (*SETTINGS, EnvironmentConfig(is_reward_folded=True), EnvironmentConfig(is_reward_folded=True, temper0=50)):
-        for logit in LIKINGS:
-            row = summarise(played(config, k, logit))
-            if refused(world, config, k, row.depth, row.total_reward):
-                wrong.append((config, logit, row.depth, row.total_reward))
-    assert wrong == []
+    folded = [EnvironmentConfig(is_reward_folded=True, temper0=temper0) for temper0 in (20, 50)]
+    results = [(config, k, summarise(played(config, k, logit))) for config in (*SETTINGS, *folded) for logit in LIKINGS]
+    wrong = refused(world, *((config, k, row.depth, row.total_reward) for config, k, row in results))
+    assert [results[number] for number in wrong] == []
 
 
 def test_two_figures_that_were_refused_though_they_are_right(world: duckdb.DuckDBPyConnection) -> None:
     """K = 10. Patience 10: one slate of ten misses spends 12. Ten slates at most, all liked: 10 spent of 20."""
-    assert not refused(world, EnvironmentConfig(temper0=10), 10, depth=1, total_reward=-0.1)
-    assert not refused(world, EnvironmentConfig(max_steps=10), 10, depth=10, total_reward=10)
+    assert not refused(world, (EnvironmentConfig(temper0=10), 10, 1, -0.1), (EnvironmentConfig(max_steps=10), 10, 10, 10))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +102,7 @@ def test_two_figures_that_were_refused_though_they_are_right(world: duckdb.DuckD
 def test_means_that_these_settings_do_not_allow_are_found(
     world: duckdb.DuckDBPyConnection, config: EnvironmentConfig, depth: float, total_reward: float
 ) -> None:
-    assert refused(world, config, 10, depth, total_reward)
+    assert refused(world, (config, 10, depth, total_reward)) == [0]
 
 
 def test_judging_by_other_rules_than_the_stored_ones_is_found(world: duckdb.DuckDBPyConnection) -> None:
@@ -107,10 +110,10 @@ def test_judging_by_other_rules_than_the_stored_ones_is_found(world: duckdb.Duck
     for true, told in ((20.0, 30.0), (30.0, 20.0)):
         config = EnvironmentConfig(temper0=true, max_steps=50)
         row = summarise(played(config, 10, 0.5))
-        assert refused(world, config.model_copy(update={"temper0": told}), 10, row.depth, row.total_reward)
+        assert refused(world, (config.model_copy(update={"temper0": told}), 10, row.depth, row.total_reward))
 
 
-def test_the_spent_temper_of_a_row_is_what_its_sessions_lost(world: duckdb.DuckDBPyConnection) -> None:
+def test_the_spent_temper_of_a_row_is_what_its_sessions_lost() -> None:
     """K = 2, all missed at c = 0: each slate takes 3, so that 20 last 7 slates and 21 are spent."""
     row = dataclasses.asdict(summarise(played(EnvironmentConfig(cost=0), 2, -30)))
     assert (row["depth"], row["spent_temper"]) == (7, 21)
