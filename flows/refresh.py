@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from flows.artifacts import Artifact, artifact_rows
+from flows.artifacts import Artifact, artifact_rows, records_up_to
 from flows.feed import is_begun, missing_days, write_missing_days
 from flows.incumbent import Incumbent, items_without_vector, read_incumbent
 from flows.plan import forecast
@@ -177,10 +177,10 @@ def _changes(
     records = {file: (one.arrived.ingest_id,) for one in staged for file in one.files("records")}
     embeddings = _stage_embeddings(warehouse, sids, release_id)
     ingests, ingest_files = ingest_rows(staged, source, release_id)
-    # Vectors fold in the records of all releases up to this one.
-    learned_from = (*(one.arrived.ingest_id for one in staged), *([f"release:{release_id - 1}"] if incumbent.release else []))
-    model = replace(sids.artifact, inputs=(*sids.artifact.inputs, *learned_from))
-    artifacts = [model, *([_keep_state(warehouse, staged)] if staged else [])]
+    # Vectors fold in the records of all releases up to this one. Named are the records, not a release, which holds what comes of them.
+    learned_from = f"records:{release_id}" if staged else records_up_to(warehouse, release_id)
+    learned = [replace(one, inputs=(*one.inputs, learned_from)) for one in (*sids.simulators, sids.artifact)]
+    artifacts = [*learned, *([_keep_state(warehouse, staged)] if staged else [])]
     return Changes(
         replace_files={"embeddings": [embeddings]},
         register={"events": list(events), "record_rows": list(records)},
@@ -198,7 +198,7 @@ def _changes(
             "ingest_files": ingest_files,
             "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
         },
-        file_inputs={**events, **records, embeddings: (sids.models.embedding_id, *learned_from)},
+        file_inputs={**events, **records, embeddings: (sids.models.embedding_id, learned_from)},
     )
 
 

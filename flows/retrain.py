@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import torch
 
-from flows.artifacts import artifact_rows
+from flows.artifacts import Artifact, artifact_rows, records_up_to
 from flows.incumbent import current_codebook
 from flows.judging import Judge, Row, evaluation_rows
 from flows.pinned import Pinned, pin_latest
@@ -176,10 +176,12 @@ def _changes(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: 
     simulators = {one.simulator_id for one in results.simulators}
     new = [one for one in results.simulators if one.simulator_id not in known]
     evaluations = [evaluation_rows(row, settings, release_id, pinned.embedding_id) for row in results.rows]
-    # What they learned from, in place of the fingerprints of its tensors, which lead nowhere.
-    learned_from = f"release:{pinned.release.release_id}"
-    found = [*(one.artifact for one in new), *(one.artifact for one in results.beside), results.trained.artifact]
-    artifacts = [replace(one, inputs=(learned_from, *(name for name in one.inputs if name in simulators))) for one in found]
+    # What they learned from, in place of the fingerprints of its tensors, which lead nowhere; and no release, which holds what comes of it.
+    records = records_up_to(warehouse, pinned.release.release_id)
+    policies = [
+        _policy_artifact(warehouse, pinned, one.artifact, simulators, records) for one in (*results.beside, results.trained)
+    ]
+    artifacts = [*(_simulator_artifact(warehouse, pinned, one.artifact, records) for one in new), *policies]
     return Changes(
         upsert={"policies": _policy_rows(warehouse, settings, pinned, results, release_id)},
         append={
@@ -188,6 +190,22 @@ def _changes(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: 
             "training_curves": results.trained.curves,
             "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
         },
+    )
+
+
+def _simulator_artifact(warehouse: Warehouse, pinned: Pinned, artifact: Artifact, records: str) -> Artifact:
+    """With what it saw: the records and the model of items and users; not where the codes' part of that model was made from it."""
+    model = pinned.codebook.embedding_id
+    made_from = warehouse.query("SELECT unnest(inputs) AS name FROM artifacts WHERE artifact_id = $id", {"id": model})["name"]
+    return replace(artifact, inputs=(records,) if artifact.name in made_from else (records, model))
+
+
+def _policy_artifact(warehouse: Warehouse, pinned: Pinned, artifact: Artifact, simulators: set[str], records: str) -> Artifact:
+    """With what it learned from: the records, the codebook, the simulators and the policy that it began with."""
+    starts_from = started_from(warehouse.artifacts, artifact.name)
+    taught_by = (name for name in artifact.inputs if name in simulators)
+    return replace(
+        artifact, inputs=(records, pinned.codebook.codebook_id, *taught_by, *([] if starts_from is None else [starts_from]))
     )
 
 
