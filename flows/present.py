@@ -206,7 +206,7 @@ def trace(console: Console, found: Trace) -> None:
 def _tree(console: Console, heading: str, found: Trace, step: Callable[[str], list[str]], starts: Sequence[str]) -> None:
     """What lies ever more steps away, each thing told once: it ends whatever leads where, and a long chain is cut."""
     console.print(heading, highlight=False)
-    told: set[str] = set()
+    told = set(starts)
     waiting: list[tuple[int, str, str | None]] = [(0, "", one) for one in reversed(starts)]
     while waiting:
         depth, line, one = waiting.pop()
