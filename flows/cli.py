@@ -29,7 +29,13 @@ Config = Annotated[Path | None, typer.Option("--config", help="TOML file; ready 
 WarehouseFolder = Annotated[
     Path | None, typer.Option("--warehouse", help="Folder of the warehouse. Else HSRL_WAREHOUSE, else ./warehouse.")
 ]
-Device = Annotated[str | None, typer.Option("--device", help="Where policies learn: cpu, cuda, cuda:1. Else [training] device.")]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        help="Where policies learn: cpu, cuda (the first graphics card) or cuda:1 (the second); not given: as device in [training] says.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
 
 # What the system may refuse anywhere and a person can mend: rights, a file system that is read-only or full.
@@ -37,6 +43,25 @@ _MENDABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
 # The last is what SQLite says where its log cannot be made.
 _FULL = ("No space left on device", "database or disk is full", "File too large", "Disk quota exceeded", "disk I/O error")
+
+
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        from flows.run import code_version
+
+        print(f"hsrl {code_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def hsrl(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Tell the version, and of a checkout its commit.", callback=_tell_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Semantic IDs and recommendation policies from raw logs, refreshed every night."""
+
 
 # Heavy libraries are imported by the command that needs them, so that `hsrl --help` and `hsrl sql` start at once.
 
@@ -253,7 +278,9 @@ def main() -> None:
     except HsrlError as error:
         _refuse(str(error))
     except TyperException as error:  # a wrong use of the command; without a message it has told its help
-        _refuse(f"{error.format_message().rstrip('.')}; see: hsrl --help") if error.format_message() else sys.exit(2)
+        _refuse(
+            f"{error.format_message().rstrip('.')}; see: {_command_of(error)} --help"
+        ) if error.format_message() else sys.exit(2)
     except OSError as error:
         if error.errno not in _MENDABLE:
             raise
@@ -272,6 +299,15 @@ def _keep_stdout_for_answers() -> None:
         answers = os.dup(1)
         os.dup2(2, 1)
         sys.stdout = os.fdopen(answers, "w", encoding=stdout.encoding)
+
+
+def _command_of(error: TyperException) -> str:
+    """The command that was used wrongly, as it is typed: its help names what it takes."""
+    context, words = getattr(error, "ctx", None), []
+    while context is not None and context.parent is not None:
+        words.append(context.info_name)
+        context = context.parent
+    return " ".join(["hsrl", *reversed(words)])
 
 
 def _refuse(line: str, code: int = 2) -> None:

@@ -1,5 +1,6 @@
 """What the commands print for people."""
 
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -140,7 +141,8 @@ def demo(console: Console, report: dict[str, Any]) -> None:
     retrain(console, report["retrain"])
     console.print("\nAsk it:", highlight=False)
     for question in QUESTIONS:
-        asked = f'{program()} sql --warehouse {report["warehouse"]} "{question}"'
+        # The questions hold nothing that a shell reads inside double quotes.
+        asked = f'{shlex.quote(program())} sql --warehouse {shlex.quote(report["warehouse"])} "{question}"'
         console.print(f"  {asked}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -40,8 +40,8 @@ def test_there_are_the_commands_of_the_issue() -> None:
     [
         (("frobnicate",), "No such command 'frobnicate'; see: hsrl --help"),
         (("sql",), "nothing was asked; for example: hsrl sql"),
-        (("refresh", "--rebild"), "No such option: --rebild; see: hsrl refresh --help"),
-        (("rank",), "Missing argument 'REQUESTS'; see: hsrl rank --help"),
+        (("refresh", "--rebild"), "No such option: --rebild (Possible options: --rebuild); see: hsrl refresh --help"),
+        (("rank",), "Missing argument 'requests'; see: hsrl rank --help"),
         (("trace", "a", "b"), "see: hsrl trace --help"),
         (("--frobnicate",), "see: hsrl --help"),
         (("refresh", "--from", "yesterday"), "Invalid value for '--from'"),
@@ -165,14 +165,14 @@ def test_what_a_night_did_is_told(retrained: Any, refreshed: Any) -> None:
     assert told.count("hsrl sql --warehouse w") == 3
 
 
-@pytest.mark.parametrize("root", ["/tmp/w", "/tmp/a b/it's $HOME/`w`"])
+@pytest.mark.parametrize("root", ["/w", "/a b/it's $HOME/`w`"])
 def test_a_question_that_is_printed_is_asked_by_a_shell_as_it_was_meant(retrained: Any, refreshed: Any, root: str) -> None:
     console = Console(width=200, record=True, file=io.StringIO())
     present.demo(console, {"warehouse": root, "refresh": refreshed.report, "retrain": retrained.report})
     lines = [line for line in console.export_text().splitlines() if " sql --warehouse " in line]
     for line, question in zip(lines, QUESTIONS, strict=True):
         script = f"hsrl() {{ printf '%s\\n' \"$@\"; }}; {line}"
-        words = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()  # noqa: S603, S607
+        words = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()  # noqa: S607
         assert words == ["sql", "--warehouse", root, question]
 
 
