@@ -70,9 +70,16 @@ def test_every_row_obeys_the_law_of_patience(retrained: Any) -> None:
     assert retrained.ask(f"select count(*) from evaluations where {outside}").item() == 0
 
 
-def test_a_second_retrain_on_the_same_release_trains_and_publishes_nothing(retrained: Any, tmp_path: Path) -> None:
+def test_a_second_retrain_on_the_same_release_trains_and_publishes_nothing_and_tells_how_far_the_judging_is(
+    retrained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("flows.run.LINE_SECONDS", 0.0)
     world = retrained.copy(tmp_path)
+    capsys.readouterr()
     again = world.retrain()
+    judged = [line for line in capsys.readouterr().err.splitlines() if line.startswith("evaluation: ")]
+    n_sessions = 40 * (2 * (len(REFERENCES) + 1) + 1)  # two judges of all rows, and the policy where it learned
+    assert judged[-1] == f"evaluation: {n_sessions:,} of {n_sessions:,}" and len(judged) > 2 * len(REFERENCES)
     assert again["status"] == "nothing new" and again["training_cpu_seconds"] == 0
     assert again["evaluation"] == retrained.report["evaluation"]
     assert world.ask("select max(release_id) from releases").item() == 2
