@@ -135,7 +135,10 @@ def rank(
     from flows.rank import rank_file
 
     root = warehouse_path(warehouse)
-    _show(rank_file(root, load_settings(config, root), requests, out), present.rank, as_json)
+    settings = load_settings(config, root)
+    with Run("rank").stage("rank"):
+        report = rank_file(root, settings, requests, out)
+    _show(report, present.rank, as_json)
 
 
 @app.command(epilog="Example: hsrl rollback 12 --warehouse warehouse/demo")
@@ -163,7 +166,8 @@ def trace(
     from pipeline.warehouse.trace import trace
 
     root = warehouse_path(warehouse)
-    found = trace(root, subject)
+    with Run("trace").stage("trace"):
+        found = trace(root, subject)
     if html:
         write_text(html, page(found), root)
     if as_json:
@@ -223,7 +227,10 @@ def verify(warehouse: WarehouseFolder = None, as_json: Json = False) -> None:
     """Compare every stored file of the newest release with the hash taken when it was written."""
     from flows.verification import verify
 
-    _show(verify(warehouse_path(warehouse)), present.verify, as_json)
+    root = warehouse_path(warehouse)
+    with Run("verify").stage("verify"):
+        report = verify(root)
+    _show(report, present.verify, as_json)
 
 
 @app.command(epilog="Example: hsrl draw --warehouse warehouse/demo --out sids")
@@ -235,7 +242,10 @@ def draw(
     """Draw the newest release's Semantic IDs: prefixes coloured by category, and the use of every code."""
     from flows.draw import draw_release
 
-    _show(draw_release(warehouse_path(warehouse), out), present.draw, as_json)
+    root = warehouse_path(warehouse)
+    with Run("draw").stage("draw"):
+        report = draw_release(root, out)
+    _show(report, present.draw, as_json)
 
 
 @app.command(epilog="Example: hsrl encode vectors.parquet --warehouse warehouse/demo --out sids.parquet")

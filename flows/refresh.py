@@ -77,7 +77,8 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish |
     source = open_source(settings.source, settings.ingest.chunk_rows)
     if wish.dry_run:
         return _plan(root, settings, source, wish)
-    write_missing_days(settings.source)
+    with run.stage("raw logs"):
+        write_missing_days(settings.source)
     with (
         Warehouse.create_or_open(root, settings.engine.memory_limit_mb) as warehouse,
         warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
@@ -120,7 +121,8 @@ def _refresh(
 ) -> dict[str, Any]:
     with run.stage("check stored files"):
         require_intact(warehouse, ("record_rows", "user_state", "embedding_model"))
-    incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
+    with run.stage("read the last release"):
+        incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
     with run.stage("look for new files"):
         arrived = arrived_deliveries(source, incumbent.known_hashes, wish.first, wish.last)
     if not arrived and not (wish.rebuild and incumbent.release) and not items_without_vector(warehouse):

@@ -80,8 +80,9 @@ def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, r
             trained = steps.run("training", find_or_train, place, lessons, settings.training.n_processes, tick)
     finally:
         place.clear()
-    with run.stage("evaluation"):
-        return steps.run("evaluation", _judge, warehouse, settings, pinned, training, judging, trained)
+    with run.stage("evaluation") as tick:
+        judge = Judge(pinned.world, settings, tick)
+        return steps.run("evaluation", _judge, warehouse, judge, pinned, training, judging, trained)
 
 
 def _simulators(place: Workplace, settings: Settings, run: Run, steps: Steps) -> tuple[list[Simulator], list[Simulator]]:
@@ -116,27 +117,29 @@ def _warm(place: Workplace, lessons: list[Lesson], published: str) -> list[Lesso
 
 def _judge(
     warehouse: Warehouse,
-    settings: Settings,
+    judge: Judge,
     pinned: Pinned,
     training: list[Simulator],
     judging: list[Simulator],
     trained: list[Trained],
 ) -> Results:
     """The rows of the results, and the gate: a policy that is worse than the incumbent beyond the interval is not published."""
-    judge = Judge(pinned.world, settings)
     taught_in, judged_in = ({one.simulator_id: one.fitted.model for one in ones} for ones in (training, judging))
+    best_of = trained[: judge.settings.training.n_seeds]
+    judge.expect(len(trained) * (len(training) + len(judging)))
     rows = judge.references(tuple(taught_in.values()), judged_in)
 
     def play(one: Trained, kind: str) -> Row:
         return judge.play(one.method, one.policy, taught_in if kind == "own" else judged_in, kind, one.policy_id, one.seed)
 
     own = {one.policy_id: play(one, "own") for one in trained}
-    best = max(trained[: settings.training.n_seeds], key=lambda one: float(own[one.policy_id].together.rewards.mean()))
+    best = max(best_of, key=lambda one: float(own[one.policy_id].together.rewards.mean()))
     beside = [one for one in trained if one is not best]
     for one in (*beside, best):  # the policy itself stands last
         rows += [own[one.policy_id], play(one, "transferred")]
     if pinned.published_policy in (None, best.policy_id):
         return Results(training, judging, best, beside, rows, True, "no other policy is published on this codebook")
+    judge.expect(len(judging))
     incumbent = load_policy(warehouse.artifacts, pinned.published_policy, pinned.world.catalogue)
     shown_now = judge.play("incumbent", incumbent, judged_in, "transferred", pinned.published_policy)
     difference = paired_difference(rows[-1].together, shown_now.together)

@@ -12,7 +12,7 @@ from pipeline.warehouse.trace import Node, Trace
 _WIDTH, _MARGIN = 1392, 4
 _PITCH, _GAP_X = 236, 0.17  # from column to column where there is room; share of it that lies between two boxes
 _HEIGHT, _GAP_Y = 42, 12
-_LETTER = 6.7  # pixels of a letter, in the mean
+_LETTER = 7.6  # pixels of a letter, in a wide font
 # Kinds of which a longer table is folded.
 _UNFOLDED = 12
 _FEW = 8  # inputs that a row of a table names
@@ -42,7 +42,7 @@ def page(trace: Trace) -> str:
     """
     drawing = _drawing(trace)
     subject = trace.nodes[trace.subject]
-    title = f"{subject.kind} {subject.name}"
+    title = " ".join(_heading(subject))
     facts = "".join(f"<tr><th>{_text(str(name))}</th><td>{_fact(value)}</td></tr>" for name, value in trace.facts.items())
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
@@ -89,15 +89,22 @@ def _box(trace: Trace, box: Box, x: float, y: int, width: float) -> str:
     kind, colour = nodes[0].kind, _COLOURS.get(nodes[0].kind, _OTHER)
     is_filled = box.is_subject or box.is_dependant
     frame = ("#000", 3) if box.is_subject else (colour, 1.2)
-    ink, heading = ("#fff", "#fff") if is_filled else ("#222", colour)
-    names = nodes[0].name if len(nodes) == 1 else f"{_short(nodes[0].name, 40)} … {_short(nodes[-1].name, 40)}"
+    ink, head_ink = ("#fff", "#fff") if is_filled else ("#222", colour)
+    heading, name = (called(kind, len(nodes)), "listed below") if len(nodes) > 1 else _heading(nodes[0])
     letters = int((width - 12) / _LETTER)
     return (
         f"<g><title>{_text(_tip(nodes))}</title><rect x='{x:.1f}' y='{y}' width='{width:.1f}' height='{_HEIGHT}' rx='5' "
         f"fill='{colour if is_filled else '#fff'}' stroke='{frame[0]}' stroke-width='{frame[1]}'/>"
-        f"<text x='{x + 7:.1f}' y='{y + 17}' fill='{heading}' font-weight='bold'>{_text(_short(called(kind, len(nodes)), letters))}</text>"
-        f"<text x='{x + 7:.1f}' y='{y + 33}' fill='{ink}'>{_text(_short(names, letters))}</text></g>"
+        f"<text x='{x + 7:.1f}' y='{y + 17}' fill='{head_ink}'>{_text(_short(heading, letters))}</text>"
+        f"<text x='{x + 7:.1f}' y='{y + 33}' fill='{ink}'>{_text(_short(name, letters))}</text></g>"
     )
+
+
+def _heading(node: Node) -> tuple[str, str]:
+    """Kind and name of one thing, in few words: a release by its number, what lies in the warehouse by the last part of its path."""
+    if node.kind == "release":
+        return node.id.replace(":", " "), node.name.partition(" by ")[0]
+    return called(node.kind), node.name.rpartition("/")[2] if node.name.startswith(("artifacts/", "data/")) else node.name
 
 
 def _tip(nodes: list[Node]) -> str:
@@ -109,9 +116,7 @@ def _tip(nodes: list[Node]) -> str:
 
 
 def _short(name: str, letters: int) -> str:
-    """A name in so many letters; of a path below the warehouse its last part, as the box says the kind."""
-    if len(name) > letters and name.startswith(("artifacts/", "data/")):
-        name = name.rpartition("/")[2]
+    """A name in so many letters."""
     if len(name) <= letters:
         return name
     return f"{name[: letters - letters // 2 - 1]}…{name[-(letters // 2) :]}"

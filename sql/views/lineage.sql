@@ -23,7 +23,7 @@ nodes AS (
     SELECT 'release:' || release_id, 'release', kind || ' by ' || run_id, NULL, release_id
     FROM releases
     UNION ALL
-    SELECT 'records:' || release_id, 'records', 'records up to release ' || release_id, NULL, release_id
+    SELECT 'records:' || release_id, 'records', 'up to release ' || release_id, NULL, release_id
     FROM record_nights
     UNION ALL
     SELECT DISTINCT 'raw:' || sha256, 'raw file', file, sha256, NULL::BIGINT
