@@ -22,6 +22,12 @@ class Artifact:
     inputs: tuple[str, ...]
 
 
+def records_up_to(warehouse: Warehouse, release_id: int) -> str:
+    """The name in ``lineage`` of all deliveries and records that a release has: of the last one up to it that took some in."""
+    last = warehouse.query("SELECT max(release_id) FROM ingests WHERE release_id <= $id", {"id": release_id}).item()
+    return f"records:{last}"
+
+
 def artifact_rows(warehouse: Warehouse, artifacts: Sequence[Artifact], run: Run, release_id: int) -> pl.DataFrame:
     """ARTIFACTS for those that no release has entered yet."""
     known = set(warehouse.query("SELECT artifact_id FROM artifacts")["artifact_id"])

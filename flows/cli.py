@@ -29,7 +29,13 @@ Config = Annotated[Path | None, typer.Option("--config", help="TOML file; ready 
 WarehouseFolder = Annotated[
     Path | None, typer.Option("--warehouse", help="Folder of the warehouse. Else HSRL_WAREHOUSE, else ./warehouse.")
 ]
-Device = Annotated[str | None, typer.Option("--device", help="Where policies learn: cpu, cuda, cuda:1. Else [training] device.")]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        help="Where policies learn: cpu, cuda (the first graphics card) or cuda:1 (the second); not given: as device in [training] says.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
 
 # What the system may refuse anywhere and a person can mend: rights, a file system that is read-only or full.
@@ -37,6 +43,25 @@ _MENDABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
 # The last is what SQLite says where its log cannot be made.
 _FULL = ("No space left on device", "database or disk is full", "File too large", "Disk quota exceeded", "disk I/O error")
+
+
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        from flows.run import code_version
+
+        print(f"hsrl {code_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def hsrl(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Tell the version, and of a checkout its commit.", callback=_tell_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Semantic IDs and recommendation policies from raw logs, refreshed every night."""
+
 
 # Heavy libraries are imported by the command that needs them, so that `hsrl --help` and `hsrl sql` start at once.
 
@@ -110,7 +135,10 @@ def rank(
     from flows.rank import rank_file
 
     root = warehouse_path(warehouse)
-    _show(rank_file(root, load_settings(config, root), requests, out), present.rank, as_json)
+    settings = load_settings(config, root)
+    with Run("rank").stage("rank"):
+        report = rank_file(root, settings, requests, out)
+    _show(report, present.rank, as_json)
 
 
 @app.command(epilog="Example: hsrl rollback 12 --warehouse warehouse/demo")
@@ -138,7 +166,8 @@ def trace(
     from pipeline.warehouse.trace import trace
 
     root = warehouse_path(warehouse)
-    found = trace(root, subject)
+    with Run("trace").stage("trace"):
+        found = trace(root, subject)
     if html:
         write_text(html, page(found), root)
     if as_json:
@@ -198,7 +227,10 @@ def verify(warehouse: WarehouseFolder = None, as_json: Json = False) -> None:
     """Compare every stored file of the newest release with the hash taken when it was written."""
     from flows.verification import verify
 
-    _show(verify(warehouse_path(warehouse)), present.verify, as_json)
+    root = warehouse_path(warehouse)
+    with Run("verify").stage("verify"):
+        report = verify(root)
+    _show(report, present.verify, as_json)
 
 
 @app.command(epilog="Example: hsrl draw --warehouse warehouse/demo --out sids")
@@ -210,7 +242,10 @@ def draw(
     """Draw the newest release's Semantic IDs: prefixes coloured by category, and the use of every code."""
     from flows.draw import draw_release
 
-    _show(draw_release(warehouse_path(warehouse), out), present.draw, as_json)
+    root = warehouse_path(warehouse)
+    with Run("draw").stage("draw"):
+        report = draw_release(root, out)
+    _show(report, present.draw, as_json)
 
 
 @app.command(epilog="Example: hsrl encode vectors.parquet --warehouse warehouse/demo --out sids.parquet")
@@ -253,7 +288,9 @@ def main() -> None:
     except HsrlError as error:
         _refuse(str(error))
     except TyperException as error:  # a wrong use of the command; without a message it has told its help
-        _refuse(f"{error.format_message().rstrip('.')}; see: hsrl --help") if error.format_message() else sys.exit(2)
+        _refuse(
+            f"{error.format_message().rstrip('.')}; see: {_command_of(error)} --help"
+        ) if error.format_message() else sys.exit(2)
     except OSError as error:
         if error.errno not in _MENDABLE:
             raise
@@ -272,6 +309,15 @@ def _keep_stdout_for_answers() -> None:
         answers = os.dup(1)
         os.dup2(2, 1)
         sys.stdout = os.fdopen(answers, "w", encoding=stdout.encoding)
+
+
+def _command_of(error: TyperException) -> str:
+    """The command that was used wrongly, as it is typed: its help names what it takes."""
+    context, words = getattr(error, "ctx", None), []
+    while context is not None and context.parent is not None:
+        words.append(context.info_name)
+        context = context.parent
+    return " ".join(["hsrl", *reversed(words)])
 
 
 def _refuse(line: str, code: int = 2) -> None:

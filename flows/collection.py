@@ -6,7 +6,7 @@ from typing import Any
 from flows.recorded import recorded
 from flows.run import Run
 from pipeline.warehouse.config import RetentionConfig, WarehouseConfig
-from pipeline.warehouse.gc import collect, find_garbage
+from pipeline.warehouse.gc import Garbage, collect, find_garbage
 from pipeline.warehouse.verify import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
@@ -26,11 +26,12 @@ def collect_garbage(
         warehouse.writer(run.run_id, engine.lock_timeout_seconds, run.say),
     ):
         if dry_run:
-            garbage = find_garbage(warehouse, retention, run.run_id)
+            garbage = _found(warehouse, run, retention)
         else:
             with recorded(warehouse, run, retention.model_dump(mode="json")) as ending:
-                garbage = find_garbage(warehouse, retention, run.run_id)
-                collect(warehouse, garbage, run.run_id)
+                garbage = _found(warehouse, run, retention)
+                with run.stage("delete"):
+                    collect(warehouse, garbage, run.run_id)
                 ending.is_done = True
         return {
             "status": "planned" if dry_run else "collected",
@@ -42,3 +43,8 @@ def collect_garbage(
             "bytes": garbage.bytes,
             "flushed": garbage.to_flush,
         }
+
+
+def _found(warehouse: Warehouse, run: Run, retention: RetentionConfig) -> Garbage:
+    with run.stage("look for what may go"):
+        return find_garbage(warehouse, retention, run.run_id)

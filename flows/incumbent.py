@@ -8,7 +8,7 @@ import polars as pl
 
 from flows.settings import Settings
 from pipeline.contracts import CODEBOOKS, ITEMS, SID_HISTORY, SID_WAITING, SPLITS, USERS
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, all_faults
 from pipeline.sids.codebook import Codebook
 from pipeline.warehouse.artifacts import inside
 from pipeline.warehouse.release import Release
@@ -149,16 +149,18 @@ def require_same_settings(warehouse: Warehouse, settings: Settings, *, rebuild: 
     if last.is_empty():
         return
     before, now = json.loads(last.item()), settings.model_dump(mode="json")
-    for section, key in _FOR_LIFE:
-        if before[section][key] != now[section][key]:
-            raise ConfigError(
-                f"{section}.{key} is {now[section][key]!r}, but {warehouse.root} was built with {before[section][key]!r}; "
-                "set it back, or name another --warehouse"
-            )
-    for section in () if rebuild else _UNTIL_REBUILD:
-        changed = [name for name in now[section] if name not in _FREE and before[section].get(name) != now[section][name]]
-        for key in changed[:1]:
-            raise ConfigError(
-                f"{section}.{key} is {now[section][key]!r}, but the Semantic IDs were made with {before[section].get(key)!r}; "
-                "set it back, or make new ones with: hsrl refresh --rebuild"
-            )
+    faults = [
+        f"{section}.{key} is {now[section][key]!r}, but {warehouse.root} was built with {before[section][key]!r}; "
+        "set it back, or name another --warehouse"
+        for section, key in _FOR_LIFE
+        if before[section][key] != now[section][key]
+    ]
+    faults += [
+        f"{section}.{key} is {now[section][key]!r}, but the Semantic IDs were made with {before[section].get(key)!r}; "
+        "set it back, or make new ones with: hsrl refresh --rebuild"
+        for section in (() if rebuild else _UNTIL_REBUILD)
+        for key in now[section]
+        if key not in _FREE and before[section].get(key) != now[section][key]
+    ]
+    if faults:
+        raise ConfigError(all_faults(faults))

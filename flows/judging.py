@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from flows.run import Tick
 from flows.settings import Settings
 from flows.tensors import World
 from hsrl_train.environment import Environment
@@ -55,13 +56,25 @@ class Row:
 
 
 class Judge:
-    """Plays policies from the same held-out starts with the same luck."""
+    """Plays policies from the same held-out starts with the same luck.
 
-    def __init__(self, world: World, settings: Settings) -> None:
+    Args:
+        world: its records hold the starts.
+        settings: the run's.
+        tick: told (sessions that are over, sessions that are expected).
+    """
+
+    def __init__(self, world: World, settings: Settings, tick: Tick | None = None) -> None:
         self.world = world
         self.settings = settings
         self.k = world.records.exposed.shape[1]
+        self._tick = tick
+        self._n_over = self._n_expected = 0
         self.starts: State = sample_starts(world.records, settings.evaluation.n_sessions, settings.seed)
+
+    def expect(self, n_plays: int) -> None:
+        """So many times a policy will be played in a simulator; a judge is told before it plays, so that it knows how far it is."""
+        self._n_expected += n_plays * self.settings.evaluation.n_sessions
 
     def play(
         self,
@@ -83,6 +96,7 @@ class Judge:
                 self.k,
                 self.world.catalogue,
                 self.settings.seed,
+                self._counting(),
             )
             for one, model in zip(policies, publics.values(), strict=True)
         )
@@ -99,7 +113,20 @@ class Judge:
                 {**policies, "look-ahead oracle": self._look_ahead(judge, choosing)}
                 for policies, judge in zip(by_judge, judging.values(), strict=True)
             ]
+        self.expect(len(by_judge[0]) * len(judging))
         return [self.play(name, [policies[name] for policies in by_judge], judging, "reference") for name in by_judge[0]]
+
+    def _counting(self) -> Tick | None:
+        """What counts the sessions of the next play on from those that are over."""
+        if self._tick is None:
+            return None
+        tick, before = self._tick, self._n_over
+
+        def told(done: int, _: int) -> None:
+            self._n_over = before + done
+            tick(self._n_over, self._n_expected)
+
+        return told
 
     def _look_ahead(self, judge: ResponseModel, choosing: State) -> Policy:
         """Found in the simulator that judges it, from starts of the training records."""
@@ -128,6 +155,8 @@ def _line(played: Played, simulator_id: str, row: Row, settings: Settings) -> di
         "preset": settings.simulator.preset,
         "slate_size": played.k,
         "cost": settings.environment.cost,
+        "temper0": settings.environment.temper0,
+        "max_steps": settings.environment.max_steps,
         "seed": row.seed,
         "n_sessions": result.n_sessions * result.n_simulators,
         "total_reward": result.total_reward,

@@ -1,8 +1,9 @@
 """What the commands print for people."""
 
+import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.questions import QUESTIONS
-from pipeline.warehouse.trace import Trace
+from pipeline.warehouse.trace import Node, Trace
 
 # Rows that a terminal shows; --json has them all.
 _ROWS = 200
-# Branches of a tree that a terminal shows.
-_BRANCHES = 8
+# Branches of a tree that a terminal shows, and steps that it goes.
+_BRANCHES, _DEEPEST = 8, 12
 _UNBOUNDED = 100_000  # characters
 
 
@@ -140,7 +141,8 @@ def demo(console: Console, report: dict[str, Any]) -> None:
     retrain(console, report["retrain"])
     console.print("\nAsk it:", highlight=False)
     for question in QUESTIONS:
-        asked = f'{program()} sql --warehouse {report["warehouse"]} "{question}"'
+        # The questions hold nothing that a shell reads inside double quotes.
+        asked = f'{shlex.quote(program())} sql --warehouse {shlex.quote(report["warehouse"])} "{question}"'
         console.print(f"  {asked}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -199,27 +201,32 @@ def trace(console: Console, found: Trace) -> None:
     console.print(f"{subject.kind} {subject.name} ({subject.id})", markup=False, highlight=False, soft_wrap=True)
     _facts(console, tuple((str(name), _cell(value)) for name, value in found.facts.items()))
     starts = sorted(found.started, key=lambda one: one != found.subject)
-    for heading, step in (("made from", found.inputs), ("used by", found.dependants)):
-        console.print(heading, highlight=False)
-        told: set[str] = set()
-        for one in starts if heading == "made from" else [found.subject]:
-            _branch(console, found, step, one, 1, told)
+    _tree(console, "made from", found, found.inputs, starts)
+    _tree(console, "used by", found, found.dependants, [found.subject])
 
 
-def _branch(console: Console, found: Trace, step: Callable[[str], list[str]], one: str, depth: int, told: set[str]) -> None:
-    """The nodes one step on, each told once."""
-    fresh = [other for other in step(one) if other not in told]
-    told |= set(fresh)
-    for number, other in enumerate(fresh):
-        if number == _BRANCHES:
-            console.print(
-                f"{'  ' * depth}… and {len(fresh) - number} more; all of them with --json or --html FILE", highlight=False
-            )
-            return
-        node = found.nodes[other]
-        sha256 = f"  sha256 {node.sha256}" if node.sha256 else ""
-        console.print(f"{'  ' * depth}{node.kind} {node.name}{sha256}", markup=False, highlight=False, soft_wrap=True)
-        _branch(console, found, step, other, depth + 1, told)
+def _tree(console: Console, heading: str, found: Trace, step: Callable[[str], list[str]], starts: Sequence[str]) -> None:
+    """What lies ever more steps away, each thing told once: it ends whatever leads where, and a long chain is cut."""
+    console.print(heading, highlight=False)
+    told = set(starts)
+    waiting: list[tuple[int, str, str | None]] = [(0, "", one) for one in reversed(starts)]
+    while waiting:
+        depth, line, one = waiting.pop()
+        if line:
+            console.print("  " * depth + line, markup=False, highlight=False, soft_wrap=True)
+        if one is None:
+            continue
+        fresh = [other for other in step(one) if other not in told]
+        shown = fresh[: _BRANCHES if depth < _DEEPEST else 0]
+        told.update(shown)
+        if len(fresh) > len(shown):
+            rest = f"… and {len(fresh) - len(shown)} more{' and what lies behind' if not shown else ''}; all of them with --json or --html FILE"
+            waiting.append((depth + 1, rest, None))
+        waiting += [(depth + 1, _named(found.nodes[other]), other) for other in reversed(shown)]
+
+
+def _named(node: Node) -> str:
+    return f"{node.kind} {node.name}" + (f"  sha256 {node.sha256}" if node.sha256 else "")
 
 
 def gc(console: Console, report: dict[str, Any]) -> None:

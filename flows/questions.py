@@ -3,6 +3,7 @@
 QUESTIONS = (
     "select tokens[1] l1, count(*) n from sids group by 1 order by 2 desc limit 5",
     "select sid, len(item_ids) n, item_ids[:5] first_five from sid_buckets order by n desc limit 5",
-    "select policy, kind, round(total_reward, 2) reward, round(depth, 2) depth, distinct_items "
-    "from evaluations order by total_reward desc limit 10",
+    # A row that judges in several simulators together repeats what theirs say.
+    "select policy, kind, round(avg(total_reward), 2) mean_reward, round(avg(depth), 2) mean_depth, count(*) simulators from evaluations "
+    "where release_id = (select max(release_id) from evaluations) and not contains(simulator_id, '+') group by all order by mean_reward desc",
 )

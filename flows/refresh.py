@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from flows.artifacts import Artifact, artifact_rows
+from flows.artifacts import Artifact, artifact_rows, records_up_to
 from flows.feed import is_begun, missing_days, write_missing_days
 from flows.incumbent import Incumbent, items_without_vector, read_incumbent
 from flows.plan import forecast
@@ -84,7 +84,8 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish |
         warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
         recorded(warehouse, run, settings.model_dump(mode="json")) as ending,
     ):
-        write_missing_days(settings.source)
+        with run.stage("raw logs"):
+            write_missing_days(settings.source)
         return _refresh(warehouse, settings, source, run, steps, wish, ending)
 
 
@@ -123,7 +124,8 @@ def _refresh(
 ) -> dict[str, Any]:
     with run.stage("check stored files"):
         require_intact(warehouse, (*TABLES, "user_state", "embedding_model"))
-    incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
+    with run.stage("read the last release"):
+        incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
     with run.stage("look for new files"):
         arrived = arrived_deliveries(source, incumbent.known_hashes, wish.first, wish.last)
     if not arrived and not (wish.rebuild and incumbent.release) and not items_without_vector(warehouse):
@@ -180,10 +182,10 @@ def _changes(
     records = {file: (one.arrived.ingest_id,) for one in staged for file in one.files("records")}
     embeddings = _stage_embeddings(warehouse, sids, release_id)
     ingests, ingest_files = ingest_rows(staged, source, release_id)
-    # Vectors fold in the records of all releases up to this one.
-    learned_from = (*(one.arrived.ingest_id for one in staged), *([f"release:{release_id - 1}"] if incumbent.release else []))
-    model = replace(sids.artifact, inputs=(*sids.artifact.inputs, *learned_from))
-    artifacts = [model, *([_keep_state(warehouse, staged)] if staged else [])]
+    # Vectors fold in the records of all releases up to this one. Named are the records, not a release, which holds what comes of them.
+    learned_from = f"records:{release_id}" if staged else records_up_to(warehouse, release_id)
+    learned = [replace(one, inputs=(*one.inputs, learned_from)) for one in (*sids.simulators, sids.artifact)]
+    artifacts = [*learned, *([_keep_state(warehouse, staged)] if staged else [])]
     return Changes(
         replace_files={"embeddings": [embeddings]},
         register={"events": list(events), "record_rows": list(records)},
@@ -204,7 +206,7 @@ def _changes(
             "ingest_files": ingest_files,
             "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
         },
-        file_inputs={**events, **records, embeddings: (sids.models.embedding_id, *learned_from)},
+        file_inputs={**events, **records, embeddings: (sids.models.embedding_id, learned_from)},
     )
 
 

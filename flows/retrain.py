@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import torch
 
-from flows.artifacts import artifact_rows
+from flows.artifacts import Artifact, artifact_rows, records_up_to
 from flows.incumbent import current_codebook
 from flows.judging import Judge, Row, evaluation_rows
 from flows.pinned import Pinned, pin_latest
@@ -82,8 +82,9 @@ def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, r
             trained = steps.run("training", find_or_train, place, lessons, settings.training.n_processes, tick)
     finally:
         place.clear()
-    with run.stage("evaluation"):
-        return steps.run("evaluation", _judge, warehouse, settings, pinned, training, judging, trained)
+    with run.stage("evaluation") as tick:
+        judge = Judge(pinned.world, settings, tick)
+        return steps.run("evaluation", _judge, warehouse, judge, pinned, training, judging, trained)
 
 
 def _simulators(place: Workplace, settings: Settings, run: Run, steps: Steps) -> tuple[list[Simulator], list[Simulator]]:
@@ -118,27 +119,29 @@ def _warm(place: Workplace, lessons: list[Lesson], published: str) -> list[Lesso
 
 def _judge(
     warehouse: Warehouse,
-    settings: Settings,
+    judge: Judge,
     pinned: Pinned,
     training: list[Simulator],
     judging: list[Simulator],
     trained: list[Trained],
 ) -> Results:
     """The rows of the results, and the gate: a policy that is worse than the incumbent beyond the interval is not published."""
-    judge = Judge(pinned.world, settings)
     taught_in, judged_in = ({one.simulator_id: one.fitted.model for one in ones} for ones in (training, judging))
+    best_of = trained[: judge.settings.training.n_seeds]
+    judge.expect(len(trained) * (len(training) + len(judging)))
     rows = judge.references(tuple(taught_in.values()), judged_in)
 
     def play(one: Trained, kind: str) -> Row:
         return judge.play(one.method, one.policy, taught_in if kind == "own" else judged_in, kind, one.policy_id, one.seed)
 
     own = {one.policy_id: play(one, "own") for one in trained}
-    best = max(trained[: settings.training.n_seeds], key=lambda one: float(own[one.policy_id].together.rewards.mean()))
+    best = max(best_of, key=lambda one: float(own[one.policy_id].together.rewards.mean()))
     beside = [one for one in trained if one is not best]
     for one in (*beside, best):  # the policy itself stands last
         rows += [own[one.policy_id], play(one, "transferred")]
     if pinned.published_policy in (None, best.policy_id):
         return Results(training, judging, best, beside, rows, True, "no other policy is published on this codebook")
+    judge.expect(len(judging))
     incumbent = load_policy(warehouse.artifacts, pinned.published_policy, pinned.world.catalogue)
     shown_now = judge.play("incumbent", incumbent, judged_in, "transferred", pinned.published_policy)
     difference = paired_difference(rows[-1].together, shown_now.together)
@@ -178,10 +181,12 @@ def _changes(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: 
     simulators = {one.simulator_id for one in results.simulators}
     new = [one for one in results.simulators if one.simulator_id not in known]
     evaluations = [evaluation_rows(row, settings, release_id, pinned.embedding_id) for row in results.rows]
-    # What they learned from, in place of the fingerprints of its tensors, which lead nowhere.
-    learned_from = f"release:{pinned.release.release_id}"
-    found = [*(one.artifact for one in new), *(one.artifact for one in results.beside), results.trained.artifact]
-    artifacts = [replace(one, inputs=(learned_from, *(name for name in one.inputs if name in simulators))) for one in found]
+    # What they learned from, in place of the fingerprints of its tensors, which lead nowhere; and no release, which holds what comes of it.
+    records = records_up_to(warehouse, pinned.release.release_id)
+    policies = [
+        _policy_artifact(warehouse, pinned, one.artifact, simulators, records) for one in (*results.beside, results.trained)
+    ]
+    artifacts = [*(_simulator_artifact(warehouse, pinned, one.artifact, records) for one in new), *policies]
     return Changes(
         upsert={"policies": _policy_rows(warehouse, settings, pinned, results, release_id)},
         append={
@@ -190,6 +195,22 @@ def _changes(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: 
             "training_curves": results.trained.curves,
             "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
         },
+    )
+
+
+def _simulator_artifact(warehouse: Warehouse, pinned: Pinned, artifact: Artifact, records: str) -> Artifact:
+    """With what it saw: the records and the model of items and users; not where the codes' part of that model was made from it."""
+    model = pinned.codebook.embedding_id
+    made_from = warehouse.query("SELECT unnest(inputs) AS name FROM artifacts WHERE artifact_id = $id", {"id": model})["name"]
+    return replace(artifact, inputs=(records,) if artifact.name in made_from else (records, model))
+
+
+def _policy_artifact(warehouse: Warehouse, pinned: Pinned, artifact: Artifact, simulators: set[str], records: str) -> Artifact:
+    """With what it learned from: the records, the codebook, the simulators and the policy that it began with."""
+    starts_from = started_from(warehouse.artifacts, artifact.name)
+    taught_by = (name for name in artifact.inputs if name in simulators)
+    return replace(
+        artifact, inputs=(records, pinned.codebook.codebook_id, *taught_by, *([] if starts_from is None else [starts_from]))
     )
 
 

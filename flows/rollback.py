@@ -60,13 +60,15 @@ def rollback(root: Path, target: int, run: Run, engine: WarehouseConfig | None =
         require_intact(warehouse, tuple(TABLES))
         config = _config_of(warehouse, target)
         with recorded(warehouse, run, config) as ending:
-            past = _read(warehouse, target)
+            with run.stage("read the release"):
+                past = _read(warehouse, target)
             release_id = last.release_id + 1
             inputs = (f"release:{target}", *past.codebooks["codebook_id"].unique().sort())
             seed = int(warehouse.query("SELECT seed FROM releases WHERE release_id = $id", {"id": target}).item())
             draft = ReleaseDraft(run.run_id, "rollback", code_version(), config, seed, inputs, restores=target)
-            changes = _changes(warehouse, past, target, release_id)
-            warehouse.publish(draft, changes)
+            with run.stage("audits and publish"):
+                changes = _changes(warehouse, past, target, release_id)
+                warehouse.publish(draft, changes)
             ending.release_id = release_id
         opened = changes.upsert["sid_history"].filter(pl.col("valid_to").is_null()).height
         return {

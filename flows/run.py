@@ -4,6 +4,7 @@ import resource
 import secrets
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 Tick = Callable[[int, int], None]
-LINE_SECONDS = 10.0
+# Of a stage on anything but a terminal: when it is heard of first, and how often from then on.
+FIRST_LINE_SECONDS, LINE_SECONDS = 5.0, 10.0
+_LEAST_WAIT = 0.1
 
 
 @dataclass
@@ -44,7 +47,7 @@ class Run:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Tick]:
-        """Time a stage; the yielded function takes (done, total) and draws a bar on a terminal."""
+        """Time a stage; the yielded function takes (done, total). A terminal shows a bar, anything else a line now and then."""
         began = time.monotonic()
         with self._bar(name) as tick:
             yield tick
@@ -53,24 +56,46 @@ class Run:
     @contextmanager
     def _bar(self, name: str) -> Iterator[Tick]:
         if not self.console.is_terminal:
-            yield self._lines(name)
+            with self._lines(name) as tick:
+                yield tick
             return
         columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self.console, transient=True) as progress:
             bar = progress.add_task(name, total=None)
             yield lambda done, total: progress.update(bar, completed=done, total=total)
 
-    def _lines(self, name: str) -> Tick:
-        """A tick that tells how far it is in a plain line, now and then."""
-        told = time.monotonic()
+    @contextmanager
+    def _lines(self, name: str) -> Iterator[Tick]:
+        """Plain lines now and then of how far the stage is, or where it does not say, of how long it has run: none waits in silence."""
+        began = last = time.monotonic()
+        how_far: str | None = None
+        ended = threading.Event()
+
+        def tell() -> None:
+            nonlocal last
+            last = time.monotonic()
+            self.say(f"{name}: {how_far or f'{last - began:.0f} seconds so far'}")
 
         def tick(done: int, total: int) -> None:
-            nonlocal told
-            if time.monotonic() - told >= LINE_SECONDS:
-                told = time.monotonic()
-                self.say(f"{name}: {done:,} of {total:,}")
+            nonlocal how_far
+            how_far = f"{done:,} of {total:,}"
+            if time.monotonic() - last >= LINE_SECONDS:
+                tell()
 
-        return tick
+        def watch() -> None:
+            wait = FIRST_LINE_SECONDS
+            while not ended.wait(wait):
+                if last == began or time.monotonic() - last >= LINE_SECONDS:
+                    tell()
+                wait = max(LINE_SECONDS - (time.monotonic() - last), _LEAST_WAIT)
+
+        watcher = threading.Thread(target=watch, name=f"stage {name}", daemon=True)
+        watcher.start()
+        try:
+            yield tick
+        finally:
+            ended.set()
+            watcher.join()
 
 
 def cpu_seconds() -> float:

@@ -7,10 +7,11 @@ from pathlib import Path
 import polars as pl
 import torch
 
+from flows.artifacts import Artifact
 from flows.models import Models
 from flows.run import Tick
 from flows.settings import Settings
-from flows.simulators import fit_missing, load_fitted, publics
+from flows.simulators import KIND, fit_missing, load_fitted, publics
 from flows.tensors import build_world
 from flows.workplace import Workplace
 from hsrl_train.score_aware import score_weights
@@ -31,10 +32,11 @@ def learn_scores(
     splits: pl.DataFrame,
     records: Sequence[Path],
     tick: Tick,
-) -> tuple[Models, tuple[str, ...]]:
+) -> tuple[Models, tuple[Artifact, ...]]:
     """The models with a space of scores, and the simulators it was taken from.
 
-    The simulators are those that the next retrain of this release learns in: it finds them in the store.
+    The simulators are those that the next retrain of this release learns in: it finds them in the store. Their inputs are left to the
+    caller, who knows what the records are called.
 
     Args:
         warehouse: for its stores.
@@ -66,4 +68,4 @@ def learn_scores(
     fitted = [load_fitted(place.artifacts, world, one).model for one in wanted]
     weights = score_weights(fitted, sample_starts(world.records, _N_STATES, settings.seed, "train")).numpy()
     space = ScoreAware(models.items.embedding_id, weights)
-    return replace(models, scores=space), tuple(one.simulator_id for one in wanted)
+    return replace(models, scores=space), tuple(Artifact(KIND, one.simulator_id, ()) for one in wanted)

@@ -38,6 +38,7 @@ class SemanticIds:
         metrics: SID_METRICS of the release.
         new_codes: CODEBOOKS, empty unless the codebook was learned tonight.
         artifact: the models in the store.
+        simulators: that the space of the codes was taken from, where it was learned tonight.
         mode: learn, append or refresh.
         why: what asked for the mode.
     """
@@ -52,6 +53,7 @@ class SemanticIds:
     metrics: pl.DataFrame
     new_codes: pl.DataFrame
     artifact: Artifact
+    simulators: tuple[Artifact, ...]
     mode: str
     why: tuple[str, ...]
 
@@ -112,14 +114,14 @@ def make_semantic_ids(
     def positives() -> Iterator[pl.DataFrame]:
         return train_positives(records, splits, settings.ingest.buckets)
 
-    made_from: tuple[str, ...] = ()
+    simulators: tuple[Artifact, ...] = ()
     if incumbent.codebook is None:
         models = Models(learn(items, positives(), settings.embeddings, settings.seed, external), learn_profiles(users), None)
         vectors = embed(models.items, items, positives(), external)
         if settings.embeddings.score_aware:
             from flows.score_space import learn_scores  # brings torch, which costs seconds that other nights save
 
-            models, made_from = learn_scores(warehouse, settings, models, vectors, items, users, splits, records, tick)
+            models, simulators = learn_scores(warehouse, settings, models, vectors, items, users, splits, records, tick)
         models.save(warehouse.artifacts)
     else:
         models = load_models(warehouse.artifacts, incumbent.codebook.embedding_id)
@@ -137,7 +139,12 @@ def make_semantic_ids(
         summary=done.changes.summary,
         metrics=done.metrics,
         new_codes=done.codebook.to_frame() if done.is_new else CODEBOOKS.empty(),
-        artifact=Artifact(KIND, models.embedding_id, (fingerprint(settings.embeddings.model_dump(mode="json")), *made_from)),
+        artifact=Artifact(
+            KIND,
+            models.embedding_id,
+            (fingerprint(settings.embeddings.model_dump(mode="json")), *(one.name for one in simulators)),
+        ),
+        simulators=simulators,
         mode=done.mode,
         why=done.why,
     )

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from hsrl_train.config import EnvironmentConfig, EvaluationConfig, SimulatorConfig, TrainingConfig
 from hsrl_train.learner_config import LearnerConfig
 from pipeline.embeddings.config import EmbeddingsConfig
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, all_faults
 from pipeline.ingest.config import GeneratedSource, IngestConfig, MovieLensSource, SourceConfig, TableSource
 from pipeline.records.config import RecordsConfig
 from pipeline.sids.config import SidsConfig
@@ -80,9 +81,10 @@ def require_memory(settings: Settings) -> None:
         "learner.max_shows": settings.learner.max_shows > 0,
         "simulator.preset saturating": settings.simulator.preset == "saturating",
     }
-    for name, is_on in needs.items():
-        if is_on and not settings.environment.memory:
-            raise ValueError(f"{name} needs what sessions have shown; set environment.memory, for example to 60 items")
+    needing = [name for name, is_on in needs.items() if is_on]
+    if needing and not settings.environment.memory:
+        named = f"{' and '.join(needing)} need{'s' if len(needing) == 1 else ''}"
+        raise ValueError(f"{named} what sessions have shown; set environment.memory, for example to 60 items")
 
 
 def learning_on(settings: Settings, device: str | None) -> Settings:
@@ -96,7 +98,7 @@ def warehouse_path(given: Path | None) -> Path:
     """The warehouse's folder: the argument, else HSRL_WAREHOUSE, else ./warehouse.
 
     Raises:
-        ConfigError: an unknown variable, which may be this one misspelt.
+        ConfigError: unknown variables, of which one may be this one misspelt.
     """
     _refuse_unknown_variables(os.environ)
     return (given or Path(os.environ.get("HSRL_WAREHOUSE", "warehouse"))).absolute()
@@ -128,7 +130,7 @@ def load_settings(config: Path | None, warehouse: Path) -> Settings:
     try:
         settings = Settings(**_placed(content, places))
     except ValidationError as error:
-        raise ConfigError(f"configuration {path}: {_first_fault(error)}") from error
+        raise ConfigError(f"configuration {path}: {all_faults(_faults(error))}") from error
     except SettingsError as error:
         raise ConfigError(f"environment: {error}; a list or table is written as JSON, such as '[\"content\"]'") from error
     folder = path.absolute().parent
@@ -157,21 +159,24 @@ def _absolute(section: Any, folder: Path) -> Any:
     return section
 
 
-def _first_fault(error: ValidationError) -> str:
-    """The fault of a configuration to mend first: where, what, and the nearest key that exists."""
+def _faults(error: ValidationError) -> list[str]:
+    """The faults of a configuration, misspelt keys first: where, what, and the nearest key that exists."""
     faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")  # a misspelt key is also a missing one
-    fault, more = faults[0], f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return list(dict.fromkeys(_fault(fault) for fault in faults))  # members of a union may say the same
+
+
+def _fault(fault: ErrorDetails) -> str:
     # Pydantic names the member of a union by its tag or type; the file does not.
     where = [str(part) for part in fault["loc"] if part not in _KINDS and re.fullmatch(r"\w+", str(part))]
     variable = PREFIX + "__".join(where).upper()
     told = f"{variable} of the environment" if variable in os.environ else ".".join(where)
     if fault["type"] == "extra_forbidden":
         section = _section_at(fault["loc"][:-1])
-        return f"unknown key {told}{_nearest(where[-1], section.model_fields) if section else ''}{more}"
+        return f"unknown key {told}{_nearest(where[-1], section.model_fields) if section else ''}"
     if fault["type"] == "missing":
-        return f"{told} is missing{more}"
+        return f"{told} is missing"
     value = "" if isinstance(fault["input"], dict) else f", got {fault['input']!r:.60}"
-    return f"{told}: {fault['msg'].removeprefix('Value error, ')}{value}{more}"
+    return f"{f'{told}: ' if told else ''}{fault['msg'].removeprefix('Value error, ')}{value}"
 
 
 def _section_at(place: tuple[str | int, ...]) -> type[BaseModel] | None:
@@ -196,13 +201,14 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     """An HSRL_ variable that nothing reads is a typing error, not a wish.
 
     Raises:
-        ConfigError: there is one; the nearest that exists is named.
+        ConfigError: there are some; for each the nearest that exists is named.
     """
     known = _variables()
-    for name in sorted(environment):
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
-            mend = _nearest(name.upper(), known) or f"; variables are {PREFIX}SECTION__FIELD"
-            raise ConfigError(f"environment: unknown variable {name}{mend}")
+    unknown = [name for name in sorted(environment) if name.upper().startswith(PREFIX) and name.upper() not in known]
+    mends = [_nearest(name.upper(), known) or f"; variables are {PREFIX}SECTION__FIELD" for name in unknown]
+    if unknown:
+        faults = [f"unknown variable {name}{mend}" for name, mend in zip(unknown, mends, strict=True)]
+        raise ConfigError(f"environment: {all_faults(faults)}")
 
 
 def _variables() -> set[str]:

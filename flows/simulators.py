@@ -21,7 +21,7 @@ from pipeline.errors import TrainingError, reason_of
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 from pipeline.warehouse.tables import SIMULATORS
 
-_KIND = "simulator"
+KIND = "simulator"
 _FILE = "model.safetensors"
 # Evaluation simulators take seeds that no training simulator takes.
 _EVALUATION_SEEDS_FROM = 100
@@ -60,14 +60,14 @@ def publics(store: ArtifactStore, settings: Settings, world: World, fit_on: FitO
         first, n = settings.seed + _EVALUATION_SEEDS_FROM + 1, settings.evaluation.n_simulators
     made_by = settings.simulator.model_dump(mode="json", exclude={"n_training"})
     return [
-        Public(store.unspoiled(fingerprint(_KIND, world.fingerprint, made_by, fit_on, seed)), settings.simulator, fit_on, seed)
+        Public(store.unspoiled(fingerprint(KIND, world.fingerprint, made_by, fit_on, seed)), settings.simulator, fit_on, seed)
         for seed in range(first, first + n)
     ]
 
 
 def fit_missing(place: Workplace, wanted: Sequence[Public], n_processes: int | None, tick: Tick) -> int:
     """Fit those that the store does not hold, side by side; return how many they were."""
-    missing = [(place, one) for one in wanted if not place.artifacts.exists(_KIND, one.simulator_id)]
+    missing = [(place, one) for one in wanted if not place.artifacts.exists(KIND, one.simulator_id)]
     if missing:
         place.lay_out()
         side_by_side(_fit, missing, n_processes, tick)
@@ -78,7 +78,7 @@ def _fit(job: tuple[Workplace, Public], tick: Tick) -> None:
     place, public = job
     world = place.world
     fitted = fit_response_model(world.records, world.catalogue, public.config, public.seed, public.fit_on, tick)
-    with place.artifacts.writing(_KIND, public.simulator_id) as folder:
+    with place.artifacts.writing(KIND, public.simulator_id) as folder:
         save_file(fitted.to_tensors(), folder / _FILE)
 
 
@@ -88,7 +88,7 @@ def load_fitted(store: ArtifactStore, world: World, public: Public) -> FittedSim
     Raises:
         TrainingError: it is missing or damaged.
     """
-    path = store.path(_KIND, public.simulator_id) / _FILE
+    path = store.path(KIND, public.simulator_id) / _FILE
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
@@ -101,7 +101,7 @@ def load_simulator(store: ArtifactStore, world: World, public: Public) -> Simula
     """One that was fitted, judged on the test records."""
     fitted = load_fitted(store, world, public)
     judged = quality(fitted.model, world.records.select(~world.records.is_train))
-    return Simulator(public.simulator_id, fitted, judged, Artifact(_KIND, public.simulator_id, (world.fingerprint,)))
+    return Simulator(public.simulator_id, fitted, judged, Artifact(KIND, public.simulator_id, (world.fingerprint,)))
 
 
 def simulator_rows(simulators: list[Simulator], world: World, release_id: int) -> pl.DataFrame:

@@ -107,6 +107,6 @@ def require_settings(tensor: Tensor, settings: Mapping[str, Any]) -> None:
     ]
     if differing:
         raise TrainingError(
-            f"checkpoint: {len(differing)} settings changed since it was made ({'; '.join(differing[:3])}); "
+            f"checkpoint: {len(differing)} settings changed since it was made ({'; '.join(differing)}); "
             "put them back or start anew without the checkpoint"
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +55,8 @@ class Evaluation:
         user_reward_variance: variance over the S users of their mean total reward.
         distinct_items: active items shown at least once.
         gini: of exposure over the active items; 0 = all alike, near 1 = a few get all.
-        spent_temper: (1 + K) · depth − K · total_reward; by the rule of leaving it lies above temper0 − 1.
+        spent_temper: (1 + K) · depth − K · total_reward, the patience that a session spent. Who left spent more than temper0 − 1; who
+            was stopped after max_steps slates spent at least max_steps (sql/audits/temper_law.sql states it for means).
     """
 
     name: str
@@ -93,25 +95,30 @@ def evaluate(
         k: length of a slate.
         catalogue: what may be shown.
         seed: of the users' luck and of whatever is random about a policy.
-        progress: told (simulators played, m) after each.
+        progress: told (sessions that are over, m · S) after every slate.
 
     Raises:
         TrainingError: a slate repeats an item, or shows an inactive one.
     """
     sessions = []
     exposure = np.zeros(len(catalogue.is_active), dtype=np.int64)
-    for n_played, (policy, environment) in enumerate(zip(policies, environments, strict=True), start=1):
+    n_over, n_sessions = 0, len(environments) * len(starts.history)
+    for policy, environment in zip(policies, environments, strict=True):
         generator = torch.Generator().manual_seed(seed)
         luck = torch.rand(len(starts.history), environment.config.max_steps, k, generator=generator)
         for rows in torch.arange(len(luck)).split(SESSIONS_AT_ONCE):
             states = starts.select(rows)
-            reward, depth, shown = _play(name, policy, environment, states, luck[rows], catalogue, generator)
+            told = None if progress is None else partial(_tell, progress, n_over, n_sessions)
+            reward, depth, shown = _play(name, policy, environment, states, luck[rows], catalogue, generator, told)
+            n_over += len(rows)
             sessions.append((reward, depth))
             exposure += shown
-        if progress is not None:
-            progress(n_played, len(environments))
     rewards, depths = (np.concatenate(part).reshape(len(environments), -1) for part in zip(*sessions, strict=True))
     return Played(name, k, rewards, depths, exposure[catalogue.is_active.numpy()])
+
+
+def _tell(progress: Callable[[int, int], None], n_before: int, n_sessions: int, n_over: int) -> None:
+    progress(n_before + n_over, n_sessions)
 
 
 def _play(
@@ -122,6 +129,7 @@ def _play(
     luck: Float[Tensor, "b steps k"],
     catalogue: Catalogue,
     generator: torch.Generator,
+    told: Callable[[int], None] | None,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Sum of rewards (b,) and slates (b,) of whole sessions, and how often every item was shown (n + 1,)."""
     b, _, k = luck.shape
@@ -136,6 +144,8 @@ def _play(
         depth[running] += 1
         exposure += np.bincount(slate.flatten().numpy(), minlength=len(exposure))
         running, sessions = running[~step.done], step.sessions.select(~step.done)
+        if told is not None:
+            told(b - len(running))
     return reward.numpy(), depth.numpy(), exposure
 
 

@@ -3,7 +3,16 @@
 A message is one line: what, how many, what was expected, and the next command (STYLE, 5).
 """
 
+from collections.abc import Sequence
+
 import polars as pl
+
+
+def all_faults(faults: Sequence[str], what: str = "faults") -> str:
+    """Faults as a part of one line: a single one as it is, several counted and numbered, none left out."""
+    if len(faults) == 1:
+        return faults[0]
+    return f"{len(faults)} {what}: " + " ".join(f"{number}) {fault}" for number, fault in enumerate(faults, start=1))
 
 
 class HsrlError(Exception):

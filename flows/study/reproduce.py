@@ -66,10 +66,11 @@ def reproduce(settings: Settings, root: Path, run: Run, wish: Wish) -> dict[str,
             estimate, outcomes = _done(place, plan, run)
         finally:
             place.clear(*plan.sids)
-        weights = level_weights(place, outcomes) if wish.study == "weights" else None
-        made_by = f"`hsrl reproduce {wish.study}`, hsrl {code_version()}, release {pinned.release.release_id}"
-        found = Found(wish.study, plan, summary(plan, outcomes), reference_rows(outcomes), weights, made_by)
-        paths = write_report(found, wish.out, root)
+        with run.stage("report"):
+            weights = level_weights(place, outcomes) if wish.study == "weights" else None
+            made_by = f"`hsrl reproduce {wish.study}`, hsrl {code_version()}, release {pinned.release.release_id}"
+            found = Found(wish.study, plan, summary(plan, outcomes), reference_rows(outcomes), weights, made_by)
+            paths = write_report(found, wish.out, root)
         add_experiments(warehouse, experiment_rows(plan, wish.study, outcomes, run.run_id, pinned.release.release_id))
         ending.is_done = True
         return {
@@ -98,7 +99,8 @@ def _done(place: Workplace, plan: Plan, run: Run) -> tuple[float, list[Outcome]]
         run.say(f"{name} is left out: {why}")
     with run.stage("simulators") as tick:
         fit_missing(place, plan.simulators if left else [], n_processes, tick)
-    estimate = cpu_seconds(place, left)
+    with run.stage("estimate"):
+        estimate = cpu_seconds(place, left)
     n_workers = min(n_processes or usable_cores(), max(len(left), 1))
     run.say(f"about {estimate:,.0f} CPU seconds to go: {estimate / n_workers / 60:,.1f} minutes on {n_workers} free cores")
     with run.stage("trials") as tick:

@@ -94,7 +94,7 @@ def do(job: tuple[Workplace, Trial], tick: Tick) -> None:
     policy_id, cpu_seconds = trial.policy_id(store, world), None
     if trial.lesson is not None and not store.exists("policy", str(policy_id)):
         cpu_seconds = learn(place, world, trial.lesson, tick)
-    rows = _judged(store, world, trial, policy_id)
+    rows = _judged(store, world, trial, policy_id, tick)
     with store.writing(_KIND, trial.name(store, world)) as folder:
         _write(folder, rows, cpu_seconds)
 
@@ -111,8 +111,8 @@ def models(store: ArtifactStore, world: World, publics: Sequence[Public]) -> Pub
     return {one.simulator_id: load_fitted(store, world, one).model for one in publics}
 
 
-def _judged(store: ArtifactStore, world: World, trial: Trial, policy_id: str | None) -> list[Row]:
-    judge = Judge(world, trial.settings)
+def _judged(store: ArtifactStore, world: World, trial: Trial, policy_id: str | None, tick: Tick) -> list[Row]:
+    judge = Judge(world, trial.settings, None if trial.lesson else tick)  # a lesson has told how far it is in a count of its own
     taught_in, judged_by = models(store, world, trial.taught_in), models(store, world, trial.judged_by)
     if policy_id is None:
         return judge.references(tuple(taught_in.values()), judged_by)

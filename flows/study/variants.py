@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from flows.settings import Settings, require_memory
 from hsrl_train.learner_config import PRESETS, LearnerConfig
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, all_faults
 
 BASE = "as configured"
 
@@ -225,7 +225,11 @@ def applied(settings: Settings, changes: Mapping[str, Any]) -> Settings:
         made = settings.model_copy(update=changed)  # validated as a whole, the environment would have its say again
         require_memory(made)
     except ValueError as error:
-        told = error.errors()[0]["msg"].removeprefix("Value error, ") if isinstance(error, ValidationError) else error
+        told = (
+            all_faults([one["msg"].removeprefix("Value error, ") for one in error.errors()])
+            if isinstance(error, ValidationError)
+            else error
+        )
         raise ConfigError(f"variant {dict(changes)}: {told}; change what it does not fit in the configuration") from error
     return made
 

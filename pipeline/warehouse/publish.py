@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from pipeline.contracts import check
-from pipeline.errors import AuditError, ContractError, WarehouseError
+from pipeline.errors import AuditError, ContractError, WarehouseError, all_faults
 from pipeline.warehouse.artifacts import bytes_of, fingerprint, sha256_of
 from pipeline.warehouse.audits import Finding, run_audits
 from pipeline.warehouse.lake import Lake, attach
@@ -40,7 +40,7 @@ def publish_release(lake: Lake, draft: ReleaseDraft, release_id: int, changes: C
                 _apply(lake, changes, placed)
                 insert(lake, "artifacts", _artifact_rows(lake, draft, release_id, changes, placed))
                 findings += run_audits(lake.connection, audits)
-                _refuse_if_blocked(findings, release_id)
+                refuse_if_blocked(findings, release_id)
                 insert(lake, "audits", audit_rows(draft.run_id, release_id, findings))
         except AuditError:
             with lake.transaction(f"audits of refused {message}", {"run": draft.run_id}):
@@ -198,14 +198,21 @@ def _release_row(draft: ReleaseDraft, release_id: int) -> pl.DataFrame:
     return check(pl.DataFrame([row], schema=RELEASES.schema), RELEASES, "publish")
 
 
-def _refuse_if_blocked(findings: list[Finding], release_id: int) -> None:
+def refuse_if_blocked(findings: list[Finding], release_id: int) -> None:
+    """Refuse a release in which blocking audits found something.
+
+    Raises:
+        AuditError: names each of them, how many rows it found, and one of them.
+    """
     blocking = [finding for finding in findings if finding.is_blocking]
     if blocking:
-        first = blocking[0]
-        says = json.loads(first.examples[0]).get("says")
-        found = says or f"{first.n_offenders} offending rows, expected none, such as {first.examples[0]}"
-        more = f" (and {len(blocking) - 1} other audits)" if len(blocking) > 1 else ""
-        raise AuditError(
-            f"release {release_id} refused by audit {first.audit}: {found}"
-            f'{more}; look at: hsrl sql "from audits where release_id = {release_id}"'
-        )
+        found = [f"{one.audit}: {_found(one)}" for one in blocking]
+        by = f"audit {found[0]}" if len(found) == 1 else all_faults(found, "audits")
+        raise AuditError(f'release {release_id} refused by {by}; look at: hsrl sql "from audits where release_id = {release_id}"')
+
+
+def _found(finding: Finding) -> str:
+    """What an audit found, in its own words where it has some."""
+    says = json.loads(finding.examples[0]).get("says")
+    rows = "row" if finding.n_offenders == 1 else "rows"
+    return says or f"{finding.n_offenders} offending {rows}, expected none, such as {finding.examples[0]}"

@@ -35,6 +35,9 @@ _CODE_VERSION = _text("code_version", "version of hsrl, and commit where it is k
 _PRESET = _text("preset", "simulator preset: calibrated, released or saturating")
 _SIMULATOR_ID = _text("simulator_id", "fingerprint of the simulator")
 _POLICY_ID = _text("policy_id", "fingerprint of the policy")
+_SPENT_TEMPER = _figure(
+    "temper_law", "(1 + K) · depth - K · total_reward: patience that a session spent, in the mean; see the audit temper_law"
+)
 _ARTIFACT_ID = _text("artifact_id", "fingerprint of the artifact: of its inputs, settings and seed")
 _INPUTS = Column("inputs", _TEXTS, "fingerprints of what it was made from: artifact_id or ingest_id")
 
@@ -153,7 +156,9 @@ EVALUATIONS = Table(
         _text("kind", "own (judged where it learned), transferred, or reference"),
         _PRESET,
         _count("slate_size", "K, items a slate"),
-        _figure("cost", "c, the temper a step costs"),
+        _figure("cost", "c, what an item that was shown and not liked takes from the reward"),
+        _figure("temper0", "patience that a session begins with"),
+        _count("max_steps", "slates after which a session ended in any case"),
         _text("embedding_id", "the vectors the simulator sees", nullable=True),
         _SEED,
         _count("n_sessions", "whole sessions played"),
@@ -165,7 +170,7 @@ EVALUATIONS = Table(
         _figure("user_reward_variance", "variance across users of their total reward"),
         _count("distinct_items", "different items shown in all sessions"),
         _figure("gini", "Gini coefficient of exposure over active items, 0 = equal"),
-        _figure("temper_law", "(1 + K) · depth - K · total_reward, above 19 by the leave model"),
+        _SPENT_TEMPER,
     ),
     ("release_id", "policy", "simulator_id", "seed"),
 )
@@ -238,7 +243,7 @@ EXPERIMENTS = Table(
         _figure("user_reward_variance", "variance across users of their total reward"),
         _count("distinct_items", "different items shown in all sessions"),
         _figure("gini", "Gini coefficient of exposure over active items, 0 = equal"),
-        _figure("temper_law", "(1 + K) · depth - K · total_reward, above 19 by the leave model"),
+        _SPENT_TEMPER,
         _figure("cpu_seconds", "processor time of its training; empty where the policy was known before", nullable=True),
     ),
     ("run_id", "variant", "kind", "seed", "simulator_id"),

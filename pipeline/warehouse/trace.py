@@ -1,8 +1,11 @@
 """Where something comes from and what depends on it: the view ``lineage``, walked both ways from one item, SID, release or policy."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from pipeline.errors import QueryError
 from pipeline.warehouse.lake import open_readers
 from pipeline.warehouse.verify import naming_damage
 
+_FEW = 6  # things of a circle that an error names
 _SID = re.compile(r"\d+(-\d+)*")
 _EXPECTED = (
     "an item (10 or item:10), a Semantic ID (12-203-7 or sid:12), a release (release:3), or the id of a policy or other artifact"
@@ -48,11 +52,43 @@ class Trace:
 
     def inputs(self, node: str) -> list[str]:
         """What a node was made from, by kind and name."""
-        return self._ordered(source for made, source in self.edges if made == node)
+        return self._ordered(self._neighbours[0][node])
 
     def dependants(self, node: str) -> list[str]:
         """What was made from a node."""
-        return self._ordered(made for made, source in self.edges if source == node)
+        return self._ordered(self._neighbours[1][node])
+
+    def in_order(self) -> list[str]:
+        """Every id after all that it was made from.
+
+        Raises:
+            QueryError: something was made from itself; the circle is named.
+        """
+        inputs: dict[str, set[str]] = {one: set() for one in self.nodes}
+        for made, source in self.edges:
+            inputs[made].add(source)
+        try:
+            return list(TopologicalSorter(inputs).static_order())
+        except CycleError as error:
+            raise QueryError(self._circle(error.args[1][:-1])) from error
+
+    def _circle(self, circle: Sequence[str]) -> str:
+        names = [f"{self.nodes[one].kind} {self.nodes[one].name}" for one in circle]
+        told = names if len(names) <= _FEW else [*names[:_FEW], f"{len(names) - _FEW:,} more"]
+        things = "1 thing" if len(circle) == 1 else f"{len(circle):,} things"
+        return (
+            f"trace: lineage goes in a circle of {things}, {' → '.join([*told, names[0]])}, expected none, and so cannot be drawn; "
+            f"tell it as text, without --html, or with: hsrl trace {self.subject} --json"
+        )
+
+    @cached_property
+    def _neighbours(self) -> tuple[Mapping[str, list[str]], Mapping[str, list[str]]]:
+        """Inputs and dependants of every id."""
+        inputs, dependants = defaultdict(list), defaultdict(list)
+        for made, source in self.edges:
+            inputs[made].append(source)
+            dependants[source].append(made)
+        return inputs, dependants
 
     def _ordered(self, ids: Iterable[str]) -> list[str]:
         return sorted(ids, key=lambda one: (self.nodes[one].kind, self.nodes[one].name, one))

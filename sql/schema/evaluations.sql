@@ -10,6 +10,8 @@ CREATE TABLE evaluations (
     preset VARCHAR NOT NULL,
     slate_size BIGINT NOT NULL,
     cost DOUBLE NOT NULL,
+    temper0 DOUBLE NOT NULL,
+    max_steps BIGINT NOT NULL,
     embedding_id VARCHAR,
     seed BIGINT NOT NULL,
     n_sessions BIGINT NOT NULL,

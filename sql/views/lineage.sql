@@ -1,9 +1,15 @@
 -- model: lineage
 -- grain: none
 -- reads: artifacts, ingests, ingest_files, codebooks, sid_history, policies, releases
--- doc: What everything was made from, one step back: ingests of raw files with their hashes, artifacts of ingests and artifacts, codebooks of embedding models, policies of codebooks and simulators, releases (release:12) of all that and of their parent. hsrl trace walks it.
+-- doc: What everything was made from, one step back: ingests of raw files with their hashes, artifacts of ingests and artifacts, all records up to a release (records:12) of its ingests and record files and of the records before, codebooks of embedding models, policies of codebooks and simulators, releases (release:12) of all that and of their parent. Only releases name releases, and nothing leads back to itself. hsrl trace walks it.
 CREATE OR REPLACE VIEW lineage AS
-WITH nodes AS (
+WITH record_nights AS (
+    SELECT release_id, lag(release_id) OVER (ORDER BY release_id) AS before_id
+    FROM ingests
+    GROUP BY release_id
+),
+
+nodes AS (
     SELECT artifact_id AS id, kind, path AS name, sha256, release_id
     FROM artifacts
     UNION ALL
@@ -17,6 +23,9 @@ WITH nodes AS (
     SELECT 'release:' || release_id, 'release', kind || ' by ' || run_id, NULL, release_id
     FROM releases
     UNION ALL
+    SELECT 'records:' || release_id, 'records', 'up to release ' || release_id, NULL, release_id
+    FROM record_nights
+    UNION ALL
     SELECT DISTINCT 'raw:' || sha256, 'raw file', file, sha256, NULL::BIGINT
     FROM ingest_files
 ),
@@ -27,6 +36,16 @@ edges AS (
     UNION
     SELECT ingest_id, 'raw:' || sha256
     FROM ingest_files
+    UNION
+    SELECT 'records:' || release_id, 'records:' || before_id
+    FROM record_nights
+    UNION
+    SELECT 'records:' || release_id, ingest_id
+    FROM ingests
+    UNION
+    SELECT 'records:' || release_id, artifact_id
+    FROM artifacts
+    WHERE kind = 'record_rows'
     UNION
     SELECT codebook_id, embedding_id
     FROM codebooks

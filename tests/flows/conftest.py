@@ -115,6 +115,7 @@ def hsrl(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
     def run(*words: object) -> Told:
         monkeypatch.setattr("sys.argv", ["hsrl", *map(str, words)])
+        monkeypatch.setattr("flows.run.FIRST_LINE_SECONDS", 600.0)  # no line of a stage that a busy machine makes slow
         with pytest.raises(SystemExit) as ended:
             cli.main()
         told = capsys.readouterr()

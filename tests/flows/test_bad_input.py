@@ -121,6 +121,38 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+def test_all_faults_of_a_configuration_are_told_at_once(folder: Path, hsrl: Callable[..., Any]) -> None:
+    text = TABLE.replace("levels = 2", "levels = 0").replace("vocabulary", "vocabullary").replace('time = "at"\n', "tim = 1\n")
+    (folder / "table.toml").write_text(text.replace("width = 4", "width = 4\n[environment]\ncost = -1"))
+    line = one_line(hsrl("refresh", "--config", "table.toml", "--warehouse", "w"))
+    assert "configuration table.toml: 4 faults: 1) unknown key " in line and "more" not in line
+    for told in (
+        "sids.vocabullary; did you mean vocabulary?",
+        "source.columns.tim; did you mean time?",
+        "sids.levels: ",
+        "environment.cost: ",
+    ):
+        assert told in line
+
+
+def test_all_unknown_variables_are_told_at_once(folder: Path, hsrl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HSRL_SIDS__VOCABULRY", "4")
+    monkeypatch.setenv("HSRL_WAREHOSE", "4")
+    line = one_line(hsrl("status"))
+    assert "environment: 2 faults: 1) unknown variable HSRL_SIDS__VOCABULRY; " in line
+    assert "2) unknown variable HSRL_WAREHOSE; did you mean HSRL_WAREHOUSE?" in line
+
+
+def test_all_that_needs_a_memory_is_told_at_once(folder: Path, hsrl: Callable[..., Any]) -> None:
+    more = '[simulator]\npreset = "saturating"\n[learner]\nmax_shows = 2\n'
+    (folder / "table.toml").write_text(TABLE + more)
+    line = one_line(hsrl("retrain", "--config", "table.toml", "--warehouse", "w"))
+    assert (
+        "table.toml: learner.max_shows and simulator.preset saturating need what sessions have shown; set environment.memory"
+        in line
+    )
+
+
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_one_line_and_nothing_is_published(folder: Path, hsrl: Callable[..., Any], name: str) -> None:
     spoil, told = MISTAKES[name]

@@ -3,6 +3,8 @@
 import errno
 import io
 import json
+import re
+import subprocess
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -14,6 +16,7 @@ import typer
 from rich.console import Console
 
 from flows import cli, present
+from flows.questions import QUESTIONS
 from flows.refresh import Wish
 from pipeline.errors import ConfigError, WarehouseError
 
@@ -37,7 +40,10 @@ def test_there_are_the_commands_of_the_issue() -> None:
     [
         (("frobnicate",), "No such command 'frobnicate'; see: hsrl --help"),
         (("sql",), "nothing was asked; for example: hsrl sql"),
-        (("refresh", "--rebild"), "No such option: --rebild"),
+        (("refresh", "--rebild"), "No such option: --rebild (Possible options: --rebuild); see: hsrl refresh --help"),
+        (("rank",), "Missing argument 'requests'; see: hsrl rank --help"),
+        (("trace", "a", "b"), "see: hsrl trace --help"),
+        (("--frobnicate",), "see: hsrl --help"),
         (("refresh", "--from", "yesterday"), "Invalid value for '--from'"),
         (("retrain",), "no configuration; name one with --config or HSRL_CONFIG"),
         (("refresh", "--config", "none.toml"), "configuration none.toml: No such file or directory"),
@@ -72,6 +78,18 @@ def test_an_error_that_a_person_can_mend_is_one_line(
     monkeypatch.setattr(cli, "warehouse_path", fail)
     told = hsrl("status")
     assert told.code == code and told.err.startswith(line) and told.err.count("\n") == 1
+
+
+def test_the_version_is_told(hsrl: Callable[..., Any]) -> None:
+    told = hsrl("--version")
+    assert told.code == 0 and re.fullmatch(r"hsrl \d+\.\d+\S*\n", told.out) and told.err == ""
+
+
+@pytest.mark.parametrize("name", ["retrain", "reproduce"])
+def test_where_to_learn_is_told_in_plain_words(name: str) -> None:
+    command = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]
+    [device] = [option for option in command.params if option.name == "device"]
+    assert "Else" not in device.help and "cuda:1 (the second)" in device.help and "device in [training]" in device.help
 
 
 def test_a_bug_keeps_its_traceback(hsrl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,6 +163,17 @@ def test_what_a_night_did_is_told(retrained: Any, refreshed: Any) -> None:
     assert "release       1 (2026-01-01, 2026-01-02, 2026-01-03)" in told
     assert all(name in told for name in ("greedy oracle", "popular slate", "SID oracle", "transferred", "AUC 0."))
     assert told.count("hsrl sql --warehouse w") == 3
+
+
+@pytest.mark.parametrize("root", ["/w", "/a b/it's $HOME/`w`"])
+def test_a_question_that_is_printed_is_asked_by_a_shell_as_it_was_meant(retrained: Any, refreshed: Any, root: str) -> None:
+    console = Console(width=200, record=True, file=io.StringIO())
+    present.demo(console, {"warehouse": root, "refresh": refreshed.report, "retrain": retrained.report})
+    lines = [line for line in console.export_text().splitlines() if " sql --warehouse " in line]
+    for line, question in zip(lines, QUESTIONS, strict=True):
+        script = f"hsrl() {{ printf '%s\\n' \"$@\"; }}; {line}"
+        words = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()  # noqa: S607
+        assert words == ["sql", "--warehouse", root, question]
 
 
 def test_a_dry_run_writes_nothing(hsrl: Callable[..., Any], refreshed: Any, tmp_path: Path) -> None:

@@ -54,5 +54,14 @@ def test_a_question_of_the_demo_has_an_answer(retrained: Any, question: str) -> 
     assert shlex.split(f'hsrl sql "{question}"')[2] == question
 
 
+def test_the_third_question_sets_the_policy_beside_what_it_is_measured_by(retrained: Any) -> None:
+    """A row for each policy and kind, of the last retrain: the mean of its simulators, the best first."""
+    answer = run_sql(retrained.root, QUESTIONS[2])
+    told = {(row["policy"], row["kind"]): row["mean_reward"] for row in answer.iter_rows(named=True)}
+    reported = {(row["policy"], row["kind"]): round(row["total_reward"], 2) for row in retrained.report["evaluation"]}
+    assert told == pytest.approx(reported, abs=0.011) and ("hsrl", "transferred") in told
+    assert answer["mean_reward"].is_sorted(descending=True)
+
+
 def test_there_are_three_questions() -> None:
     assert len(QUESTIONS) == 3

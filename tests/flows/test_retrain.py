@@ -63,15 +63,23 @@ def test_a_policy_is_judged_beside_every_reference_row(retrained: Any) -> None:
 
 def test_every_row_obeys_the_law_of_patience(retrained: Any) -> None:
     """(1 + K) · depth − K · reward > 19 for K = 10, as the leave model has it; at most 20 slates of reward 1 each."""
-    broken = "abs(11 * depth - 10 * total_reward - temper_law) > 1e-9 or temper_law <= 19 or depth > 20 or total_reward > 20"
+    law = "abs((1 + slate_size) * depth - slate_size * total_reward - temper_law) <= 1e-9 and temper_law > temper0 - 1"
+    broken = f"not ({law} and depth <= max_steps and total_reward <= max_steps)"
     assert retrained.ask(f"select count(*) from evaluations where {broken}").item() == 0
     outside = "total_reward not between ci_low and ci_high or total_reward_sd < 0 or gini not between 0 and 1"
     assert retrained.ask(f"select count(*) from evaluations where {outside}").item() == 0
 
 
-def test_a_second_retrain_on_the_same_release_trains_and_publishes_nothing(retrained: Any, tmp_path: Path) -> None:
+def test_a_second_retrain_on_the_same_release_trains_and_publishes_nothing_and_tells_how_far_the_judging_is(
+    retrained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("flows.run.LINE_SECONDS", 0.0)
     world = retrained.copy(tmp_path)
+    capsys.readouterr()
     again = world.retrain()
+    judged = [line for line in capsys.readouterr().err.splitlines() if line.startswith("evaluation: ")]
+    n_sessions = 40 * (2 * (len(REFERENCES) + 1) + 1)  # two judges of all rows, and the policy where it learned
+    assert judged[-1] == f"evaluation: {n_sessions:,} of {n_sessions:,}" and len(judged) > 2 * len(REFERENCES)
     assert again["status"] == "nothing new" and again["training_cpu_seconds"] == 0
     assert again["evaluation"] == retrained.report["evaluation"]
     assert world.ask("select max(release_id) from releases").item() == 2

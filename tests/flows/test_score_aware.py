@@ -8,6 +8,8 @@ import pytest
 from flows.refresh import Wish
 from flows.rollback import rollback
 from flows.run import Run
+from flows.trace_page import page
+from pipeline.warehouse.trace import trace
 
 pytestmark = pytest.mark.slow
 # Two simulators in two processes, which read a world that has no Semantic IDs yet.
@@ -44,6 +46,26 @@ def test_the_retrain_finds_the_simulators_that_the_codes_were_made_with(scored: 
     assert told["retrain"]["status"] == "published"
     training = world.ask("select simulator_id from simulators where fit_on = 'train'")["simulator_id"].to_list()
     assert sorted(training) == [folder.name for folder in told["fitted"]] and len(training) == 2
+
+
+def test_nothing_was_made_from_itself_and_only_releases_from_releases(scored: Any) -> None:
+    """The model of the codes was made from simulators, those from records and, but for these very ones, from a model."""
+    world, _, told = scored
+    assert world.ask("from lineage where input_kind = 'release' and kind <> 'release'").is_empty()
+    made_from = world.ask("select id, input_kind from lineage where kind = 'simulator'").rows()
+    assert {kind for _, kind in made_from} == {"records", "embedding_model"}
+    assert {one for one, kind in made_from if kind == "records"} == set(
+        world.ask("select simulator_id from simulators")["simulator_id"]
+    )
+    for subject in ("item:1", "release:3", told["retrain"]["policy_id"], told["fitted"][0].name):
+        found = trace(world.root, subject)
+        assert "<svg" in page(found) and {node.kind for node in found.nodes.values()} >= {"raw file", "ingest", "simulator"}
+
+
+def test_simulators_that_codes_were_made_with_are_known_before_a_policy_is_learned(scored: Any) -> None:
+    world, _, told = scored
+    teachers = world.ask("select artifact_id, release_id from artifacts where kind = 'simulator' and release_id = 2").rows()
+    assert sorted(name for name, _ in teachers) == [folder.name for folder in told["fitted"]]
 
 
 def test_a_night_after_appends_in_the_same_space(scored: Any, tmp_path: Path) -> None:

@@ -9,10 +9,28 @@ from hsrl_train.reference import ConstantSlate, GreedyOracle, RandomSlates
 from pipeline.errors import TrainingError
 
 
+def test_how_far_a_judgement_is_is_told_after_every_slate(two_shelves) -> None:
+    """Two simulators, 30 sessions each: rising, and at the end all 60."""
+    seen: list[tuple[int, int]] = []
+    policy, environment = ConstantSlate(torch.tensor([1, 2])), two_shelves.environment
+    evaluate(
+        "row",
+        [policy] * 2,
+        [environment] * 2,
+        two_shelves.starts(30),
+        2,
+        two_shelves.catalogue,
+        1,
+        lambda *told: seen.append(told),
+    )
+    over = [done for done, _ in seen]
+    assert over == sorted(over) and over[-1] == 60 and {total for _, total in seen} == {60} and len(seen) > 10
+
+
 def value_of(world, policy, n: int = 6_000) -> tuple[float, float]:
     """Reward and depth, rounded as BASELINES.md gives them."""
     row = summarise(evaluate("row", [policy], [world.environment], world.starts(n), world.k, world.catalogue, seed=1))
-    assert row.spent_temper > 19
+    assert row.spent_temper > world.environment.config.temper0 - 1
     return row.total_reward, row.depth
 
 

@@ -130,6 +130,7 @@ FAULTS = [
     ("registered_complete", "UPDATE events SET feedback = 2 WHERE ingest_id = 'i2'", {"table_name": "events"}),
     ("registered_complete", "UPDATE record_rows SET feedback = [1] WHERE record_id = '2-1'", {"key": "2-1"}),
     ("registered_complete", "UPDATE record_rows SET record_id = '2-9' WHERE record_id = '2-1'", {"key": "2-9"}),
+    ("lineage_circles", "UPDATE artifacts SET inputs = ['a2'] WHERE artifact_id = 'a1'", {"id": "a1"}),
     ("temper_law", "UPDATE evaluations SET total_reward = 5.6 WHERE policy = 'hsrl'", {"policy": "hsrl"}),
     ("temper_law", "UPDATE evaluations SET total_reward = 'nan' WHERE policy = 'hsrl'", {"policy": "hsrl"}),
     ("simulator_auc", "UPDATE simulators SET auc = 0.5", {"simulator_id": "s1"}),

@@ -82,6 +82,16 @@ def test_lineage_leads_back_to_the_raw_files_and_their_hashes(world: duckdb.Duck
     assert [row[0] for row in world.execute(ask, ["release:2"]).fetchall()] == ["a1", "a2", "i2", "release:1"]
 
 
+def test_records_lead_back_night_by_night(world: duckdb.DuckDBPyConnection) -> None:
+    """What a simulator of release 2 saw: the delivery and record files of night 2, and all that there was after night 1."""
+    world.execute(
+        "INSERT INTO artifacts SELECT * REPLACE ('f' AS artifact_id, 'record_rows' AS kind, ['i2'] AS inputs) FROM artifacts LIMIT 1"
+    )
+    ask = "SELECT input_id FROM lineage WHERE id = ? ORDER BY ALL"
+    assert world.execute(ask, ["records:2"]).fetchall() == [("f",), ("i2",), ("records:1",)]
+    assert world.execute(ask, ["records:1"]).fetchall() == [("i1",)]
+
+
 def test_a_rollback_withdraws_what_lies_between(world: duckdb.DuckDBPyConnection) -> None:
     """3 goes back to 1: 2 is withdrawn; 4, built upon 3, goes on; 5 goes back to 2: then 3 and 4 are withdrawn, and 2 is not."""
     assert rows(world, "FROM withdrawn") == []

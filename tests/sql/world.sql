@@ -52,8 +52,8 @@ INSERT INTO artifacts VALUES
 INSERT INTO simulators VALUES ('s1', 'calibrated', 'train', 1, 2, 0.75, 0.01, 0.6, 0.5, 0.5, 'test', 'a2', '{}', 2);
 INSERT INTO policies VALUES ('p1', 'hsrl', 'calibrated', 1, 'c', ['s1'], 10, 1.5, 'a3', '{}', true, 2);
 INSERT INTO evaluations VALUES
-    (2, 'hsrl', 'p1', 's1', 'own', 'calibrated', 2, 0.1, 'e', 1, 100, 4, 1, 3.8, 4.2, 10, 0.2, 3, 0.1, 22),
-    (2, 'random', NULL, 's1', 'reference', 'calibrated', 2, 0.1, 'e', 1, 100, 1, 1, 0.8, 1.2, 8, 0.2, 4, 0.0, 22);
+    (2, 'hsrl', 'p1', 's1', 'own', 'calibrated', 2, 0.1, 20, 20, 'e', 1, 100, 4, 1, 3.8, 4.2, 10, 0.2, 3, 0.1, 22),
+    (2, 'random', NULL, 's1', 'reference', 'calibrated', 2, 0.1, 20, 20, 'e', 1, 100, 1, 1, 0.8, 1.2, 8, 0.2, 4, 0.0, 22);
 INSERT INTO training_curves VALUES ('p1', 1, 'loss', 0.7);
 INSERT INTO quarantine VALUES ('r1', 'i1', 'day1.csv', 7, '1,x,0', 'item is not a number');
 INSERT INTO runs BY NAME SELECT 'r2' AS run_id, 'daily-refresh' AS flow, 'completed' AS status, '0.1' AS code_version, '{}' AS config, now() AS started_at,

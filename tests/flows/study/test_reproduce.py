@@ -91,7 +91,10 @@ def test_a_study_enters_every_judgement(done: Any) -> None:
     assert found == [("own", 4, 1), ("reference", 12, 2), ("transferred", 8, 2)]
     means = dict(world.ask("select variant, avg(total_reward) from experiments where kind = 'transferred' group by 1").rows())
     assert means == {row["variant"]: pytest.approx(row["transferred"]) for row in report["variants"]}
-    assert world.ask("select count(*) from experiments where temper_law <= 19").item() == 0
+    assert (
+        world.ask("select count(*) from experiments where temper_law <= (config->>'$.environment.temper0')::double - 1").item()
+        == 0
+    )
     assert set(world.ask("select distinct changes from experiments")[:, 0]) == {"{}", '{"learner.entropy_weight": 0.0}'}
 
 

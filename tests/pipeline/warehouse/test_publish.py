@@ -17,6 +17,8 @@ import pytest
 from pipeline import contracts
 from pipeline.errors import AuditError, ContractError, WarehouseError
 from pipeline.warehouse.artifacts import sha256_of
+from pipeline.warehouse.audits import Finding
+from pipeline.warehouse.publish import refuse_if_blocked
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.statements import Statement
 from pipeline.warehouse.warehouse import Warehouse
@@ -86,8 +88,27 @@ def test_an_upsert_replaces_rows_of_the_same_key_only(warehouse: Warehouse, draf
     assert warehouse.query("SELECT item_id, valid_to FROM sid_history ORDER BY 1").rows() == [(10, 2), (11, None)]
 
 
+def test_all_audits_that_refuse_a_release_are_told() -> None:
+    """The one that warns is none of them."""
+    told = [
+        Finding("a", "block", 2, ('{"item_id":1}',)),
+        Finding("w", "warn", 9, ("{}",)),
+        Finding("b", "block", 1, ('{"user_id":7}',)),
+    ]
+    with pytest.raises(AuditError) as refused:
+        refuse_if_blocked(told, 4)
+    line = str(refused.value)
+    assert (
+        "release 4 refused by 2 audits: 1) a: 2 offending rows" in line
+        and '2) b: 1 offending row, expected none, such as {"user_id":7}' in line
+    )
+    assert "w:" not in line and line.endswith('look at: hsrl sql "from audits where release_id = 4"')
+
+
 def test_a_refused_release_leaves_nothing_but_ledger_rows(warehouse: Warehouse, draft: ReleaseDraft, night: Night) -> None:
-    with pytest.raises(AuditError, match=r'release 1 refused by audit no_item_10: 1 offending rows.*such as {"item_id":10}'):
+    with pytest.raises(
+        AuditError, match=r'release 1 refused by audit no_item_10: 1 offending row, expected none, such as {"item_id":10}'
+    ):
         warehouse.publish(draft, night(1), audits=[REFUSING])
     assert warehouse.latest_release() is None
     for table in ("items", "events", "record_rows", "artifacts", "ingests", "splits"):
