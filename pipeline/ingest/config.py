@@ -94,6 +94,9 @@ class TextFormat(BaseModel):
         None, description="What parts the fields; left out: a tab for .tsv, else a comma.", min_length=1
     )
     quote: str = Field('"', description="What fields with a separator inside are quoted by, or an empty text.", max_length=1)
+    multiline: bool = Field(
+        False, description="Whether a quoted field may run over several lines; else each line is a row or is rejected."
+    )
     has_header: bool = Field(True, description="Whether the first line names the columns.")
     names: list[str] = Field([], description="Names of the columns of a file without a header, in order.")
     encoding: str = Field("utf-8", description="Encoding of the text, as Python names it.")
@@ -111,6 +114,10 @@ class TextFormat(BaseModel):
 
     @model_validator(mode="after")
     def _names_its_columns(self) -> Self:
+        if self.separator and (self.separator == self.quote or "\n" in self.separator or "\r" in self.separator):
+            raise ValueError("the separator is the quote or holds a line end; set another separator")
+        if self.multiline and not self.quote:
+            raise ValueError('a field of several lines is told by its quotes; set quote = "\\"", or multiline = false')
         if self.quote and len(self.separator or "") > 1:
             raise ValueError('a separator of several characters goes without quotes; set quote = ""')
         if self.has_header == bool(self.names):

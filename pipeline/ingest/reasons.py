@@ -4,6 +4,10 @@ import polars as pl
 
 FIELD_COUNT = "wrong number of fields"
 QUOTES = "broken quotes"
+SPANS = "quoted text runs on to the next line (multiline = true reads it)"
+RETURN = "a carriage return without a line feed inside the line"
+NULL_BYTES = "holds null bytes"
+OPEN_LINE = "the last line has no line end: it waits until the file is written on"
 TEXT = "not readable as text in the file's encoding"
 UNKNOWN_ITEM = "unknown item"
 DUPLICATE = "duplicate (user, item, time)"

@@ -83,7 +83,8 @@ def refuse_nested(cells: pl.DataFrame, path: Path) -> None:
 def _text_rows(path: Path, name: str, text: TextFormat, chunk_rows: int) -> Iterator[Rows]:
     separator = text.separator or ("\t" if ".tsv" in path.suffixes else ",")
     with refusing(path):
-        yield from read_rows(open_raw(path), name, Layout(tuple(text.names), separator, text.quote, text.encoding), chunk_rows)
+        layout = Layout(tuple(text.names), separator, text.quote, text.encoding, text.multiline)
+        yield from read_rows(open_raw(path), name, layout, chunk_rows)
 
 
 def _parquet_rows(path: Path, name: str, chunk_rows: int) -> Iterator[Rows]:

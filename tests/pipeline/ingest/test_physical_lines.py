@@ -119,10 +119,27 @@ def test_blank_lines_before_the_header_are_passed_over() -> None:
     assert read(b"\n\r\na,b\n1,x\n").cells.select(LINE, "a").rows() == [(4, "1")]
 
 
-LINES = ["1,x", "2,y,z", "w", '3,"q"', '4,"open', '5,"a"b', '6,close"', "", '"', ",", 'a,b', "7,a\rb", "\x00,", '8,"x""', "é,ß", '"9","z"']
+LINES = [
+    "1,x",
+    "2,y,z",
+    "w",
+    '3,"q"',
+    '4,"open',
+    '5,"a"b',
+    '6,close"',
+    "",
+    '"',
+    ",",
+    "a,b",
+    "7,a\rb",
+    "\x00,",
+    '8,"x""',
+    "é,ß",
+    '"9","z"',
+]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.lists(st.sampled_from(LINES), min_size=1, max_size=30),
     st.integers(1, 40),
@@ -134,7 +151,9 @@ def test_physical_lines_are_accounted_for(lines: list[str], block_bytes: int, en
     """Counted from the bytes, not by the parser: header + blank + continued + rows + rejects = line breaks (+ an open line)."""
     text = end.join(["a,b", *["0,ok"] * 40, *lines]) + (end if closed else "")
     batches = list(read_rows(io.BytesIO(text.encode()), "log.csv", Layout(multiline=multiline), 7, block_bytes))
-    counted = {name: sum(getattr(rows.lines, name) for rows in batches) for name in ("n_lines", "n_header", "n_blank", "n_continued")}
+    counted = {
+        name: sum(getattr(rows.lines, name) for rows in batches) for name in ("n_lines", "n_header", "n_blank", "n_continued")
+    }
     n_rows = sum(rows.cells.height + rows.rejects.height for rows in batches)
     assert counted["n_lines"] == text.count("\n") + (not text.endswith("\n"))
     assert counted["n_lines"] == counted["n_header"] + counted["n_blank"] + counted["n_continued"] + n_rows
@@ -145,7 +164,7 @@ def test_physical_lines_are_accounted_for(lines: list[str], block_bytes: int, en
 
 
 def test_a_catalogue_and_users_lose_no_row_to_quotes_either(tmp_path: Path) -> None:
-    (tmp_path / "log.csv").write_text("user,item,at,clicked\n" + "".join(f"{n % 5},{n},{n},1\n" for n in range(1, 1001)))
+    (tmp_path / "log.csv").write_text("user,item,at,clicked\n" + "".join(f"{n % 5 + 1},{n},{n},1\n" for n in range(1, 1001)))
     (tmp_path / "items.tsv").write_bytes(titles(100, 160))
     (tmp_path / "users.tsv").write_bytes(titles(100, 160).replace(b"item", b"user"))
     columns = {"user": "user", "item": "item", "time": "at", "feedback": "clicked"}
