@@ -48,12 +48,16 @@ def refuse_if_most(file: str, rejects: pl.DataFrame, n_read: int, names: Sequenc
 def missing_columns(path: object, missing: Sequence[str], names: Sequence[str], *, is_text: bool) -> SourceError:
     """What to say of a file that lacks mapped columns."""
     begin = f"{path}: has no column {', '.join(missing)}, only {', '.join(names)[:300]}"
-    if is_text and len(names) == 1 and (other := _separator_in_header(names[0], len(missing))):
-        return SourceError(f"{begin}; set separator = {other}")
-    if is_text and _are_data(names):
+    if is_text and (told := re.fullmatch(r"sep=(.)", ",".join(names).strip(), re.IGNORECASE)):
         return SourceError(
-            f"{begin}, which is no line of names; if the file has no header, set has_header = false and names = [...]"
+            f"{path}: its first line is {names[0]!r}, a note for Excel; remove that line and set separator = {told[1]!r}".replace(
+                "'", '"'
+            )
         )
+    if is_text and len(names) == 1 and (other := _separator_in_header(names[0], len(missing))):
+        return SourceError(f"{begin}; check the separator: set separator = {other}")
+    if is_text and are_data(names):
+        return SourceError(f"{begin}, which is no line of names; {NO_HEADER}")
     near = {name.strip().casefold(): name for name in names}
     spelt = [f"{name!r} for {wanted!r}" for wanted in missing if (name := near.get(wanted.strip().casefold()))]
     if spelt:
@@ -62,7 +66,11 @@ def missing_columns(path: object, missing: Sequence[str], names: Sequence[str], 
     return SourceError(f"{begin}; {hint}")
 
 
-def _are_data(names: Sequence[str]) -> bool:
+NO_HEADER = "if the file has no header, set has_header = false and names = [...]"
+
+
+def are_data(names: Sequence[str]) -> bool:
+    """Whether the cells of a first line look like those of a row: half of them or more are numbers."""
     return 2 * sum(bool(_NUMBER.match(name)) for name in names) >= len(names)
 
 

@@ -176,7 +176,7 @@ class _Reader:
             cells = _names_in(raw, self.layout)
             if cells == list(self.names):
                 again.append(line)
-            elif cells and sorted(cells) == sorted(self.names):
+            elif not self.layout.names and sorted(cells) == sorted(self.names):
                 raise SourceError(
                     f"{self.file}: line {line} is a header in another order ({', '.join(cells)[:200]}) than the first; "
                     "take the files apart that were put together here"
@@ -272,5 +272,6 @@ def _header(line: str, file: str, layout: Layout) -> tuple[str, ...]:
         )
     if len(set(names)) < len(names):
         repeated = sorted({name for name in names if names.count(name) > 1})
-        raise SourceError(f"{file}: the header repeats {', '.join(repeated)[:200] or 'an empty name'}; name each column once")
+        hint = causes.NO_HEADER if causes.are_data(names) else "name each column once"
+        raise SourceError(f"{file}: the header repeats {', '.join(repeated)[:200] or 'an empty name'}; {hint}")
     return tuple(names)

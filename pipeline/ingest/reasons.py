@@ -25,6 +25,11 @@ def is_not(what: str, expected: str) -> str:
     return f"{what} is not {expected}"
 
 
+def beyond_63_bits(what: str) -> str:
+    """The reason for a whole number that no 64 bits with a sign hold, and the key that takes it."""
+    return f'{what} is a whole number beyond 63 bits (ids = "text" takes it)'
+
+
 RAW_LENGTH = 500  # characters of a raw row that REJECTS keeps
 
 

@@ -101,7 +101,7 @@ def test_paths_that_lead_to_no_file_are_named(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "gone.csv").symlink_to(tmp_path / "nowhere.csv")
     for path, told in [
-        (tmp_path / "logs", r"is a folder; name a file or a glob in it, such as .*logs/\*\.csv"),
+        (tmp_path / "logs", r"a folder where a file was expected; name a file or a glob in it, such as .*logs/\*\.csv"),
         (tmp_path / "*.tsv", "matches no file"),
         (tmp_path / "g*.csv", r"gone\.csv: no such file"),
         (Path("/dev/null"), "no regular file"),

@@ -87,7 +87,7 @@ def test_a_date_is_the_begin_of_its_day(tmp_path: Path, kind: pa.DataType) -> No
     ("columns", "told"),
     [
         ({"uid": pa.array([[1], [2]])}, "uid holds list"),
-        ({"uid": pa.array([{"a": 1}, {"a": 2}])}, "uid holds struct"),
+        ({"uid": pa.array([{"a": 1}, {"a": 2}])}, "uid holds lists or structs"),
         ({"ts": pa.array([1, 2], pa.duration("s"))}, "ts holds duration"),
         ({"ts": pa.array([1, 2], pa.time32("s"))}, "ts holds time32"),
         ({"uid": pa.array([b"ab", b"cd"], pa.binary(2))}, "uid holds fixed_size_binary"),
@@ -132,7 +132,7 @@ def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path, harm: str) -> Non
     whole = path.read_bytes()
     path.write_bytes(
         {
-            "footer": whole[:-40] + bytes(32) + whole[-8:],
+            "footer": whole[: -8 - (n := int.from_bytes(whole[-8:-4], "little"))] + b"\xff" * n + whole[-8:],
             "half": whole[: len(whole) // 2],
             "magic only": b"PAR1",
             "encrypted": b"PARE" + whole[4:-4] + b"PARE",
