@@ -34,9 +34,9 @@ def refuse_if_most(file: str, rejects: pl.DataFrame, n_read: int, names: Sequenc
     first = told.filter(pl.col("reason") == reason).sort("line").row(0, named=True)
     begin = f"{file}: {told.height} of the first {n_read} lines are"
     if reason == reasons.TEXT:
-        raise SourceError(f"{begin} not readable as {encoding}, the first is line {first['line']}; {hint_of(reason)}")
+        raise SourceError(f"{begin} not readable as {encoding}, the first is line {first['line']}; {_HINTS[reason]}")
     if reason in (reasons.SPANS, reasons.NULL_BYTES, reasons.RETURN):
-        raise SourceError(f"{begin} no rows: {reason}, the first is line {first['line']}; {hint_of(reason)}")
+        raise SourceError(f"{begin} no rows: {reason}, the first is line {first['line']}; {_HINTS[reason]}")
     other = _separator_of(told["raw"][:100].to_list(), len(names), separator)
     hint = f"set separator = {other}" if other else "check the separator and the layout"
     raise SourceError(
@@ -106,6 +106,35 @@ _HINTS = {
 }
 
 
-def hint_of(reason: str) -> str | None:
-    """What helps against a reason for rejects, where one thing does."""
-    return _HINTS.get(reason)
+# What times look like, and the unit that reads them.
+_TIMES = [
+    (re.compile(r"(?<![\d.])1\d{15}(?![\d])"), "us", "microseconds"),
+    (re.compile(r"(?<![\d.])1\d{12}(?![\d])"), "ms", "milliseconds"),
+    (re.compile(r"(?<![\d.])\d{4}-\d\d-\d\d(?!\d)"), "iso", "ISO 8601"),
+    (re.compile(r"(?<![\d.])1\d{9}(?![\d])"), "s", "seconds"),
+]
+
+
+def hint_of(reason: str, raws: Sequence[str]) -> str | None:
+    """What helps against a reason for rejects, where one thing does.
+
+    Args:
+        reason: of ``reasons``.
+        raws: some of the rejected rows.
+    """
+    if reason in _HINTS:
+        return _HINTS[reason]
+    if reason.startswith("time is not"):
+        for pattern, unit, what in _TIMES:
+            if 2 * sum(bool(pattern.search(raw)) for raw in raws) > len(raws):
+                return f'the times look like {what}: set time_unit = "{unit}"'
+        return "set time_unit to that of the file: s, ms, us or iso"
+    if reason == reasons.is_not("feedback", "0 or 1"):
+        return "set positive = [...] to the texts that are positive"
+    if reason.endswith("id is not a whole number"):
+        return 'set ids = "text" if ids are texts'
+    if reason == reasons.UNKNOWN_ITEM:
+        return "the catalogue of the source lacks these items; mend it"
+    if reason == reasons.is_not("value", "a number") and any(re.search(r"\d,\d", raw) for raw in raws):
+        return "write numbers with a decimal point, not a comma"
+    return None

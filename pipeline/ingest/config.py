@@ -18,7 +18,12 @@ class IngestConfig(BaseModel):
         32, description="User buckets; memory grows with the largest. Fixed for a warehouse's life.", ge=1, le=4096
     )
     quarantine_limit: float = Field(
-        0.01, description="Share of rejected rows of a delivery above which nothing is published.", ge=0, le=1
+        0.01, description="Share of rejected rows among the new ones of a file above which nothing is published.", ge=0, le=1
+    )
+    settle_hours: float = Field(
+        24.0,
+        description="A last line without a line end waits in quarantine until the file is written on, or is this many hours old.",
+        ge=0,
     )
     chunk_rows: int = Field(200_000, description="Rows that are read at once.", ge=1)
 

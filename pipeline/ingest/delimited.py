@@ -122,6 +122,7 @@ class _Reader:
     names: tuple[str, ...] = field(init=False)
     held: tuple[pl.DataFrame, _Marks] | None = None
     quotes: QuoteReader | None = None
+    before_header: LineCount = LineCount()
 
     def __post_init__(self) -> None:
         self.names = self.layout.names
@@ -131,7 +132,10 @@ class _Reader:
         lines, count = block.lines, LineCount(n_lines=block.lines.height)
         open_rejects = REJECTS.empty()
         if not self.names:
-            lines, count = self._behind_the_header(lines, count, block)
+            lines, count = self._behind_the_header(lines, count + self.before_header, block)
+            if not self.names:
+                self.before_header = count
+                return
         if block.is_open and self.open_line != "take" and lines.height:
             lines, open_rejects, count = self._without_open_line(lines, count)
         lines, count = self._without_headers(lines, block.text, count)

@@ -57,7 +57,7 @@ class TableLog:
         # A file that appeared since the delivery was drawn up is none of it.
         taken = delivery.files[:1] if self.config.delivery == "file" else [path for path in events if path in delivery.files]
         for batch in self._passing_empty_files(
-            delivery, self.config.path, taken, partial(self._event_batches, users=users, items=items)
+            delivery, self.config.path, taken, partial(self._event_batches, users=users, items=items), "events"
         ):
             # What the users' own file tells of a user stands; the events only add those it does not list.
             yield batch._replace(users=batch.users.filter(~pl.col("user_id").is_in(listed_users.implode())))
@@ -68,22 +68,26 @@ class TableLog:
         pattern: Path,
         paths: Sequence[Path],
         read: Callable[[RawFile], Iterator[RawBatch]],
-        *,
-        is_list: bool = False,
+        content: str,
     ) -> Iterator[RawBatch]:
-        """The batches of the files; of one without rows, among others that have some, only its lines."""
+        """The batches of the files; of one without rows, among others that have some, only its lines.
+
+        Raises:
+            EmptyFileError: no file of events has rows.
+            SourceError: no file of items has, so that there would be no catalogue.
+        """
         n_empty, empty = 0, None
         for path in paths:
             may_grow = path in delivery.growing
-            open_line: OpenLine = "take" if not may_grow else "refuse" if is_list else "reject"
+            open_line: OpenLine = "take" if not may_grow else "reject" if content == "events" else "refuse"
             file = RawFile(path, name_in(pattern, path), delivery.size_of(path), open_line)
             try:
                 yield from read(file)
             except EmptyFileError as error:
                 n_empty, empty = n_empty + 1, error
                 yield RawBatch(lines=file_lines(file.name, path, EMPTY, Rows(REJECTS.empty(), REJECTS.empty())))
-        if empty and n_empty == len(paths):
-            raise empty
+        if empty and n_empty == len(paths) and content != "users":
+            raise empty if content == "events" else SourceError(f"{empty}; the catalogue would be empty")
 
     def _event_batches(self, file: RawFile, users: Ids, items: Ids) -> Iterator[RawBatch]:
         for rows in read_file(file, self.config, self._mapped(), self.chunk_rows, with_others=False):
@@ -146,7 +150,7 @@ class TableLog:
                 yield RawBatch(items=items, rejects=pl.concat([rows.rejects, rejects]), lines=lines)
 
         paths = [path for path in matching(section.path) if path in delivery.files]
-        yield from self._passing_empty_files(delivery, section.path, paths, read, is_list=True)
+        yield from self._passing_empty_files(delivery, section.path, paths, read, "items")
 
     def _user_batches(self, delivery: Delivery, section: UserFile, is_text: bool) -> Iterator[RawBatch]:
         ids = Ids("user", section.columns.user, is_text)
@@ -159,7 +163,7 @@ class TableLog:
                 yield RawBatch(users=users, rejects=pl.concat([rows.rejects, rejects]), lines=lines)
 
         paths = [path for path in matching(section.path) if path in delivery.files]
-        yield from self._passing_empty_files(delivery, section.path, paths, read, is_list=True)
+        yield from self._passing_empty_files(delivery, section.path, paths, read, "users")
 
 
 def _each_once(*files: Path) -> tuple[Path, ...]:

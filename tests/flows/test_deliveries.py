@@ -33,22 +33,23 @@ buckets = 2
 [records]
 slate_size = 5
 [sids]
-levels = 2
+levels = 1
 vocabulary = 4
 [embeddings]
 width = 4
 """
+START = 1_700_000_000
 HEADER = "user_id,timestamp,clicked,item_id\n"
 
 
 def rows(day: int, n: int = 25, users: int = 40) -> str:
     """Rows of some users on a day, by time; item 105 is the last of all."""
     lines = [
-        f"{user},{day * 86_400 + 60 * at + user},{int((user + at) % 3 == 0)},{1 + (7 * user + 11 * at) % 30}"
+        f"{user},{START + day * 86_400 + 60 * at + user},{int((user + at) % 3 == 0)},{1 + (7 * user + 11 * at) % 30}"
         for at in range(n)
         for user in range(users)
     ]
-    return "\n".join(lines)[: -len(lines[-1])] + f"{users - 1},{day * 86_400 + 60 * n},1,105\n"
+    return "\n".join(lines)[: -len(lines[-1])] + f"{users - 1},{START + day * 86_400 + 60 * n + users},1,105\n"
 
 
 class Nights:
@@ -84,6 +85,7 @@ class Nights:
         )
 
 
+@pytest.mark.slow
 def test_one_growing_log_through_five_nights(tmp_path: Path) -> None:
     """Night 1: five bad rows, and the last line cut inside its last column. Night 2: it is closed, a day more. Night 3: the new
     day in milliseconds, refused. Night 4: mended. Night 5: an open line whose file nobody touched for two days is taken."""
@@ -95,9 +97,9 @@ def test_one_growing_log_through_five_nights(tmp_path: Path) -> None:
     assert report["n_accepted"] == 999 and report["n_rejected"] == 6
     assert "log.csv: the last line has no line end; it waits in quarantine" in told and "ingest.settle_hours" in told
     assert nights.ask(
-        "select count(*) from events where item_id in (1, 105) and occurred_at = to_timestamp(86400 + 60 * 25)"
+        "select count(*) from events where item_id in (1, 105) and occurred_at = to_timestamp(1700000000 + 86400 + 60 * 25 + 40)"
     ) == [(0,)]
-    assert nights.ask("select raw from quarantine where reason like 'the last line%'") == [("39,87900,1,1",)]
+    assert nights.ask("select raw from quarantine where reason like 'the last line%'") == [("39,1700087940,1,1",)]
 
     log.write_text(HEADER + bad + day[0] + day[1][: len(day[1]) // 10].rpartition("\n")[0] + "\n")
     report, told = nights.next()
@@ -107,9 +109,9 @@ def test_one_growing_log_through_five_nights(tmp_path: Path) -> None:
     assert nights.ask("select count(*) from quarantine") == [(6,)]
 
     whole = log.read_text()
-    milliseconds = "".join(f"{user},{3 * 86_400_000},1,{user + 1}\n" for user in range(40))
+    milliseconds = "".join(f"{user},{START + 300_000}000,1,{user + 1}\n" for user in range(40))
     log.write_text(whole + milliseconds)
-    with pytest.raises(QuarantineError, match=r"40 of 40 new rows of log\.csv .* time_unit"):
+    with pytest.raises(QuarantineError, match=r"40 of 40 new rows of delivery log\.csv .* time_unit"):
         nights.next()
     assert nights.ask("select max(release_id) from releases") == [(2,)]
 
@@ -117,7 +119,7 @@ def test_one_growing_log_through_five_nights(tmp_path: Path) -> None:
     report, told = nights.next()
     assert (report["n_accepted"], report["n_rejected"], report["n_known"]) == (1000, 0, n_new + 1005)
 
-    log.write_text(whole + day[2] + "3,999999,1,7")
+    log.write_text(whole + day[2] + "3,1700999999,1,7")
     report, told = nights.next()
     assert (report["n_accepted"], report["n_rejected"]) == (0, 1)
     assert nights.next()[0]["status"] == "nothing new"
@@ -129,6 +131,7 @@ def test_one_growing_log_through_five_nights(tmp_path: Path) -> None:
     nights.require_conserved()
 
 
+@pytest.mark.slow
 def test_empty_files_among_good_days_are_told_and_passed_over(tmp_path: Path) -> None:
     """Zero bytes, a header alone, blank lines alone, a first line still being written; a day that fills later is taken then."""
     nights = Nights(tmp_path, "day_*.csv")
