@@ -227,12 +227,11 @@ class _Reader:
         numbers = lines[LINE]
         good, bad = [read for read in found if read.fields is not None], [read for read in found if read.fields is None]
         columns = zip(*(read.fields for read in good), strict=True) if good else ([] for _ in self.names)
+        raws = pl.Series(["\n".join(texts[read.at : read.at + read.n_lines]) for read in good], dtype=pl.String)
+        # By a dictionary: a column may be named by an empty text, which a series takes for no name.
         cells = pl.DataFrame(
-            [
-                numbers[[read.at for read in good]].alias(LINE),
-                pl.Series(RAW, ["\n".join(texts[read.at : read.at + read.n_lines]) for read in good], pl.String),
-                *(pl.Series(name, column, pl.String) for name, column in zip(self.names, columns, strict=True)),
-            ]
+            {LINE: numbers[[read.at for read in good]], RAW: raws}
+            | {name: pl.Series(column, dtype=pl.String) for name, column in zip(self.names, columns, strict=True)}
         )
         cells, unreadable = part(cells, _text_checks(marks), self.file)
         told = pl.DataFrame(

@@ -2,6 +2,7 @@
 
 import io
 import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,14 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from benchmarks.malformed_logs import HEADER as ODD_HEADER
+from benchmarks.malformed_logs import content_of, physical_lines
 from flows.refresh import refresh
 from flows.run import Run
 from flows.settings import load_settings
 from flows.steps import DirectSteps
 from pipeline.errors import EmptyFileError, HsrlError, QuarantineError, SourceError
+from pipeline.ingest.config import TableSource
 from pipeline.ingest.files import Snapshot
 from pipeline.ingest.table import TableLog
 from pipeline.warehouse.adhoc import run_sql
@@ -224,3 +228,34 @@ def test_a_list_whose_last_line_is_open_is_refused_while_it_may_still_be_written
     os.utime(items, (items.stat().st_mtime - 200_000,) * 2)
     assert nights.next()[0]["n_accepted"] == 1000
     assert pl.Series(nights.ask("select title from items where item_id = 105")[0]).to_list() == ["T105"]
+
+
+@pytest.mark.slow
+def test_forty_malformed_files_go_through_a_refresh_with_every_line_accounted_for(tmp_path: Path) -> None:
+    """By SQL against the bytes on the disk. The files that are refused as a whole are moved away; nothing else is."""
+    nights, draw = Nights(tmp_path, "log_*.csv"), random.Random(10)  # noqa: S311
+    config = tmp_path / "log.toml"
+    changed = config.read_text().replace("user_id", "user").replace("item_id", "item").replace("timestamp", "at")
+    config.write_text(changed.replace("buckets = 2", "buckets = 2\nquarantine_limit = 1.0"))
+    good = rows(1).replace("\n", ",1.5,Tea\n")
+    (tmp_path / "log_0.csv").write_text(ODD_HEADER.replace("item,at,clicked", "at,clicked,item") + "\n" + good)
+    expected = {}
+    for number in range(1, 200):
+        path = tmp_path / f"log_{number}.csv"
+        path.write_bytes(content := content_of(draw))
+        columns = {"user": "user", "item": "item", "time": "at", "feedback": "clicked"}
+        source = TableLog(
+            TableSource.model_validate({"path": path, "columns": columns, "positive": ["1"], "ids": "integer"}), 1000
+        )
+        try:
+            list(source.read(source.deliveries()[0]))
+            expected[path.name] = physical_lines(content)
+        except SourceError:
+            path.unlink()
+        if len(expected) == 40:
+            break
+    config.write_text(config.read_text().replace("[source]", '[source]\nids = "integer"'))
+    nights.next()
+    nights.require_conserved()
+    found = dict(nights.ask("select file, n_lines from ingest_lines where content <> 'nothing'"))
+    assert len(expected) == 40 and all(found[name] == n for name, n in expected.items() if n is not None)

@@ -183,3 +183,7 @@ def test_a_catalogue_and_users_lose_no_row_to_quotes_either(tmp_path: Path) -> N
     assert pl.concat([batch.items for batch in batches]).height == 1000
     assert pl.concat([batch.users for batch in batches])["user_id"].n_unique() == 1000
     assert sum(batch.rejects.height for batch in batches) == 0
+
+
+def test_a_column_without_a_name_is_read_beside_quoted_fields() -> None:
+    assert read(b',b\n1,"x, y"\n2,z\n').cells.select("", "b").rows() == [("1", "x, y"), ("2", "z")]
