@@ -5,16 +5,16 @@ itself. So memory is bounded by a chunk and a bucket, never by the log.
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
+from flows.limit import Quarantined, count_by_file, nothing_quarantined, part_known, refuse_above_limit, whole_files
 from flows.steps import Steps
-from pipeline.contracts import ITEMS, RAW_EVENTS, REJECTS, USER_STATE, USERS
-from pipeline.errors import QuarantineError
+from pipeline.contracts import FILE_LINES, ITEMS, RAW_EVENTS, REJECTS, USER_STATE, USERS
 from pipeline.ingest.catalogue import merge_items, merge_users, note_sightings, note_users
 from pipeline.ingest.ordering import bucket_of, order_events
 from pipeline.ingest.source import Delivery, Source
@@ -61,9 +61,18 @@ class Counts:
 
 @dataclass(frozen=True)
 class BucketDone:
-    """What a bucket's task hands back: its rejects, when each item was seen, whose events they are, and its counts."""
+    """What a bucket's task hands back.
+
+    Attributes:
+        rejects: REJECTS.
+        known: file, n_known: rows that the warehouse had already.
+        items: item_id, first_seen, last_seen.
+        users: user_id of its events.
+        counts: of the bucket.
+    """
 
     rejects: pl.DataFrame
+    known: pl.DataFrame
     items: pl.DataFrame
     users: pl.DataFrame
     counts: Counts
@@ -85,32 +94,46 @@ def read_bucket(files: Sequence[Path], bucket: int, empty: pl.DataFrame) -> pl.D
     return pl.read_parquet(mine).select(empty.columns) if mine else empty
 
 
-def stage_delivery(source: Source, plan: Plan, before: Before, folder: Path, steps: Steps) -> Counts:
+def stage_delivery(
+    source: Source, plan: Plan, before: Before, folder: Path, steps: Steps, quarantined: Quarantined = nothing_quarantined
+) -> Counts:
     """Write everything the delivery becomes under ``folder``; return its counts.
 
+    Args:
+        source: reads the delivery.
+        plan: which, and how it is cut up.
+        before: what was there.
+        folder: where to; empty.
+        steps: runs the buckets.
+        quarantined: given names of files, file, raw, reason and n of the rows that releases put into quarantine: a file that
+            grows brings them again, and they are known, as its events are.
+
     Raises:
-        QuarantineError: too many rows were rejected.
+        QuarantineError: too many of a file's new rows were rejected.
         SourceError: a file is refused as a whole.
     """
     for kind in ("spill", "events", "records", "state"):
         (folder / kind).mkdir(parents=True)
-    n_rows, listed_items, listed_users, rejects = _spill(source, plan, folder / "spill")
-    items = merge_items(before.items, listed_items, is_whole=source.has_catalogue)
+    spilled = _spill(source, plan, folder / "spill", quarantined)
+    items = merge_items(before.items, spilled.items, is_whole=source.has_catalogue)
     known_items = items["item_id"] if source.has_catalogue else None
     job = partial(_stage_bucket, plan=plan, before=before, folder=folder, known_items=known_items)
     done = steps.map(f"records of {plan.delivery.id}", job, range(plan.n_buckets))
     shutil.rmtree(folder / "spill")
-    rejects = pl.concat([rejects, *(bucket.rejects for bucket in done)])
-    refuse_above_limit(plan, rejects, n_rows)
+    rejects, rejected_before = part_known(pl.concat([spilled.rejects, *(bucket.rejects for bucket in done)]), quarantined)
+    known = pl.concat([rejected_before, *(bucket.known for bucket in done)])
+    lines = count_by_file(spilled.lines, rejects, known)
+    refuse_above_limit(plan.source, plan.delivery.id, plan.quarantine_limit, lines, rejects)
     note_sightings(items, pl.concat([bucket.items for bucket in done])).write_parquet(folder / "items.parquet")
-    users = merge_users(before.users, listed_users)
+    users = merge_users(before.users, spilled.users)
     note_users(users, pl.concat([bucket.users for bucket in done])).write_parquet(folder / "users.parquet")
     rejects.write_parquet(folder / "rejects.parquet")
+    lines.write_parquet(folder / "lines.parquet")
     counts = Counts(
-        n_rows=n_rows,
+        n_rows=spilled.n_rows,
         n_accepted=sum(bucket.counts.n_accepted for bucket in done),
         n_rejected=rejects.height,
-        n_known=sum(bucket.counts.n_known for bucket in done),
+        n_known=int(known["n_known"].sum()),
         n_records=sum(bucket.counts.n_records for bucket in done),
         n_short=sum(bucket.counts.n_short for bucket in done),
     )
@@ -118,28 +141,27 @@ def stage_delivery(source: Source, plan: Plan, before: Before, folder: Path, ste
     return counts
 
 
-def refuse_above_limit(plan: Plan, rejects: pl.DataFrame, n_rows: int) -> None:
-    """Stop before anything is published where the share of rejected rows says that the file or its mapping is wrong.
+@dataclass(frozen=True)
+class Spilled:
+    """A delivery as it was read: its events lie by bucket, the rest is here.
 
-    Raises:
-        QuarantineError: the share is above the limit.
+    Attributes:
+        n_rows: events and rejects.
+        items, users: ITEMS and USERS as listed.
+        rejects: REJECTS.
+        lines: FILE_LINES, a row for each file and content.
     """
-    if rejects.height <= plan.quarantine_limit * n_rows:
-        return
-    reason, n_most = rejects.group_by("reason").len().sort("len", "reason", descending=[True, False]).row(0)
-    first = rejects.filter(pl.col("reason") == reason).sort("file", "line").row(0, named=True)
-    raise QuarantineError(
-        f"{plan.source}: {rejects.height:,} of {n_rows:,} rows of delivery {plan.delivery.id} were rejected, above the limit of "
-        f"{plan.quarantine_limit:.1%}; most: {reason} ({n_most:,}), first at {first['file']}:{first['line']}: "
-        f"{first['raw']:.80}; "
-        "mend the source or its mapping, or raise ingest.quarantine_limit",
-        rejects,
-    )
+
+    n_rows: int
+    items: pl.DataFrame
+    users: pl.DataFrame
+    rejects: pl.DataFrame
+    lines: pl.DataFrame
 
 
-def _spill(source: Source, plan: Plan, folder: Path) -> tuple[int, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Write the delivery's rows by bucket; return the number of raw rows, the listed items and users, and the rejects."""
-    n_rows, items, users, rejects = 0, [ITEMS.empty()], [USERS.empty()], [REJECTS.empty()]
+def _spill(source: Source, plan: Plan, folder: Path, quarantined: Quarantined) -> Spilled:
+    """Write the delivery's rows by bucket."""
+    n_rows, items, users, rejects, lines = 0, [ITEMS.empty()], [USERS.empty()], [REJECTS.empty()], [FILE_LINES.empty()]
     for number, batch in enumerate(source.read(plan.delivery)):
         keyed = batch.events.with_columns(bucket=bucket_of(pl.col("user_id"), plan.n_buckets))
         for (bucket,), rows in keyed.partition_by("bucket", as_dict=True, include_key=False).items():
@@ -148,17 +170,22 @@ def _spill(source: Source, plan: Plan, folder: Path) -> tuple[int, pl.DataFrame,
         items.append(batch.items)
         users.append(batch.users)
         rejects.append(batch.rejects)
+        lines.append(batch.lines)
         if sum(part.height for part in rejects) > _REJECTS_TO_STOP:
-            refuse_above_limit(plan, pl.concat(rejects), n_rows)
-    return n_rows, pl.concat(items), pl.concat(users), pl.concat(rejects)
+            new, known = part_known(pl.concat(rejects), quarantined)
+            counted = count_by_file(whole_files(lines), new, known)
+            refuse_above_limit(plan.source, plan.delivery.id, plan.quarantine_limit, counted, new)
+    return Spilled(n_rows, pl.concat(items), pl.concat(users), pl.concat(rejects), whole_files(lines))
 
 
 def _stage_bucket(bucket: int, plan: Plan, before: Before, folder: Path, known_items: pl.Series | None) -> BucketDone:
     """Order one user bucket of the delivery and cut it into records."""
     state = read_bucket(before.state, bucket, USER_STATE.empty())
-    stored = _stored(before.events, bucket)
-    # The raw rows are handed over, not kept: they would stay in memory until the bucket is done.
-    ordered = order_events(_spilled(folder, bucket), state, known_items, stored, plan.source, plan.ingest_id)
+    stored = Stored(before.events, bucket)
+    raw = _spilled(folder, bucket)
+    ordered = order_events(raw, state, known_items, stored, plan.source, plan.ingest_id)
+    known = stored.known_by_file(raw, ordered.n_known)
+    del raw  # it would stay in memory until the bucket is done
     built = build_records(ordered.events, state, plan.slate_size, plan.history_length)
     for kind, frame in (("events", ordered.events), ("records", built.records), ("state", built.state)):
         if frame.height:
@@ -168,7 +195,7 @@ def _stage_bucket(bucket: int, plan: Plan, before: Before, folder: Path, known_i
     )
     at = pl.col("occurred_at")
     items = ordered.events.group_by("item_id").agg(at.min().alias("first_seen"), at.max().alias("last_seen"))
-    return BucketDone(ordered.rejects, items, ordered.events.select("user_id").unique(), counts)
+    return BucketDone(ordered.rejects, known, items, ordered.events.select("user_id").unique(), counts)
 
 
 def _spilled(folder: Path, bucket: int) -> pl.DataFrame:
@@ -177,14 +204,28 @@ def _spilled(folder: Path, bucket: int) -> pl.DataFrame:
     return pl.concat(pl.read_ipc(file) for file in files) if files else RAW_EVENTS.empty()
 
 
-def _stored(files: Sequence[Path], bucket: int) -> Callable[[pl.DataFrame], pl.DataFrame]:
+class Stored:
     """Which of some suspicious rows the warehouse already holds; the bucket's events are only read when asked."""
 
-    def known_among(keys: pl.DataFrame) -> pl.DataFrame:
-        mine = of_bucket(files, bucket)
-        if not mine:
-            return keys.clear()
-        stored = pl.scan_parquet(mine).select("user_id", "item_id", "occurred_at", order="user_seq")
-        return keys.lazy().join(stored, on=keys.columns, how="semi", nulls_equal=True).collect()
+    def __init__(self, files: Sequence[Path], bucket: int) -> None:
+        self.files = of_bucket(files, bucket)
+        self.known: list[pl.DataFrame] = []
 
-    return known_among
+    def __call__(self, keys: pl.DataFrame) -> pl.DataFrame:
+        """Those of ``keys`` that are stored."""
+        if not self.files:
+            return keys.clear()
+        stored = pl.scan_parquet(self.files).select("user_id", "item_id", "occurred_at", order="user_seq")
+        known = keys.lazy().join(stored, on=keys.columns, how="semi", nulls_equal=True).collect()
+        self.known.append(known)
+        return known
+
+    def known_by_file(self, raw: pl.DataFrame, n_known: int) -> pl.DataFrame:
+        """file and n_known of the rows that were known; they are looked for only where there are several files."""
+        schema = pl.Schema({"file": pl.String(), "n_known": pl.Int64()})
+        files = raw["file"].unique()
+        if not n_known or len(files) == 1:
+            return pl.DataFrame({"file": files.head(min(1, n_known)), "n_known": [n_known] * min(1, n_known)}, schema=schema)
+        keys = pl.concat(self.known).unique()
+        known = raw.join(keys, on=keys.columns, how="semi", nulls_equal=True)
+        return known.group_by("file").agg(n_known=pl.len().cast(pl.Int64)).cast(schema)

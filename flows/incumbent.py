@@ -45,6 +45,7 @@ class Incumbent:
         events, records, state: Parquet files, which name their bucket.
         state_id: artifact that holds the state.
         known_hashes: sha256 of every raw file taken in.
+        waiting_hashes: those of them whose last line has no line end and waits in quarantine.
         kin: ids of all codebooks with the numbering of ``codebook``.
         reserved_from: rows of sid_history closed in this release or later still hold their place.
         embeddings: Parquet files of the last release's vectors.
@@ -64,6 +65,7 @@ class Incumbent:
     state: list[Path]
     state_id: str
     known_hashes: frozenset[str]
+    waiting_hashes: frozenset[str]
     kin: frozenset[str]
     reserved_from: int
     embeddings: list[Path]
@@ -100,6 +102,9 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
         state=sorted(inside(warehouse.root, folder).glob("*.parquet")) if folder else [],
         state_id=state_id,
         known_hashes=frozenset(warehouse.query("SELECT sha256 FROM ingest_files")["sha256"]),
+        waiting_hashes=frozenset(
+            warehouse.query("SELECT sha256 FROM ingest_lines GROUP BY sha256 HAVING min(n_open) = 1")["sha256"]
+        ),
         kin=frozenset(kin["codebook_id"]),
         reserved_from=0 if len(refreshes) < nights else refreshes[nights - 1] if nights else refreshes[0] + 2,
         embeddings=warehouse.files("embeddings"),

@@ -17,9 +17,9 @@ from flows.recorded import Ending, recorded
 from flows.run import Run, code_version
 from flows.semantic_ids import SemanticIds, make_semantic_ids, make_splits
 from flows.settings import Settings
-from flows.staging import KIND, Arrived, Staged, arrived_deliveries, ingest_rows, stage_next
+from flows.staging import KIND, Arrived, Staged, TakenIn, arrived_deliveries, ingest_rows, stage_next
 from flows.steps import Steps
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, EmptyFileError, SourceError
 from pipeline.ingest.open import open_source
 from pipeline.ingest.source import Source
 from pipeline.warehouse.artifacts import bytes_of, fingerprint
@@ -95,11 +95,11 @@ def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[st
     if Warehouse.is_at(root):
         with Warehouse.open_copy(root) as warehouse:
             incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
-            arrived = _arrived(settings, source, incumbent.known_hashes, wish)
+            arrived = _arrived(settings, source, _taken_in(incumbent), wish)
             told = forecast(warehouse, settings, incumbent, _bytes(arrived), len(to_make))
     else:
         Warehouse.require_room(root)
-        arrived, told = _arrived(settings, source, frozenset(), wish), None
+        arrived, told = _arrived(settings, source, TakenIn(), wish), None
     learns = told is None or told["mode"] == "learn"
     return {
         "status": "planned",
@@ -111,8 +111,14 @@ def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[st
     }
 
 
-def _arrived(settings: Settings, source: Source, known_hashes: frozenset[str], wish: Wish) -> list[Arrived]:
-    return arrived_deliveries(source, known_hashes, wish.first, wish.last) if is_begun(settings.source) else []
+def _arrived(settings: Settings, source: Source, taken_in: TakenIn, wish: Wish) -> list[Arrived]:
+    if not is_begun(settings.source):
+        return []
+    return arrived_deliveries(source, taken_in, wish.first, wish.last, settings.ingest.settle_hours)
+
+
+def _taken_in(incumbent: Incumbent) -> TakenIn:
+    return TakenIn(incumbent.known_hashes, incumbent.waiting_hashes)
 
 
 def _bytes(arrived: Sequence[Arrived]) -> int:
@@ -127,18 +133,17 @@ def _refresh(
     with run.stage("read the last release"):
         incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
     with run.stage("look for new files"):
-        arrived = arrived_deliveries(source, incumbent.known_hashes, wish.first, wish.last)
-    if not arrived and not (wish.rebuild and incumbent.release) and not items_without_vector(warehouse):
+        arrived = _arrived(settings, source, _taken_in(incumbent), wish)
+    staged, passed_over = _stage(warehouse, settings, source, incumbent, arrived, run, steps)
+    if not staged and not (wish.rebuild and incumbent.release) and not items_without_vector(warehouse):
         _sweep(warehouse)
-        run.say(f"nothing new: every raw file{wish.told} is in the warehouse already")
-        return {"status": "nothing new", "run_id": run.run_id, "release_id": None}
-    staged: list[Staged] = []
-    with run.stage("ingest and records") as tick:
-        for one in arrived:
-            staged.append(stage_next(warehouse, settings, source, incumbent, staged, one, run, steps))
-            tick(len(staged), len(arrived))
+        but = f" but for {len(passed_over)} without rows" if passed_over else ""
+        run.say(f"nothing new: every raw file{wish.told} is in the warehouse already{but}")
+        return {"status": "nothing new", "run_id": run.run_id, "release_id": None, "passed_over": passed_over}
     state = staged[-1].files("state") if staged else incumbent.state
     records = [*incumbent.records, *(file for one in staged for file in one.files("records"))]
+    if not records:
+        raise SourceError(_too_few_events(settings, state))
     with run.stage("splits"):
         splits = steps.run("splits", make_splits, settings, state, records)
     items, users = (staged[-1].frame("items"), staged[-1].frame("users")) if staged else (incumbent.items, incumbent.users)
@@ -156,9 +161,48 @@ def _refresh(
         changes = _changes(warehouse, source.name, run, incumbent, staged, tables, sids, release_id)
         steps.run("audits and publish", warehouse.publish, draft, changes)
     ending.release_id = release_id
-    report = _report(run, release_id, staged, tables, sids)
+    report = _report(run, release_id, staged, tables, sids) | {"passed_over": passed_over}
     _sweep(warehouse)
     return report
+
+
+def _stage(
+    warehouse: Warehouse,
+    settings: Settings,
+    source: Source,
+    incumbent: Incumbent,
+    arrived: Sequence[Arrived],
+    run: Run,
+    steps: Steps,
+) -> tuple[list[Staged], list[str]]:
+    """The deliveries staged, and the ids of those that hold no rows (yet) and are passed over.
+
+    Raises:
+        EmptyFileError: there is nothing else, and no release either.
+    """
+    staged: list[Staged] = []
+    empty: dict[str, EmptyFileError] = {}
+    with run.stage("ingest and records") as tick:
+        for number, one in enumerate(arrived, start=1):
+            try:
+                staged.append(stage_next(warehouse, settings, source, incumbent, staged, one, run, steps))
+            except EmptyFileError as error:
+                empty[one.delivery.id] = error
+                run.say(f"{one.delivery.id}: no rows; passed over")
+            tick(number, len(arrived))
+    if empty and not staged and incumbent.release is None:
+        raise next(iter(empty.values()))
+    return staged, list(empty)
+
+
+def _too_few_events(settings: Settings, state: Sequence[Path]) -> str:
+    """Why there is no record at all."""
+    n_events = pl.read_parquet(list(state))["open_items"].list.len().to_list() if state else []
+    size = settings.records.slate_size
+    return (
+        f"records: no user has records.slate_size = {size} events: {len(n_events):,} users have at most {max(n_events, default=0)}; "
+        "lower it, or wait for more events"
+    )
 
 
 def _sweep(warehouse: Warehouse) -> None:
@@ -181,7 +225,6 @@ def _changes(
     events = {file: (one.arrived.ingest_id,) for one in staged for file in one.files("events")}
     records = {file: (one.arrived.ingest_id,) for one in staged for file in one.files("records")}
     embeddings = _stage_embeddings(warehouse, sids, release_id)
-    ingests, ingest_files = ingest_rows(staged, source, release_id)
     # Vectors fold in the records of all releases up to this one. Named are the records, not a release, which holds what comes of them.
     learned_from = f"records:{release_id}" if staged else records_up_to(warehouse, release_id)
     learned = [replace(one, inputs=(*one.inputs, learned_from)) for one in (*sids.simulators, sids.artifact)]
@@ -202,8 +245,7 @@ def _changes(
         },
         append={
             "sid_metrics": sids.metrics,
-            "ingests": ingests,
-            "ingest_files": ingest_files,
+            **ingest_rows(staged, source, release_id),
             "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
         },
         file_inputs={**events, **records, embeddings: (sids.models.embedding_id, learned_from)},

@@ -1,8 +1,11 @@
 """Which deliveries are new, and staging them: each becomes one folder, complete or not there at all."""
 
+import os
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -14,24 +17,24 @@ from flows.settings import Settings
 from flows.steps import Steps
 from pipeline.contracts import check
 from pipeline.errors import ConfigError, QuarantineError
-from pipeline.ingest.files import refusing
-from pipeline.ingest.source import Delivery, Source
-from pipeline.warehouse.artifacts import fingerprint, sha256_of
+from pipeline.ingest.files import Snapshot
+from pipeline.ingest.source import EMPTY, Delivery, Source
+from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.ledger import add_quarantine
-from pipeline.warehouse.tables import INGEST_FILES, INGESTS
+from pipeline.warehouse.tables import INGEST_FILES, INGEST_LINES, INGESTS
 from pipeline.warehouse.warehouse import Warehouse
 
 KIND = "delivery"
 # Part of every staging fingerprint: raised when the same raw rows become other staged rows.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """A delivery that the warehouse does not know, with the hashes of its files."""
+    """A delivery that the warehouse does not know, and its files as they were hashed."""
 
     delivery: Delivery
-    sha256: tuple[str, ...]
+    snapshots: tuple[Snapshot, ...]
     ingest_id: str
 
 
@@ -47,24 +50,42 @@ class Staged:
         return sorted((self.folder / kind).glob("*.parquet"))
 
     def frame(self, name: str) -> pl.DataFrame:
-        """``items``, ``users`` (both whole), ``rejects`` or ``counts``."""
+        """``items``, ``users`` (both whole), ``rejects``, ``lines`` or ``counts``."""
         return pl.read_parquet(self.folder / f"{name}.parquet")
 
 
-def arrived_deliveries(source: Source, known_hashes: frozenset[str], first: date | None, last: date | None) -> list[Arrived]:
-    """Deliveries with a file whose bytes the warehouse has not taken in, oldest first.
+@dataclass(frozen=True)
+class TakenIn:
+    """What the warehouse knows of raw files.
+
+    Attributes:
+        hashes: sha256 of the files taken in.
+        waiting: those of them whose last line has no line end and waits.
+    """
+
+    hashes: frozenset[str] = frozenset()
+    waiting: frozenset[str] = frozenset()
+
+
+def arrived_deliveries(
+    source: Source, taken_in: TakenIn, first: date | None, last: date | None, settle_hours: float = 0.0
+) -> list[Arrived]:
+    """Deliveries with a file whose bytes the warehouse has not taken in, oldest first; also those whose last line waited and
+    whose file has not changed for so long that it is finished.
 
     Args:
         source: lists the deliveries.
-        known_hashes: sha256 of the files taken in.
+        taken_in: what the warehouse knows.
         first: no day before this one.
         last: no day after this one.
+        settle_hours: a file changed since may still be written.
 
     Raises:
         ConfigError: days are asked for, but the deliveries are no days.
         SourceError: a file is missing or may not be read.
     """
-    arrived = []
+    arrived, seen = [], dict[Path, Snapshot]()
+    settled_at = time.time() - 3600 * settle_hours
     for delivery in source.deliveries():
         day = delivery.occurred_on
         if day is None and (first or last):
@@ -73,15 +94,15 @@ def arrived_deliveries(source: Source, known_hashes: frozenset[str], first: date
             )
         if day is not None and ((first and day < first) or (last and day > last)):
             continue
-        hashes = tuple(_hash(file) for file in delivery.files)
-        if not known_hashes.issuperset(hashes):
-            arrived.append(Arrived(delivery, hashes, fingerprint(source.name, hashes)))
+        snapshots = tuple(seen.get(file) or seen.setdefault(file, Snapshot.of(file)) for file in delivery.files)
+        hashes = [one.sha256 for one in snapshots]
+        growing = frozenset(one.path for one in snapshots if settle_hours and one.modified_at > settled_at)
+        has_settled = any(one.sha256 in taken_in.waiting and one.path not in growing for one in snapshots)
+        if has_settled or not taken_in.hashes.issuperset(hashes):
+            sized = replace(delivery, n_bytes=tuple(one.n_bytes for one in snapshots), growing=growing)
+            parts = (source.name, hashes, *(["settled"] if has_settled else []))
+            arrived.append(Arrived(sized, snapshots, fingerprint(*parts)))
     return arrived
-
-
-def _hash(file: Path) -> str:
-    with refusing(file):
-        return sha256_of(file)
 
 
 def stage_next(
@@ -97,7 +118,9 @@ def stage_next(
     """The delivery, staged now or by a run that was killed; what it rejected is in the quarantine either way.
 
     Raises:
+        EmptyFileError: it holds no rows; it is no part of the warehouse then.
         QuarantineError: too many rows were rejected.
+        SourceError: a file is refused as a whole, or was written over meanwhile.
     """
     before, state_id = _before(incumbent, earlier)
     records, ingest = settings.records, settings.ingest
@@ -115,7 +138,9 @@ def stage_next(
     if not warehouse.staging.exists(KIND, name):
         try:
             with warehouse.staging.writing(KIND, name) as folder:
-                counts = stage_delivery(source, plan, before, folder, steps)
+                counts = stage_delivery(source, plan, before, folder, steps, partial(_quarantined, warehouse))
+                for snapshot in arrived.snapshots:
+                    snapshot.require_unchanged()
         except QuarantineError as error:
             add_quarantine(warehouse, run.run_id, arrived.ingest_id, error.rejects)
             raise
@@ -123,8 +148,37 @@ def stage_next(
             f"{arrived.delivery.id}: {counts.n_accepted:,} events, {counts.n_records:,} records, {counts.n_rejected:,} rows rejected"
         )
     staged = Staged(arrived, warehouse.staging.path(KIND, name))
+    for line in _remarks(staged.frame("lines"), ingest.settle_hours):
+        run.say(line)
     add_quarantine(warehouse, run.run_id, arrived.ingest_id, staged.frame("rejects"))
     return staged
+
+
+def _quarantined(warehouse: Warehouse, files: Sequence[str]) -> pl.DataFrame:
+    """What published deliveries left in quarantine of files of these names."""
+    return warehouse.query(
+        "SELECT file, raw, reason, count(*) AS n FROM quarantine "
+        "WHERE ingest_id IN (SELECT ingest_id FROM ingests) AND file IN (SELECT unnest($files)) GROUP BY ALL",
+        {"files": list(files)},
+    )
+
+
+def _remarks(lines: pl.DataFrame, settle_hours: float) -> list[str]:
+    """What a person should know of the files that were read."""
+    told = []
+    for row in lines.rows(named=True):
+        if row["content"] == EMPTY:
+            told.append(f"{row['file']}: no rows; passed over")
+        if row["n_open"]:
+            told.append(
+                f"{row['file']}: the last line has no line end; it waits in quarantine until the file is written on or has not "
+                f"changed for {settle_hours:g} hours (ingest.settle_hours)"
+            )
+        if row["n_continued"]:
+            told.append(f"{row['file']}: {row['n_continued']:,} lines continue a field of the line before (multiline = true)")
+        if row["n_header"] > 1:
+            told.append(f"{row['file']}: its header stands in it {row['n_header']:,} times; these lines are no rows")
+    return told
 
 
 def _before(incumbent: Incumbent, earlier: Sequence[Staged]) -> tuple[Before, str]:
@@ -136,9 +190,9 @@ def _before(incumbent: Incumbent, earlier: Sequence[Staged]) -> tuple[Before, st
     return Before(events, last.files("state"), last.frame("items"), last.frame("users")), last.folder.name
 
 
-def ingest_rows(staged: Sequence[Staged], source: str, release_id: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """INGESTS and INGEST_FILES of the staged deliveries."""
-    ingests, files = [], []
+def ingest_rows(staged: Sequence[Staged], source: str, release_id: int) -> dict[str, pl.DataFrame]:
+    """INGESTS, INGEST_FILES and INGEST_LINES of the staged deliveries, by the names of their tables."""
+    ingests, files, lines = [], [], [INGEST_LINES.empty()]
     for one in staged:
         arrived = one.arrived
         counts = one.frame("counts").row(0, named=True)
@@ -153,10 +207,24 @@ def ingest_rows(staged: Sequence[Staged], source: str, release_id: int) -> tuple
             }
         )
         files += [
-            {"ingest_id": arrived.ingest_id, "file": file.name, "sha256": sha256, "bytes": file.stat().st_size}
-            for file, sha256 in zip(arrived.delivery.files, arrived.sha256, strict=True)
+            {"ingest_id": arrived.ingest_id, "file": name, "sha256": snapshot.sha256, "bytes": snapshot.n_bytes}
+            for name, snapshot in zip(_names(arrived.delivery.files), arrived.snapshots, strict=True)
         ]
-    return (
-        check(pl.DataFrame(ingests, schema=INGESTS.schema), INGESTS, "ingest"),
-        check(pl.DataFrame(files, schema=INGEST_FILES.schema), INGEST_FILES, "ingest"),
-    )
+        hashes = {str(snapshot.path): snapshot.sha256 for snapshot in arrived.snapshots}
+        read = one.frame("lines").with_columns(
+            ingest_id=pl.lit(arrived.ingest_id), sha256=pl.col("path").replace_strict(hashes, return_dtype=pl.String)
+        )
+        lines.append(read.select(INGEST_LINES.empty().columns).cast(INGEST_LINES.schema))
+    return {
+        "ingests": check(pl.DataFrame(ingests, schema=INGESTS.schema), INGESTS, "ingest"),
+        "ingest_files": check(pl.DataFrame(files, schema=INGEST_FILES.schema), INGEST_FILES, "ingest"),
+        "ingest_lines": check(pl.concat(lines), INGEST_LINES, "ingest"),
+    }
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """The files' names, with as many of their folders as tell them apart."""
+    names = [file.name for file in files]
+    if len(set(names)) == len(names):
+        return names
+    return [os.path.relpath(file, os.path.commonpath(files)) for file in files]

@@ -52,9 +52,21 @@ SOURCE = _column("source", pl.String, "name of the source in the configuration")
 INGEST_ID = _column("ingest_id", pl.String, "the ingest that brought the row; see ingests")
 ORDER = _column("order", pl.Int64, "place within the user as the raw file tells it", nullable=True)
 FILE = _column("file", pl.String, "raw file (and member of an archive), by name")
+PATH = _column("path", pl.String, "where the raw file lies")
 LINE = _column("line", pl.Int64, "line (text files, 1 = first) or row (Parquet, 0 = first) in the raw file")
 RAW = _column("raw", pl.String, "the raw row as text, at most 500 characters")
 REASON = _column("reason", pl.String, "why, in a few words that group well")
+
+# what became of a raw file's lines
+CONTENT = _column("content", pl.String, "what the file lists: events, items or users")
+N_LINES = _column("n_lines", pl.Int64, "physical lines of a text, counted from its bytes; rows of a Parquet file")
+N_HEADER = _column("n_header", pl.Int64, "lines that name the columns")
+N_BLANK = _column("n_blank", pl.Int64, "lines without text")
+N_CONTINUED = _column("n_continued", pl.Int64, "lines that continue a field of the line before")
+N_OPEN = _column("n_open", pl.Int64, "1 where the last line has no line end and waits in quarantine")
+N_FILE_ROWS = _column("n_rows", pl.Int64, "rows, good and bad: n_lines - n_header - n_blank - n_continued")
+N_FILE_REJECTED = _column("n_rejected", pl.Int64, "rows put into quarantine")
+N_FILE_KNOWN = _column("n_known", pl.Int64, "rows that the warehouse had already, as events or in quarantine")
 
 # records
 RECORD_ID = _column("record_id", pl.String, "user_id-record_index")

@@ -75,6 +75,12 @@ REJECTS = Table(
     (c.FILE, c.LINE, c.RAW, c.REASON),
     (),
 )
+FILE_LINES = Table(
+    "file_lines",
+    "what became of some physical lines of a raw file: n_lines = n_header + n_blank + n_continued + n_rows",
+    (c.FILE, c.PATH, c.CONTENT, c.N_LINES, c.N_HEADER, c.N_BLANK, c.N_CONTINUED, c.N_FILE_ROWS, c.N_OPEN),
+    (),
+)
 ITEMS = Table(
     "items",
     "one item of the catalogue",

@@ -27,6 +27,10 @@ class SourceError(HsrlError):
     """A raw file that is refused as a whole: missing, truncated, wrong separator or header."""
 
 
+class EmptyFileError(SourceError):
+    """A raw file that holds no rows, or none yet; among others it is passed over."""
+
+
 class ContractError(HsrlError):
     """A frame that breaks the contract of its table."""
 

@@ -86,6 +86,8 @@ def timestamp(name: str, unit: str, dtype: pl.DataType) -> pl.Expr:
         unit: ``s``, ``ms`` or ``us`` since 1970, or ``iso`` for ISO 8601 text (UTC if it names no zone).
         dtype: the column's type; Parquet times are taken as they are.
     """
+    if isinstance(dtype, pl.Date):
+        return pl.col(name).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     if isinstance(dtype, pl.Datetime):
         column = pl.col(name) if dtype.time_zone else pl.col(name).dt.replace_time_zone("UTC")
         return column.dt.convert_time_zone("UTC").cast(TIMESTAMP)

@@ -18,7 +18,12 @@ class IngestConfig(BaseModel):
         32, description="User buckets; memory grows with the largest. Fixed for a warehouse's life.", ge=1, le=4096
     )
     quarantine_limit: float = Field(
-        0.01, description="Share of rejected rows of a delivery above which nothing is published.", ge=0, le=1
+        0.01, description="Share of rejected rows among the new ones of a file above which nothing is published.", ge=0, le=1
+    )
+    settle_hours: float = Field(
+        24.0,
+        description="A last line without a line end waits in quarantine until the file is written on, or is this many hours old.",
+        ge=0,
     )
     chunk_rows: int = Field(200_000, description="Rows that are read at once.", ge=1)
 
@@ -94,6 +99,9 @@ class TextFormat(BaseModel):
         None, description="What parts the fields; left out: a tab for .tsv, else a comma.", min_length=1
     )
     quote: str = Field('"', description="What fields with a separator inside are quoted by, or an empty text.", max_length=1)
+    multiline: bool = Field(
+        False, description="Whether a quoted field may run over several lines; else each line is a row or is rejected."
+    )
     has_header: bool = Field(True, description="Whether the first line names the columns.")
     names: list[str] = Field([], description="Names of the columns of a file without a header, in order.")
     encoding: str = Field("utf-8", description="Encoding of the text, as Python names it.")
@@ -111,6 +119,10 @@ class TextFormat(BaseModel):
 
     @model_validator(mode="after")
     def _names_its_columns(self) -> Self:
+        if self.separator and (self.separator == self.quote or "\n" in self.separator or "\r" in self.separator):
+            raise ValueError("the separator is the quote or holds a line end; set another separator")
+        if self.multiline and not self.quote:
+            raise ValueError('a field of several lines is told by its quotes; set quote = "\\"", or multiline = false')
         if self.quote and len(self.separator or "") > 1:
             raise ValueError('a separator of several characters goes without quotes; set quote = ""')
         if self.has_header == bool(self.names):

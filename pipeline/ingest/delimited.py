@@ -1,29 +1,37 @@
 """Delimited text as frames of text cells, with the line and the raw text of every row."""
 
-import codecs
 import csv
-import io
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import chain, islice
-from typing import BinaryIO, NamedTuple
+from dataclasses import dataclass, field
+from typing import BinaryIO, Literal, NamedTuple
 
 import polars as pl
 
-from pipeline.errors import SourceError
-from pipeline.ingest import reasons
-from pipeline.ingest.cells import LINE, RAW, part
+from pipeline.contracts import REJECTS
+from pipeline.errors import EmptyFileError, SourceError
+from pipeline.ingest import causes, reasons
+from pipeline.ingest.cells import LINE, OWN, RAW, Check, part
+from pipeline.ingest.lines import REPLACEMENT, Block, LineCount, read_blocks
+from pipeline.ingest.quotes import QuoteReader
 
 BLOCK_BYTES = 8 << 20
-REPLACEMENT = "\ufffd"  # stands where bytes are no text in the file's encoding
+_PLACE = OWN + "place"
+
+OpenLine = Literal["take", "reject", "refuse"]
 
 
 class Rows(NamedTuple):
-    """Rows of a file: the named cells with ``cells.LINE`` and ``cells.RAW``, and REJECTS of those that have none."""
+    """Rows of a file: the named cells with ``cells.LINE`` and ``cells.RAW``, and REJECTS of those that have none.
+
+    Attributes:
+        cells: the rows.
+        rejects: REJECTS.
+        lines: what became of the physical lines; over a file n_lines is the sum of all but the rows and rejects.
+    """
 
     cells: pl.DataFrame
     rejects: pl.DataFrame
+    lines: LineCount = LineCount()
 
 
 @dataclass(frozen=True)
@@ -35,19 +43,28 @@ class Layout:
         separator: what parts them; more than one character only without quotes.
         quote: what fields that hold separators are quoted by, or an empty text.
         encoding: any in which a line break is the byte 10.
+        multiline: whether a quoted field may run over several lines.
     """
 
     names: tuple[str, ...] = ()
     separator: str = ","
     quote: str = '"'
     encoding: str = "utf-8"
+    multiline: bool = False
 
 
-def read_rows(stream: BinaryIO, file: str, layout: Layout, chunk_rows: int, block_bytes: int = BLOCK_BYTES) -> Iterator[Rows]:
-    """Stream the rows of a delimited text; blank lines are skipped.
+def read_rows(
+    stream: BinaryIO,
+    file: str,
+    layout: Layout,
+    chunk_rows: int,
+    block_bytes: int = BLOCK_BYTES,
+    open_line: OpenLine = "take",
+) -> Iterator[Rows]:
+    """Stream the rows of a delimited text; blank lines are skipped, and so is the header where it comes again.
 
-    Blocks without a quote are split at the separator. From the first block with a quote on, the csv module reads, because
-    only then may a separator or a line break lie inside a field.
+    Every physical line is a row, a reject, a header, blank, or the continuation of a field (``Layout.multiline``), which is
+    checked against the line breaks counted in the bytes. How quotes are read: ``quotes``.
 
     Args:
         stream: the file's bytes; read once and closed.
@@ -55,136 +72,209 @@ def read_rows(stream: BinaryIO, file: str, layout: Layout, chunk_rows: int, bloc
         layout: how lines are parted.
         chunk_rows: rows handed out at once, at most.
         block_bytes: bytes read at once.
+        open_line: what is done with a last line that has no line end, as of a file that is still being written.
 
     Yields:
         Text cells by the layout's (or the header's) names, and the rejects of lines that have no such cells.
 
     Raises:
-        SourceError: no line break, no rows, a header that repeats a name, or most of the first lines have another number of
-            fields than expected.
+        EmptyFileError: there are no rows (yet).
+        SourceError: no line break, a header that repeats a name or comes again in another order, most of the first lines have
+            another number of fields than expected, or the last line is open where that refuses the file.
     """
     with stream:
-        blocks = _blocks(stream, file, block_bytes)
-        n_lines, names = 0, layout.names
-        if not names:
-            first, blocks = _behind_the_header(blocks)
-            n_lines, names = 1, _header(first, file, layout)
-        is_first = True
-        for chunk in chain.from_iterable(rows.iter_slices(chunk_rows) for rows in _parted(blocks, n_lines, layout, chunk_rows)):
-            rows = _named(chunk, file, names)
-            if is_first and rows.rejects.height > chunk.height / 2:
-                raise SourceError(
-                    f"{file}: {rows.rejects.height} of the first {chunk.height} lines are not {len(names)} fields parted by "
-                    f"{layout.separator!r} ({', '.join(names[:8])}); check the separator and the layout"
-                )
-            is_first = False
-            yield rows
+        reader = _Reader(file, layout, open_line)
+        counted, n_rows, is_first = LineCount(), 0, True
+        for block in read_blocks(stream, file, layout.encoding, block_bytes):
+            for rows in reader.read(block, chunk_rows):
+                if is_first and (n_read := rows.cells.height + rows.rejects.height):
+                    causes.refuse_if_most(file, rows.rejects, n_read, reader.names, layout.separator, layout.encoding)
+                    is_first = False
+                counted += rows.lines
+                n_rows += rows.cells.height + rows.rejects.height
+                yield rows
+        counted.require(n_rows, file)
         if is_first:
-            raise SourceError(f"{file}: no rows; expected lines of {', '.join(names[:8])} parted by {layout.separator!r}")
+            raise EmptyFileError(
+                f"{file}: no rows; expected lines of {', '.join(reader.names[:8])} parted by {layout.separator!r}"
+            )
 
 
-def _blocks(stream: BinaryIO, file: str, size: int) -> Iterator[bytes]:
-    """Whole lines, about ``size`` bytes of them at once; the file's last line may lack its line break."""
-    rest = stream.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
-    while block := stream.read(size):
-        block = rest + block
-        cut = block.rfind(b"\n") + 1
-        if not cut and len(block) > BLOCK_BYTES:
-            raise SourceError(f"{file}: no line break in {len(block):,} bytes; expected a delimited text file")
-        if cut:
-            yield block[:cut]
-        rest = block[cut:]
-    if rest:
-        yield rest
+class _Marks(NamedTuple):
+    """What occurs somewhere in a block, so that what does not is not looked for line by line."""
+
+    quote: bool
+    carriage_return: bool
+    null: bool
+    replacement: bool
+
+    def with_those_of(self, other: "_Marks") -> "_Marks":
+        return _Marks(*(mine or others for mine, others in zip(self, other, strict=True)))
 
 
-def _behind_the_header(blocks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    first, _, rest = next(blocks, b"").partition(b"\n")
-    return first, chain([rest] if rest else [], blocks)
+@dataclass
+class _Reader:
+    """Blocks of lines to rows; keeps the header, and the lines at a block's end whose field may close in the next."""
 
+    file: str
+    layout: Layout
+    open_line: OpenLine
+    names: tuple[str, ...] = field(init=False)
+    held: tuple[pl.DataFrame, _Marks] | None = None
+    quotes: QuoteReader | None = None
+    before_header: LineCount = LineCount()
 
-def _header(line: bytes, file: str, layout: Layout) -> tuple[str, ...]:
-    text = line.decode(layout.encoding, errors="replace").rstrip("\r")
-    if layout.quote and layout.quote in text:
-        try:
-            names = next(csv.reader([text], delimiter=layout.separator, quotechar=layout.quote, strict=True))
-        except csv.Error as error:
+    def __post_init__(self) -> None:
+        self.names = self.layout.names
+
+    def read(self, block: Block, chunk_rows: int) -> Iterator[Rows]:
+        """The block's rows, ``chunk_rows`` of them at once, at most."""
+        lines, count = block.lines, LineCount(n_lines=block.lines.height)
+        open_rejects = REJECTS.empty()
+        if not self.names:
+            lines, count = self._behind_the_header(lines, count + self.before_header, block)
+            if not self.names:
+                self.before_header = count
+                return
+        if block.is_open and self.open_line != "take" and lines.height:
+            lines, open_rejects, count = self._without_open_line(lines, count)
+        lines, count = self._without_headers(lines, block.text, count)
+        marks = self._marks(block.text)
+        if self.held is not None:
+            lines, marks = pl.concat([self.held[0], lines]), marks.with_those_of(self.held[1])
+            self.held = None
+        rows = self._parted(lines, marks, is_last=block.is_last)
+        rejects = pl.concat([rows.rejects, open_rejects])
+        yield Rows(rows.cells[:chunk_rows], rejects, count + rows.lines)
+        for start in range(chunk_rows, rows.cells.height, chunk_rows):
+            yield Rows(rows.cells[start : start + chunk_rows], REJECTS.empty())
+
+    def _without_open_line(self, lines: pl.DataFrame, count: LineCount) -> tuple[pl.DataFrame, pl.DataFrame, LineCount]:
+        if self.open_line == "refuse":
             raise SourceError(
-                f"{file}: the header is no line of names ({error}): {text[:80]!r}; check the file and its quotes"
-            ) from error
+                f"{self.file}: its last line has no line end, so that the list may be cut; if it is whole, end it with a line "
+                "break, or set ingest.settle_hours = 0"
+            )
+        _, rejects = part(lines[-1:], [(reasons.OPEN_LINE, pl.lit(value=True))], self.file)
+        return lines[:-1], rejects, count + LineCount(n_open=1)
+
+    def _behind_the_header(self, lines: pl.DataFrame, count: LineCount, block: Block) -> tuple[pl.DataFrame, LineCount]:
+        n_blank = next((place for place, text in enumerate(lines[RAW]) if text), lines.height)
+        if n_blank == lines.height:
+            return lines[n_blank:], count + LineCount(n_blank=n_blank)
+        if block.is_open and self.open_line != "take" and n_blank == lines.height - 1:
+            raise EmptyFileError(
+                f"{self.file}: no rows, only a first line that is still being written; expected a header and rows"
+            )
+        self.names = _header(lines[RAW][n_blank], self.file, self.layout)
+        return lines[n_blank + 1 :], count + LineCount(n_blank=n_blank, n_header=1)
+
+    def _without_headers(self, lines: pl.DataFrame, text: bytes, count: LineCount) -> tuple[pl.DataFrame, LineCount]:
+        """The lines but those that name the columns again, as where files were put together."""
+        names = [name for name in self.names if name]
+        if not names or max(names, key=len).encode() not in text:
+            return lines, count
+        is_candidate = pl.all_horizontal(pl.col(RAW).str.contains(name, literal=True) for name in names)
+        again = []
+        for line, raw in lines.filter(is_candidate).select(LINE, RAW).rows():
+            cells = _names_in(raw, self.layout)
+            if cells == list(self.names):
+                again.append(line)
+            elif not self.layout.names and sorted(cells) == sorted(self.names):
+                raise SourceError(
+                    f"{self.file}: line {line} is a header in another order ({', '.join(cells)[:200]}) than the first; "
+                    "take the files apart that were put together here"
+                )
+        if not again:
+            return lines, count
+        return lines.filter(~pl.col(LINE).is_in(again)), count + LineCount(n_header=len(again))
+
+    def _marks(self, text: bytes) -> _Marks:
+        quote = self.layout.quote.encode()
+        return _Marks(bool(quote) and quote in text, b"\r" in text, b"\0" in text, REPLACEMENT.encode() in text)
+
+    def _parted(self, lines: pl.DataFrame, marks: _Marks, *, is_last: bool) -> Rows:
+        """Cells and rejects of lines, and the count of those that are blank or continue a field."""
+        quoted, n_continued = None, 0
+        if marks.quote and lines.height:
+            lines, quoted, n_continued = self._quoted(lines, marks, is_last=is_last)
+        plain = lines.filter(pl.col(RAW) != "")
+        count = LineCount(n_blank=lines.height - plain.height, n_continued=n_continued)
+        fields = pl.col("fields")
+        is_wrong = fields.list.len() != len(self.names)
+        checks = _text_checks(marks)
+        if marks.carriage_return:
+            checks.append((reasons.RETURN, is_wrong & pl.col(RAW).str.contains("\r", literal=True)))
+        checks.append((reasons.FIELD_COUNT, is_wrong))
+        good, rejects = part(plain.with_columns(fields=pl.col(RAW).str.split(self.layout.separator)), checks, self.file)
+        cells = good.select(LINE, RAW, *(fields.list.get(place).alias(name) for place, name in enumerate(self.names)))
+        if quoted is None:
+            return Rows(cells, rejects, count)
+        return Rows(pl.concat([cells, quoted.cells]).sort(LINE), pl.concat([rejects, quoted.rejects]).sort("line"), count)
+
+    def _quoted(self, lines: pl.DataFrame, marks: _Marks, *, is_last: bool) -> tuple[pl.DataFrame, Rows, int]:
+        """The lines without quotes, the rows of those with, and how many lines continue a field; holds back what may go on."""
+        if self.quotes is None:
+            self.quotes = QuoteReader(self.layout.separator, self.layout.quote, len(self.names), self.layout.multiline)
+        texts = lines[RAW].to_list()
+        self.quotes.learn_numbers(texts)
+        places = lines[RAW].str.contains(self.layout.quote, literal=True).arg_true().to_list()
+        found, end = self.quotes.read(texts, places, is_last=is_last)
+        if end < len(texts):
+            self.held = (lines[end:], marks)
+        taken = [place for read in found for place in range(read.at, read.at + read.n_lines)]
+        rest = lines[:end].with_row_index(_PLACE).filter(~pl.col(_PLACE).is_in(taken)).drop(_PLACE)
+        numbers = lines[LINE]
+        good, bad = [read for read in found if read.fields is not None], [read for read in found if read.fields is None]
+        columns = zip(*(read.fields for read in good), strict=True) if good else ([] for _ in self.names)
+        raws = pl.Series(["\n".join(texts[read.at : read.at + read.n_lines]) for read in good], dtype=pl.String)
+        # By a dictionary: a column may be named by an empty text, which a series takes for no name.
+        cells = pl.DataFrame(
+            {LINE: numbers[[read.at for read in good]], RAW: raws}
+            | {name: pl.Series(column, dtype=pl.String) for name, column in zip(self.names, columns, strict=True)}
+        )
+        cells, unreadable = part(cells, _text_checks(marks), self.file)
+        told = pl.DataFrame(
+            {
+                "file": pl.Series([self.file] * len(bad), dtype=pl.String),
+                "line": numbers[[read.at for read in bad]],
+                "raw": pl.Series([texts[read.at][: reasons.RAW_LENGTH] for read in bad], dtype=pl.String),
+                "reason": pl.Series([read.reason for read in bad], dtype=pl.String),
+            }
+        )
+        n_continued = sum(read.n_lines - 1 for read in found)
+        return rest, Rows(cells, pl.concat([told, unreadable])), n_continued
+
+
+def _text_checks(marks: _Marks) -> list[Check]:
+    checks = []
+    if marks.replacement:
+        checks.append((reasons.TEXT, pl.col(RAW).str.contains(REPLACEMENT, literal=True)))
+    if marks.null:
+        checks.append((reasons.NULL_BYTES, pl.col(RAW).str.contains("\0", literal=True)))
+    return checks
+
+
+def _names_in(line: str, layout: Layout) -> list[str]:
+    """The cells of a line that may be a header, without the spaces around them; none where its quotes are broken."""
+    if layout.quote and layout.quote in line:
+        try:
+            names = next(csv.reader([line], delimiter=layout.separator, quotechar=layout.quote, strict=True))
+        except csv.Error:
+            return []
     else:
-        names = text.split(layout.separator)
+        names = line.split(layout.separator)
+    return [name.strip() for name in names]
+
+
+def _header(line: str, file: str, layout: Layout) -> tuple[str, ...]:
+    names = _names_in(line, layout)
+    if not names:
+        raise SourceError(
+            f"{file}: the header is no line of names, its quotes are broken: {line[:80]!r}; check the file and its quotes"
+        )
     if len(set(names)) < len(names):
         repeated = sorted({name for name in names if names.count(name) > 1})
-        raise SourceError(f"{file}: the header repeats {', '.join(repeated)}; name each column once")
+        hint = causes.NO_HEADER if causes.are_data(names) else "name each column once"
+        raise SourceError(f"{file}: the header repeats {', '.join(repeated)[:200] or 'an empty name'}; {hint}")
     return tuple(names)
-
-
-def _parted(blocks: Iterator[bytes], n_lines: int, layout: Layout, chunk_rows: int) -> Iterator[pl.DataFrame]:
-    """Frames of LINE, RAW and ``fields`` (the texts, null where quotes are broken), after ``n_lines`` earlier lines."""
-    for block in blocks:
-        text = block.decode(layout.encoding, errors="replace")
-        if layout.quote and layout.quote in text:
-            later = (part.decode(layout.encoding, errors="replace") for part in blocks)
-            yield from _quoted(chain([text], later), n_lines, layout, chunk_rows)
-            return
-        raw = pl.read_lines(io.BytesIO(text.encode()), name=RAW)[RAW].str.strip_suffix("\r")
-        line = pl.int_range(n_lines + 1, n_lines + raw.len() + 1, eager=True).alias(LINE)
-        n_lines += raw.len()
-        rows = pl.DataFrame([line, raw]).filter(pl.col(RAW) != "")
-        yield rows.with_columns(fields=pl.col(RAW).str.split(layout.separator))
-
-
-class _Feed:
-    """Lines for the csv module that can be taken back when what it read of them was no row."""
-
-    def __init__(self, texts: Iterator[str]) -> None:
-        self.lines = (line for text in texts for line in io.StringIO(text, newline="\n"))
-        self.returned: deque[str] = deque()
-        self.taken: list[str] = []
-
-    def __iter__(self) -> "_Feed":
-        return self
-
-    def __next__(self) -> str:
-        line = self.returned.popleft() if self.returned else next(self.lines)
-        self.taken.append(line)
-        return line
-
-
-def _quoted(texts: Iterator[str], n_lines: int, layout: Layout, chunk_rows: int) -> Iterator[pl.DataFrame]:
-    rows = _quoted_rows(_Feed(texts), n_lines, layout)
-    schema = pl.Schema({LINE: pl.Int64(), RAW: pl.String(), "fields": pl.List(pl.String())})
-    while some := list(islice(rows, chunk_rows)):
-        yield pl.DataFrame(some, schema=schema, orient="row")
-
-
-def _quoted_rows(feed: _Feed, n_lines: int, layout: Layout) -> Iterator[tuple[int, str, list[str] | None]]:
-    """Line, raw text and fields of each row; a line whose quotes are broken stands alone and those after it are read anew."""
-    reader = csv.reader(feed, delimiter=layout.separator, quotechar=layout.quote, strict=True)
-    while True:
-        feed.taken.clear()
-        try:
-            fields: list[str] | None = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            fields = None
-            feed.returned.extendleft(reversed(feed.taken[1:]))
-            del feed.taken[1:]
-        raw = "".join(feed.taken).rstrip("\r\n")
-        if raw:
-            yield n_lines + 1, raw, fields
-        n_lines += len(feed.taken)
-
-
-def _named(chunk: pl.DataFrame, file: str, names: tuple[str, ...]) -> Rows:
-    fields = pl.col("fields")
-    checks = [
-        (reasons.TEXT, pl.col(RAW).str.contains(REPLACEMENT, literal=True)),
-        (reasons.QUOTES, fields.is_null()),
-        (reasons.FIELD_COUNT, fields.list.len() != len(names)),
-    ]
-    good, rejects = part(chunk, checks, file)
-    cells = [fields.list.get(place).alias(name) for place, name in enumerate(names)]
-    return Rows(good.select(LINE, RAW, *cells), rejects)

@@ -1,15 +1,20 @@
 """Raw files: opened by what they are, refused in one line when they are missing, shut or damaged."""
 
 import gzip
+import hashlib
+import io
 import lzma
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
-from pipeline.errors import SourceError
+from pipeline.errors import EmptyFileError, SourceError
+from pipeline.ingest.formats import HEAD_BYTES, refuse_other_formats
 
 DAMAGED = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
 
@@ -33,22 +38,144 @@ def refusing(path: Path) -> Iterator[None]:
         raise SourceError(f"{path}: truncated or damaged ({error}); fetch the file again") from error
 
 
-def open_raw(path: Path) -> BinaryIO:
-    """Open a plain, gzip or xz file, told apart by its first bytes and not by its name.
+def open_raw(path: Path, n_bytes: int | None = None) -> BinaryIO:
+    """Open a plain, gzip or xz file of text, told apart by its first bytes and not by its name.
+
+    Args:
+        path: the file.
+        n_bytes: read only so many of its bytes, those it had when it was hashed; a file may grow meanwhile.
 
     Raises:
-        SourceError: the file is missing, may not be read, or is empty.
+        EmptyFileError: the file is empty.
+        SourceError: the file is missing, may not be read, or is of another format than text.
     """
     with refusing(path):
-        with path.open("rb") as file:
-            magic = file.read(6)
+        require_regular(path)
+        raw = cast(BinaryIO, path.open("rb") if n_bytes is None else io.BufferedReader(_Begin(path, n_bytes)))
+        magic = raw.peek(6)[:6]  # type: ignore[attr-defined]  # both are buffered
         if not magic:
-            raise SourceError(f"{path}: empty, 0 bytes; expected rows")
+            raw.close()
+            raise EmptyFileError(f"{path}: empty, 0 bytes; expected rows")
         if magic[:2] == b"\x1f\x8b":
-            return cast(BinaryIO, gzip.open(path, "rb"))
-        if magic == b"\xfd7zXZ\x00":
-            return cast(BinaryIO, lzma.open(path, "rb"))
-        return path.open("rb")
+            raw = cast(BinaryIO, _Unpacked(gzip.GzipFile(fileobj=raw), raw))
+        elif magic == b"\xfd7zXZ\x00":
+            raw = cast(BinaryIO, _Unpacked(lzma.LZMAFile(raw), raw))  # noqa: SIM115  # closed with it
+        return _require_text(raw, path)
+
+
+def require_regular(path: Path) -> None:
+    """Refuse a folder, and a pipe or device, which would be waited for.
+
+    Raises:
+        SourceError: it is one.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise SourceError(f"{path}: a folder where a file was expected; name a file or a glob in it, such as {path / '*.csv'}")
+    if not stat.S_ISREG(mode):
+        raise SourceError(f"{path}: no regular file but a pipe or device; write it to a file first")
+
+
+def _require_text(stream: BinaryIO, path: Path) -> BinaryIO:
+    try:
+        head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]  # type: ignore[attr-defined]  # whatever is opened here can peek
+        if not head:
+            raise EmptyFileError(f"{path}: empty, 0 bytes; expected rows")
+        refuse_other_formats(head, path)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+class _Unpacked(io.BufferedReader):
+    """What a gzip or xz file holds; closing it closes the file."""
+
+    def __init__(self, unpacked: gzip.GzipFile | lzma.LZMAFile, file: BinaryIO) -> None:
+        super().__init__(cast(io.RawIOBase, unpacked), 1 << 16)
+        self.file = file
+
+    def close(self) -> None:
+        super().close()
+        self.file.close()
+
+
+class _Begin(io.RawIOBase):
+    """The first bytes of a file."""
+
+    def __init__(self, path: Path, n_bytes: int) -> None:
+        self.file = path.open("rb", buffering=0)
+        self.n_left = n_bytes
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # Any: no name for buffers before Python 3.12
+        view = memoryview(buffer)[: self.n_left]
+        n_read = self.file.readinto(view) or 0 if len(view) else 0
+        self.n_left -= n_read
+        return n_read
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A file as it was when it was hashed.
+
+    Attributes:
+        path: the file.
+        n_bytes: its size.
+        sha256: of these bytes.
+        modified_at: when it was last written, seconds since 1970.
+        stamp: inode, size and time of writing before it was read, by which a later change is seen.
+    """
+
+    path: Path
+    n_bytes: int
+    sha256: str
+    modified_at: float
+    stamp: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, path: Path) -> "Snapshot":
+        """Hash the file as it is now.
+
+        Raises:
+            SourceError: the file is missing or may not be read.
+        """
+        with refusing(path):
+            require_regular(path)
+            stamp = _stamp(path)
+            sha256, n_bytes = _hash(path, None)
+            return cls(path, n_bytes, sha256, path.stat().st_mtime, stamp)
+
+    def require_unchanged(self) -> None:
+        """Refuse a file whose bytes are no longer those that were hashed; one that only grew still begins with them.
+
+        Raises:
+            SourceError: it was written over meanwhile.
+        """
+        with refusing(self.path):
+            if _stamp(self.path) != self.stamp and _hash(self.path, self.n_bytes) != (self.sha256, self.n_bytes):
+                raise SourceError(f"{self.path}: was written over while it was read; nothing of it was taken, run again")
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _hash(path: Path, n_bytes: int | None) -> tuple[str, int]:
+    """SHA-256 of the file's first bytes (all of them if None), and how many there were."""
+    digest, n_read = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20 if n_bytes is None else min(1 << 20, n_bytes - n_read)):
+            digest.update(chunk)
+            n_read += len(chunk)
+    return digest.hexdigest(), n_read
 
 
 class Archive:
@@ -92,5 +219,5 @@ class Archive:
             return open_raw(self.file(name))
         with refusing(self.path), zipfile.ZipFile(self.path) as archive:  # an open member keeps the file open
             if not archive.getinfo(self.members[name]).file_size:
-                raise SourceError(f"{self.path}: its {name} is empty, 0 bytes; expected rows")
-            return cast(BinaryIO, archive.open(self.members[name]))
+                raise EmptyFileError(f"{self.path}: its {name} is empty, 0 bytes; expected rows")
+            return _require_text(cast(BinaryIO, archive.open(self.members[name])), self.path / name)

@@ -10,9 +10,10 @@ from pipeline.contracts import ITEMS, RAW_EVENTS, USERS, check
 from pipeline.errors import SourceError
 from pipeline.ingest import cells, reasons
 from pipeline.ingest.config import GeneratedSource
+from pipeline.ingest.delimited import Rows
 from pipeline.ingest.files import refusing
-from pipeline.ingest.source import Delivery, RawBatch
-from pipeline.ingest.tabular import read_file
+from pipeline.ingest.source import Delivery, RawBatch, file_lines
+from pipeline.ingest.tabular import RawFile, read_file
 
 _EVENTS = {
     "user_id": pl.col("user_id"),
@@ -80,21 +81,28 @@ class GeneratedFeed:
         events, items, users = delivery.files
         for listed in self._read(items, ["item_id", "title", "category", "subcategory", "price"]):
             good, rejects = self._complete(listed, ["item_id"], items)
-            yield RawBatch(items=check(good.select(*cells.in_contract(_ITEMS, ITEMS)), ITEMS, items.name), rejects=rejects)
+            lines = file_lines(items.name, items, "items", listed)
+            batch = RawBatch(items=check(good.select(*cells.in_contract(_ITEMS, ITEMS)), ITEMS, items.name), rejects=rejects)
+            yield batch._replace(lines=lines)
         for listed in self._read(users, ["user_id", "segment", "age"]):
             good, rejects = self._complete(listed, ["user_id"], users)
-            yield RawBatch(users=check(good.select(*cells.in_contract(_USERS, USERS)), USERS, users.name), rejects=rejects)
+            lines = file_lines(users.name, users, "users", listed)
+            batch = RawBatch(users=check(good.select(*cells.in_contract(_USERS, USERS)), USERS, users.name), rejects=rejects)
+            yield batch._replace(lines=lines)
         told = {**_EVENTS, "file": pl.lit(events.name), "line": pl.col(cells.LINE)}
         for shown in self._read(events, ["user_id", "item_id", "occurred_at", "clicked", "request_id"]):
             good, rejects = self._complete(shown, ["user_id", "item_id", "occurred_at", "clicked"], events)
             yield RawBatch(
-                events=check(good.select(*cells.in_contract(told, RAW_EVENTS)), RAW_EVENTS, events.name), rejects=rejects
+                events=check(good.select(*cells.in_contract(told, RAW_EVENTS)), RAW_EVENTS, events.name),
+                rejects=rejects,
+                lines=file_lines(events.name, events, "events", shown),
             )
 
-    def _complete(self, rows: pl.DataFrame, needed: list[str], file: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def _complete(self, rows: Rows, needed: list[str], file: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The feed never leaves a cell empty; a hand or a disk may."""
-        return cells.part(rows, [(reasons.is_missing(name), pl.col(name).is_null()) for name in needed], file.name)
+        checks = [(reasons.is_missing(name), pl.col(name).is_null()) for name in needed]
+        good, rejects = cells.part(rows.cells, checks, file.name)
+        return good, pl.concat([rows.rejects, rejects])
 
-    def _read(self, path: Path, wanted: list[str]) -> Iterator[pl.DataFrame]:
-        for rows in read_file(path, path.name, None, wanted, self.chunk_rows):
-            yield rows.cells
+    def _read(self, path: Path, wanted: list[str]) -> Iterator[Rows]:
+        return read_file(RawFile(path, path.name), None, wanted, self.chunk_rows)

@@ -33,11 +33,16 @@ class Ids:
         return cells.hashed(self.column) if self.is_text else cells.integer(self.column)
 
     @property
-    def check(self) -> Check:
-        """Where there is no such id."""
+    def checks(self) -> list[Check]:
+        """Where there is no such id, and why."""
         if self.is_text:
-            return reasons.is_missing(f"{self.what} id"), cells.text(self.column).is_null()
-        return reasons.is_not(f"{self.what} id", "a whole number"), cells.integer(self.column).is_null()
+            return [(reasons.is_missing(f"{self.what} id"), cells.text(self.column).is_null())]
+        is_none = cells.integer(self.column).is_null()
+        is_long = pl.col(self.column).cast(pl.String).str.contains(r"^\s*[-+]?[0-9]{19,}\s*$").fill_null(value=False)
+        return [
+            (reasons.beyond_63_bits(f"{self.what} id"), is_none & is_long),
+            (reasons.is_not(f"{self.what} id", "a whole number"), is_none),
+        ]
 
 
 def decide_ids(what: str, column: str, first_rows: pl.DataFrame) -> Ids:
@@ -49,7 +54,7 @@ def decide_ids(what: str, column: str, first_rows: pl.DataFrame) -> Ids:
 def event_checks(config: TableSource, users: Ids, items: Ids, schema: pl.Schema) -> list[Check]:
     """Reasons to reject an event row and where they hold."""
     columns = config.columns
-    checks = [users.check, items.check]
+    checks = [*users.checks, *items.checks]
     if columns.order:
         checks.append((reasons.is_not("order", "a whole number"), cells.integer(columns.order).is_null()))
     if columns.time:

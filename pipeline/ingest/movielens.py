@@ -4,6 +4,7 @@ Layouts as in the README files of GroupLens' archives: ml-1m parts fields by ``:
 flags behind each title; neither has a header.
 """
 
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,9 @@ from pipeline.errors import SourceError
 from pipeline.ingest import cells, reasons
 from pipeline.ingest.cells import LINE, Check, part
 from pipeline.ingest.config import MovieLensSource
-from pipeline.ingest.delimited import Layout, Rows, read_rows
+from pipeline.ingest.delimited import Layout, OpenLine, Rows, read_rows
 from pipeline.ingest.files import Archive, open_raw, refusing
-from pipeline.ingest.source import Delivery, RawBatch
+from pipeline.ingest.source import Delivery, RawBatch, file_lines
 
 ML_100K_GENRES = [
     "unknown",
@@ -75,6 +76,17 @@ ML_100K = _Release(
 )
 
 
+@dataclass(frozen=True)
+class _Part:
+    """One text of the release, opened."""
+
+    content: str
+    path: Path
+    name: str
+    stream: BinaryIO
+    layout: Layout
+
+
 class MovieLens:
     """One delivery: the archive, with its own ratings or those of a file beside it."""
 
@@ -108,15 +120,23 @@ class MovieLens:
         archive, release = self._opened()
         read_items = _items_1m if release is ML_1M else _items_100k
         read_users = _users_1m if release is ML_1M else _users_100k
-        for rows, file in self._rows(archive, release.items, release.items_layout):
-            good, rejects = part(rows.cells, _id_checks(["item"]), file)
-            yield RawBatch(items=check(read_items(good), ITEMS, file), rejects=pl.concat([rows.rejects, rejects]))
-        for rows, file in self._rows(archive, release.users, release.users_layout):
-            good, rejects = part(rows.cells, _id_checks(["user"]), file)
-            yield RawBatch(users=check(read_users(good), USERS, file), rejects=pl.concat([rows.rejects, rejects]))
-        for rows, file in self._rating_rows(archive, release):
-            good, rejects = part(rows.cells, _rating_checks(self.config.ratings_order), file)
-            yield RawBatch(events=self._events(good, file), rejects=pl.concat([rows.rejects, rejects]))
+        movies = _Part("items", *self._member(archive, release.items), release.items_layout)
+        for rows, lines in self._rows(delivery, movies):
+            good, rejects = part(rows.cells, _id_checks(["item"]), movies.name)
+            yield RawBatch(
+                items=check(read_items(good), ITEMS, movies.name), rejects=pl.concat([rows.rejects, rejects]), lines=lines
+            )
+        users = _Part("users", *self._member(archive, release.users), release.users_layout)
+        for rows, lines in self._rows(delivery, users):
+            good, rejects = part(rows.cells, _id_checks(["user"]), users.name)
+            yield RawBatch(
+                users=check(read_users(good), USERS, users.name), rejects=pl.concat([rows.rejects, rejects]), lines=lines
+            )
+        ratings = _Part("events", *self._ratings(archive, release, delivery), release.ratings_layout)
+        for rows, lines in self._rows(delivery, ratings):
+            good, rejects = part(rows.cells, _rating_checks(self.config.ratings_order), ratings.name)
+            events = self._events(good, ratings.name)
+            yield RawBatch(events=events, rejects=pl.concat([rows.rejects, rejects]), lines=lines)
 
     def _opened(self) -> tuple[Archive, _Release]:
         archive = Archive(self.config.path)
@@ -130,20 +150,22 @@ class MovieLens:
             f"expected {ML_1M.items} (ml-1m) or {ML_100K.items} (ml-100k)"
         )
 
-    def _rows(self, archive: Archive, member: str, layout: Layout) -> Iterator[tuple[Rows, str]]:
-        name = f"{archive.path.name}/{member}"
-        return self._named_rows(archive.file(member), archive.open(member), name, layout)
+    def _member(self, archive: Archive, member: str) -> tuple[Path, str, BinaryIO]:
+        return archive.file(member), f"{archive.path.name}/{member}", archive.open(member)
 
-    def _rating_rows(self, archive: Archive, release: _Release) -> Iterator[tuple[Rows, str]]:
+    def _ratings(self, archive: Archive, release: _Release, delivery: Delivery) -> tuple[Path, str, BinaryIO]:
         if self.config.ratings is None:
-            return self._rows(archive, release.ratings, release.ratings_layout)
+            return self._member(archive, release.ratings)
         path = self.config.ratings
-        return self._named_rows(path, open_raw(path), path.name, release.ratings_layout)
+        return path, path.name, open_raw(path, delivery.size_of(path))
 
-    def _named_rows(self, path: Path, stream: BinaryIO, name: str, layout: Layout) -> Iterator[tuple[Rows, str]]:
-        with refusing(path):
-            for rows in read_rows(stream, name, layout, self.chunk_rows):
-                yield rows, name
+    def _rows(self, delivery: Delivery, part: _Part) -> Iterator[tuple[Rows, pl.DataFrame]]:
+        # What an archive holds was written before its end; only files by themselves may still grow.
+        may_grow = part.path in delivery.growing and not zipfile.is_zipfile(part.path)
+        open_line: OpenLine = "take" if not may_grow else "reject" if part.content == "events" else "refuse"
+        with refusing(part.path):
+            for rows in read_rows(part.stream, part.name, part.layout, self.chunk_rows, open_line=open_line):
+                yield rows, file_lines(part.name, part.path, part.content, rows)
 
     def _events(self, good: pl.DataFrame, file: str) -> pl.DataFrame:
         rating = cells.number("rating")

@@ -4,6 +4,10 @@ import polars as pl
 
 FIELD_COUNT = "wrong number of fields"
 QUOTES = "broken quotes"
+SPANS = "quoted text runs on to the next line (multiline = true reads it)"
+RETURN = "a carriage return without a line feed inside the line"
+NULL_BYTES = "holds null bytes"
+OPEN_LINE = "the last line has no line end: it waits until the file is written on"
 TEXT = "not readable as text in the file's encoding"
 UNKNOWN_ITEM = "unknown item"
 DUPLICATE = "duplicate (user, item, time)"
@@ -19,6 +23,11 @@ def is_missing(what: str) -> str:
 def is_not(what: str, expected: str) -> str:
     """The reason for a cell of the wrong kind: "rating is not a number"."""
     return f"{what} is not {expected}"
+
+
+def beyond_63_bits(what: str) -> str:
+    """The reason for a whole number that no 64 bits with a sign hold, and the key that takes it."""
+    return f'{what} is a whole number beyond 63 bits (ids = "text" takes it)'
 
 
 RAW_LENGTH = 500  # characters of a raw row that REJECTS keeps

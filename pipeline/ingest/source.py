@@ -8,7 +8,8 @@ from typing import NamedTuple, Protocol
 
 import polars as pl
 
-from pipeline.contracts import ITEMS, RAW_EVENTS, REJECTS, USERS
+from pipeline.contracts import FILE_LINES, ITEMS, RAW_EVENTS, REJECTS, USERS
+from pipeline.ingest.delimited import Rows
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,19 @@ class Delivery:
         id: stable from night to night; rises in the order of arrival.
         files: what the delivery is known by (their sha256), in a fixed order.
         occurred_on: the day the events belong to, where the delivery is one day.
+        n_bytes: sizes of the files when they were hashed, beyond which nothing is read; empty for all there is.
+        growing: files that may still be written, whose last line is not taken without a line end.
     """
 
     id: str
     files: tuple[Path, ...]
     occurred_on: date | None = None
+    n_bytes: tuple[int, ...] = ()
+    growing: frozenset[Path] = frozenset()
+
+    def size_of(self, file: Path) -> int | None:
+        """How much of the file belongs to the delivery, in bytes; None for all of it."""
+        return self.n_bytes[self.files.index(file)] if self.n_bytes else None
 
 
 class RawBatch(NamedTuple):
@@ -36,6 +45,34 @@ class RawBatch(NamedTuple):
     rejects: pl.DataFrame = REJECTS.empty()
     items: pl.DataFrame = ITEMS.empty()
     users: pl.DataFrame = USERS.empty()
+    lines: pl.DataFrame = FILE_LINES.empty()
+
+
+EMPTY = "nothing"  # as what a file's lines are that holds no rows and was passed over
+
+
+def file_lines(file: str, path: Path, content: str, rows: Rows) -> pl.DataFrame:
+    """FILE_LINES of rows as they were read.
+
+    Args:
+        file: the file's name in rejects.
+        path: where it lies.
+        content: events, items or users, or EMPTY.
+        rows: some of its rows.
+    """
+    n = rows.lines
+    row = (
+        file,
+        str(path),
+        content,
+        n.n_lines,
+        n.n_header,
+        n.n_blank,
+        n.n_continued,
+        rows.cells.height + rows.rejects.height,
+        n.n_open,
+    )
+    return pl.DataFrame([row], schema=FILE_LINES.schema, orient="row")
 
 
 class Source(Protocol):

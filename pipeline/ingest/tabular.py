@@ -1,23 +1,22 @@
 """A table's files, found by path or glob and read as rows of named cells, whether they are text or Parquet."""
 
 import glob
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from pipeline.contracts import REJECTS
 from pipeline.errors import SourceError
-from pipeline.ingest.cells import LINE, OWN
+from pipeline.ingest.causes import missing_columns
+from pipeline.ingest.cells import OWN
 from pipeline.ingest.config import TextFormat
-from pipeline.ingest.delimited import Layout, Rows, read_rows
-from pipeline.ingest.files import open_raw, refusing
+from pipeline.ingest.delimited import Layout, OpenLine, Rows, read_rows
+from pipeline.ingest.files import open_raw, refusing, require_regular
+from pipeline.ingest.parquet import MAGIC, is_pattern, parquet_rows
 
 
 def matching(path: Path) -> list[Path]:
-    """The file at ``path``, or those its glob matches, by name.
+    """The file at ``path``, or those its glob matches, in the natural order of their names (day_2 before day_10).
 
     Raises:
         SourceError: there is none, or it may not be read.
@@ -26,13 +25,26 @@ def matching(path: Path) -> list[Path]:
         is_pattern = glob.has_magic(str(path)) and not path.exists()
     if is_pattern:
         anchor = Path(path.anchor)
-        files = sorted(file for file in anchor.glob(str(path.relative_to(anchor))) if file.is_file())
+        # A link that leads nowhere is no file, but one was meant.
+        found = anchor.glob(str(path.relative_to(anchor)))
+        files = sorted((file for file in found if file.is_file() or file.is_symlink()), key=_natural)
         if not files:
             raise SourceError(f"{path}: matches no file; check the path in the source's configuration")
-        return files
-    with refusing(path):
-        path.open("rb").close()
-    return [path]
+    else:
+        files = [path]
+    for file in files:
+        with refusing(file):
+            require_regular(file)
+    with refusing(files[0]):
+        files[0].open("rb").close()
+    return files
+
+
+def _natural(path: Path) -> tuple[list[list[tuple[int, str]]], str]:
+    """By which names sort as people number them: runs of digits as numbers."""
+    return [
+        [(int(run), "") if run.isdigit() else (-1, run) for run in re.findall(r"[0-9]+|[^0-9]+", part)] for part in path.parts
+    ], str(path)
 
 
 def name_in(pattern: Path, file: Path) -> str:
@@ -43,60 +55,60 @@ def name_in(pattern: Path, file: Path) -> str:
     return str(file.relative_to(fixed))
 
 
-def read_file(path: Path, name: str, text: TextFormat | None, wanted: Sequence[str], chunk_rows: int) -> Iterator[Rows]:
-    """Stream a file's rows: all its columns, with ``cells.LINE``.
+@dataclass(frozen=True)
+class RawFile:
+    """A file to read.
+
+    Attributes:
+        path: where it lies.
+        name: its name, for rejects and errors.
+        n_bytes: read only so many of its bytes, those that were hashed; None for all.
+        open_line: what is done with a last line that has no line end.
+    """
+
+    path: Path
+    name: str
+    n_bytes: int | None = None
+    open_line: OpenLine = "take"
+
+
+def read_file(
+    file: RawFile, text: TextFormat | None, wanted: Sequence[str], chunk_rows: int, *, with_others: bool = True
+) -> Iterator[Rows]:
+    """Stream a file's rows with ``cells.LINE``.
 
     Args:
-        path: the file; one that ends in .parquet is Parquet.
-        name: its name, for rejects and errors.
-        text: how it is written (plain, gzipped or xz) if it is text; None for Parquet.
+        file: Parquet if it begins as such or its name ends in .parquet, else text.
+        text: how it is written (plain, gzipped or xz) if it is text; None where only Parquet is expected.
         wanted: columns that it must have.
         chunk_rows: rows handed out at once, at most.
+        with_others: whether the columns beside the wanted are needed; of text they come in any case.
 
     Raises:
+        EmptyFileError: it holds no rows.
         SourceError: the file is refused as a whole, lacks a wanted column, or has one that cannot be addressed.
     """
-    text = None if path.suffix == ".parquet" else text
-    for rows in _text_rows(path, name, text, chunk_rows) if text else _parquet_rows(path, name, chunk_rows):
+    if text is None or _is_parquet(file.path):
+        yield from parquet_rows(file.path, file.name, wanted, chunk_rows, with_others=with_others)
+        return
+    for rows in _text_rows(file, text, chunk_rows):
         told = [column for column in rows.cells.columns if not column.startswith(OWN)]
         if missing := [column for column in wanted if column not in told]:
-            hint = "check the separator" if len(told) == 1 else "mend the mapping in the source's configuration"
-            raise SourceError(f"{path}: has no column {', '.join(missing)}, only {', '.join(told)[:300]}; {hint}")
-        if patterns := [column for column in told if column == "*" or (column.startswith("^") and column.endswith("$"))]:
-            raise SourceError(f"{path}: column {', '.join(patterns)} is named like a pattern of Polars; rename it in the file")
-        refuse_nested(rows.cells.select(wanted), path)
+            raise missing_columns(file.path, missing, told, is_text=True)
+        if patterns := [column for column in told if is_pattern(column)]:
+            raise SourceError(
+                f"{file.path}: column {', '.join(patterns)} is named like a pattern of Polars; rename it in the file"
+            )
         yield rows
 
 
-def refuse_nested(cells: pl.DataFrame, path: Path) -> None:
-    """Refuse columns whose cells are no single values, as Parquet allows.
-
-    Raises:
-        SourceError: there is one.
-    """
-    if nested := [name for name, dtype in cells.schema.items() if dtype.is_nested()]:
-        raise SourceError(
-            f"{path}: {', '.join(nested)} holds lists or structs, expected texts, numbers or times; write it as text"
-        )
+def _is_parquet(path: Path) -> bool:
+    with refusing(path), path.open("rb") as file:
+        return path.suffix == ".parquet" or file.read(len(MAGIC)) == MAGIC
 
 
-def _text_rows(path: Path, name: str, text: TextFormat, chunk_rows: int) -> Iterator[Rows]:
-    separator = text.separator or ("\t" if ".tsv" in path.suffixes else ",")
-    with refusing(path):
-        yield from read_rows(open_raw(path), name, Layout(tuple(text.names), separator, text.quote, text.encoding), chunk_rows)
-
-
-def _parquet_rows(path: Path, name: str, chunk_rows: int) -> Iterator[Rows]:
-    n_rows = 0
-    try:
-        with refusing(path), pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=chunk_rows):
-                cells = pl.DataFrame(pl.from_arrow(batch))
-                yield Rows(cells.with_columns(pl.int_range(n_rows, n_rows + cells.height).alias(LINE)), REJECTS.empty())
-                n_rows += cells.height
-    except (pa.ArrowException, OSError) as error:
-        raise SourceError(
-            f"{path}: no Parquet file, or truncated or damaged ({str(error).splitlines()[0]}); fetch it again"
-        ) from error
-    if not n_rows:
-        raise SourceError(f"{name}: no rows; expected a Parquet file with some")
+def _text_rows(file: RawFile, text: TextFormat, chunk_rows: int) -> Iterator[Rows]:
+    separator = text.separator or ("\t" if ".tsv" in file.path.suffixes else ",")
+    layout = Layout(tuple(text.names), separator, text.quote, text.encoding, text.multiline)
+    with refusing(file.path):
+        yield from read_rows(open_raw(file.path, file.n_bytes), file.name, layout, chunk_rows, open_line=file.open_line)

@@ -82,6 +82,25 @@ INGEST_FILES = Table(
     (c.INGEST_ID, c.FILE, _SHA256, _BYTES),
     ("ingest_id", "file"),
 )
+INGEST_LINES = Table(
+    "ingest_lines",
+    "what became of the lines of a raw text, or of the rows of a Parquet file: n_lines = n_header + n_blank + n_continued + n_rows",
+    (
+        c.INGEST_ID,
+        c.FILE,
+        c.CONTENT,
+        _SHA256,
+        c.N_LINES,
+        c.N_HEADER,
+        c.N_BLANK,
+        c.N_CONTINUED,
+        c.N_FILE_ROWS,
+        c.N_FILE_REJECTED,
+        c.N_FILE_KNOWN,
+        c.N_OPEN,
+    ),
+    ("ingest_id", "file", "content"),
+)
 ARTIFACTS = Table(
     "artifacts",
     "one file or folder that a run left: a registered data file, a model, a codebook",
@@ -280,6 +299,7 @@ TABLES = {
         RELEASES,
         INGESTS,
         INGEST_FILES,
+        INGEST_LINES,
         ARTIFACTS,
         SIMULATORS,
         POLICIES,

@@ -43,6 +43,17 @@ FAULTS = [
     ("records_unique", "UPDATE splits SET n_records = 1 WHERE user_id = 2", {"user_id": 2, "n_before": 1, "n_rows": 1}),
     ("records_unique", "INSERT INTO splits VALUES (3, 1, 1, 'x')", {"user_id": 3, "n_rows": None}),
     (
+        "lines_conserved",
+        "UPDATE ingest_lines SET n_lines = 63 WHERE ingest_id = 'i2'",
+        {"file": "day2.csv", "n_expected": 63, "n_found": 3},
+    ),
+    (
+        "lines_conserved",
+        "INSERT INTO quarantine VALUES ('r2', 'i2', 'day2.csv', 3, 'x', 'y')",
+        {"file": "day2.csv", "n_expected": 0, "n_found": 1},
+    ),
+    ("lines_conserved", "DELETE FROM events WHERE ingest_id = 'i2' AND user_seq = 2", {"n_expected": 2, "n_found": 1}),
+    (
         "churn_budget",
         "UPDATE sid_history SET tokens = [1, 1], sid = '1-1' WHERE item_id = 12",
         {"n_moved": 2, "some_items": [11, 12]},

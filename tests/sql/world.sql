@@ -7,6 +7,8 @@ INSERT INTO ingests VALUES
     ('i1', 'shop', 'day 1', 8, 6, 1, 1, 1),
     ('i2', 'shop', 'day 2', 2, 2, 0, 0, 2);
 INSERT INTO ingest_files VALUES ('i1', 'day1.csv', 'aa', 100), ('i2', 'day2.csv', 'bb', 40);
+INSERT INTO ingest_lines VALUES
+    ('i1', 'day1.csv', 'events', 'aa', 10, 1, 1, 0, 8, 1, 1, 0), ('i2', 'day2.csv', 'events', 'bb', 3, 1, 0, 0, 2, 0, 0, 0);
 INSERT INTO items VALUES
     (10, '10', 'Ten', ['a'], NULL, NULL, NULL, true),
     (11, '11', 'Eleven', ['b'], NULL, NULL, NULL, true),

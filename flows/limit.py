@@ -1,0 +1,108 @@
+"""The limit on rejected rows: over what is new in a file, so that neither known rows nor other files dilute it."""
+
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from pipeline.contracts import FILE_LINES
+from pipeline.errors import QuarantineError
+from pipeline.ingest import reasons
+from pipeline.ingest.causes import hint_of
+
+# Given names of files: file, raw, reason and n of the rows that published deliveries put into quarantine.
+Quarantined = Callable[[Sequence[str]], pl.DataFrame]
+
+_ROW = ["file", "raw", "reason"]
+_KNOWN = pl.Schema({"file": pl.String(), "n_known": pl.Int64()})
+_QUARANTINED = pl.Schema({"file": pl.String(), "raw": pl.String(), "reason": pl.String(), "n": pl.Int64()})
+
+
+def nothing_quarantined(files: Sequence[str]) -> pl.DataFrame:
+    """No row of any file, as before the first release."""
+    return pl.DataFrame(schema=_QUARANTINED)
+
+
+def part_known(rejects: pl.DataFrame, quarantined: Quarantined) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Part rejects that are new from those that an earlier reading of the file rejected too.
+
+    A row is known as often as it stands in quarantine: of 80 equal rows where 40 were rejected before, 40 are new.
+
+    Args:
+        rejects: REJECTS.
+        quarantined: what stands in quarantine.
+
+    Returns:
+        REJECTS that are new, and file, n_known of the others.
+    """
+    if rejects.is_empty():
+        return rejects, pl.DataFrame(schema=_KNOWN)
+    before = quarantined(rejects["file"].unique().to_list()).cast(_QUARANTINED)
+    if before.is_empty():
+        return rejects, pl.DataFrame(schema=_KNOWN)
+    nth = pl.int_range(pl.len()).over(_ROW)
+    marked = rejects.with_columns(nth=nth).join(before, on=_ROW, how="left", maintain_order="left")
+    is_known = (pl.col("nth") < pl.col("n")).fill_null(value=False)
+    known = marked.filter(is_known).group_by("file").agg(n_known=pl.len().cast(pl.Int64)).cast(_KNOWN)
+    return marked.filter(~is_known).select(rejects.columns), known
+
+
+def whole_files(lines: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """FILE_LINES with one row for each file and content, in the order of reading, from those of its parts."""
+    keys = ["file", "path", "content"]
+    parts = pl.concat(lines)
+    return parts.group_by(keys, maintain_order=True).agg(pl.exclude(keys).sum()).select(list(FILE_LINES.schema))
+
+
+def count_by_file(lines: pl.DataFrame, rejects: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """FILE_LINES with n_rejected and n_known.
+
+    Args:
+        lines: FILE_LINES, a row for each file and content.
+        rejects: REJECTS that are new.
+        known: file, n_known; several rows a file are added up.
+    """
+    n_rejected = rejects.group_by("file").agg(n_rejected=pl.len().cast(pl.Int64))
+    n_known = known.group_by("file").agg(pl.col("n_known").sum())
+    # A file that is read for two purposes has its rejects counted once.
+    is_first = pl.int_range(pl.len()).over("file") == 0
+    counted = lines.join(n_rejected, on="file", how="left", maintain_order="left").join(
+        n_known, on="file", how="left", maintain_order="left"
+    )
+    return counted.with_columns(pl.when(is_first).then(pl.col("n_rejected", "n_known")).fill_null(0))
+
+
+def refuse_above_limit(source: str, delivery: str, limit: float, lines: pl.DataFrame, rejects: pl.DataFrame) -> None:
+    """Stop before anything is published where the share of rejected rows says that a file or its mapping is wrong.
+
+    The last line of a file that is still being written is no fault of it, and not counted.
+
+    Args:
+        source: the source's name.
+        delivery: the delivery's id.
+        limit: share of a file's new rows.
+        lines: FILE_LINES with n_rejected and n_known, a row for each file and content.
+        rejects: REJECTS that are new.
+
+    Raises:
+        QuarantineError: the share of a file is above the limit.
+    """
+    wrong = rejects.filter(pl.col("reason") != reasons.OPEN_LINE)
+    n_wrong = wrong.group_by("file").agg(n_wrong=pl.len())
+    files = lines.group_by("file", maintain_order=True).agg(pl.col("n_rows", "n_known", "n_open").sum())
+    files = files.join(n_wrong, on="file").with_columns(n_new=pl.col("n_rows") - pl.col("n_known") - pl.col("n_open"))
+    above = files.filter(pl.col("n_wrong") > limit * pl.col("n_new")).sort("n_wrong", descending=True, maintain_order=True)
+    if above.is_empty():
+        return
+    file, n_wrong_of, n_new, n_known = above.select("file", "n_wrong", "n_new", "n_known").row(0)
+    of_file = wrong.filter(pl.col("file") == file)
+    reason, n_most = of_file.group_by("reason").len().sort("len", "reason", descending=[True, False]).row(0)
+    of_reason = of_file.filter(pl.col("reason") == reason).sort("line")
+    first = of_reason.row(0, named=True)
+    hint = hint_of(reason, of_reason["raw"].head(100).to_list()) or "mend the source or its mapping"
+    where = f"delivery {delivery}" if file == delivery else f"{file} of delivery {delivery}"
+    raise QuarantineError(
+        f"{source}: {n_wrong_of:,} of {n_new:,} {'new ' if n_known else ''}rows of {where} were rejected, above the limit of "
+        f"{limit:.1%}; most: {reason} ({n_most:,}), first at {file}:{first['line']}: {first['raw']:.80}; "
+        f"{hint}, or raise ingest.quarantine_limit",
+        rejects,
+    )

@@ -1,0 +1,140 @@
+"""Why a text file is not what its source expects: the true cause and the key that helps, in one line."""
+
+import csv
+import re
+from collections.abc import Sequence
+
+import polars as pl
+
+from pipeline.errors import SourceError
+from pipeline.ingest import reasons
+
+_SEPARATORS = {",": '","', ";": '";"', "\t": '"\\t"', "|": '"|"', "::": '"::" and quote = ""'}
+_NUMBER = re.compile(r"\s*[-+]?\d+(?:[.,]\d+)?\s*$")
+
+
+def refuse_if_most(file: str, rejects: pl.DataFrame, n_read: int, names: Sequence[str], separator: str, encoding: str) -> None:
+    """Refuse a file most of whose first lines are no rows.
+
+    Args:
+        file: its name.
+        rejects: REJECTS of its first lines.
+        n_read: how many lines these are among.
+        names: the columns.
+        separator: what the configuration says parts the fields.
+        encoding: the configured one.
+
+    Raises:
+        SourceError: more than half of the lines are rejected.
+    """
+    told = rejects.filter(pl.col("reason") != reasons.OPEN_LINE)
+    if told.height <= n_read / 2:
+        return
+    reason = told.group_by("reason").len().sort("len", "reason", descending=[True, False])["reason"][0]
+    first = told.filter(pl.col("reason") == reason).sort("line").row(0, named=True)
+    begin = f"{file}: {told.height} of the first {n_read} lines are"
+    if reason == reasons.TEXT:
+        raise SourceError(f"{begin} not readable as {encoding}, the first is line {first['line']}; {_HINTS[reason]}")
+    if reason in (reasons.SPANS, reasons.NULL_BYTES, reasons.RETURN):
+        raise SourceError(f"{begin} no rows: {reason}, the first is line {first['line']}; {_HINTS[reason]}")
+    other = _separator_of(told["raw"][:100].to_list(), len(names), separator)
+    hint = f"set separator = {other}" if other else "check the separator and the layout"
+    raise SourceError(
+        f"{begin} not {len(names)} fields parted by {separator!r} ({', '.join(names[:8])}), the first is line {first['line']}: "
+        f"{first['raw']:.80}; {hint}"
+    )
+
+
+def missing_columns(path: object, missing: Sequence[str], names: Sequence[str], *, is_text: bool) -> SourceError:
+    """What to say of a file that lacks mapped columns."""
+    begin = f"{path}: has no column {', '.join(missing)}, only {', '.join(names)[:300]}"
+    if is_text and (told := re.fullmatch(r"sep=(.)", ",".join(names).strip(), re.IGNORECASE)):
+        return SourceError(
+            f"{path}: its first line is {names[0]!r}, a note for Excel; remove that line and set separator = {told[1]!r}".replace(
+                "'", '"'
+            )
+        )
+    if is_text and len(names) == 1 and (other := _separator_in_header(names[0], len(missing))):
+        return SourceError(f"{begin}; check the separator: set separator = {other}")
+    if is_text and are_data(names):
+        return SourceError(f"{begin}, which is no line of names; {NO_HEADER}")
+    near = {name.strip().casefold(): name for name in names}
+    spelt = [f"{name!r} for {wanted!r}" for wanted in missing if (name := near.get(wanted.strip().casefold()))]
+    if spelt:
+        return SourceError(f"{begin}; names are case-sensitive: write {', '.join(spelt)} in the source's columns")
+    hint = "check the separator" if len(names) == 1 else "mend the mapping in the source's configuration"
+    return SourceError(f"{begin}; {hint}")
+
+
+NO_HEADER = "if the file has no header, set has_header = false and names = [...]"
+
+
+def are_data(names: Sequence[str]) -> bool:
+    """Whether the cells of a first line look like those of a row: half of them or more are numbers."""
+    return 2 * sum(bool(_NUMBER.match(name)) for name in names) >= len(names)
+
+
+def _separator_in_header(line: str, n_wanted: int) -> str | None:
+    found = {separator: line.count(separator) for separator in _SEPARATORS if line.count(separator) >= max(1, n_wanted - 1)}
+    return _SEPARATORS[max(found, key=lambda separator: found[separator])] if found else None
+
+
+def _separator_of(lines: Sequence[str], n_fields: int, told: str) -> str | None:
+    """The separator by which most of the lines have the right number of fields."""
+    for separator, spelling in _SEPARATORS.items():
+        if separator != told and 2 * sum(_n_fields(line, separator) == n_fields for line in lines) > len(lines):
+            return spelling
+    return None
+
+
+def _n_fields(line: str, separator: str) -> int:
+    if len(separator) == 1 and '"' in line:
+        try:
+            return len(next(csv.reader([line], delimiter=separator, strict=True)))
+        except csv.Error:
+            return 0
+    return line.count(separator) + 1
+
+
+_HINTS = {
+    reasons.TEXT: "set encoding to that of the file, such as latin-1 or cp1252",
+    reasons.SPANS: "set multiline = true if fields of this file hold line breaks",
+    reasons.NULL_BYTES: "the file is damaged or no text; fetch it again",
+    reasons.RETURN: "the file mixes line ends; write them all as line feeds",
+    reasons.QUOTES: 'set quote = "" if quotes are part of the text',
+    reasons.FIELD_COUNT: "check the separator, and that fields which hold it are quoted",
+}
+
+
+# What times look like, and the unit that reads them.
+_TIMES = [
+    (re.compile(r"(?<![\d.])1\d{15}(?![\d])"), "us", "microseconds"),
+    (re.compile(r"(?<![\d.])1\d{12}(?![\d])"), "ms", "milliseconds"),
+    (re.compile(r"(?<![\d.])\d{4}-\d\d-\d\d(?!\d)"), "iso", "ISO 8601"),
+    (re.compile(r"(?<![\d.])1\d{9}(?![\d])"), "s", "seconds"),
+]
+
+
+def hint_of(reason: str, raws: Sequence[str]) -> str | None:
+    """What helps against a reason for rejects, where one thing does.
+
+    Args:
+        reason: of ``reasons``.
+        raws: some of the rejected rows.
+    """
+    if reason in _HINTS:
+        return _HINTS[reason]
+    if reason.startswith("time is not"):
+        for pattern, unit, what in _TIMES:
+            if 2 * sum(bool(pattern.search(raw)) for raw in raws) > len(raws):
+                return f'the times look like {what}: set time_unit = "{unit}"'
+        return "set time_unit to that of the file: s, ms, us or iso"
+    if reason == reasons.is_not("feedback", "0 or 1"):
+        return "set positive = [...] to the texts that are positive"
+    if reason.endswith("id is not a whole number"):
+        return 'set ids = "text" if ids are texts'
+    if reason == reasons.UNKNOWN_ITEM:
+        return "the catalogue of the source lacks these items; mend it"
+    if reason == reasons.is_not("value", "a number") and any(re.search(r"\d,\d", raw) for raw in raws):
+        return "write numbers with a decimal point, not a comma"
+    return None
