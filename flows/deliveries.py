@@ -4,9 +4,11 @@ A delivery is read once, in chunks; its rows are spilled by user bucket; then ea
 itself. So memory is bounded by a chunk and a bucket, never by the log.
 """
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +17,11 @@ import polars as pl
 from flows.steps import Steps
 from pipeline.contracts import ITEMS, RAW_EVENTS, REJECTS, USER_STATE, USERS
 from pipeline.errors import QuarantineError
+from pipeline.ingest import reasons
 from pipeline.ingest.catalogue import merge_items, merge_users, note_sightings, note_users
-from pipeline.ingest.ordering import bucket_of, order_events
+from pipeline.ingest.identity import FLOOR, LEAST_LARGEST_ORDER, ORDER_FACTOR, Bounds
+from pipeline.ingest.ids import IdKinds, OtherKinds
+from pipeline.ingest.ordering import ANSWER, NTH, Rules, bucket_of, order_events
 from pipeline.ingest.source import Delivery, Source
 from pipeline.records.slates import build_records
 
@@ -26,7 +31,15 @@ _REJECTS_TO_STOP = 200_000
 
 @dataclass(frozen=True)
 class Plan:
-    """Which delivery, and how it is cut up."""
+    """Which delivery, and how it is read and cut up.
+
+    Attributes:
+        kinds: what ids are; None where this delivery decides it.
+        counts_own_time: whether times count from a start of their own; None where this delivery decides it.
+        earliest: no time lies before it; None: ``FLOOR``, where times are of the calendar.
+        latest: no time lies after it.
+        holds_since: what the error says of kinds that were decided earlier.
+    """
 
     source: str
     delivery: Delivery
@@ -35,6 +48,11 @@ class Plan:
     slate_size: int
     history_length: int
     quarantine_limit: float
+    kinds: IdKinds | None = None
+    counts_own_time: bool | None = None
+    earliest: datetime | None = None
+    latest: datetime | None = None
+    holds_since: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +75,33 @@ class Counts:
     n_known: int = 0
     n_records: int = 0
     n_short: int = 0
+    n_positives: int = 0
+    n_users: int = 0
+    n_new_users: int = 0
+    n_items: int = 0
+    n_new_items: int = 0
+
+
+@dataclass(frozen=True)
+class Spilled:
+    """A delivery as it was read.
+
+    Attributes:
+        n_rows: raw rows.
+        items, users: ITEMS and USERS listed.
+        rejects: REJECTS of the reading.
+        kinds: what ids are.
+        counts_own_time: whether times count from a start of their own; None without times.
+        usual_order: 99 % of the places lie below, in most chunks; None without places.
+    """
+
+    n_rows: int
+    items: pl.DataFrame
+    users: pl.DataFrame
+    rejects: pl.DataFrame
+    kinds: IdKinds
+    counts_own_time: bool | None
+    usual_order: int | None
 
 
 @dataclass(frozen=True)
@@ -94,16 +139,19 @@ def stage_delivery(source: Source, plan: Plan, before: Before, folder: Path, ste
     """
     for kind in ("spill", "events", "records", "state"):
         (folder / kind).mkdir(parents=True)
-    n_rows, listed_items, listed_users, rejects = _spill(source, plan, folder / "spill")
-    items = merge_items(before.items, listed_items, is_whole=source.has_catalogue)
+    spilled = _spill_as_it_is(source, plan, folder / "spill")
+    n_rows = spilled.n_rows
+    items = merge_items(before.items, spilled.items, is_whole=source.has_catalogue)
     known_items = items["item_id"] if source.has_catalogue else None
-    job = partial(_stage_bucket, plan=plan, before=before, folder=folder, known_items=known_items)
+    rules = Rules(source.identity, bounds_of(plan, spilled))
+    job = partial(_stage_bucket, plan=plan, before=before, folder=folder, known_items=known_items, rules=rules)
     done = steps.map(f"records of {plan.delivery.id}", job, range(plan.n_buckets))
     shutil.rmtree(folder / "spill")
-    rejects = pl.concat([rejects, *(bucket.rejects for bucket in done)])
+    rejects = pl.concat([spilled.rejects, *(bucket.rejects for bucket in done)])
     refuse_above_limit(plan, rejects, n_rows)
-    note_sightings(items, pl.concat([bucket.items for bucket in done])).write_parquet(folder / "items.parquet")
-    users = merge_users(before.users, listed_users)
+    seen = pl.concat([bucket.items for bucket in done])
+    note_sightings(items, seen).write_parquet(folder / "items.parquet")
+    users = merge_users(before.users, spilled.users)
     note_users(users, pl.concat([bucket.users for bucket in done])).write_parquet(folder / "users.parquet")
     rejects.write_parquet(folder / "rejects.parquet")
     counts = Counts(
@@ -113,7 +161,14 @@ def stage_delivery(source: Source, plan: Plan, before: Before, folder: Path, ste
         n_known=sum(bucket.counts.n_known for bucket in done),
         n_records=sum(bucket.counts.n_records for bucket in done),
         n_short=sum(bucket.counts.n_short for bucket in done),
+        n_positives=sum(bucket.counts.n_positives for bucket in done),
+        n_users=sum(bucket.counts.n_users for bucket in done),
+        n_new_users=sum(bucket.counts.n_new_users for bucket in done),
+        n_items=seen["item_id"].n_unique(),
+        n_new_items=seen.select("item_id").unique().join(before.items, on="item_id", how="anti").height,
     )
+    meaning = {"user": spilled.kinds.user, "item": spilled.kinds.item, "counts_own_time": spilled.counts_own_time}
+    (folder / "meaning.json").write_text(json.dumps(meaning))
     pl.DataFrame([counts]).write_parquet(folder / "counts.parquet")
     return counts
 
@@ -132,43 +187,94 @@ def refuse_above_limit(plan: Plan, rejects: pl.DataFrame, n_rows: int) -> None:
         f"{plan.source}: {rejects.height:,} of {n_rows:,} rows of delivery {plan.delivery.id} were rejected, above the limit of "
         f"{plan.quarantine_limit:.1%}; most: {reason} ({n_most:,}), first at {first['file']}:{first['line']}: "
         f"{first['raw']:.80}; "
-        "mend the source or its mapping, or raise ingest.quarantine_limit",
+        f"{_advice(plan, reason)}; or raise ingest.quarantine_limit",
         rejects,
     )
 
 
-def _spill(source: Source, plan: Plan, folder: Path) -> tuple[int, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Write the delivery's rows by bucket; return the number of raw rows, the listed items and users, and the rejects."""
+def _advice(plan: Plan, reason: str) -> str:
+    """What to do about the most frequent reason."""
+    what = next((what for what in ("user", "item") if reason.startswith(f"{what} id is ")), None)
+    if what and plan.kinds and plan.holds_since:
+        return (
+            f"{what} ids are whole numbers {plan.holds_since}: mend the ids, or read the log as texts into another --warehouse "
+            'with source.ids = "text"'
+        )
+    if what:
+        return 'mend the ids or columns, or set source.ids = "text"'
+    return reasons.advice(reason, "mend the source or its mapping")
+
+
+def bounds_of(plan: Plan, spilled: Spilled) -> Bounds:
+    """Where the times and places of a delivery have to lie."""
+    largest = None if spilled.usual_order is None else max(LEAST_LARGEST_ORDER, ORDER_FACTOR * spilled.usual_order)
+    if spilled.counts_own_time and plan.earliest is None:
+        return Bounds(None, FLOOR, latest_is_floor=True, largest_order=largest)
+    return Bounds(plan.earliest or FLOOR, plan.latest, largest_order=largest)
+
+
+def _spill_as_it_is(source: Source, plan: Plan, folder: Path) -> Spilled:
+    """Spill the delivery; again where it turns out that its ids are of another kind than they were read as."""
+    kinds = plan.kinds or source.kinds(plan.delivery)
+    while True:
+        try:
+            return _spill(source, plan, kinds, folder)
+        except OtherKinds as others:
+            kinds = others.kinds
+            shutil.rmtree(folder)
+            folder.mkdir()
+
+
+def _spill(source: Source, plan: Plan, kinds: IdKinds, folder: Path) -> Spilled:
+    """Write the delivery's rows by bucket."""
     n_rows, items, users, rejects = 0, [ITEMS.empty()], [USERS.empty()], [REJECTS.empty()]
-    for number, batch in enumerate(source.read(plan.delivery)):
+    n_timed, n_before_floor, orders = 0, 0, []
+    for number, batch in enumerate(source.read(plan.delivery, kinds)):
         keyed = batch.events.with_columns(bucket=bucket_of(pl.col("user_id"), plan.n_buckets))
         for (bucket,), rows in keyed.partition_by("bucket", as_dict=True, include_key=False).items():
             rows.write_ipc(folder / f"{number:06}-b{bucket:04}.arrow")
         n_rows += batch.events.height + batch.rejects.height
+        n_timed += batch.events.height - batch.events["occurred_at"].null_count()
+        n_before_floor += int((batch.events["occurred_at"] < FLOOR).sum())
+        orders += [batch.events["order"].quantile(0.99, "lower")]
         items.append(batch.items)
         users.append(batch.users)
         rejects.append(batch.rejects)
         if sum(part.height for part in rejects) > _REJECTS_TO_STOP:
             refuse_above_limit(plan, pl.concat(rejects), n_rows)
-    return n_rows, pl.concat(items), pl.concat(users), pl.concat(rejects)
+    told = sorted(int(order) for order in orders if order is not None)
+    own_time = plan.counts_own_time
+    if own_time is None and n_timed:
+        own_time = 2 * n_before_floor > n_timed
+    usual_order = told[(len(told) - 1) // 2] if told else None
+    return Spilled(n_rows, pl.concat(items), pl.concat(users), pl.concat(rejects), kinds, own_time, usual_order)
 
 
-def _stage_bucket(bucket: int, plan: Plan, before: Before, folder: Path, known_items: pl.Series | None) -> BucketDone:
+def _stage_bucket(
+    bucket: int, plan: Plan, before: Before, folder: Path, known_items: pl.Series | None, rules: Rules
+) -> BucketDone:
     """Order one user bucket of the delivery and cut it into records."""
     state = read_bucket(before.state, bucket, USER_STATE.empty())
     stored = _stored(before.events, bucket)
     # The raw rows are handed over, not kept: they would stay in memory until the bucket is done.
-    ordered = order_events(_spilled(folder, bucket), state, known_items, stored, plan.source, plan.ingest_id)
+    ordered = order_events(_spilled(folder, bucket), state, known_items, stored, plan.source, plan.ingest_id, rules)
     built = build_records(ordered.events, state, plan.slate_size, plan.history_length)
     for kind, frame in (("events", ordered.events), ("records", built.records), ("state", built.state)):
         if frame.height:
             frame.write_parquet(bucket_file(folder / kind, plan.ingest_id, bucket))
+    users = ordered.events.select("user_id").unique()
     counts = Counts(
-        n_accepted=ordered.events.height, n_known=ordered.n_known, n_records=built.records.height, n_short=built.n_short
+        n_accepted=ordered.events.height,
+        n_known=ordered.n_known,
+        n_records=built.records.height,
+        n_short=built.n_short,
+        n_positives=int(ordered.events["feedback"].sum()),
+        n_users=users.height,
+        n_new_users=users.join(state, on="user_id", how="anti").height,
     )
     at = pl.col("occurred_at")
     items = ordered.events.group_by("item_id").agg(at.min().alias("first_seen"), at.max().alias("last_seen"))
-    return BucketDone(ordered.rejects, items, ordered.events.select("user_id").unique(), counts)
+    return BucketDone(ordered.rejects, items, users, counts)
 
 
 def _spilled(folder: Path, bucket: int) -> pl.DataFrame:
@@ -184,7 +290,11 @@ def _stored(files: Sequence[Path], bucket: int) -> Callable[[pl.DataFrame], pl.D
         mine = of_bucket(files, bucket)
         if not mine:
             return keys.clear()
-        stored = pl.scan_parquet(mine).select("user_id", "item_id", "occurred_at", order="user_seq")
+        stored = pl.scan_parquet(mine).with_columns(ANSWER, order="user_seq")
+        if NTH in keys.columns:
+            told = [name for name in keys.columns if name != NTH]
+            stored = stored.select(told).with_columns(pl.int_range(pl.len()).over(told).alias(NTH))
+        stored = stored.select(keys.columns)
         return keys.lazy().join(stored, on=keys.columns, how="semi", nulls_equal=True).collect()
 
     return known_among

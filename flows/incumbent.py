@@ -39,6 +39,7 @@ class Incumbent:
         reserved_from: rows of sid_history closed in this release or later still hold their place.
         embeddings: Parquet files of the last release's vectors.
         n_deferred: items that had to wait for a move last night.
+        n_ingests: deliveries taken in.
     """
 
     release: Release | None
@@ -56,6 +57,7 @@ class Incumbent:
     reserved_from: int
     embeddings: list[Path]
     n_deferred: int
+    n_ingests: int
 
 
 def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -> Incumbent:
@@ -91,6 +93,7 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
         reserved_from=0 if len(refreshes) < nights else refreshes[nights - 1] if nights else refreshes[0] + 2,
         embeddings=warehouse.files("embeddings"),
         n_deferred=int(deferred.item()) if deferred.height else 0,
+        n_ingests=int(warehouse.query("SELECT count(*) FROM ingests").item()),
     )
 
 

@@ -1,9 +1,11 @@
 """Which deliveries are new, and staging them: each becomes one folder, complete or not there at all."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -15,6 +17,8 @@ from flows.steps import Steps
 from pipeline.contracts import check
 from pipeline.errors import ConfigError, QuarantineError
 from pipeline.ingest.files import refusing
+from pipeline.ingest.ids import IdKinds
+from pipeline.ingest.meaning import Meaning, counts_own_time, kinds_in
 from pipeline.ingest.source import Delivery, Source
 from pipeline.warehouse.artifacts import fingerprint, sha256_of
 from pipeline.warehouse.ledger import add_quarantine
@@ -49,6 +53,22 @@ class Staged:
     def frame(self, name: str) -> pl.DataFrame:
         """``items``, ``users`` (both whole), ``rejects`` or ``counts``."""
         return pl.read_parquet(self.folder / f"{name}.parquet")
+
+    @property
+    def kinds(self) -> IdKinds:
+        """What its ids are."""
+        told = self._meaning()
+        return IdKinds(told["user"], told["item"])
+
+    @property
+    def counts_own_time(self) -> bool | None:
+        """Whether its times count from a start of their own; None without times."""
+        told: bool | None = self._meaning()["counts_own_time"]
+        return told
+
+    def _meaning(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads((self.folder / "meaning.json").read_text())
+        return told
 
 
 def arrived_deliveries(source: Source, known_hashes: frozenset[str], first: date | None, last: date | None) -> list[Arrived]:
@@ -93,6 +113,7 @@ def stage_next(
     arrived: Arrived,
     run: Run,
     steps: Steps,
+    stored: Mapping[str, Meaning],
 ) -> Staged:
     """The delivery, staged now or by a run that was killed; what it rejected is in the quarantine either way.
 
@@ -109,8 +130,15 @@ def stage_next(
         slate_size=records.slate_size,
         history_length=records.history_length,
         quarantine_limit=ingest.quarantine_limit,
+        kinds=earlier[-1].kinds if earlier else kinds_in(stored),
+        counts_own_time=next(
+            (one.counts_own_time for one in earlier if one.counts_own_time is not None), counts_own_time(stored)
+        ),
+        earliest=ingest.earliest,
+        latest=None if source.has_own_clock else run.started_at + timedelta(days=ingest.future_days),
+        holds_since=_since(stored, earlier),
     )
-    cut = (plan.n_buckets, plan.slate_size, plan.history_length)
+    cut = (plan.n_buckets, plan.slate_size, plan.history_length, str(plan.kinds), plan.counts_own_time, str(ingest.earliest))
     name = fingerprint(_FORMAT, arrived.ingest_id, state_id, settings.source.model_dump(mode="json"), cut)
     if not warehouse.staging.exists(KIND, name):
         try:
@@ -127,6 +155,12 @@ def stage_next(
     return staged
 
 
+def _since(stored: Mapping[str, Meaning], earlier: Sequence[Staged]) -> str:
+    """Since when ids are what they are, as a part of a sentence."""
+    kind = stored.get("source.ids.user")
+    return f"since release {kind.since}" if kind else f"since delivery {earlier[0].arrived.delivery.id}" if earlier else ""
+
+
 def _before(incumbent: Incumbent, earlier: Sequence[Staged]) -> tuple[Before, str]:
     """What a delivery finds, and the name of the user states it goes on from."""
     events = [*incumbent.events, *(file for one in earlier for file in one.files("events"))]
@@ -136,18 +170,19 @@ def _before(incumbent: Incumbent, earlier: Sequence[Staged]) -> tuple[Before, st
     return Before(events, last.files("state"), last.frame("items"), last.frame("users")), last.folder.name
 
 
-def ingest_rows(staged: Sequence[Staged], source: str, release_id: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """INGESTS and INGEST_FILES of the staged deliveries."""
+def ingest_rows(staged: Sequence[Staged], source: str, release_id: int, n_before: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """INGESTS and INGEST_FILES of the staged deliveries, after ``n_before`` earlier ones."""
     ingests, files = [], []
-    for one in staged:
+    for sequence, one in enumerate(staged, start=n_before):
         arrived = one.arrived
         counts = one.frame("counts").row(0, named=True)
-        told = {name: counts[name] for name in ("n_rows", "n_accepted", "n_rejected", "n_known")}
+        told = {name: counts[name] for name in INGESTS.schema if name in counts}
         ingests.append(
             {
                 "ingest_id": arrived.ingest_id,
                 "source": source,
                 "delivery_id": arrived.delivery.id,
+                "sequence": sequence,
                 "release_id": release_id,
                 **told,
             }

@@ -205,5 +205,6 @@ def _refuse_if_blocked(findings: list[Finding], release_id: int) -> None:
         more = f" (and {len(blocking) - 1} other audits)" if len(blocking) > 1 else ""
         raise AuditError(
             f"release {release_id} refused by audit {first.audit}: {first.n_offenders} offending rows, expected none, such as "
-            f'{first.examples[0]}{more}; look at: hsrl sql "from audits where release_id = {release_id}"'
+            f'{first.examples[0]:.300}{more}; look at: hsrl sql "from audits where release_id = {release_id}"'
+            + (f"; {first.advice}" if first.advice else "")
         )

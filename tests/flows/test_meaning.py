@@ -48,7 +48,8 @@ def test_the_whole_first_delivery_decides_whatever_its_chunks(log: Any, n_letter
     is_letter = pl.int_range(pl.len()) >= 1000 - n_letters
     ids = pl.col("item_id").cast(pl.String)
     night = log.stage(
-        log.rows.with_columns(item_id=pl.when(is_letter).then(pl.lit("a") + ids).otherwise(ids)), ingest={"chunk_rows": chunk_rows}
+        log.rows.with_columns(item_id=pl.when(is_letter).then(pl.lit("a") + ids).otherwise(ids)),
+        ingest={"chunk_rows": chunk_rows},
     )
     assert night.counts.n_rejected == (0 if kind == "text" else n_letters)
     assert (night.items["item_id"].max() > 30) == (kind == "text")
@@ -133,7 +134,10 @@ def test_another_source_or_kind_and_an_acceptance_that_cannot_be_are_refused(log
     config = log.folder / "log.toml"
     text = config.read_text()
     other = '[source]\nkind = "generated"\nname = "log"\npath = "raw"\n' + text[text.index("[ingest]") :]
-    for changed, told in ((text.replace('"log"', '"shop"'), "source.name"), (other, 'source.kind is "generated", but .* "table"')):
+    for changed, told in (
+        (text.replace('"log"', '"shop"'), "source.name"),
+        (other, 'source.kind is "generated", but .* "table"'),
+    ):
         config.write_text(changed)
         with pytest.raises(ConfigError, match=told):
             refresh(load_settings(config, log.folder / "w"), log.folder / "w", Run("daily-refresh"), DirectSteps())

@@ -39,14 +39,17 @@ def fill(world: duckdb.DuckDBPyConnection, nights: list[tuple[int, ...]], config
     world.execute("DELETE FROM ingests; DELETE FROM releases")
     for number, (rows, positives, users, new_users, items, new_items) in enumerate(nights):
         world.execute(
-            "INSERT INTO releases VALUES (?, 'r', 'refresh', NULL, '0.1', ?, 7, [], '2026-01-01 02:00:00+00')", [number + 1, config]
+            "INSERT INTO releases VALUES (?, 'r', 'refresh', NULL, '0.1', ?, 7, [], '2026-01-01 02:00:00+00')",
+            [number + 1, config],
         )
         world.execute(
             "INSERT INTO ingests VALUES (?, 'shop', ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?)",
             [f"i{number}", f"{number}.csv", number, rows, rows, positives, users, new_users, items, new_items, number + 1],
         )
     last = f"i{len(nights) - 1}"
-    return dict(world.execute("SELECT figure, level FROM delivery_drift WHERE ingest_id = ? AND level <> 'ok'", [last]).fetchall())
+    return dict(
+        world.execute("SELECT figure, level FROM delivery_drift WHERE ingest_id = ? AND level <> 'ok'", [last]).fetchall()
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,7 +62,9 @@ def fill(world: duckdb.DuckDBPyConnection, nights: list[tuple[int, ...]], config
 )
 def test_levels_and_the_band_are_settings(world: duckdb.DuckDBPyConnection, config: str, level: dict[str, str]) -> None:
     """No positives after nights with a third, or (a band of one night) after a night without any."""
-    nights = [FIRST, FIRST, (200, 0, 40, 0, 30, 0), (200, 0, 40, 0, 30, 0)] if "nights" in config else [FIRST, (200, 0, 40, 0, 30, 0)]
+    nights = (
+        [FIRST, FIRST, (200, 0, 40, 0, 30, 0), (200, 0, 40, 0, 30, 0)] if "nights" in config else [FIRST, (200, 0, 40, 0, 30, 0)]
+    )
     assert fill(world, nights, config) == level
 
 
