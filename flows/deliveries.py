@@ -195,7 +195,9 @@ def refuse_above_limit(plan: Plan, rejects: pl.DataFrame, n_rows: int) -> None:
 def _advice(plan: Plan, reason: str) -> str:
     """What to do about the most frequent reason."""
     what = next((what for what in ("user", "item") if reason.startswith(f"{what} id is ")), None)
-    if what and plan.kinds and plan.holds_since:
+    if what and reason.endswith("is missing"):
+        return f"mend the file, or name the column of the {what} ids in source.columns"
+    if what and plan.kinds and plan.holds_since.startswith("since release"):
         return (
             f"{what} ids are whole numbers {plan.holds_since}: mend the ids, or read the log as texts into another --warehouse "
             'with source.ids = "text"'

@@ -80,10 +80,13 @@ class Ids:
         if not rows[self.own].null_count():
             return []
         missing = pl.col(self.own).is_null()
+        is_empty = cells.id_text(self.column, rows.schema[self.column]).is_null()
+        checks: list[Check] = [(reasons.is_missing(f"{self.what} id"), missing & is_empty)]
         if self.is_text:
-            return [(reasons.is_missing(f"{self.what} id"), missing)]
+            return checks
         is_digits = cells.stripped(self.column).str.contains(_DIGITS)
         return [
+            *checks,
             (reasons.is_other_spelling(self.what), missing & is_digits),
             (reasons.is_not(f"{self.what} id", "a whole number"), missing),
         ]

@@ -133,7 +133,7 @@ def test_every_column_is_checked_for_what_it_must_be(tmp_path: Path) -> None:
         "position is not in [0, 65535]",
         "value is not a number",
         "propensity is not in (0, 1]",
-        "item id is not a whole number",
+        "item id is missing",
     ]
 
 
