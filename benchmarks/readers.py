@@ -59,7 +59,8 @@ def night(folder: Path, n: int) -> Changes:
         files[name] = [folder / f"{name}-{n}.parquet"]
         frame.write_parquet(files[name][0])
     ingest = rows(INGESTS, ingest_id=[f"i{n}"], source=["shop"], delivery_id=[f"day {n}"], n_rows=[2], n_accepted=[2], n_rejected=[0],
-                  n_known=[0], release_id=[n])  # fmt: skip
+                  n_known=[0], sequence=[n],
+                  n_positives=[1], n_users=[1], n_new_users=[0], n_items=[2], n_new_items=[0], release_id=[n])  # fmt: skip
     return Changes(
         replace_files={"embeddings": files["embeddings"]},
         register={name: files[name] for name in ("events", "record_rows")},

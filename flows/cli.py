@@ -81,6 +81,9 @@ def refresh(
     warehouse: WarehouseFolder = None,
     first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="Ingest no day before this one.")] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Ingest no day after this one.")] = None,
+    accept: Annotated[
+        list[str] | None, typer.Option("--accept", help="A change that is meant: a setting, or delivery_drift. May be repeated.")
+    ] = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Learn embeddings and codebook anew; every SID may change.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     as_json: Json = False,
@@ -89,7 +92,7 @@ def refresh(
     from flows.refresh import Wish, refresh
 
     root = warehouse_path(warehouse)
-    wish = Wish(first.date() if first else None, last.date() if last else None, rebuild, dry_run)
+    wish = Wish(first.date() if first else None, last.date() if last else None, rebuild, dry_run, tuple(accept or ()))
     _show(refresh(load_settings(config, root), root, Run("daily-refresh"), DirectSteps(), wish), present.refresh, as_json)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.refresh import refresh
+from flows.refresh import Wish, refresh
 from flows.retrain import retrain
 from flows.run import Run
 from flows.settings import load_settings, warehouse_path
@@ -13,10 +13,10 @@ from flows.steps import PrefectSteps
 
 
 @flow(name="daily-refresh", log_prints=True)
-def daily_refresh(config: str, warehouse: str | None = None) -> dict[str, Any]:
+def daily_refresh(config: str, warehouse: str | None = None, accept: tuple[str, ...] = ()) -> dict[str, Any]:
     """Ingest, records, embeddings, SIDs, audits, publish: `hsrl refresh` as a flow run, each step a task run."""
     root = warehouse_path(Path(warehouse) if warehouse else None)
-    return refresh(load_settings(Path(config), root), root, Run("daily-refresh"), PrefectSteps())
+    return refresh(load_settings(Path(config), root), root, Run("daily-refresh"), PrefectSteps(), Wish(accept=tuple(accept)))
 
 
 @flow(name="nightly-retrain", log_prints=True)

@@ -52,6 +52,7 @@ class Incumbent:
         waiting: SID_WAITING: who had to wait for a move last night.
         last_night: the last release that was a refresh; 0 before the first.
         earlier: the last codebooks of the numbering of ``codebook`` beside it, in any order.
+        n_ingests: deliveries taken in.
     """
 
     release: Release | None
@@ -72,6 +73,7 @@ class Incumbent:
     waiting: pl.DataFrame
     last_night: int
     earlier: tuple[Codebook, ...]
+    n_ingests: int
 
 
 def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -> Incumbent:
@@ -111,6 +113,7 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
         waiting=warehouse.query("FROM sid_waiting ORDER BY item_id").cast(SID_WAITING.schema),
         last_night=refreshes[0] if refreshes else 0,
         earlier=_earlier_codes(warehouse, codebook) if codebook else (),
+        n_ingests=int(warehouse.query("SELECT count(*) FROM ingests").item()),
     )
 
 

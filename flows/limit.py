@@ -71,7 +71,9 @@ def count_by_file(lines: pl.DataFrame, rejects: pl.DataFrame, known: pl.DataFram
     return counted.with_columns(pl.when(is_first).then(pl.col("n_rejected", "n_known")).fill_null(0))
 
 
-def refuse_above_limit(source: str, delivery: str, limit: float, lines: pl.DataFrame, rejects: pl.DataFrame) -> None:
+def refuse_above_limit(
+    source: str, delivery: str, limit: float, lines: pl.DataFrame, rejects: pl.DataFrame, ids_hold_since: str = ""
+) -> None:
     """Stop before anything is published where the share of rejected rows says that a file or its mapping is wrong.
 
     The last line of a file that is still being written is no fault of it, and not counted.
@@ -82,6 +84,7 @@ def refuse_above_limit(source: str, delivery: str, limit: float, lines: pl.DataF
         limit: share of a file's new rows.
         lines: FILE_LINES with n_rejected and n_known, a row for each file and content.
         rejects: REJECTS that are new.
+        ids_hold_since: since when ids are what they are; empty where this delivery decides it.
 
     Raises:
         QuarantineError: the share of a file is above the limit.
@@ -98,7 +101,7 @@ def refuse_above_limit(source: str, delivery: str, limit: float, lines: pl.DataF
     reason, n_most = of_file.group_by("reason").len().sort("len", "reason", descending=[True, False]).row(0)
     of_reason = of_file.filter(pl.col("reason") == reason).sort("line")
     first = of_reason.row(0, named=True)
-    hint = hint_of(reason, of_reason["raw"].head(100).to_list()) or "mend the source or its mapping"
+    hint = _advice(reason, of_reason["raw"].head(100).to_list(), ids_hold_since)
     where = f"delivery {delivery}" if file == delivery else f"{file} of delivery {delivery}"
     raise QuarantineError(
         f"{source}: {n_wrong_of:,} of {n_new:,} {'new ' if n_known else ''}rows of {where} were rejected, above the limit of "
@@ -106,3 +109,18 @@ def refuse_above_limit(source: str, delivery: str, limit: float, lines: pl.DataF
         f"{hint}, or raise ingest.quarantine_limit",
         rejects,
     )
+
+
+def _advice(reason: str, raws: Sequence[str], ids_hold_since: str) -> str:
+    """What to do about the most frequent reason."""
+    what = next((what for what in ("user", "item") if reason.startswith(f"{what} id is ")), None)
+    if what and reason.endswith("is missing"):
+        return f"mend the file, or name the column of the {what} ids in source.columns"
+    if what and ids_hold_since.startswith("since release"):
+        return (
+            f"{what} ids are whole numbers {ids_hold_since}: mend the ids, or read the log as texts into another --warehouse "
+            'with source.ids = "text"'
+        )
+    if what:
+        return 'mend the ids or columns, or set source.ids = "text"'
+    return reasons.advice(reason, "") or hint_of(reason, raws) or "mend the source or its mapping"

@@ -83,6 +83,8 @@ def refresh(console: Console, report: dict[str, Any]) -> None:
             "events",
             f"{report['n_accepted']:,} of {report['n_rows']:,} rows; {report['n_rejected']:,} in quarantine, {report['n_known']:,} known",
         ),
+        *(("quarantine", f"{n:,} {reason}") for reason, n in report["rejected"].items()),
+        *(("warning", finding) for finding in report["warnings"]),
         (
             "records",
             f"{report['n_records']:,} new, {report['records_in_all']:,} in all; {report['train_records']:,} for training",

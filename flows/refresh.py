@@ -1,7 +1,8 @@
 """The flow daily-refresh: what is new in the raw logs → records → Semantic IDs → audits → one published release."""
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,7 @@ import polars as pl
 from flows.artifacts import Artifact, artifact_rows, records_up_to
 from flows.feed import is_begun, missing_days, write_missing_days
 from flows.incumbent import Incumbent, items_without_vector, read_incumbent
+from flows.meaning import meaning_rows, require_acceptable, require_same_meaning, stored_meaning
 from flows.plan import forecast
 from flows.recorded import Ending, recorded
 from flows.run import Run, code_version
@@ -19,7 +21,9 @@ from flows.semantic_ids import SemanticIds, make_semantic_ids, make_splits
 from flows.settings import Settings
 from flows.staging import KIND, Arrived, Staged, TakenIn, arrived_deliveries, ingest_rows, stage_next
 from flows.steps import Steps
+from pipeline.contracts import REJECTS
 from pipeline.errors import ConfigError, EmptyFileError, SourceError
+from pipeline.ingest.meaning import Meaning, meaning_of
 from pipeline.ingest.open import open_source
 from pipeline.ingest.source import Source
 from pipeline.warehouse.artifacts import bytes_of, fingerprint
@@ -31,12 +35,14 @@ from pipeline.warehouse.warehouse import Warehouse
 
 @dataclass(frozen=True)
 class Wish:
-    """What a person may ask of a refresh beside the configuration: days (both inclusive), a new tokenizer, only a plan."""
+    """What a person may ask of a refresh beside the configuration: days (both inclusive), a new tokenizer, only a plan, changes that are
+    meant."""
 
     first: date | None = None
     last: date | None = None
     rebuild: bool = False
     dry_run: bool = False
+    accept: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse days that no day lies between."""
@@ -76,17 +82,23 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish |
         HsrlError: whatever a person can mend; nothing was published then.
     """
     wish = wish or Wish()
-    source = open_source(settings.source, settings.ingest.chunk_rows)
+    require_acceptable(settings, wish.accept)
+    source = open_source(settings.source, settings.ingest.chunk_rows, settings.ingest.quarantine_limit)
     if wish.dry_run:
         return _plan(root, settings, source, wish)
     with (
         Warehouse.create_or_open(root, settings.engine.memory_limit_mb) as warehouse,
         warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
-        recorded(warehouse, run, settings.model_dump(mode="json")) as ending,
+        recorded(warehouse, run, _config(settings, wish)) as ending,
     ):
         with run.stage("raw logs"):
             write_missing_days(settings.source)
         return _refresh(warehouse, settings, source, run, steps, wish, ending)
+
+
+def _config(settings: Settings, wish: Wish) -> dict[str, Any]:
+    """The settings, and the changes that were accepted."""
+    return {**settings.model_dump(mode="json"), **({"accepted": list(wish.accept)} if wish.accept else {})}
 
 
 def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[str, Any]:
@@ -95,6 +107,7 @@ def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[st
     if Warehouse.is_at(root):
         with Warehouse.open_copy(root) as warehouse:
             incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
+            require_same_meaning(stored_meaning(warehouse, source.name), settings, wish.accept)
             arrived = _arrived(settings, source, _taken_in(incumbent), wish)
             told = forecast(warehouse, settings, incumbent, _bytes(arrived), len(to_make))
     else:
@@ -132,9 +145,11 @@ def _refresh(
         require_intact(warehouse, (*TABLES, "user_state", "embedding_model"))
     with run.stage("read the last release"):
         incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
+    stored = stored_meaning(warehouse, source.name)
+    require_same_meaning(stored, settings, wish.accept)
     with run.stage("look for new files"):
         arrived = _arrived(settings, source, _taken_in(incumbent), wish)
-    staged, passed_over = _stage(warehouse, settings, source, incumbent, arrived, run, steps)
+    staged, passed_over = _stage(warehouse, settings, source, incumbent, arrived, run, steps, stored)
     if not staged and not (wish.rebuild and incumbent.release) and not items_without_vector(warehouse):
         _sweep(warehouse)
         but = f" but for {len(passed_over)} without rows" if passed_over else ""
@@ -157,11 +172,12 @@ def _refresh(
         inputs = (*(one.arrived.ingest_id for one in staged), sids.models.embedding_id, sids.codebook.codebook_id)
         # By its kind the churn audit knows that someone asked for new Semantic IDs.
         kind = "rebuild" if wish.rebuild and incumbent.release else "refresh"
-        draft = ReleaseDraft(run.run_id, kind, code_version(), settings.model_dump(mode="json"), settings.seed, inputs)
+        draft = ReleaseDraft(run.run_id, kind, code_version(), _config(settings, wish), settings.seed, inputs)
         changes = _changes(warehouse, source.name, run, incumbent, staged, tables, sids, release_id)
+        changes = _with_meaning(changes, settings, stored, staged, release_id)
         steps.run("audits and publish", warehouse.publish, draft, changes)
     ending.release_id = release_id
-    report = _report(run, release_id, staged, tables, sids) | {"passed_over": passed_over}
+    report = _report(run, release_id, staged, tables, sids, _warnings(warehouse, run)) | {"passed_over": passed_over}
     _sweep(warehouse)
     return report
 
@@ -174,6 +190,7 @@ def _stage(
     arrived: Sequence[Arrived],
     run: Run,
     steps: Steps,
+    stored: Mapping[str, Meaning],
 ) -> tuple[list[Staged], list[str]]:
     """The deliveries staged, and the ids of those that hold no rows (yet) and are passed over.
 
@@ -185,7 +202,7 @@ def _stage(
     with run.stage("ingest and records") as tick:
         for number, one in enumerate(arrived, start=1):
             try:
-                staged.append(stage_next(warehouse, settings, source, incumbent, staged, one, run, steps))
+                staged.append(stage_next(warehouse, settings, source, incumbent, staged, one, run, steps, stored))
             except EmptyFileError as error:
                 empty[one.delivery.id] = error
                 run.say(f"{one.delivery.id}: no rows; passed over")
@@ -209,6 +226,27 @@ def _sweep(warehouse: Warehouse) -> None:
     """Leave nothing staged once all is published: neither this run's nor what a dead one left. Only the writer stages these."""
     for kind in (KIND, "embeddings"):
         warehouse.staging.discard_all(kind)
+
+
+def _with_meaning(
+    changes: Changes, settings: Settings, stored: Mapping[str, Meaning], staged: Sequence[Staged], release_id: int
+) -> Changes:
+    """The changes, with what gives the rows their meaning from this release on."""
+    own_time = next((one.counts_own_time for one in staged if one.counts_own_time is not None), None)
+    kinds = staged[-1].kinds if staged else None
+    now = meaning_of(settings.source, kinds, counts_own_time=own_time)
+    rows = meaning_rows(stored, now, settings.source.name, release_id)
+    return replace(changes, append={**changes.append, "source_meanings": rows})
+
+
+def _warnings(warehouse: Warehouse, run: Run) -> list[str]:
+    """What the audits that do not block found, a line each."""
+    found = warehouse.query(
+        "SELECT audit, unnest(examples) AS example FROM audits WHERE run_id = $run AND severity = 'warn' AND n_offenders > 0",
+        {"run": run.run_id},
+    )
+    told = [(audit, json.loads(example)) for audit, example in found.iter_rows()]
+    return [f"{audit}: {example.get('finding') or json.dumps(example)}" for audit, example in told]
 
 
 def _changes(
@@ -245,7 +283,7 @@ def _changes(
         },
         append={
             "sid_metrics": sids.metrics,
-            **ingest_rows(staged, source, release_id),
+            **ingest_rows(staged, source, release_id, incumbent.n_ingests),
             "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
         },
         file_inputs={**events, **records, embeddings: (sids.models.embedding_id, learned_from)},
@@ -278,7 +316,10 @@ def _keep_state(warehouse: Warehouse, staged: Sequence[Staged]) -> Artifact:
     return Artifact("user_state", name, tuple(one.arrived.ingest_id for one in staged))
 
 
-def _report(run: Run, release_id: int, staged: Sequence[Staged], tables: Tables, sids: SemanticIds) -> dict[str, Any]:
+def _report(
+    run: Run, release_id: int, staged: Sequence[Staged], tables: Tables, sids: SemanticIds, warnings: list[str]
+) -> dict[str, Any]:
+    rejects = pl.concat([one.frame("rejects") for one in staged]) if staged else REJECTS.empty()
     counts = [one.frame("counts").row(0, named=True) for one in staged]
     overall = sids.metrics.filter(pl.col("level") == 0)
     return {
@@ -287,6 +328,8 @@ def _report(run: Run, release_id: int, staged: Sequence[Staged], tables: Tables,
         "release_id": release_id,
         "deliveries": [one.arrived.delivery.id for one in staged],
         **{name: sum(count[name] for count in counts) for name in ("n_rows", "n_accepted", "n_rejected", "n_known", "n_records")},
+        "rejected": dict(rejects["reason"].value_counts(sort=True).sort("count", "reason", descending=[True, False]).iter_rows()),
+        "warnings": warnings,
         "n_users": tables.users.height,
         "n_items": tables.items.height,
         "records_in_all": int(tables.splits["n_records"].sum()),

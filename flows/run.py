@@ -31,15 +31,17 @@ class Run:
         flow: ``daily-refresh`` or ``nightly-retrain``.
         console: where lines go; standard error, so that ``--json`` has standard output for itself.
         seconds: wall seconds of each stage so far.
+        started_at: the clock when it began, UTC; times of events are compared with it.
     """
 
     flow: str
     console: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
     run_id: str = field(init=False)
     seconds: dict[str, float] = field(default_factory=dict)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
-        self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{self.flow}-{secrets.token_hex(2)}"
+        self.run_id = f"{self.started_at:%Y%m%dT%H%M%S}-{self.flow}-{secrets.token_hex(2)}"
 
     def say(self, line: str) -> None:
         """One plain line."""

@@ -22,7 +22,7 @@ from hsrl_train.config import EnvironmentConfig, EvaluationConfig, SimulatorConf
 from hsrl_train.learner_config import LearnerConfig
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.errors import ConfigError, all_faults
-from pipeline.ingest.config import GeneratedSource, IngestConfig, MovieLensSource, SourceConfig, TableSource
+from pipeline.ingest.config import DeliveriesConfig, GeneratedSource, IngestConfig, MovieLensSource, SourceConfig, TableSource
 from pipeline.records.config import RecordsConfig
 from pipeline.sids.config import SidsConfig
 from pipeline.warehouse.config import WarehouseConfig
@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     seed: int = Field(0, ge=0, description="Seed of whatever is random outside the simulators.")
     engine: WarehouseConfig = WarehouseConfig()
     ingest: IngestConfig = IngestConfig()
+    deliveries: DeliveriesConfig = DeliveriesConfig()
     records: RecordsConfig = RecordsConfig()
     embeddings: EmbeddingsConfig = EmbeddingsConfig()
     sids: SidsConfig = SidsConfig()

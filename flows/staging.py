@@ -1,12 +1,14 @@
 """Which deliveries are new, and staging them: each becomes one folder, complete or not there at all."""
 
+import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -18,6 +20,8 @@ from flows.steps import Steps
 from pipeline.contracts import check
 from pipeline.errors import ConfigError, QuarantineError
 from pipeline.ingest.files import Snapshot
+from pipeline.ingest.ids import IdKinds
+from pipeline.ingest.meaning import Meaning, counts_own_time, kinds_in
 from pipeline.ingest.source import EMPTY, Delivery, Source
 from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.ledger import add_quarantine
@@ -52,6 +56,22 @@ class Staged:
     def frame(self, name: str) -> pl.DataFrame:
         """``items``, ``users`` (both whole), ``rejects``, ``lines`` or ``counts``."""
         return pl.read_parquet(self.folder / f"{name}.parquet")
+
+    @property
+    def kinds(self) -> IdKinds:
+        """What its ids are."""
+        told = self._meaning()
+        return IdKinds(told["user"], told["item"])
+
+    @property
+    def counts_own_time(self) -> bool | None:
+        """Whether its times count from a start of their own; None without times."""
+        told: bool | None = self._meaning()["counts_own_time"]
+        return told
+
+    def _meaning(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads((self.folder / "meaning.json").read_text())
+        return told
 
 
 @dataclass(frozen=True)
@@ -114,6 +134,7 @@ def stage_next(
     arrived: Arrived,
     run: Run,
     steps: Steps,
+    stored: Mapping[str, Meaning],
 ) -> Staged:
     """The delivery, staged now or by a run that was killed; what it rejected is in the quarantine either way.
 
@@ -132,8 +153,15 @@ def stage_next(
         slate_size=records.slate_size,
         history_length=records.history_length,
         quarantine_limit=ingest.quarantine_limit,
+        kinds=earlier[-1].kinds if earlier else kinds_in(stored),
+        counts_own_time=next(
+            (one.counts_own_time for one in earlier if one.counts_own_time is not None), counts_own_time(stored)
+        ),
+        earliest=ingest.earliest,
+        latest=None if source.has_own_clock else run.started_at + timedelta(days=ingest.future_days),
+        holds_since=_since(stored, earlier),
     )
-    cut = (plan.n_buckets, plan.slate_size, plan.history_length)
+    cut = (plan.n_buckets, plan.slate_size, plan.history_length, str(plan.kinds), plan.counts_own_time, str(ingest.earliest))
     name = fingerprint(_FORMAT, arrived.ingest_id, state_id, settings.source.model_dump(mode="json"), cut)
     if not warehouse.staging.exists(KIND, name):
         try:
@@ -181,6 +209,12 @@ def _remarks(lines: pl.DataFrame, settle_hours: float) -> list[str]:
     return told
 
 
+def _since(stored: Mapping[str, Meaning], earlier: Sequence[Staged]) -> str:
+    """Since when ids are what they are, as a part of a sentence."""
+    kind = stored.get("source.ids.user")
+    return f"since release {kind.since}" if kind else f"since delivery {earlier[0].arrived.delivery.id}" if earlier else ""
+
+
 def _before(incumbent: Incumbent, earlier: Sequence[Staged]) -> tuple[Before, str]:
     """What a delivery finds, and the name of the user states it goes on from."""
     events = [*incumbent.events, *(file for one in earlier for file in one.files("events"))]
@@ -190,18 +224,19 @@ def _before(incumbent: Incumbent, earlier: Sequence[Staged]) -> tuple[Before, st
     return Before(events, last.files("state"), last.frame("items"), last.frame("users")), last.folder.name
 
 
-def ingest_rows(staged: Sequence[Staged], source: str, release_id: int) -> dict[str, pl.DataFrame]:
-    """INGESTS, INGEST_FILES and INGEST_LINES of the staged deliveries, by the names of their tables."""
+def ingest_rows(staged: Sequence[Staged], source: str, release_id: int, n_before: int) -> dict[str, pl.DataFrame]:
+    """INGESTS (after ``n_before`` earlier ones), INGEST_FILES and INGEST_LINES of the staged deliveries, by the names of their tables."""
     ingests, files, lines = [], [], [INGEST_LINES.empty()]
-    for one in staged:
+    for sequence, one in enumerate(staged, start=n_before):
         arrived = one.arrived
         counts = one.frame("counts").row(0, named=True)
-        told = {name: counts[name] for name in ("n_rows", "n_accepted", "n_rejected", "n_known")}
+        told = {name: counts[name] for name in INGESTS.schema if name in counts}
         ingests.append(
             {
                 "ingest_id": arrived.ingest_id,
                 "source": source,
                 "delivery_id": arrived.delivery.id,
+                "sequence": sequence,
                 "release_id": release_id,
                 **told,
             }

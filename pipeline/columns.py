@@ -42,6 +42,12 @@ IS_ACTIVE = _column("is_active", pl.Boolean, "true while the item may be shown")
 USER_SEQ = _column("user_seq", pl.Int64, "order of the event within its user, rising with time; not dense")
 OCCURRED_AT = _column("occurred_at", TIMESTAMP, "when it happened, UTC; empty where the source tells no time", nullable=True)
 EVENT_FEEDBACK = _column("feedback", pl.UInt8, "1 = positive, 0 = shown and not positive")
+BEHAVIOR = _column(
+    "behavior",
+    pl.String,
+    "the answer as the source tells it (buy, cart …), where feedback does not say the same as 1 or 0",
+    nullable=True,
+)
 VALUE = _column("value", pl.Float32, "the graded signal behind the feedback (rating in stars, watch ratio …)", nullable=True)
 REQUEST_ID = _column("request_id", pl.String, "the request whose slate held the item", nullable=True)
 SESSION_ID = _column("session_id", pl.String, "the visit", nullable=True)

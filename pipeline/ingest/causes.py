@@ -131,8 +131,6 @@ def hint_of(reason: str, raws: Sequence[str]) -> str | None:
         return "set time_unit to that of the file: s, ms, us or iso"
     if reason == reasons.is_not("feedback", "0 or 1"):
         return "set positive = [...] to the texts that are positive"
-    if reason.endswith("id is not a whole number"):
-        return 'set ids = "text" if ids are texts'
     if reason == reasons.UNKNOWN_ITEM:
         return "the catalogue of the source lacks these items; mend it"
     if reason == reasons.is_not("value", "a number") and any(re.search(r"\d,\d", raw) for raw in raws):

@@ -18,6 +18,10 @@ _REASON = OWN + "reason"
 
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z: a time beyond it was told in another unit
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
+_FROM, _UNTIL = 631_152_000, 4_102_444_800  # 1990 and 2100, seconds since 1970
+EXACT = 2**53 - 1  # whole numbers up to here are exact as float64
+EXACT_SINGLE = 2**24  # … and as float32
+TEXT = pl.String()
 JSON_NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$"
 
 Check = tuple[str, pl.Expr]  # reason, and where it holds
@@ -56,9 +60,60 @@ def text(name: str) -> pl.Expr:
     return pl.when(cell != "").then(cell)
 
 
+def stripped(name: str) -> pl.Expr:
+    """The cell as text without the blanks around it."""
+    return pl.col(name).cast(pl.String).str.strip_chars()
+
+
 def integer(name: str) -> pl.Expr:
     """The cell as i64, null where it is no whole number."""
     return pl.col(name).cast(pl.String).str.strip_chars().cast(pl.Int64, strict=False)
+
+
+def whole(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The cell as i64, null where it is no whole number; 5.0 is one."""
+    if dtype.is_integer():
+        return pl.col(name).cast(pl.Int64, strict=False)
+    if dtype.is_numeric():
+        return _whole_of_floats(name)
+
+    def read(series: pl.Series) -> pl.Series:
+        texts = series.cast(pl.String).str.strip_chars()
+        values = texts.cast(pl.Int64, strict=False)
+        if values.null_count() == texts.null_count():
+            return values
+        return values.fill_null(texts.str.extract(r"^(-?[0-9]+)\.0*$").cast(pl.Int64, strict=False))
+
+    return pl.col(name).map_batches(read, return_dtype=pl.Int64)
+
+
+def _whole_of_floats(name: str) -> pl.Expr:
+    value = pl.col(name).cast(pl.Float64)
+    return pl.when((value == value.floor()) & (value.abs() <= EXACT)).then(value).cast(pl.Int64, strict=False)
+
+
+def whole_id(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The cell as i64, null unless it is a whole number as they are spelt, so that no two texts are one id.
+
+    Args:
+        name: the column.
+        dtype: its type; where cells are floats, as tables with gaps have them, 7.0 is 7.
+    """
+    if dtype.is_integer():
+        return pl.col(name).cast(pl.Int64, strict=False)
+    if dtype.is_numeric():
+        return _whole_of_floats(name)
+    texts = stripped(name)
+    value = texts.cast(pl.Int64, strict=False)
+    return pl.when(value.cast(pl.String) == texts).then(value)
+
+
+def id_text(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The id as text, without the blanks around it; null where it is empty. Of floats 7.0 is ``7``."""
+    texts = stripped(name)
+    if dtype.is_numeric() and not dtype.is_integer():
+        texts = pl.coalesce(_whole_of_floats(name).cast(pl.String), texts)
+    return pl.when(texts != "").then(texts)
 
 
 def number(name: str) -> pl.Expr:
@@ -67,15 +122,15 @@ def number(name: str) -> pl.Expr:
     return pl.when(value.is_finite()).then(value)
 
 
-def hashed(name: str) -> pl.Expr:
-    """The cell's text as a number in [0, 2^63): BLAKE2b of its UTF-8 bytes, the same in every run and version."""
+def hashed(name: str, dtype: pl.DataType = TEXT) -> pl.Expr:
+    """The id's text as a number in [0, 2^63): BLAKE2b of its UTF-8 bytes, the same in every run and version."""
 
     def hash_each(cells: pl.Series) -> pl.Series:
         raw = cells.unique().drop_nulls()
         digests = [int.from_bytes(hashlib.blake2b(t.encode(), digest_size=8).digest(), "big") >> 1 for t in raw]
         return cells.replace_strict(raw, pl.Series(digests, dtype=pl.Int64), default=None, return_dtype=pl.Int64)
 
-    return text(name).map_batches(hash_each, return_dtype=pl.Int64)
+    return id_text(name, dtype).map_batches(hash_each, return_dtype=pl.Int64)
 
 
 def timestamp(name: str, unit: str, dtype: pl.DataType) -> pl.Expr:
@@ -91,12 +146,61 @@ def timestamp(name: str, unit: str, dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         column = pl.col(name) if dtype.time_zone else pl.col(name).dt.replace_time_zone("UTC")
         return column.dt.convert_time_zone("UTC").cast(TIMESTAMP)
+    if dtype == pl.Date:
+        return pl.col(name).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     if unit == "iso":
         return _iso(name)
-    # A float's text would lose digits; whole units are what logs hold.
-    ticks = pl.col(name).cast(pl.Int64, strict=False) if dtype.is_numeric() else integer(name)
-    in_range = ticks.is_between(0, LAST_SECOND * PER_SECOND[unit])
-    return pl.when(in_range).then(ticks * (1_000_000 // PER_SECOND[unit])).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    factor = 1_000_000 // PER_SECOND[unit]
+
+    def read(series: pl.Series) -> pl.Series:
+        ticks = _microseconds(series, factor)
+        return (
+            ticks
+            if ticks.is_empty() or _lies_in_range(ticks)
+            else ticks.set((ticks < 0) | (ticks > LAST_SECOND * 1_000_000), None)
+        )
+
+    return pl.col(name).map_batches(read, return_dtype=pl.Int64).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+
+
+def _lies_in_range(ticks: pl.Series) -> bool:
+    least, most = ticks.min(), ticks.max()
+    return not (isinstance(least, int) and least < 0) and not (isinstance(most, int) and most > LAST_SECOND * 1_000_000)
+
+
+def _microseconds(cells: pl.Series, factor: int) -> pl.Series:
+    """The cells times ``factor`` as i64, null where one is no number or does not fit; parts are kept to the microsecond."""
+    most = (2**63 - 1) // factor
+    if cells.dtype.is_integer():
+        return _within(cells.cast(pl.Int64, strict=False), most) * factor
+    if cells.dtype.is_numeric():  # a float64 tells microseconds of our days apart; a float32 only small whole numbers
+        values = cells.cast(pl.Float64)
+        values = values.set(values.abs() > EXACT_SINGLE, None) if cells.dtype == pl.Float32 else values
+        return (values * factor).round().cast(pl.Int64, strict=False)
+    texts = cells.cast(pl.String).str.strip_chars()
+    values = _within(texts.cast(pl.Int64, strict=False), most) * factor
+    if values.null_count() == texts.null_count():
+        return values
+    parts = texts.str.extract(r"^([0-9]+\.[0-9]*)$").cast(pl.Float64, strict=False)
+    return values.fill_null((parts * factor).round().cast(pl.Int64, strict=False))
+
+
+def _within(values: pl.Series, most: int) -> pl.Series:
+    """The values, null where their size is above ``most``."""
+    largest = values.max()
+    least = values.min()
+    if (largest is None or largest <= most) and (least is None or least >= -most):  # type: ignore[operator]
+        return values
+    return values.set((values > most) | (values < -most), None)
+
+
+def fitting_unit(name: str, unit: str) -> pl.Expr:
+    """The unit, of s, ms, us and ns, in which the cell is a time of 1990 to 2100; null where it is ``unit`` or none."""
+    value = stripped(name).cast(pl.Float64, strict=False)
+    fits = {
+        other: value.is_between(_FROM * factor, _UNTIL * factor) for other, factor in (*PER_SECOND.items(), ("ns", 1_000_000_000))
+    }
+    return pl.coalesce([pl.when(is_it).then(pl.lit(other)) for other, is_it in fits.items() if other != unit])
 
 
 def _iso(name: str) -> pl.Expr:

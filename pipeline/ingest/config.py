@@ -2,11 +2,22 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 SECTION = ConfigDict(frozen=True, extra="forbid")
+
+
+def _as_text(value: Any) -> Any:
+    """A number or truth value of the configuration as the text that stands for it in a log."""
+    return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, int | float) else value
+
+
+AnswerText = Annotated[str, BeforeValidator(_as_text)]
+IdentityColumn = Literal[
+    "user", "item", "time", "order", "feedback", "value", "request", "session", "position", "policy", "propensity"
+]
 
 
 class IngestConfig(BaseModel):
@@ -26,6 +37,22 @@ class IngestConfig(BaseModel):
         ge=0,
     )
     chunk_rows: int = Field(200_000, description="Rows that are read at once.", ge=1)
+    earliest: AwareDatetime | None = Field(
+        None, description="No time lies before it; not given: 1990, unless most times of the first delivery lie before."
+    )
+    future_days: float = Field(1.0, description="No time lies more than so many days after the clock.", ge=0)
+
+
+class DeliveriesConfig(BaseModel):
+    """How a delivery may differ from the last ones: by which factor figures may fall or rise; 0 = any."""
+
+    model_config = SECTION
+
+    nights: int = Field(7, description="Deliveries that a new one is compared with.", ge=1)
+    share_warn: float = Field(2.0, description="Shares (positives, known users and items): the factor that is a warning.", ge=0)
+    share_block: float = Field(5.0, description="Shares: the factor that stops the release.", ge=0)
+    count_warn: float = Field(4.0, description="Rows, users and items: the factor that is a warning.", ge=0)
+    count_block: float = Field(50.0, description="Rows, users and items: the factor that stops the release.", ge=0)
 
 
 class MovieLensSource(BaseModel):
@@ -153,16 +180,30 @@ class TableSource(TextFormat):
     path: Path = Field(description="The event file, or a glob of event files; read in the order of their names.")
     columns: EventColumns = Field(description="The event file's columns.")
     time_unit: Literal["s", "ms", "us", "iso"] = Field("s", description="Unit of the time since 1970, or ISO 8601 text (UTC).")
-    positive: list[str] | None = Field(None, description="Texts of the feedback column that are positive.", min_length=1)
+    positive: list[AnswerText] | None = Field(
+        None, description="Answers of the feedback column that are positive; 1, 1.0, 01 and true are one.", min_length=1
+    )
     positive_above: float | None = Field(None, description="A value above this is positive; instead of a feedback column.")
     ids: Literal["auto", "integer", "text"] = Field(
         "auto",
-        description="Whole numbers, or texts that are hashed to 63 bits; auto: as the first rows of the first file.",
+        description="Whole numbers, or texts that are hashed to 63 bits; auto: as the whole first delivery is, for good.",
+    )
+    identity: list[IdentityColumn] | Literal["row"] | None = Field(
+        None,
+        description="Mapped columns in which two events of a user, an item and a time differ; not given: all of them; "
+        "'row': every row is an event of its own.",
     )
     category_separator: str | None = Field(None, description="What parts several categories in one cell.", min_length=1)
     items: ItemFile | None = Field(None, description="The catalogue; without one, items are those of the events.")
     users: UserFile | None = Field(None, description="What is known of the users.")
     delivery: Literal["file", "all"] = Field("file", description="What arrives together: each event file by itself, or all.")
+
+    @model_validator(mode="after")
+    def _names_mapped_columns(self) -> Self:
+        for name in self.identity if isinstance(self.identity, list) else ():
+            if getattr(self.columns, name) is None:
+                raise ValueError(f"identity names {name}, which is not mapped; map columns.{name}, or leave it out")
+        return self
 
     @model_validator(mode="after")
     def _decides_the_answer(self) -> Self:

@@ -122,7 +122,7 @@ class _Reader:
     names: tuple[str, ...] = field(init=False)
     held: tuple[pl.DataFrame, _Marks] | None = None
     quotes: QuoteReader | None = None
-    before_header: LineCount = LineCount()
+    before_header: LineCount = field(default_factory=LineCount)
 
     def __post_init__(self) -> None:
         self.names = self.layout.names

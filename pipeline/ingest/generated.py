@@ -12,6 +12,8 @@ from pipeline.ingest import cells, reasons
 from pipeline.ingest.config import GeneratedSource
 from pipeline.ingest.delimited import Rows
 from pipeline.ingest.files import refusing
+from pipeline.ingest.identity import Identity
+from pipeline.ingest.ids import IdKinds
 from pipeline.ingest.source import Delivery, RawBatch, file_lines
 from pipeline.ingest.tabular import RawFile, read_file
 
@@ -41,6 +43,8 @@ class GeneratedFeed:
     """A delivery a day: its events, its item list, and the users."""
 
     has_catalogue = True
+    has_own_clock = True
+    identity = Identity(("feedback", "request_id", "position"), ("feedback", "request", "position"))
 
     def __init__(self, config: GeneratedSource, chunk_rows: int) -> None:
         self.name = config.name
@@ -72,7 +76,11 @@ class GeneratedFeed:
                 file.open("rb").close()
         return Delivery(day, files, occurred_on)
 
-    def read(self, delivery: Delivery) -> Iterator[RawBatch]:
+    def kinds(self, delivery: Delivery) -> IdKinds:
+        """Whole numbers, always."""
+        return IdKinds()
+
+    def read(self, delivery: Delivery, kinds: IdKinds | None = None) -> Iterator[RawBatch]:
         """The day's item list, the users, then the events in chunks.
 
         Raises:

@@ -1,79 +1,73 @@
 """A stranger's columns to the canonical ones: which cells become what, and which rows have none."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import polars as pl
 
 from pipeline.contracts import ITEMS, RAW_EVENTS, USERS, check
 from pipeline.ingest import cells, reasons
-from pipeline.ingest.cells import LINE, Check
+from pipeline.ingest.answers import answer, canonical
+from pipeline.ingest.cells import LINE, OWN, Check
 from pipeline.ingest.config import TableSource
+from pipeline.ingest.identity import Identity
+from pipeline.ingest.ids import Ids
 
-_ANSWERS = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}
-
-
-@dataclass(frozen=True)
-class Ids:
-    """How the ids of one kind are read.
-
-    Attributes:
-        what: ``user`` or ``item``.
-        column: where the raw file keeps them.
-        is_text: true for texts that are hashed, false for whole numbers that stay.
-    """
-
-    what: str
-    column: str
-    is_text: bool
-
-    @property
-    def value(self) -> pl.Expr:
-        """The id, i64."""
-        return cells.hashed(self.column) if self.is_text else cells.integer(self.column)
-
-    @property
-    def checks(self) -> list[Check]:
-        """Where there is no such id, and why."""
-        if self.is_text:
-            return [(reasons.is_missing(f"{self.what} id"), cells.text(self.column).is_null())]
-        is_none = cells.integer(self.column).is_null()
-        is_long = pl.col(self.column).cast(pl.String).str.contains(r"^\s*[-+]?[0-9]{19,}\s*$").fill_null(value=False)
-        return [
-            (reasons.beyond_63_bits(f"{self.what} id"), is_none & is_long),
-            (reasons.is_not(f"{self.what} id", "a whole number"), is_none),
-        ]
+_TIME = OWN + "time"
+_ANSWER = OWN + "answer"
+_DAWN = datetime(1971, 1, 1, tzinfo=UTC)
 
 
-def decide_ids(what: str, column: str, first_rows: pl.DataFrame) -> Ids:
-    """Whole numbers if most ids of the first rows are, so that a bad one decides nothing; else texts."""
-    n_ids, n_numbers = first_rows.select(cells.text(column).count(), cells.integer(column).alias("number").count()).row(0)
-    return Ids(what, column, is_text=2 * n_numbers <= n_ids)
+def identity_of(config: TableSource) -> Identity:
+    """What tells rows of one user, item and time (or order) apart: what the source names, else every mapped column of an event."""
+    columns = {
+        "feedback": "behavior",
+        "value": "value",
+        "request": "request_id",
+        "session": "session_id",
+        "position": "position",
+        "policy": "behavior_policy_id",
+        "propensity": "propensity",
+        "time": "occurred_at",
+    }
+    mapped = [name for name in columns if getattr(config.columns, name) is not None]
+    names = [name for name in mapped if not isinstance(config.identity, list) or name in config.identity]
+    if not config.columns.order:  # time is in the key already
+        names = [name for name in names if name != "time"]
+    return Identity(tuple(columns[name] for name in names), tuple(names), is_row=config.identity == "row")
 
 
-def event_checks(config: TableSource, users: Ids, items: Ids, schema: pl.Schema) -> list[Check]:
-    """Reasons to reject an event row and where they hold."""
+def read_events(rows: pl.DataFrame, config: TableSource, users: Ids, items: Ids) -> pl.DataFrame:
+    """The rows with their ids, times and answers read, in columns of our own; null where a cell is none."""
     columns = config.columns
-    checks = [*users.checks, *items.checks]
-    if columns.order:
-        checks.append((reasons.is_not("order", "a whole number"), cells.integer(columns.order).is_null()))
+    rows = items.read(users.read(rows))
     if columns.time:
-        expected = "an ISO 8601 time" if config.time_unit == "iso" else f"a time in {config.time_unit} since 1970"
-        checks.append(
-            (reasons.is_not("time", expected), cells.timestamp(columns.time, config.time_unit, schema[columns.time]).is_null())
-        )
+        rows = rows.with_columns(cells.timestamp(columns.time, config.time_unit, rows.schema[columns.time]).alias(_TIME))
+    if columns.feedback:
+        rows = rows.with_columns(answer(columns.feedback).alias(_ANSWER))
+    return rows
+
+
+def event_checks(rows: pl.DataFrame, config: TableSource, users: Ids, items: Ids) -> list[Check]:
+    """Reasons to reject rows of ``read_events`` and where they hold."""
+    columns = config.columns
+    checks = [*users.checks(rows), *items.checks(rows)]
+    if columns.order:
+        order = cells.whole(columns.order, rows.schema[columns.order])
+        checks.append((reasons.is_not("order", "a whole number"), order.is_null()))
+    if columns.time:
+        checks += _time_checks(rows, columns.time, config.time_unit)
     if columns.feedback and config.positive is None:
-        is_known = _lowered(columns.feedback).is_in(list(_ANSWERS)).fill_null(value=False)
-        checks.append((reasons.is_not("feedback", "0 or 1"), ~is_known))
+        checks.append((reasons.is_not("feedback", "0 or 1"), ~pl.col(_ANSWER).is_in(["0", "1"]).fill_null(value=False)))
     elif columns.feedback:
-        checks.append((reasons.is_missing("feedback"), cells.text(columns.feedback).is_null()))
+        checks.append((reasons.is_missing("feedback"), pl.col(_ANSWER).is_null()))
     if columns.value:
         is_optional = columns.feedback is not None
         checks.append(
             (reasons.is_not("value", "a number"), _unfit(columns.value, cells.number(columns.value), is_optional=is_optional))
         )
     if columns.position:
-        position = cells.integer(columns.position)
+        position = cells.whole(columns.position, rows.schema[columns.position])
         fits = pl.when(position.is_between(0, 65_535)).then(position)
         checks.append((reasons.is_not("position", "in [0, 65535]"), _unfit(columns.position, fits, is_optional=True)))
     if columns.propensity:
@@ -83,29 +77,52 @@ def event_checks(config: TableSource, users: Ids, items: Ids, schema: pl.Schema)
     return checks
 
 
+def _time_checks(rows: pl.DataFrame, name: str, unit: str) -> list[Check]:
+    """Where there is no time. The unit that a cell would fit is asked only where some are none, or lie about 1970."""
+    times, dtype = rows[_TIME], rows.schema[name]
+    first = times.min()
+    is_early = unit in ("ms", "us") and isinstance(first, datetime) and first < _DAWN and not dtype.is_temporal()
+    if not (times.null_count() or is_early):
+        return []
+    missing = pl.col(_TIME).is_null()
+    checks: list[Check] = []
+    if dtype == pl.Float32:
+        checks.append((reasons.SINGLE_TIME, missing & pl.col(name).is_finite()))
+    elif not dtype.is_temporal():
+        unfit = missing | (pl.col(_TIME) < _DAWN) if is_early else missing
+        fitting = cells.fitting_unit(name, unit)
+        for found in ("s", "ms", "us", "ns"):
+            checks.append((reasons.is_in_other_unit(unit, found), (unfit & (fitting == found)).fill_null(value=False)))
+    expected = "an ISO 8601 time" if unit == "iso" else f"a time in {unit} since 1970"
+    return [*checks, (reasons.is_not("time", expected), missing)]
+
+
 def to_events(good: pl.DataFrame, config: TableSource, users: Ids, items: Ids, file: str) -> pl.DataFrame:
-    """RAW_EVENTS of rows that pass ``event_checks``."""
+    """RAW_EVENTS of rows of ``read_events`` that pass ``event_checks``."""
     columns = config.columns
 
     def told(name: str | None, as_text: bool = True) -> pl.Expr | None:
         return None if name is None else cells.text(name) if as_text else cells.number(name)
 
+    def whole(name: str | None) -> pl.Expr | None:
+        return cells.whole(name, good.schema[name]) if name else None
+
     if columns.feedback is None:
         feedback = cells.number(str(columns.value)) > config.positive_above
-    elif config.positive is None:
-        feedback = _lowered(columns.feedback).replace_strict(_ANSWERS, default=None, return_dtype=pl.UInt8)
     else:
-        feedback = cells.text(columns.feedback).is_in(config.positive)
+        feedback = pl.col(_ANSWER).is_in([canonical(text) for text in config.positive or ["1"]])
+    as_text = pl.when(feedback).then(pl.lit("1")).otherwise(pl.lit("0"))
     values = {
         "user_id": users.value,
         "item_id": items.value,
-        "order": cells.integer(columns.order) if columns.order else None,
-        "occurred_at": cells.timestamp(columns.time, config.time_unit, good.schema[columns.time]) if columns.time else None,
+        "order": whole(columns.order),
+        "occurred_at": pl.col(_TIME) if columns.time else None,
         "feedback": feedback,
+        "behavior": pl.when(pl.col(_ANSWER) != as_text).then(pl.col(_ANSWER)) if columns.feedback else None,
         "value": told(columns.value, as_text=False),
         "request_id": told(columns.request),
         "session_id": told(columns.session),
-        "position": cells.integer(columns.position) if columns.position else None,
+        "position": whole(columns.position),
         "behavior_policy_id": told(columns.policy),
         "propensity": told(columns.propensity, as_text=False),
         "file": pl.lit(file),
@@ -118,29 +135,27 @@ def to_items(
     good: pl.DataFrame, ids: Ids, title: str | None, categories: Sequence[str], separator: str | None, attributes: Sequence[str]
 ) -> pl.DataFrame:
     """ITEMS, one row an item: as its last row describes it."""
-    described = good.unique(ids.column, keep="last", maintain_order=True)
+    described = good.unique(ids.own, keep="last", maintain_order=True)
     values = {
         "item_id": ids.value,
-        "raw_id": cells.text(ids.column),
+        "raw_id": cells.id_text(ids.column, good.schema[ids.column]),
         "title": cells.text(title) if title else None,
         "categories": cells.categories(categories, separator),
         "attributes": cells.attributes(attributes),
         "is_active": pl.lit(value=True),
     }
-    items = described.select(*cells.in_contract(values, ITEMS)).unique("item_id", keep="last", maintain_order=True)
-    return check(items, ITEMS, "items")
+    return check(described.select(*cells.in_contract(values, ITEMS)), ITEMS, "items")
 
 
 def to_users(good: pl.DataFrame, ids: Ids, attributes: Sequence[str]) -> pl.DataFrame:
     """USERS, one row a user: as its last row describes it."""
-    described = good.unique(ids.column, keep="last", maintain_order=True)
-    values = {"user_id": ids.value, "raw_id": cells.text(ids.column), "attributes": cells.attributes(attributes)}
-    users = described.select(*cells.in_contract(values, USERS)).unique("user_id", keep="last", maintain_order=True)
-    return check(users, USERS, "users")
-
-
-def _lowered(name: str) -> pl.Expr:
-    return pl.col(name).cast(pl.String).str.strip_chars().str.to_lowercase()
+    described = good.unique(ids.own, keep="last", maintain_order=True)
+    values = {
+        "user_id": ids.value,
+        "raw_id": cells.id_text(ids.column, good.schema[ids.column]),
+        "attributes": cells.attributes(attributes),
+    }
+    return check(described.select(*cells.in_contract(values, USERS)), USERS, "users")
 
 
 def _unfit(name: str, value: pl.Expr, *, is_optional: bool) -> pl.Expr:

@@ -20,6 +20,8 @@ from pipeline.ingest.cells import LINE, Check, part
 from pipeline.ingest.config import MovieLensSource
 from pipeline.ingest.delimited import Layout, OpenLine, Rows, read_rows
 from pipeline.ingest.files import Archive, open_raw, refusing
+from pipeline.ingest.identity import Identity
+from pipeline.ingest.ids import IdKinds
 from pipeline.ingest.source import Delivery, RawBatch, file_lines
 
 ML_100K_GENRES = [
@@ -91,6 +93,8 @@ class MovieLens:
     """One delivery: the archive, with its own ratings or those of a file beside it."""
 
     has_catalogue = True
+    has_own_clock = False
+    identity = Identity(("value",), ("rating",))
 
     def __init__(self, config: MovieLensSource, chunk_rows: int) -> None:
         self.name = config.name
@@ -111,7 +115,11 @@ class MovieLens:
             files.append(self.config.ratings)
         return [Delivery("all", tuple(dict.fromkeys(files)))]
 
-    def read(self, delivery: Delivery) -> Iterator[RawBatch]:
+    def kinds(self, delivery: Delivery) -> IdKinds:
+        """Whole numbers, always."""
+        return IdKinds()
+
+    def read(self, delivery: Delivery, kinds: IdKinds | None = None) -> Iterator[RawBatch]:
         """Movies and users first, then the ratings in chunks.
 
         Raises:
@@ -184,7 +192,7 @@ class MovieLens:
 
 
 def _id_checks(names: list[str]) -> list[Check]:
-    return [(reasons.is_not(f"{name} id", "a whole number"), cells.integer(name).is_null()) for name in names]
+    return [(reasons.is_not(f"{name} id", "a whole number"), cells.whole_id(name, cells.TEXT).is_null()) for name in names]
 
 
 def _rating_checks(ratings_order: str) -> list[Check]:

@@ -8,19 +8,31 @@ import polars as pl
 from pipeline.contracts import EVENTS, RAW_EVENTS, REJECTS, USER_STATE, check
 from pipeline.errors import ContractError
 from pipeline.ingest import reasons
+from pipeline.ingest.identity import ORDER_FACTOR, Bounds, Identity
 
 # Odd constants of the finaliser of SplitMix64 (Steele, Lea, Flood 2014): one round spreads runs and strides of ids evenly.
 _MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 Stored = Callable[[pl.DataFrame], pl.DataFrame]
+NTH = "nth"  # number of a row among those equal to it
+# The answer of an event as its source told it: what decides whether two rows are one, as feedback is only 0 or 1.
+ANSWER = pl.coalesce("behavior", pl.col("feedback").cast(pl.String)).alias("behavior")
+
+
+class Rules(NamedTuple):
+    """What makes rows one event, and where times and places have to lie."""
+
+    identity: Identity = Identity()
+    bounds: Bounds = Bounds()
 
 
 class Ordered(NamedTuple):
-    """Rows in = ``events`` + ``rejects`` + ``n_known``."""
+    """Rows in = ``events`` + ``rejects`` + ``n_known``; ``known`` counts the last by file (file, n_known)."""
 
     events: pl.DataFrame
     rejects: pl.DataFrame
     n_known: int
+    known: pl.DataFrame
 
 
 def bucket_of(user_id: pl.Expr, n: int) -> pl.Expr:
@@ -32,7 +44,13 @@ def bucket_of(user_id: pl.Expr, n: int) -> pl.Expr:
 
 
 def order_events(
-    raw: pl.DataFrame, state: pl.DataFrame, known_items: pl.Series | None, stored: Stored | None, source: str, ingest_id: str
+    raw: pl.DataFrame,
+    state: pl.DataFrame,
+    known_items: pl.Series | None,
+    stored: Stored | None,
+    source: str,
+    ingest_id: str,
+    rules: Rules = Rules(),  # noqa: B008 frozen
 ) -> Ordered:
     """Give the events of a bucket their place within the user, after those already stored.
 
@@ -45,13 +63,15 @@ def order_events(
         raw: RAW_EVENTS of the bucket in any row order; ``order`` is told for all rows or for none.
         state: USER_STATE of the bucket's users.
         known_items: ids that may occur; None where the source has no catalogue.
-        stored: given rows of (user_id, item_id, occurred_at) or, where the source tells places, (user_id, item_id, order),
-            returns those the warehouse holds (order is its user_seq); None while it holds none.
+        stored: given rows of (user_id, item_id, occurred_at) or, where the source tells places, (user_id, item_id, order), and
+            of the columns of the identity, returns those the warehouse holds (order is its user_seq, ``NTH`` the number
+            among equal rows); None while it holds none.
         source: EVENTS.source.
         ingest_id: EVENTS.ingest_id.
+        rules: identity and bounds.
 
     Returns:
-        EVENTS by (user_id, user_seq), REJECTS by (file, line), and the number of known rows.
+        EVENTS by (user_id, user_seq), REJECTS by (file, line), and the number of known rows, in all and by file.
 
     Raises:
         ContractError: an input breaks its contract, or ``order`` is told for some rows only.
@@ -72,12 +92,17 @@ def order_events(
     ties = ["file", "line"] if has_order else ["position", "file", "line"]
     last = state.select("user_id", "last_seq", last=pl.col("last_seq" if has_order else "last_occurred_at"))
     rows = raw.select("user_id", "item_id", place, *ties).with_row_index("row").join(last, on="user_id", how="left")
-    rows, n_known = _without_known(rows, ["user_id", "item_id", place], stored)
-    kept, refused = _part(rows.sort("user_id", place, "item_id", *ties), _checks(place, known_items))
+    rows, outside = _part(rows.with_columns(raw["occurred_at"].alias("when")), _bound_checks(rules.bounds, has_order=has_order))
+    key = ["user_id", "item_id", place]
+    rows, known_in = _without_known(rows, raw, key, rules.identity, stored)
+    rows = rows.sort("user_id", place, "item_id", *ties)
+    rows = rows.with_columns(_repeated(rows, raw, key, rules.identity).alias("is_repeated"))
+    kept, refused = _part(rows, _checks(place, known_items, rules.identity))
+    refused = pl.concat([outside.drop("when"), refused.select(outside.drop("when").columns)])
     kept = kept.sort("user_id", place, *ties)
     if has_order:  # asked last: a refused row takes no place
         kept, repeated = _part(kept, [(reasons.DUPLICATE_ORDER, _repeats("user_id", "order"))])
-        refused = pl.concat([refused, repeated])
+        refused = pl.concat([refused, repeated.select(refused.columns)])
     else:
         nth = pl.int_range(pl.len()).over("user_id")
         kept = kept.with_columns(order=pl.col("last_seq").fill_null(-1) + 1 + nth)
@@ -85,30 +110,75 @@ def order_events(
         user_seq=kept["order"], source=pl.lit(source), ingest_id=pl.lit(ingest_id)
     )
     rejects = _rejected(raw[refused["row"]].with_columns(refused["reason"]))
-    return Ordered(check(events.select(list(EVENTS.schema)), EVENTS, "ordering"), rejects, n_known)
+    known = known_in.alias("file").to_frame().group_by("file").agg(n_known=pl.len().cast(pl.Int64))
+    return Ordered(check(events.select(list(EVENTS.schema)), EVENTS, "ordering"), rejects, len(known_in), known)
 
 
-def _without_known(rows: pl.DataFrame, key: list[str], stored: Stored | None) -> tuple[pl.DataFrame, int]:
+def _without_known(
+    rows: pl.DataFrame, raw: pl.DataFrame, key: list[str], identity: Identity, stored: Stored | None
+) -> tuple[pl.DataFrame, pl.Series]:
+    """The rows that the warehouse does not hold, and the file of each that it does."""
     if stored is None:
-        return rows, 0
+        return rows, rows["file"].clear()
     is_suspicious = (pl.col(key[-1]) <= pl.col("last")).fill_null(value=False)
-    suspicious = rows.filter(is_suspicious).select(key)
+    suspicious = rows.filter(is_suspicious)
     if suspicious.is_empty():
-        return rows, 0
-    known = stored(suspicious).select(key).unique()
-    fresh = rows.join(known, on=key, how="anti")
-    return fresh, rows.height - fresh.height
+        return rows, rows["file"].clear()
+    told = _told(suspicious, raw, key, identity)
+    if identity.is_row:
+        told = told.with_columns(_nth(told.columns))
+    known = stored(told).unique()
+    known_rows = told.with_columns(suspicious["row"]).join(known, on=told.columns, how="semi", nulls_equal=True)["row"]
+    is_known = pl.col("row").is_in(known_rows.implode())
+    return rows.filter(~is_known), rows.filter(is_known)["file"]
 
 
-def _checks(place: str, known_items: pl.Series | None) -> list[tuple[str, pl.Expr]]:
-    """Reasons to refuse a row and where they hold; of equal rows, which have to be neighbours, the first stays."""
+def _told(rows: pl.DataFrame, raw: pl.DataFrame, key: list[str], identity: Identity) -> pl.DataFrame:
+    """What makes each of the rows the event it is."""
+    told = raw[rows["row"]].with_columns(ANSWER).select(identity.columns)
+    return pl.concat([rows.select(key), told], how="horizontal")
+
+
+def _nth(columns: list[str]) -> pl.Expr:
+    """The number of each row among those equal to it, 0 = first."""
+    return pl.int_range(pl.len()).over(columns).alias(NTH)
+
+
+def _repeated(rows: pl.DataFrame, raw: pl.DataFrame, key: list[str], identity: Identity) -> pl.Series:
+    """True where a row is the event of an earlier one; rows of one key have to be neighbours, the first stays.
+
+    Usually no two rows share user, item and time, so that no other column is looked at.
+    """
+    if identity.is_row:
+        return pl.repeat(value=False, n=rows.height, eager=True)
+    shares_key = rows.select(_repeats(*key)).to_series()
+    if not identity.columns or not shares_key.any():
+        return shares_key
+    places = (shares_key | shares_key.shift(-1, fill_value=False)).arg_true()
+    told = _told(rows[places], raw, key, identity)
+    is_repeated = pl.repeat(value=False, n=rows.height, eager=True)
+    return is_repeated.scatter(places, told.select(_nth(told.columns) > 0).to_series())
+
+
+def _bound_checks(bounds: Bounds, *, has_order: bool) -> list[tuple[str, pl.Expr]]:
+    """Where times and places cannot be meant; such a row would make all later ones late."""
+    checks = []
+    if bounds.earliest:
+        checks.append((reasons.before(bounds.earliest), pl.col("when") < bounds.earliest))
+    if bounds.latest:
+        checks.append((reasons.OTHER_CLOCK if bounds.latest_is_floor else reasons.FUTURE, pl.col("when") > bounds.latest))
+    if bounds.largest_order is not None and has_order:
+        is_beyond_own = (pl.col("order") // ORDER_FACTOR > pl.col("last_seq")).fill_null(value=True)
+        checks.append((reasons.FAR_ORDER, (pl.col("order") > bounds.largest_order) & is_beyond_own))
+    return checks
+
+
+def _checks(place: str, known_items: pl.Series | None, identity: Identity) -> list[tuple[str, pl.Expr]]:
+    """Reasons to refuse a row and where they hold."""
     is_late = pl.col("order") <= pl.col("last") if place == "order" else pl.col("occurred_at") < pl.col("last")
     is_known = pl.lit(value=True) if known_items is None else pl.col("item_id").is_in(known_items.implode())
-    return [
-        (reasons.UNKNOWN_ITEM, ~is_known),
-        (reasons.DUPLICATE, _repeats("user_id", place, "item_id")),
-        (reasons.LATE, is_late),
-    ]
+    duplicate = reasons.duplicate(identity.names, "order" if place == "order" else "time")
+    return [(reasons.UNKNOWN_ITEM, ~is_known), (duplicate, pl.col("is_repeated")), (reasons.LATE, is_late)]
 
 
 def _repeats(*columns: str) -> pl.Expr:
@@ -118,6 +188,8 @@ def _repeats(*columns: str) -> pl.Expr:
 
 def _part(rows: pl.DataFrame, checks: list[tuple[str, pl.Expr]]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows that no check holds for, and the others with the first that does as their ``reason``."""
+    if not checks:
+        return rows, rows.clear().with_columns(reason=pl.lit(None, pl.String))
     marked = rows.with_columns(reason=pl.coalesce([pl.when(is_bad).then(pl.lit(text)) for text, is_bad in checks]))
     return marked.filter(pl.col("reason").is_null()).drop("reason"), marked.filter(pl.col("reason").is_not_null())
 

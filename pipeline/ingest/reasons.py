@@ -1,5 +1,8 @@
 """Why a raw row is not accepted: a few words each, the same every time, so that they group well in the quarantine."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 import polars as pl
 
 FIELD_COUNT = "wrong number of fields"
@@ -10,9 +13,50 @@ NULL_BYTES = "holds null bytes"
 OPEN_LINE = "the last line has no line end: it waits until the file is written on"
 TEXT = "not readable as text in the file's encoding"
 UNKNOWN_ITEM = "unknown item"
-DUPLICATE = "duplicate (user, item, time)"
 DUPLICATE_ORDER = "duplicate (user, order)"
 LATE = "late: before the user's last stored event"
+FUTURE = "time is in the future: after the clock by more than ingest.future_days"
+OTHER_CLOCK = "time is a calendar date, where times of this source count from a start of their own"
+FAR_ORDER = "order is far beyond all others"
+SINGLE_TIME = "time is a 32-bit float, too coarse for it"
+
+# What to do about a reason, by how it begins; the first that fits.
+_ADVICE = (
+    ("duplicate (user, order)", "an order may be given to one event of a user only: map another column, or time"),
+    ("duplicate", 'map the columns that tell such rows apart, or set source.identity = "row"'),
+    ("time is in the future", "mend the times, or raise ingest.future_days"),
+    ("time is before", "mend the times, or set ingest.earliest"),
+    (SINGLE_TIME, "write the column as float64 or as whole numbers"),
+    (OTHER_CLOCK, "mend the times, or name another --warehouse"),
+)
+
+
+def duplicate(names: Sequence[str], place: str) -> str:
+    """The reason for a row that repeats another in all that makes an event."""
+    told = ["user", "item", place, *(name for name in names if name not in ("user", "item", place))]
+    return f"duplicate ({', '.join(told)})"
+
+
+def before(earliest: datetime) -> str:
+    """The reason for a time that nobody can mean."""
+    return f"time is before {earliest:%Y-%m-%d}"
+
+
+def is_in_other_unit(said: str, found: str) -> str:
+    """The reason for a time that makes sense in another unit than the source's: "time is none in s, but would be one in ms"."""
+    return f"time is none in {said}, but would be one in {found}"
+
+
+def is_other_spelling(what: str) -> str:
+    """The reason for an id of digits that whole numbers are not spelt by."""
+    return f"{what} id is a number in another spelling (0007, +7, above 2^63 - 1)"
+
+
+def advice(reason: str, default: str) -> str:
+    """What to do where too many rows were rejected for ``reason``."""
+    if " but would be one in " in reason:
+        return f'set source.time_unit = "{reason.rsplit(" ", 1)[1]}"'
+    return next((told for start, told in _ADVICE if reason.startswith(start)), default)
 
 
 def is_missing(what: str) -> str:
@@ -23,11 +67,6 @@ def is_missing(what: str) -> str:
 def is_not(what: str, expected: str) -> str:
     """The reason for a cell of the wrong kind: "rating is not a number"."""
     return f"{what} is not {expected}"
-
-
-def beyond_63_bits(what: str) -> str:
-    """The reason for a whole number that no 64 bits with a sign hold, and the key that takes it."""
-    return f'{what} is a whole number beyond 63 bits (ids = "text" takes it)'
 
 
 RAW_LENGTH = 500  # characters of a raw row that REJECTS keeps

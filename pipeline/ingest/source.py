@@ -10,6 +10,8 @@ import polars as pl
 
 from pipeline.contracts import FILE_LINES, ITEMS, RAW_EVENTS, REJECTS, USERS
 from pipeline.ingest.delimited import Rows
+from pipeline.ingest.identity import Identity
+from pipeline.ingest.ids import IdKinds
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,14 @@ class Source(Protocol):
         name: the source in the warehouse.
         has_catalogue: true where each delivery lists all its items: an event of an item never listed is refused,
             and a known item that the latest delivery does not list is no longer active.
+        has_own_clock: true where days are made, not lived, so that they may lie ahead of the clock.
+        identity: what makes two of its rows one event.
     """
 
     name: str
     has_catalogue: bool
+    has_own_clock: bool
+    identity: Identity
 
     def deliveries(self) -> list[Delivery]:
         """All deliveries, oldest first.
@@ -94,9 +100,17 @@ class Source(Protocol):
             SourceError: a file or folder is missing or may not be read.
         """
 
-    def read(self, delivery: Delivery) -> Iterator[RawBatch]:
+    def kinds(self, delivery: Delivery) -> IdKinds:
+        """What ids are by the configuration, or (not decided) what the delivery's first rows suggest."""
+
+    def read(self, delivery: Delivery, kinds: IdKinds | None = None) -> Iterator[RawBatch]:
         """The delivery's rows in chunks; bad rows are in ``rejects``, with file, line and reason.
 
+        Args:
+            delivery: one of ``deliveries``.
+            kinds: what to read ids as; not given: as ``kinds`` says.
+
         Raises:
+            OtherKinds: that was not decided, and the delivery is to be read again with other kinds.
             SourceError: a file is refused as a whole; rows already handed out are not to be kept.
         """

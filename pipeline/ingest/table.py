@@ -1,6 +1,7 @@
 """Any delimited or Parquet log with a column mapping: how a stranger's data comes in."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,20 +10,25 @@ import polars as pl
 from pipeline.contracts import ITEMS, REJECTS
 from pipeline.errors import EmptyFileError, SourceError
 from pipeline.ingest.cells import OWN, part
-from pipeline.ingest.config import ItemFile, TableSource, UserFile
+from pipeline.ingest.config import EventColumns, ItemFile, TableSource, UserFile
 from pipeline.ingest.delimited import OpenLine, Rows
-from pipeline.ingest.mapping import Ids, decide_ids, event_checks, to_events, to_items, to_users
+from pipeline.ingest.ids import IdKinds, Ids, Tally, likely_kinds
+from pipeline.ingest.mapping import event_checks, identity_of, read_events, to_events, to_items, to_users
 from pipeline.ingest.source import EMPTY, Delivery, RawBatch, file_lines
 from pipeline.ingest.tabular import RawFile, matching, name_in, read_file
 
-_ROWS_THAT_DECIDE_IDS = 1_000
+_ROWS_THAT_SUGGEST_KINDS = 1_000
 
 
 class TableLog:
     """Deliveries of event files, read by the names of their columns."""
 
-    def __init__(self, config: TableSource, chunk_rows: int) -> None:
+    has_own_clock = False
+
+    def __init__(self, config: TableSource, chunk_rows: int, ids_limit: float = 0.01) -> None:
         self.name = config.name
+        self.identity = identity_of(config)
+        self.ids_limit = ids_limit
         self.has_catalogue = config.items is not None
         self.config = config
         self.chunk_rows = chunk_rows
@@ -39,28 +45,62 @@ class TableLog:
             return [Delivery("all", _each_once(*events, *beside))]
         return [Delivery(name_in(self.config.path, file), _each_once(file, *beside)) for file in events]
 
-    def read(self, delivery: Delivery) -> Iterator[RawBatch]:
+    def read(self, delivery: Delivery, kinds: IdKinds | None = None) -> Iterator[RawBatch]:
         """Items and users first where they have files of their own, then the events in chunks.
 
         Raises:
+            OtherKinds: it is not decided what ids are, and they are something else than they were read as.
             SourceError: a file is refused as a whole, or lacks a mapped column.
         """
-        events = matching(self.config.path)
-        users, items = self._ids(events)
+        reading = _Reading(kinds or self.kinds(delivery), self.config.columns, self.ids_limit)
         listed_users = pl.Series("user_id", [], dtype=pl.Int64)
         if self.config.items:
-            yield from self._item_batches(delivery, self.config.items, items.is_text)
+            yield from self._item_batches(delivery, self.config.items, reading)
         if self.config.users:
-            for batch in self._user_batches(delivery, self.config.users, users.is_text):
+            for batch in self._user_batches(delivery, self.config.users, reading):
                 listed_users = pl.concat([listed_users, batch.users["user_id"]])
                 yield batch
-        # A file that appeared since the delivery was drawn up is none of it.
-        taken = delivery.files[:1] if self.config.delivery == "file" else [path for path in events if path in delivery.files]
         for batch in self._passing_empty_files(
-            delivery, self.config.path, taken, partial(self._event_batches, users=users, items=items), "events"
+            delivery, self.config.path, self._event_files(delivery), partial(self._event_batches, reading=reading), "events"
         ):
             # What the users' own file tells of a user stands; the events only add those it does not list.
             yield batch._replace(users=batch.users.filter(~pl.col("user_id").is_in(listed_users.implode())))
+        reading.require_kinds()
+
+    def kinds(self, delivery: Delivery) -> IdKinds:
+        """What ids are by the configuration, or (not decided) what the delivery's first rows suggest.
+
+        Raises:
+            EmptyFileError: no file of the delivery has rows.
+            SourceError: a file is refused as a whole.
+        """
+        if self.config.ids != "auto":
+            return IdKinds(self.config.ids, self.config.ids)
+        rows = self._first_rows(self._event_files(delivery))
+        return likely_kinds(rows, self.config.columns.user, self.config.columns.item)
+
+    def _event_files(self, delivery: Delivery) -> Sequence[Path]:
+        """The event files of a delivery; one that appeared since it was drawn up is none of it."""
+        if self.config.delivery == "file":
+            return delivery.files[:1]
+        return [path for path in matching(self.config.path) if path in delivery.files]
+
+    def _first_rows(self, events: Sequence[Path]) -> pl.DataFrame:
+        """The first rows of the first file that has any."""
+        empty = None
+        for path in events:
+            file = RawFile(path, path.name)
+            try:
+                return next(
+                    rows.cells
+                    for rows in read_file(file, self.config, self._mapped(), _ROWS_THAT_SUGGEST_KINDS, with_others=False)
+                    if rows.cells.height
+                )
+            except EmptyFileError as error:
+                empty = error
+            except StopIteration:  # it has rows, and all of them are rejected
+                continue
+        raise empty or SourceError(f"{self.config.path}: no line can be read as a row; check the separator and the encoding")
 
     def _passing_empty_files(
         self,
@@ -89,15 +129,15 @@ class TableLog:
         if empty and n_empty == len(paths) and content != "users":
             raise empty if content == "events" else SourceError(f"{empty}; the catalogue would be empty")
 
-    def _event_batches(self, file: RawFile, users: Ids, items: Ids) -> Iterator[RawBatch]:
+    def _event_batches(self, file: RawFile, reading: "_Reading") -> Iterator[RawBatch]:
         for rows in read_file(file, self.config, self._mapped(), self.chunk_rows, with_others=False):
-            yield self._event_batch(rows, file.name, users, items)._replace(
-                lines=file_lines(file.name, file.path, "events", rows)
-            )
+            yield self._event_batch(rows, file.name, reading)._replace(lines=file_lines(file.name, file.path, "events", rows))
 
-    def _event_batch(self, rows: Rows, file: str, users: Ids, items: Ids) -> RawBatch:
-        columns = self.config.columns
-        good, rejects = part(rows.cells, event_checks(self.config, users, items, rows.cells.schema), file)
+    def _event_batch(self, rows: Rows, file: str, reading: "_Reading") -> RawBatch:
+        columns, users, items = self.config.columns, reading.users, reading.items
+        read = read_events(rows.cells, self.config, users, items)
+        reading.note(read, users, items)
+        good, rejects = part(read, event_checks(read, self.config, users, items), file)
         return RawBatch(
             events=to_events(good, self.config, users, items, file),
             rejects=pl.concat([rows.rejects, rejects]),
@@ -111,59 +151,68 @@ class TableLog:
         told = self.config.columns.model_dump(exclude_none=True).values()
         return list(dict.fromkeys(name for names in told for name in ([names] if isinstance(names, str) else names)))
 
-    def _ids(self, events: Sequence[Path]) -> tuple[Ids, Ids]:
-        """Decided on the first rows of the first file with any, so that it depends on no chunk; ids that do not fit are rejected."""
-        columns = self.config.columns
-        if self.config.ids != "auto":
-            is_text = self.config.ids == "text"
-            return Ids("user", columns.user, is_text), Ids("item", columns.item, is_text)
-        rows = self._first_rows(events)
-        return decide_ids("user", columns.user, rows), decide_ids("item", columns.item, rows)
-
-    def _first_rows(self, events: Sequence[Path]) -> pl.DataFrame:
-        empty = None
-        for path in events:
-            try:
-                return next(
-                    rows.cells
-                    for rows in read_file(
-                        RawFile(path, path.name), self.config, self._mapped(), _ROWS_THAT_DECIDE_IDS, with_others=False
-                    )
-                    if rows.cells.height
-                )
-            except EmptyFileError as error:
-                empty = error
-            except StopIteration:  # it has rows, and all of them are rejected
-                continue
-        raise empty or SourceError(f"{self.config.path}: no line can be read as a row; check the separator and the encoding")
-
-    def _item_batches(self, delivery: Delivery, section: ItemFile, is_text: bool) -> Iterator[RawBatch]:
-        columns, ids = section.columns, Ids("item", section.columns.item, is_text)
+    def _item_batches(self, delivery: Delivery, section: ItemFile, reading: "_Reading") -> Iterator[RawBatch]:
+        columns, ids = section.columns, replace(reading.items, column=section.columns.item)
         mapped = [columns.item, *columns.categories, *([columns.title] if columns.title else [])]
 
         def read(file: RawFile) -> Iterator[RawBatch]:
             for rows in read_file(file, section, mapped, self.chunk_rows):
-                good, rejects = part(rows.cells, ids.checks, file.name)
+                good, rejects = reading.ids_of(rows, ids, file.name)
                 others = _others(good, mapped)
                 items = to_items(good, ids, columns.title, columns.categories, section.category_separator, others)
-                lines = file_lines(file.name, file.path, "items", rows)
-                yield RawBatch(items=items, rejects=pl.concat([rows.rejects, rejects]), lines=lines)
+                yield RawBatch(items=items, rejects=rejects, lines=file_lines(file.name, file.path, "items", rows))
 
         paths = [path for path in matching(section.path) if path in delivery.files]
         yield from self._passing_empty_files(delivery, section.path, paths, read, "items")
 
-    def _user_batches(self, delivery: Delivery, section: UserFile, is_text: bool) -> Iterator[RawBatch]:
-        ids = Ids("user", section.columns.user, is_text)
+    def _user_batches(self, delivery: Delivery, section: UserFile, reading: "_Reading") -> Iterator[RawBatch]:
+        ids = replace(reading.users, column=section.columns.user)
 
         def read(file: RawFile) -> Iterator[RawBatch]:
             for rows in read_file(file, section, [ids.column], self.chunk_rows):
-                good, rejects = part(rows.cells, ids.checks, file.name)
+                good, rejects = reading.ids_of(rows, ids, file.name)
                 users = to_users(good, ids, _others(good, [ids.column]))
-                lines = file_lines(file.name, file.path, "users", rows)
-                yield RawBatch(users=users, rejects=pl.concat([rows.rejects, rejects]), lines=lines)
+                yield RawBatch(users=users, rejects=rejects, lines=file_lines(file.name, file.path, "users", rows))
 
         paths = [path for path in matching(section.path) if path in delivery.files]
         yield from self._passing_empty_files(delivery, section.path, paths, read, "users")
+
+
+class _Reading:
+    """One reading of a delivery: what ids are read as, and whether they are that."""
+
+    def __init__(self, kinds: IdKinds, columns: EventColumns, limit: float) -> None:
+        self.kinds = kinds
+        self.users = Ids("user", columns.user, kinds.user == "text")
+        self.items = Ids("item", columns.item, kinds.item == "text")
+        self.tally = Tally(limit)
+
+    def note(self, read: pl.DataFrame, *ids: Ids) -> None:
+        """Count ids, where it is not decided what they are.
+
+        Raises:
+            OtherKinds: they are others for certain.
+        """
+        if not self.kinds.is_decided:
+            for each in ids:
+                self.tally.note(read, each)
+            self.tally.require(self.kinds, at_end=False)
+
+    def ids_of(self, rows: Rows, ids: Ids, file: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Rows of an item or user file with their ids read, and REJECTS of those that have none."""
+        read = ids.read(rows.cells)
+        self.note(read, ids)
+        good, rejects = part(read, ids.checks(read), file)
+        return good, pl.concat([rows.rejects, rejects])
+
+    def require_kinds(self) -> None:
+        """Ask, at the end of the delivery, whether ids are what they were read as.
+
+        Raises:
+            OtherKinds: they are something else.
+        """
+        if not self.kinds.is_decided:
+            self.tally.require(self.kinds, at_end=True)
 
 
 def _each_once(*files: Path) -> tuple[Path, ...]:

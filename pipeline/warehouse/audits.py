@@ -21,12 +21,14 @@ class Finding:
         severity: block or warn; of an audit that says it row by row, block where one row does.
         n_offenders: offending rows, 0 = passed.
         examples: at most 20 of them as JSON objects.
+        advice: what to do about it, a part of a sentence.
     """
 
     audit: str
     severity: str
     n_offenders: int
     examples: tuple[str, ...]
+    advice: str = ""
 
     @property
     def is_blocking(self) -> bool:
@@ -65,4 +67,4 @@ def _run(connection: duckdb.DuckDBPyConnection, audit: Statement) -> Finding:
     if n_offenders == _MAX_EXAMPLES:
         counted = connection.execute(f"SELECT count(*) FROM (\n{query}\n)").fetchone()
         n_offenders = int(counted[0]) if counted else n_offenders
-    return Finding(audit.name, severity, n_offenders, tuple(text for (text,) in rows))
+    return Finding(audit.name, severity, n_offenders, tuple(text for (text,) in rows), audit.header.get("advice", ""))

@@ -215,4 +215,5 @@ def _found(finding: Finding) -> str:
     """What an audit found, in its own words where it has some."""
     says = json.loads(finding.examples[0]).get("says")
     rows = "row" if finding.n_offenders == 1 else "rows"
-    return says or f"{finding.n_offenders} offending {rows}, expected none, such as {finding.examples[0]}"
+    found = says or f"{finding.n_offenders} offending {rows}, expected none, such as {finding.examples[0]:.300}"
+    return f"{found}; {finding.advice}" if finding.advice else found

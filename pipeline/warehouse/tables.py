@@ -68,13 +68,33 @@ INGESTS = Table(
         c.INGEST_ID,
         c.SOURCE,
         _text("delivery_id", "the delivery the file arrived with, such as a day"),
+        _count("sequence", "number of the delivery in the warehouse, 0 = first"),
         _count("n_rows", "raw rows read"),
         _count("n_accepted", "rows that became events"),
         _count("n_rejected", "rows in quarantine"),
         _count("n_known", "rows the warehouse already had"),
+        _count("n_positives", "events with feedback 1"),
+        _count("n_users", "users of its events"),
+        _count("n_new_users", "… that had no event before"),
+        _count("n_items", "items of its events"),
+        _count("n_new_items", "… that were in no catalogue and no event before"),
         c.RELEASE_ID,
     ),
     ("ingest_id",),
+)
+SOURCE_MEANINGS = Table(
+    "source_meanings",
+    "one setting that gives the rows of a source their meaning, and the release since which it holds",
+    (
+        c.SOURCE,
+        _text(
+            "setting",
+            "name of the setting, such as source.time_unit; source.ids and source.times are decided by the first delivery",
+        ),
+        _text("value", "its value, JSON"),
+        c.RELEASE_ID,
+    ),
+    ("source", "setting", "release_id"),
 )
 INGEST_FILES = Table(
     "ingest_files",
@@ -300,6 +320,7 @@ TABLES = {
         INGESTS,
         INGEST_FILES,
         INGEST_LINES,
+        SOURCE_MEANINGS,
         ARTIFACTS,
         SIMULATORS,
         POLICIES,

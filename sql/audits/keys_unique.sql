@@ -1,6 +1,6 @@
 -- audit: keys_unique
 -- severity: block
--- reads: items, users, splits, embeddings, codebooks, sid_history, sid_metrics, sid_missing, sid_waiting, releases, ingests, ingest_files, ingest_lines, artifacts, simulators, policies, evaluations, training_curves
+-- reads: items, users, splits, embeddings, codebooks, sid_history, sid_metrics, sid_missing, sid_waiting, releases, ingests, ingest_files, ingest_lines, source_meanings, artifacts, simulators, policies, evaluations, training_curves
 -- doc: The key of every table tells its rows apart. (Events and record_rows have audits of their own.)
 SELECT 'items' AS table_name, row(item_id)::VARCHAR AS key, count(*) AS n FROM items GROUP BY item_id HAVING count(*) > 1
 UNION ALL
@@ -30,6 +30,9 @@ SELECT 'ingest_files', row(ingest_id, file)::VARCHAR, count(*) FROM ingest_files
 UNION ALL
 SELECT 'ingest_lines', row(ingest_id, file, content)::VARCHAR, count(*)
 FROM ingest_lines GROUP BY ingest_id, file, content HAVING count(*) > 1
+UNION ALL
+SELECT 'source_meanings', row(source, setting, release_id)::VARCHAR, count(*)
+FROM source_meanings GROUP BY source, setting, release_id HAVING count(*) > 1
 UNION ALL
 SELECT 'artifacts', row(artifact_id)::VARCHAR, count(*) FROM artifacts GROUP BY artifact_id HAVING count(*) > 1
 UNION ALL

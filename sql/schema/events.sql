@@ -7,6 +7,7 @@ CREATE TABLE events (
     user_seq BIGINT NOT NULL,
     occurred_at TIMESTAMP WITH TIME ZONE,
     feedback UTINYINT NOT NULL,
+    behavior VARCHAR,
     value FLOAT,
     request_id VARCHAR,
     session_id VARCHAR,

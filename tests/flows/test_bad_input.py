@@ -205,7 +205,7 @@ def test_a_few_bad_rows_are_kept_with_file_line_and_reason(folder: Path, hsrl: C
         (3, "wrong number of fields", "log.csv"),
         (6, "user id is not a whole number", "log.csv"),
         (9, "time is not a time in s since 1970", "log.csv"),
-        (12, "duplicate (user, item, time)", "log.csv"),
+        (12, "duplicate (user, item, time, feedback)", "log.csv"),
         (15, "feedback is missing", "log.csv"),
     ]
     assert run_sql(folder / "w", "select count(*) from events").item() == 1195

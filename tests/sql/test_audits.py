@@ -27,6 +27,7 @@ RIGHT = "(2, 'c', 0, 'explained_variance', 0.79), (2, 'c', 0, 'fallback_share', 
 STRAYED = "DELETE FROM sid_metrics WHERE metric = '{0}'; INSERT INTO sid_metrics VALUES (2, 'c', 0, '{0}', {1})"
 LEARNED = "DELETE FROM previous.codebooks; "
 ASKED = """UPDATE releases SET config = '{"sids": {"epsilon": 0.1}}'; """
+NO_POSITIVES = "UPDATE ingests SET n_accepted = 100, n_positives = if(ingest_id = 'i1', 50, 0)"
 # audit, the fault planted, what its first example must say
 FAULTS = [
     ("events_unique", "INSERT INTO events SELECT * FROM events WHERE ingest_id = 'i2' AND user_seq = 2", {"user_seq": 2, "n": 2}),
@@ -135,6 +136,8 @@ FAULTS = [
     ("ingest_conservation", "DELETE FROM events WHERE ingest_id = 'i2'", {"n_events": 0}),
     ("history_before_slate", "UPDATE record_rows SET history = [10] WHERE record_id = '2-1'", {"item_id": 10}),
     ("history_before_slate", "UPDATE record_rows SET history = [11] WHERE record_id = '2-1'", {"item_id": 11}),
+    ("delivery_drift", NO_POSITIVES, {"finding": "share of positives of day 2 is 0.000, usually 0.500"}),
+    ("delivery_unusual", NO_POSITIVES, {"finding": "share of positives of day 2 is 0.000, usually 0.500"}),
     ("registered_complete", "UPDATE embeddings SET vector = [0] WHERE item_id = 10", {"table_name": "embeddings"}),
     ("registered_complete", "UPDATE embeddings SET vector = ['nan'::FLOAT, 0] WHERE item_id = 10", {"key": "(e, 10)"}),
     ("registered_complete", "UPDATE embeddings SET vector = [NULL, NULL] WHERE item_id = 10", {"key": "(e, 10)"}),
@@ -159,7 +162,7 @@ KEYED_ELSEWHERE = {
 
 def offenders(world: duckdb.DuckDBPyConnection, audit: str) -> list[dict]:
     [finding] = run_audits(world, [read_statement(SQL_ROOT / "audits" / f"{audit}.sql")])
-    assert finding.is_blocking == bool(finding.n_offenders)
+    assert finding.is_blocking == (bool(finding.n_offenders) and finding.severity == "block")
     return [json.loads(example) for example in finding.examples]
 
 

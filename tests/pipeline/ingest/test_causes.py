@@ -116,6 +116,6 @@ def test_an_id_above_63_bits_is_named(tmp_path: Path) -> None:
     table = TableLog(TableSource.model_validate({"path": path, "columns": COLUMNS, "ids": "integer"}), 100)
     (batch,) = table.read(table.deliveries()[0])
     assert batch.rejects["reason"].to_list() == [
-        *['user id is a whole number beyond 63 bits (ids = "text" takes it)'] * 2,
+        *["user id is a number in another spelling (0007, +7, above 2^63 - 1)"] * 2,
         "user id is not a whole number",
     ]

@@ -60,7 +60,7 @@ def test_hashes_of_text_ids_are_fixed() -> None:
     assert first == 2340832890917691671
 
 
-@given(st.lists(st.text(min_size=1), min_size=1, unique=True))
+@given(st.lists(st.text(min_size=1).filter(str.strip), min_size=1, unique=True))
 def test_hashes_lie_in_63_bits(texts: list[str]) -> None:
     assert all(isinstance(n, int) and 0 <= n < 2**63 for n in of(cells.hashed("c"), c=list(texts)))
 
