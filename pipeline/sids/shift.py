@@ -13,8 +13,9 @@ from pipeline.sids.vectors import matrix, sorted_embeddings, squared_norms
 
 Matrix = npt.NDArray[np.float32]
 GIVEN_BY_VECTOR = ("new", "moved", "returned")
-FIGURES = ("jumped_share", "strayed_share", "lost_signal_share", "fallback_share", "lost_columns_share")
+FIGURES = ("explained_drop", "jumped_share", "strayed_share", "lost_signal_share", "fallback_share", "lost_columns_share")
 JUMP, NEWCOMERS_JUMP = 1.0, 0.1  # of the spread; whose Semantic ID is a night old is sooner asked again
+CLEARLY_BETTER = 0.1  # rise of the explained variance
 # Rounding of a coordinate that has the same value everywhere, beside the length of the vectors.
 _CONSTANT = 1e-6
 
@@ -106,8 +107,17 @@ def shift_figures(
         rows = own["row"].to_numpy()
         was = reconstruction_errors(pairs.before[rows], tokens, codes[0])
         is_now = reconstruction_errors(pairs.now[rows], tokens, codes[1])
-        figures["strayed_share"] = float((pairs.jumped[rows] & (is_now > (1.0 + epsilon) * was)).mean())
+        figures["explained_drop"] = _explained(pairs.before[rows], was) - _explained(pairs.now[rows], is_now)
+        # the first right night after a bad one explains much more: nothing strays then, though codes may have fitted the bad vectors
+        strays = pairs.jumped[rows] & (is_now > (1.0 + epsilon) * was) & (figures["explained_drop"] > -CLEARLY_BETTER)
+        figures["strayed_share"] = float(strays.mean())
     return figures
+
+
+def _explained(vectors: Matrix, errors: Matrix) -> float:
+    """Share of the variance that Semantic IDs explain, at least 0; 0 where all vectors are the same."""
+    variance = float(squared_norms(vectors - vectors.mean(axis=0)).mean(dtype=np.float64))
+    return max(0.0, 1.0 - float(errors.mean(dtype=np.float64)) / variance) if variance > 0 else 0.0
 
 
 def _lost_columns(pairs: Pairs) -> float:

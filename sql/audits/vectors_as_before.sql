@@ -1,7 +1,7 @@
 -- audit: vectors_as_before
 -- severity: by row
 -- reads: sid_metrics, releases, previous.sid_metrics
--- doc: After a refresh, the vectors still fit the Semantic IDs of the last release: explained variance has not collapsed, few items' vectors jumped away from their Semantic IDs, few items lost their signal, not many more are without one, and no coordinates died (docs/metrics.md has each figure). The limits are settings (sids.explained_drop_limits …), each with a value that warns and one that blocks; sids.vector_guard says whether they block, warn or are off. A rebuild, which makes new codes, is exempt.
+-- doc: After a refresh, the vectors still fit the Semantic IDs of the last release: the explained variance of its items has not collapsed, few items' vectors jumped away from their Semantic IDs, few items lost their signal, not many more are without one, and no coordinates died (docs/metrics.md has each figure). The limits are settings (sids.explained_drop_limits …), each with a value that warns and one that blocks; sids.vector_guard says whether they block, warn or are off. A rebuild, which makes new codes, is exempt.
 WITH tonight AS (
     SELECT
         release_id,
@@ -26,16 +26,14 @@ now AS (
     WHERE sid_metrics.level = 0
 ),
 
--- Vectors that are all the same have no explained variance: it counts as none explained.
 figures AS (
     SELECT
         'explained_drop' AS figure,
-        greatest((SELECT value FROM last WHERE metric = 'explained_variance'), 0)
-        - coalesce(greatest((SELECT value FROM now WHERE metric = 'explained_variance'), 0), 0) AS value,
-        'explained variance fell from '
-        || printf('%.2f', (SELECT value FROM last WHERE metric = 'explained_variance'))
-        || ' to '
-        || coalesce(printf('%.2f', (SELECT value FROM now WHERE metric = 'explained_variance')), 'none') AS what
+        value,
+        'explained variance of the items of the last release fell by ' || printf('%.2f', value)
+        || coalesce(', of all to ' || printf('%.2f', (SELECT value FROM now WHERE metric = 'explained_variance')), '') AS what
+    FROM now
+    WHERE metric = 'explained_drop'
     UNION ALL
     SELECT 'strayed', value, printf('%.0f', 100 * value) || ' % of the items have a vector that jumped away from their Semantic ID'
     FROM now

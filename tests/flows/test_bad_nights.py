@@ -2,8 +2,10 @@
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import pytest
 
+from pipeline.sids.config import SidsConfig
 from tests.flows.test_nights import Nights, Vectors, clusters
 
 LET_THROUGH = {"mode": "auto", "churn_budget": 0.003}
@@ -54,3 +56,69 @@ def test_nothing_of_a_bad_append_night_stays(nights: Nights) -> None:
     newcomers = nights.open["item_id"].to_numpy() > 300
     assert (held[newcomers] <= 1.1 * nearest[newcomers] * 1.001).all()
     assert (np.abs(nights.open["recon_error"].to_numpy() - held)[newcomers] <= 0.5 * held[newcomers] + 1e-3).all()
+
+
+def turned(vectors: Vectors) -> Vectors:
+    """Another basis of the same space."""
+    basis, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(16, 16)))
+    return {item: (vector @ basis).astype(np.float32) for item, vector in vectors.items()}
+
+
+def without_a_column(vectors: Vectors) -> Vectors:
+    """Coordinate 0 is zero."""
+    return {item: np.concatenate([[np.float32(0)], vector[1:]]).astype(np.float32) for item, vector in vectors.items()}
+
+
+BAD = {
+    "shuffled": shuffled,
+    "half shuffled": lambda vectors: shuffled(vectors, 0.5),
+    "turned": turned,
+    "sign flipped": lambda vectors: {item: -vector for item, vector in vectors.items()},
+    "one column zero": without_a_column,
+    "all equal": lambda vectors: dict.fromkeys(vectors, vectors[1]),
+    "another model": lambda vectors: clusters(len(vectors), seed=9),
+}
+
+
+def beyond_limits(nights: Nights, vectors: Vectors, which: int, **sids: object) -> set[str]:
+    """The figures of a night that lie above the limit that warns (0) or blocks (1)."""
+    done = nights.night(vectors, **sids)
+    told = dict(done.metrics.filter(pl.col("level") == 0).select("metric", "value").iter_rows())
+    config = SidsConfig()
+    limits = {
+        "explained_drop": config.explained_drop_limits,
+        "strayed_share": config.strayed_limits,
+        "lost_signal_share": config.lost_signal_limits,
+        "lost_columns_share": config.lost_columns_limits,
+    }
+    return {name for name, pair in limits.items() if told.get(name, 0.0) > pair[which]}
+
+
+@pytest.mark.parametrize("mode", ["append", "auto"])
+@pytest.mark.parametrize("kind", sorted(BAD))
+def test_a_bad_file_blocks_and_the_next_right_one_does_not(nights: Nights, kind: str, mode: str) -> None:
+    """Also in a catalogue of 34 items, and where the bad one was let through."""
+    for n, vocabulary in ((300, 8), (34, 4)):
+        nights.__init__(nights.folder, vocabulary=vocabulary)  # type: ignore[misc]
+        nights.night(clusters(n), mode=mode)
+        assert beyond_limits(nights, BAD[kind](clusters(n)), 1, mode=mode)
+        assert not beyond_limits(nights, clusters(n), 1, mode=mode)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "vocabulary", "more"), [(34, 4, 0), (80, 8, 1), (10, 2, 5)])
+def test_thirty_honest_nights_warn_of_nothing(nights: Nights, n: int, vocabulary: int, more: int) -> None:
+    """Vectors tremble, items come; the last world grows from ten items by five a night."""
+    draw, everyone = np.random.default_rng(0), clusters(n + 30 * more)
+    for night in range(30):
+        tonight = {item: vector for item, vector in everyone.items() if item <= n + night * more}
+        trembling = {item: (vector + draw.normal(0, 0.05, 16)).astype(np.float32) for item, vector in tonight.items()}
+        assert not beyond_limits(nights, trembling, 0, vocabulary=vocabulary, guard_rails="warn")
+
+
+def test_the_length_of_vectors_is_not_their_meaning_and_lost_ones_are_told(nights: Nights) -> None:
+    """A fifth of the items falls back on its categories: that is a fault of the file, whatever their vectors are."""
+    vectors = clusters()
+    nights.night(vectors, mode="append")
+    assert beyond_limits(nights, vectors, 0, mode="append") == set()
+    assert beyond_limits(nights, vectors, 1, mode="append", fallbacks=range(1, 70)) == {"lost_signal_share"}

@@ -66,7 +66,7 @@ def releases(tmp_path: Path) -> int:
 def test_a_night_that_drifted_refreshes_and_keeps_every_sid_of_its_items(world: Callable[..., dict], tmp_path: Path) -> None:
     """All vectors turn on the second night: codes are centred anew under the same numbering; the crosswalk tells who has what."""
     world(days=1)
-    told = world(days=2, given=vectors(shift=1.5))
+    told = world(days=2, given=vectors(shift=1.5), sids='vector_guard = "warn"\n')
     assert told["tokenizer"]["mode"] == "refresh"
     assert told["sid_changes"]["carried"] + told["sid_changes"]["deferred"] >= 75
     books = run_sql(tmp_path / "w", "SELECT DISTINCT codebook_id, numbering_id FROM codebooks")
@@ -102,7 +102,20 @@ def test_a_tokenizer_that_overspends_its_budget_publishes_nothing(
         with pytest.raises(AuditError, match="release 2 refused by audit churn_budget: .*n_allowed"):
             world(days=2, given=turned, sids='mode = "append"\n')
     assert releases(tmp_path) == 1
-    assert world(days=2, given=turned, sids='mode = "append"\n')["sid_changes"]["moved"] == 1
+    meant = 'mode = "append"\nvector_guard = "warn"\n'
+    assert world(days=2, given=turned, sids=meant)["sid_changes"]["moved"] == 1
+
+
+@pytest.mark.slow
+def test_a_shuffled_file_is_refused_with_its_cause_and_a_rebuild_on_it_is_not(world: Callable[..., dict], tmp_path: Path) -> None:
+    """Items 1–80 get one another's vectors: nothing is published, the line says what to do, and each thing it says works."""
+    world(days=1)
+    turned = {item: vectors()[(item + 40) % 90 + 1] for item in vectors()}
+    with pytest.raises(AuditError, match=r"audit vectors_as_before: .*mend the file embeddings.external_path.*--rebuild"):
+        world(days=2, given=turned)
+    assert releases(tmp_path) == 1
+    assert world(days=2, given=turned, rebuild=True)["tokenizer"]["mode"] == "learn"
+    assert releases(tmp_path) == 2
 
 
 @pytest.mark.slow

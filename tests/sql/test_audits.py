@@ -16,14 +16,14 @@ INCUMBENT = (
     "INSERT INTO evaluations SELECT * REPLACE ('incumbent' AS policy, 'p0' AS policy_id, 5 AS total_reward, 4.8 AS ci_low, 5.2 AS ci_high) "
     "FROM evaluations WHERE policy = 'hsrl'"
 )
-# Limits as they are by default, and a last release that explained .8 with 5 % of the items on fallbacks.
+# Limits as they are by default, and a last release with 5 % of the items on fallbacks.
 GUARDED = (
     "UPDATE releases SET config = '"
     + json.dumps({"sids": SidsConfig().model_dump(mode="json"), "embeddings": {"parts": ["external"]}})
-    + "'; INSERT INTO previous.sid_metrics VALUES (1, 'c', 0, 'explained_variance', 0.8), (1, 'c', 0, 'fallback_share', 0.05); "
+    + "'; INSERT INTO previous.sid_metrics VALUES (1, 'c', 0, 'fallback_share', 0.05); "
     "INSERT INTO sid_metrics VALUES (2, 'c', 0, 'jumped_share', 0.01), "
 )
-RIGHT = "(2, 'c', 0, 'explained_variance', 0.79), (2, 'c', 0, 'fallback_share', 0.06), (2, 'c', 0, 'strayed_share', 0.01); "
+RIGHT = "(2, 'c', 0, 'explained_drop', 0.01), (2, 'c', 0, 'fallback_share', 0.06), (2, 'c', 0, 'strayed_share', 0.01); "
 STRAYED = "DELETE FROM sid_metrics WHERE metric = '{0}'; INSERT INTO sid_metrics VALUES (2, 'c', 0, '{0}', {1})"
 LEARNED = "DELETE FROM previous.codebooks; "
 ASKED = """UPDATE releases SET config = '{"sids": {"epsilon": 0.1}}'; """
@@ -100,11 +100,10 @@ FAULTS = [
         "INSERT INTO policies SELECT * REPLACE ('p0' AS policy_id) FROM policies",
         {"fault": "published beside another"},
     ),
-    ("vectors_as_before", GUARDED + "(2, 'c', 0, 'explained_variance', 0.07)", {"figure": "explained_drop", "severity": "block"}),
     (
         "vectors_as_before",
-        GUARDED + "(2, 'c', 0, 'mse', 0)".replace("mse", "error_p50"),
-        {"figure": "explained_drop", "value": 0.8},
+        GUARDED + RIGHT + STRAYED.format("explained_drop", 0.7),
+        {"figure": "explained_drop", "severity": "block"},
     ),
     ("vectors_as_before", GUARDED + RIGHT + STRAYED.format("strayed_share", 0.3), {"figure": "strayed", "value": 0.3}),
     ("vectors_as_before", GUARDED + RIGHT + STRAYED.format("lost_signal_share", 0.3), {"figure": "lost_signal"}),
@@ -289,6 +288,19 @@ def test_who_waits_and_is_listed_passes_and_so_do_releases_that_ask_nobody(world
     assert offenders(world, "nobody_waits_unseen") == []
     world.execute("DELETE FROM sid_waiting; UPDATE releases SET kind = 'rollback' WHERE release_id = 2")
     assert offenders(world, "nobody_waits_unseen") == []
+
+
+def test_newcomers_of_the_last_night_may_move_beside_the_budget(world: duckdb.DuckDBPyConnection) -> None:
+    """Item 12 came in the last refresh, 1, and moves tonight beside item 11, who may; had the numbering begun then, it might not."""
+    world.execute(TWO_MOVED)
+    world.execute("INSERT INTO previous.releases FROM releases WHERE release_id = 1")
+    assert offenders(world, "churn_budget") != []
+    world.execute("UPDATE previous.sid_history SET valid_from = 0 WHERE item_id = 10")
+    assert offenders(world, "churn_budget") == []
+    world.execute(
+        "INSERT INTO previous.sid_history SELECT * REPLACE (0 AS valid_from, 1 AS valid_to) FROM previous.sid_history WHERE item_id > 10"
+    )
+    assert [one["n_moved"] for one in offenders(world, "churn_budget")] == [2]
 
 
 def test_faults_of_earlier_releases_do_not_block_tonight(world: duckdb.DuckDBPyConnection) -> None:
