@@ -37,6 +37,9 @@ external_path = "v.parquet"
 """
 
 
+FEW_CODES = CONFIG.replace("vocabulary = 8", "vocabulary = 4")
+
+
 @dataclass(frozen=True)
 class World:
     """A folder with a log, a configuration, a file of vectors, and the warehouse w; and the command that runs in it."""
@@ -189,7 +192,7 @@ def test_items_without_a_vector_are_counted_and_refused_above_a_share(empty: Wor
     empty.bring(clouds(90), [*range(1, 61), *range(1001, 1031)])
     refused(empty.refresh(), "240 of 300", "30 of its 90 ids", "1001", "external_max_missing")
     assert not (empty.folder / "w" / "readers.sqlite").exists() or run_sql(empty.folder / "w", "FROM releases").is_empty()
-    empty.configure("external_max_missing = 0.9\n")
+    empty.configure("external_max_missing = 0.9\n", FEW_CODES)
     told = empty.refresh("--json")
     assert told.code == 0, told.err
     report = json.loads(told.out)["external"]
@@ -248,6 +251,7 @@ def test_a_file_of_vectors_that_is_gone_is_one_line(world: World) -> None:
 def test_vectors_are_found_by_the_ids_of_the_log(empty: World, column: str) -> None:
     """The log knows items as sku-7; so does the file."""
     (empty.folder / "log.csv").write_text(log("sku-"))
+    empty.configure("", FEW_CODES)
     ids = [f"sku-{item}" for item in range(1, 301)]
     pl.DataFrame({column: ids, "vector": list(clouds())}).write_parquet(empty.folder / "v.parquet")
     told = empty.refresh("--json")
