@@ -20,6 +20,8 @@ _FOR_LIFE = (("source", "name"), ("ingest", "buckets"), ("records", "slate_size"
 _UNTIL_REBUILD = ("embeddings", "sids")
 # … but for these, which only say how tonight's items are treated, or how hard the next learning tries.
 _FREE = {"epsilon", "mode", "churn_budget", "max_error_ratio", "beam_width", "tombstone_nights", "iterations", "joint_rounds"}
+# Where tonight's vectors lie and how many may lack is free as well: what they are is asked of the file.
+_FREE |= {"external_path", "external_ids_path", "external_max_missing"}
 NO_STATE = "none"
 
 

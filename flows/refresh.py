@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from flows.artifacts import Artifact, artifact_rows
+from flows.brought import find_brought
 from flows.feed import is_begun, missing_days, write_missing_days
 from flows.incumbent import Incumbent, items_without_vector, read_incumbent
 from flows.plan import forecast
@@ -93,16 +94,19 @@ def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[st
         with Warehouse.open_copy(root) as warehouse:
             incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
             arrived = _arrived(settings, source, incumbent.known_hashes, wish)
-            told = forecast(warehouse, settings, incumbent, _bytes(arrived), len(to_make))
+            brought = find_brought(warehouse, settings, incumbent)
+            told = forecast(warehouse, settings, incumbent, _bytes(arrived), len(to_make), brought)
     else:
-        arrived, told = _arrived(settings, source, frozenset(), wish), None
+        arrived, told, brought = _arrived(settings, source, frozenset(), wish), None, find_brought(None, settings, None)
     learns = told is None or told["mode"] == "learn"
+    has_work = arrived or to_make or (brought is not None and brought.is_new)
     return {
         "status": "planned",
         "deliveries": [one.delivery.id for one in arrived],
         "to_generate": to_make,
         "bytes": _bytes(arrived),
-        "tokenizer": "learn anew" if learns else told["mode"] if told and (arrived or to_make) else "nothing to do",
+        "tokenizer": "learn anew" if learns else told["mode"] if told and has_work else "nothing to do",
+        "external": brought and {"file": str(brought.paths[0]), "width": brought.width, "is_new": brought.is_new},
         "forecast": told,
     }
 
@@ -123,10 +127,16 @@ def _refresh(
     incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
     with run.stage("look for new files"):
         arrived = arrived_deliveries(source, incumbent.known_hashes, wish.first, wish.last)
-    if not arrived and not (wish.rebuild and incumbent.release) and not items_without_vector(warehouse):
+        brought = find_brought(warehouse, settings, incumbent)
+    has_vectors = incumbent.release is not None and brought is not None and brought.is_new
+    if not arrived and not (wish.rebuild and incumbent.release) and not has_vectors and not items_without_vector(warehouse):
         _sweep(warehouse)
         run.say(f"nothing new: every raw file{wish.told} is in the warehouse already")
         return {"status": "nothing new", "run_id": run.run_id, "release_id": None}
+    if brought is not None:
+        brought.require_fit()
+        if has_vectors:
+            run.say(f"{brought.paths[0]}: vectors that no release was made from yet")
     staged: list[Staged] = []
     with run.stage("ingest and records") as tick:
         for one in arrived:
@@ -141,14 +151,28 @@ def _refresh(
     release_id = warehouse.next_release_id()
     with run.stage("semantic ids") as tick:
         sids = steps.run(
-            "semantic ids", make_semantic_ids, warehouse, settings, incumbent, items, users, splits, records, release_id, tick
+            "semantic ids",
+            make_semantic_ids,
+            warehouse,
+            settings,
+            incumbent,
+            items,
+            users,
+            splits,
+            records,
+            release_id,
+            tick,
+            brought,
         )
+    if sids.coverage is not None and (sids.coverage.without or sids.coverage.unknown):
+        run.say(f"vectors: {sids.coverage}")
     with run.stage("audits and publish"):
-        inputs = (*(one.arrived.ingest_id for one in staged), sids.models.embedding_id, sids.codebook.codebook_id)
+        files = brought.inputs if brought else ()
+        inputs = (*(one.arrived.ingest_id for one in staged), *files, sids.models.embedding_id, sids.codebook.codebook_id)
         # By its kind the churn audit knows that someone asked for new Semantic IDs.
         kind = "rebuild" if wish.rebuild and incumbent.release else "refresh"
         draft = ReleaseDraft(run.run_id, kind, code_version(), settings.model_dump(mode="json"), settings.seed, inputs)
-        changes = _changes(warehouse, source.name, run, incumbent, staged, tables, sids, release_id)
+        changes = _changes(warehouse, source.name, run, incumbent, staged, tables, sids, release_id, files)
         steps.run("audits and publish", warehouse.publish, draft, changes)
     ending.release_id = release_id
     report = _report(run, release_id, staged, tables, sids)
@@ -171,6 +195,7 @@ def _changes(
     tables: Tables,
     sids: SemanticIds,
     release_id: int,
+    files: Sequence[str],
 ) -> Changes:
     """Everything the release adds to the last one; rows that are as they were are left alone."""
     events = {file: (one.arrived.ingest_id,) for one in staged for file in one.files("events")}
@@ -198,7 +223,7 @@ def _changes(
             "ingest_files": ingest_files,
             "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
         },
-        file_inputs={**events, **records, embeddings: (sids.models.embedding_id, *learned_from)},
+        file_inputs={**events, **records, embeddings: (sids.models.embedding_id, *files, *learned_from)},
     )
 
 
@@ -243,6 +268,7 @@ def _report(run: Run, release_id: int, staged: Sequence[Staged], tables: Tables,
         "train_records": int(tables.splits["n_train"].sum()),
         "codebook_id": sids.codebook.codebook_id,
         "tokenizer": {"mode": sids.mode, "why": list(sids.why)},
+        "external": sids.coverage and asdict(sids.coverage),
         "sid_changes": dict(sids.summary.rows()),
         "sid_metrics": dict(overall.select("metric", "value").rows()),
         "used_codes_share": sids.metrics.filter(pl.col("metric") == "used_codes_share").sort("level")["value"].to_list(),
