@@ -9,6 +9,7 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from pipeline.errors import ContractError
+from pipeline.sids.advice import TooFewVectorsError, settings_that_learn
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.config import SidsConfig
 from pipeline.sids.encode import encode
@@ -58,8 +59,13 @@ def learn_codebook(embeddings: pl.DataFrame, config: SidsConfig, seed: int, popu
     weights = np.bincount(group, _weights(rows["item_id"], popularity, config.popularity_power), len(distinct)).astype(np.float32)
     ids = rows["item_id"].to_numpy()[distinct]
     order = np.lexsort((ids, fixed_hash(ids)))[: config.training_rows]
+    chosen, of_chosen = vectors[distinct[order]], weights[order] if config.popularity_power else None
     with threadpool_limits(limits=1):
-        centroids = _learn_levels(vectors[distinct[order]], weights[order] if config.popularity_power else None, config, seed)
+        try:
+            centroids = _learn_levels(chosen, of_chosen, config, seed)
+        except TooFewVectorsError as fault:
+            advice = settings_that_learn(config, len(chosen), lambda other: _learn_levels(chosen, of_chosen, other, seed))
+            raise ContractError(f"{fault}; {advice}") from None
     if config.collisions == "suffix":
         centroids = (*centroids, np.zeros((config.suffix_codes, vectors.shape[1]), dtype=np.float32))
     unused = tuple(np.zeros(len(level), dtype=np.int64) for level in centroids)
@@ -85,10 +91,7 @@ def _learn_levels(residual: Matrix, weights: Weights, config: SidsConfig, seed: 
     for level, codes in enumerate(config.vocabulary_per_level, start=1):
         if (n_distinct := len(distinct_rows(residual)[0])) < codes:
             what = "vectors with signal" if level == 1 else "residuals"
-            raise ContractError(
-                f"codebook: level {level} has {n_distinct} distinct {what} for {codes} codes; set sids.vocabulary <= {n_distinct}"
-                + ("" if level == 1 else f" at level {level}, or sids.levels = {level - 1}")
-            )
+            raise TooFewVectorsError(f"codebook: level {level} has {n_distinct} distinct {what} for {codes} codes")
         levels.append(_learn_level(residual, weights, codes, config, seed + level))
         residual = residual - levels[-1][nearest_codes(residual, levels[-1])]
     fitted = fit_together(rows, weights, tuple(levels), config.joint_rounds)
