@@ -61,6 +61,10 @@ def encode_vectors(root: Path, vectors: Path, out: Path, run: Run, said: str | N
         models = load_models(warehouse.artifacts, codebook.embedding_id)
         raw_width = models.items.brought_width if models.takes_brought else None
         file = open_vectors(vectors, "encode", raw_width=raw_width or codebook.width)
+        if out.exists() and out.samefile(vectors):
+            raise ContractError(
+                f"encode: {vectors} is the file of vectors itself, it would be written over; name another with --out"
+            )
         coding = _Coding(codebook, space_of(models, codebook.width, file, said), file)
         if file.id_name is not None:
             coding.published = Published.read(warehouse)
