@@ -141,6 +141,8 @@ def _open(path: Path, ids_path: Path | None, width: int | None) -> VectorFile:
         raise ContractError(
             f"{file.where}: has no ids; add a column item_id or raw_id, or name a file with one id a line as embeddings.external_ids_path"
         )
+    if ids_path is not None and file.id_name is None and file.n_rows != (n := len(_ids(ids_path))):
+        raise ContractError(f"{file.where}: holds {file.n_rows} vectors, {ids_path} holds {n} ids; write one id a vector")
     if file.id_name is not None and ids_path is not None:
         raise ContractError(
             f"{file.where}: has ids of its own, in the column {file.id_name}; leave out embeddings.external_ids_path"
@@ -160,8 +162,6 @@ def _with_ids(file: VectorFile, ids_path: Path | None) -> Iterator[VectorRows]:
         yield from file.chunks()
         return
     ids, n = _ids(ids_path), 0
-    if file.n_rows != len(ids):
-        raise ContractError(f"{file.where}: holds {file.n_rows} vectors, {ids_path} holds {len(ids)} ids; write one id a vector")
     for rows in file.chunks():
         yield rows._replace(ids=ids[n : n + len(rows.vectors)])
         n += len(rows.vectors)
