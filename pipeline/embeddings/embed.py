@@ -18,6 +18,8 @@ from pipeline.embeddings.model import EmbeddingModel, Part
 from pipeline.embeddings.vectors import Directions, Matrix, shrunk, unit
 from pipeline.errors import ContractError
 
+_CHUNK_ROWS = 2_048  # what is made on the way stays in the cache
+
 
 def learn(
     items: pl.DataFrame,
@@ -113,8 +115,11 @@ def embed_brought(model: EmbeddingModel, brought: npt.NDArray[Any]) -> npt.NDArr
     source = model.parts[0].source
     if not (model.is_brought and isinstance(source, External)):
         raise ContractError(f"embeddings: vectors are made of {model.kinds}, which a brought vector alone does not give")
-    own = source.directions_of(brought)
-    return _concatenated(model.parts, [own], [np.zeros_like(own.vectors)])
+    vectors = np.empty(brought.shape, dtype=np.float32)
+    for start in range(0, len(brought), _CHUNK_ROWS):
+        own = source.directions_of(brought[start : start + _CHUNK_ROWS])
+        vectors[start : start + _CHUNK_ROWS] = _concatenated(model.parts, [own], [np.zeros_like(own.vectors)])
+    return vectors
 
 
 def _learn_source(
