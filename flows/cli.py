@@ -253,17 +253,25 @@ def draw(
 
 @app.command(epilog="Example: hsrl encode vectors.parquet --warehouse warehouse/demo --out sids.parquet")
 def encode(
-    vectors: Annotated[Path, typer.Argument(help="Parquet with a column vector, or raw float32.")],
+    vectors: Annotated[
+        Path, typer.Argument(help="Parquet, Arrow or Feather with a column vector; .npy; bare numbers named .f16, .f32 or .f64.")
+    ],
     warehouse: WarehouseFolder = None,
     out: Annotated[Path, typer.Option("--out", help="Parquet file to write, in the order of the vectors.")] = Path(
         "sids.parquet"
     ),
+    space: Annotated[
+        str | None,
+        typer.Option(
+            "--space", help="external: vectors as you bring them; or the embedding_id of the codes' space. Else as the file says."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Give vectors outside the catalogue the Semantic IDs they would have; nothing is published."""
     from flows.encode import encode_vectors
 
-    _show(encode_vectors(warehouse_path(warehouse), vectors, out, Run("encode")), present.encode, as_json)
+    _show(encode_vectors(warehouse_path(warehouse), vectors, out, Run("encode"), space), present.encode, as_json)
 
 
 @app.command(epilog="Example: hsrl status --warehouse warehouse/demo")

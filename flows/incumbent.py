@@ -23,6 +23,8 @@ _FREE = {
     *("epsilon", "mode", "churn_budget", "max_error_ratio", "beam_width", "tombstone_nights", "iterations", "joint_rounds"),
     *("guard_rails", "vector_guard", "explained_drop_limits", "strayed_limits", "lost_signal_limits"),
     *("fallback_rise_limits", "lost_columns_limits"),
+    # Where tonight's vectors lie and how many may lack is free as well: what they are is asked of the file.
+    *("external_path", "external_ids_path", "external_max_missing"),
 }
 _EARLIER_CODES = 7  # codebooks of the numbering that a night may go back to
 NO_STATE = "none"

@@ -37,6 +37,16 @@ class Models:
         """Of the space that codes live in."""
         return self.items.embedding_id if self.scores is None else self.scores.embedding_id
 
+    @property
+    def takes_brought(self) -> bool:
+        """Whether a vector that the user brings says by itself where an item lies in the codes' space."""
+        return self.scores is None and self.items.is_brought
+
+    @property
+    def space(self) -> str:
+        """What the codes' space is made of, in words."""
+        return self.items.kinds + ("" if self.scores is None else ", weighed by simulators' scores")
+
     def embed_scores(self, embeddings: pl.DataFrame, items: pl.DataFrame, positives: pl.DataFrame) -> pl.DataFrame:
         """EMBEDDINGS of both spaces from those of ``items``; see ``ScoreAware.embed``."""
         if self.scores is None:

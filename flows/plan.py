@@ -5,24 +5,34 @@ from typing import Any
 
 import polars as pl
 
+from flows.brought import Brought, read_brought
 from flows.incumbent import Incumbent
-from flows.models import of_codebook
+from flows.models import load_models, of_codebook
 from flows.settings import Settings
 from flows.tokenizer import mode_of
 from pipeline.contracts import EMBEDDINGS
+from pipeline.embeddings.embed import embed
 from pipeline.sids.drift import drift
 from pipeline.warehouse.warehouse import Warehouse
 
 _NIGHTS = 7  # that the forecast looks back on
 
 
-def forecast(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, n_bytes: int, n_unwritten: int) -> dict[str, Any]:
+def forecast(
+    warehouse: Warehouse,
+    settings: Settings,
+    incumbent: Incumbent,
+    n_bytes: int,
+    n_unwritten: int,
+    brought: Brought | None = None,
+) -> dict[str, Any]:
     """Mode and why, rows, seconds and expected churn of the refresh to come.
 
-    Drift is that of the last release's vectors: tonight's evidence is not read. Rows come from the bytes of the files, time from the
-    nights before; both are None without a night to compare with. A delivery that is not written yet counts as a usual one.
+    Drift is that of the last release's vectors: tonight's evidence is not read, but for a file of vectors that alone tells where items
+    lie. Vectors of another width need the mode ``rebuild``, which is never begun by itself. Rows come from the bytes of the files, time
+    from the nights before; both are None without a night to compare with. A delivery that is not written yet counts as a usual one.
     """
-    mode, why = _mode(settings, incumbent)
+    mode, why = _mode(warehouse, settings, incumbent, brought)
     nights, rows, seconds = _nights(warehouse), None, None
     if nights:
         rows_per_byte = sum(n_rows for n_rows, _, _, _ in nights) / sum(size for _, size, _, _ in nights)
@@ -39,10 +49,16 @@ def forecast(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, n_b
     }
 
 
-def _mode(settings: Settings, incumbent: Incumbent) -> tuple[str, tuple[str, ...]]:
+def _mode(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, brought: Brought | None) -> tuple[str, tuple[str, ...]]:
     if incumbent.codebook is None or not incumbent.embeddings:
         return mode_of(settings, None)
+    if brought is not None and brought.misfit:
+        return "rebuild", (f"{brought.misfit}: refused without --rebuild",)
     embeddings = of_codebook(pl.read_parquet(incumbent.embeddings), incumbent.codebook.embedding_id)
+    models = load_models(warehouse.artifacts, incumbent.codebook.embedding_id)
+    if brought is not None and brought.is_new and models.takes_brought:
+        external, _ = read_brought(settings, brought, incumbent.items)
+        embeddings = embed(models.items, incumbent.items, (), external)
     return mode_of(
         settings,
         drift(
@@ -65,7 +81,7 @@ def _nights(warehouse: Warehouse) -> list[tuple[int, int, int, float]]:
 def _churn(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, mode: str) -> dict[str, int | None]:
     """Items expected to be new, moved and gone; ``renamed``: whose SID will be of other codes, kept or not."""
     n_open = incumbent.history.filter(pl.col("valid_to").is_null()).height
-    if mode == "learn":
+    if mode in ("learn", "rebuild"):
         return {"new": None, "moved_at_most": n_open, "closed": None, "renamed": n_open}
     means = warehouse.query(
         "WITH nights AS (SELECT release_id, sum(n_new) AS n_new, sum(n_closed) AS n_closed FROM sid_churn "

@@ -67,7 +67,9 @@ def refresh(console: Console, report: dict[str, Any]) -> None:
     if report["status"] == "planned":
         days = [*report["deliveries"], *(f"{day} (to be generated)" for day in report["to_generate"])]
         told = f"{', '.join(days) or 'nothing'} ({report['bytes']:,} bytes)"
-        _facts(console, (("would ingest", told), ("tokenizer", report["tokenizer"]), *_foretold(report["forecast"])))
+        brought = report["external"]
+        vectors = (("vectors", f"{brought['file']}: {'new' if brought['is_new'] else 'as before'}"),) if brought else ()
+        _facts(console, (("would ingest", told), *vectors, ("tokenizer", report["tokenizer"]), *_foretold(report["forecast"])))
         return
     if report["status"] == "nothing new":
         return
@@ -275,12 +277,26 @@ def draw(console: Console, report: dict[str, Any]) -> None:
     )
 
 
+_DIFFERENCES = {
+    "same": "have this Semantic ID now",
+    "kept": "keep another one that is near enough",
+    "deferred": "wait for their move",
+    "capacity": "have another one, this one being full",
+    "changed": "have one made from another vector",
+    "no sid": "have none, here or there",
+    "unknown": "are of no item",
+}
+
+
 def encode(console: Console, report: dict[str, Any]) -> None:
     """Where the Semantic IDs are, and how many vectors are unlike all that the codes were learned from."""
     told = (
         f"{report['vectors']:,} of codebook {report['codebook_id']} in {report['out']}; {report['unlike']:,} unlike the catalogue"
     )
+    told += f"; {report['zero']:,} of zeros, without one" if report["zero"] else ""
     _facts(console, (("semantic ids", told),))
+    if beside := report.get("catalogue"):
+        _facts(console, (("catalogue", ", ".join(f"{count:,} {_DIFFERENCES[why]}" for why, count in beside.items())),))
 
 
 def _foretold(forecast: dict[str, Any] | None) -> tuple[tuple[str, str], ...]:

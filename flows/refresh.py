@@ -1,33 +1,33 @@
 """The flow daily-refresh: what is new in the raw logs → records → Semantic IDs → audits → one published release."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from flows.artifacts import Artifact, artifact_rows, records_up_to
+from flows.brought import Brought, find_brought
 from flows.feed import is_begun, missing_days, write_missing_days
 from flows.incumbent import Incumbent, items_without_vector, read_incumbent
-from flows.meaning import meaning_rows, require_acceptable, require_same_meaning, stored_meaning
+from flows.meaning import require_acceptable, require_same_meaning, stored_meaning
 from flows.plan import forecast
 from flows.recorded import Ending, recorded
+from flows.release_changes import Tables, changes_of, with_meaning
 from flows.run import Run, code_version
 from flows.semantic_ids import SemanticIds, make_semantic_ids, make_splits
 from flows.settings import Settings
-from flows.staging import KIND, Arrived, Staged, TakenIn, arrived_deliveries, ingest_rows, stage_next
+from flows.staging import KIND, Arrived, Staged, TakenIn, arrived_deliveries, stage_next
 from flows.steps import Steps
 from pipeline.contracts import REJECTS
 from pipeline.errors import ConfigError, EmptyFileError, SourceError
-from pipeline.ingest.meaning import Meaning, meaning_of
+from pipeline.ingest.meaning import Meaning
 from pipeline.ingest.open import open_source
 from pipeline.ingest.source import Source
-from pipeline.warehouse.artifacts import bytes_of, fingerprint
-from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.artifacts import bytes_of
+from pipeline.warehouse.release import ReleaseDraft
 from pipeline.warehouse.tables import TABLES
 from pipeline.warehouse.verify import naming_damage, require_intact
 from pipeline.warehouse.warehouse import Warehouse
@@ -60,12 +60,13 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Tables:
-    """The small tables of the release to come, whole."""
+class Found:
+    """What a release is made of: what was there, what the source's settings mean, and what is new."""
 
-    items: pl.DataFrame
-    users: pl.DataFrame
-    splits: pl.DataFrame
+    incumbent: Incumbent
+    stored: Mapping[str, Meaning]
+    staged: Sequence[Staged]
+    brought: Brought | None
 
 
 @naming_damage
@@ -109,17 +110,20 @@ def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[st
             incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
             require_same_meaning(stored_meaning(warehouse, source.name), settings, wish.accept)
             arrived = _arrived(settings, source, _taken_in(incumbent), wish)
-            told = forecast(warehouse, settings, incumbent, _bytes(arrived), len(to_make))
+            brought = find_brought(warehouse, settings, incumbent)
+            told = forecast(warehouse, settings, incumbent, _bytes(arrived), len(to_make), brought)
     else:
         Warehouse.require_room(root)
-        arrived, told = _arrived(settings, source, TakenIn(), wish), None
+        arrived, told, brought = _arrived(settings, source, TakenIn(), wish), None, find_brought(None, settings, None)
     learns = told is None or told["mode"] == "learn"
+    has_work = arrived or to_make or (brought is not None and brought.is_new)
     return {
         "status": "planned",
         "deliveries": [one.delivery.id for one in arrived],
         "to_generate": to_make,
         "bytes": _bytes(arrived),
-        "tokenizer": "learn anew" if learns else told["mode"] if told and (arrived or to_make) else "nothing to do",
+        "tokenizer": "learn anew" if learns else told["mode"] if told and has_work else "nothing to do",
+        "external": brought and {"file": str(brought.paths[0]), "width": brought.width, "is_new": brought.is_new},
         "forecast": told,
     }
 
@@ -149,12 +153,30 @@ def _refresh(
     require_same_meaning(stored, settings, wish.accept)
     with run.stage("look for new files"):
         arrived = _arrived(settings, source, _taken_in(incumbent), wish)
+        brought = find_brought(warehouse, settings, incumbent)
+    has_vectors = incumbent.release is not None and brought is not None and brought.is_new
+    if brought is not None and (arrived or wish.rebuild or has_vectors):
+        brought.require_fit()
     staged, passed_over = _stage(warehouse, settings, source, incumbent, arrived, run, steps, stored)
-    if not staged and not (wish.rebuild and incumbent.release) and not items_without_vector(warehouse):
+    if not staged and not (wish.rebuild and incumbent.release) and not has_vectors and not items_without_vector(warehouse):
         _sweep(warehouse)
         but = f" but for {len(passed_over)} without rows" if passed_over else ""
         run.say(f"nothing new: every raw file{wish.told} is in the warehouse already{but}")
         return {"status": "nothing new", "run_id": run.run_id, "release_id": None, "passed_over": passed_over}
+    if brought is not None and has_vectors:
+        run.say(f"{brought.paths[0]}: vectors that no release was made from yet")
+    found = Found(incumbent, stored, staged, brought)
+    report = _make_release(warehouse, settings, source, run, steps, wish, found)
+    ending.release_id = report["release_id"]
+    _sweep(warehouse)
+    return report | {"passed_over": passed_over}
+
+
+def _make_release(
+    warehouse: Warehouse, settings: Settings, source: Source, run: Run, steps: Steps, wish: Wish, found: Found
+) -> dict[str, Any]:
+    """Splits, Semantic IDs, audits, commit; and what was done."""
+    incumbent, staged, brought = found.incumbent, found.staged, found.brought
     state = staged[-1].files("state") if staged else incumbent.state
     records = [*incumbent.records, *(file for one in staged for file in one.files("records"))]
     if not records:
@@ -166,20 +188,31 @@ def _refresh(
     release_id = warehouse.next_release_id()
     with run.stage("semantic ids") as tick:
         sids = steps.run(
-            "semantic ids", make_semantic_ids, warehouse, settings, incumbent, items, users, splits, records, release_id, tick
+            "semantic ids",
+            make_semantic_ids,
+            warehouse,
+            settings,
+            incumbent,
+            items,
+            users,
+            splits,
+            records,
+            release_id,
+            tick,
+            brought,
         )
+    if sids.coverage is not None and (sids.coverage.without or sids.coverage.unknown):
+        run.say(f"vectors: {sids.coverage}")
     with run.stage("audits and publish"):
-        inputs = (*(one.arrived.ingest_id for one in staged), sids.models.embedding_id, sids.codebook.codebook_id)
+        files = brought.inputs if brought else ()
+        inputs = (*(one.arrived.ingest_id for one in staged), *files, sids.models.embedding_id, sids.codebook.codebook_id)
         # By its kind the churn audit knows that someone asked for new Semantic IDs.
         kind = "rebuild" if wish.rebuild and incumbent.release else "refresh"
         draft = ReleaseDraft(run.run_id, kind, code_version(), _config(settings, wish), settings.seed, inputs)
-        changes = _changes(warehouse, source.name, run, incumbent, staged, tables, sids, release_id)
-        changes = _with_meaning(changes, settings, stored, staged, release_id)
+        changes = changes_of(warehouse, source.name, run, incumbent, staged, tables, sids, release_id, files)
+        changes = with_meaning(changes, settings, found.stored, staged, release_id)
         steps.run("audits and publish", warehouse.publish, draft, changes)
-    ending.release_id = release_id
-    report = _report(run, release_id, staged, tables, sids, _warnings(warehouse, run)) | {"passed_over": passed_over}
-    _sweep(warehouse)
-    return report
+    return _report(run, release_id, staged, tables, sids, _warnings(warehouse, run))
 
 
 def _stage(
@@ -228,17 +261,6 @@ def _sweep(warehouse: Warehouse) -> None:
         warehouse.staging.discard_all(kind)
 
 
-def _with_meaning(
-    changes: Changes, settings: Settings, stored: Mapping[str, Meaning], staged: Sequence[Staged], release_id: int
-) -> Changes:
-    """The changes, with what gives the rows their meaning from this release on."""
-    own_time = next((one.counts_own_time for one in staged if one.counts_own_time is not None), None)
-    kinds = staged[-1].kinds if staged else None
-    now = meaning_of(settings.source, kinds, counts_own_time=own_time)
-    rows = meaning_rows(stored, now, settings.source.name, release_id)
-    return replace(changes, append={**changes.append, "source_meanings": rows})
-
-
 def _warnings(warehouse: Warehouse, run: Run) -> list[str]:
     """What the audits that do not block found, a line each."""
     found = warehouse.query(
@@ -247,73 +269,6 @@ def _warnings(warehouse: Warehouse, run: Run) -> list[str]:
     )
     told = [(audit, json.loads(example)) for audit, example in found.iter_rows()]
     return [f"{audit}: {example.get('finding') or json.dumps(example)}" for audit, example in told]
-
-
-def _changes(
-    warehouse: Warehouse,
-    source: str,
-    run: Run,
-    incumbent: Incumbent,
-    staged: Sequence[Staged],
-    tables: Tables,
-    sids: SemanticIds,
-    release_id: int,
-) -> Changes:
-    """Everything the release adds to the last one; rows that are as they were are left alone."""
-    events = {file: (one.arrived.ingest_id,) for one in staged for file in one.files("events")}
-    records = {file: (one.arrived.ingest_id,) for one in staged for file in one.files("records")}
-    embeddings = _stage_embeddings(warehouse, sids, release_id)
-    # Vectors fold in the records of all releases up to this one. Named are the records, not a release, which holds what comes of them.
-    learned_from = f"records:{release_id}" if staged else records_up_to(warehouse, release_id)
-    learned = [replace(one, inputs=(*one.inputs, learned_from)) for one in (*sids.simulators, sids.artifact)]
-    artifacts = [*learned, *([_keep_state(warehouse, staged)] if staged else [])]
-    return Changes(
-        replace_files={"embeddings": [embeddings]},
-        register={"events": list(events), "record_rows": list(records)},
-        replace={
-            "sid_missing": sids.missing.with_columns(release_id=pl.lit(release_id, pl.Int64)),
-            "sid_waiting": sids.waiting,
-        },
-        upsert={
-            "items": _changed(tables.items, incumbent.items),
-            "users": _changed(tables.users, incumbent.users),
-            "splits": _changed(tables.splits, incumbent.splits),
-            "sid_history": sids.upserts,
-            "codebooks": sids.new_codes,  # by key: a rebuild of what is there gives the same codebook
-        },
-        append={
-            "sid_metrics": sids.metrics,
-            **ingest_rows(staged, source, release_id, incumbent.n_ingests),
-            "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
-        },
-        file_inputs={**events, **records, embeddings: (sids.models.embedding_id, learned_from)},
-    )
-
-
-def _changed(now: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-    """Rows that are new or not as they were."""
-    return now.join(before, on=now.columns, how="anti", nulls_equal=True)
-
-
-def _embeddings_name(sids: SemanticIds, release_id: int) -> str:
-    return fingerprint(sids.models.embedding_id, release_id)
-
-
-def _stage_embeddings(warehouse: Warehouse, sids: SemanticIds, release_id: int) -> Path:
-    name = _embeddings_name(sids, release_id)
-    warehouse.staging.discard("embeddings", name)  # of a run that was killed: cheap to write again, and perhaps not the same
-    with warehouse.staging.writing("embeddings", name) as folder:
-        sids.embeddings.write_parquet(folder / "embeddings.parquet")
-    return warehouse.staging.path("embeddings", name) / "embeddings.parquet"
-
-
-def _keep_state(warehouse: Warehouse, staged: Sequence[Staged]) -> Artifact:
-    """The user states after the last delivery, from where the next night goes on."""
-    name = staged[-1].folder.name
-    with warehouse.artifacts.writing("user_state", name) as folder:
-        for file in staged[-1].files("state"):
-            os.link(file, folder / file.name)
-    return Artifact("user_state", name, tuple(one.arrived.ingest_id for one in staged))
 
 
 def _report(
@@ -336,6 +291,7 @@ def _report(
         "train_records": int(tables.splits["n_train"].sum()),
         "codebook_id": sids.codebook.codebook_id,
         "tokenizer": {"mode": sids.mode, "why": list(sids.why)},
+        "external": sids.coverage and asdict(sids.coverage),
         "sid_changes": dict(sids.summary.rows()),
         "sid_metrics": dict(overall.select("metric", "value").rows()),
         "used_codes_share": sids.metrics.filter(pl.col("metric") == "used_codes_share").sort("level")["value"].to_list(),

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from flows.brought import inputs_of_vectors
 from flows.models import of_codebook
 from flows.recorded import recorded
 from flows.run import Run, code_version
@@ -32,6 +33,7 @@ class _Past:
     waiting: pl.DataFrame
     embeddings: pl.DataFrame
     embedding_files: list[Path]
+    embedding_inputs: tuple[str, ...]
 
 
 @naming_damage
@@ -105,6 +107,7 @@ def _read(warehouse: Warehouse, target: int) -> _Past:
             past.query("FROM sid_waiting").cast(SID_WAITING.schema),
             past.query("FROM embeddings").cast(EMBEDDINGS.schema),
             past.files("embeddings"),
+            tuple(sorted(inputs_of_vectors(past))),
         )
 
 
@@ -130,6 +133,7 @@ def _changes(warehouse: Warehouse, past: _Past, target: int, release_id: int) ->
         },
         upsert={"sid_history": upserts},
         append=metrics,
+        file_inputs={} if keeps_vectors else dict.fromkeys(past.embedding_files, past.embedding_inputs),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from flows.artifacts import Artifact
+from flows.brought import Brought, read_brought
 from flows.deliveries import of_bucket
 from flows.incumbent import Incumbent
 from flows.models import KIND, Models, load_models, of_codebook
@@ -14,9 +15,9 @@ from flows.run import Tick
 from flows.settings import Settings
 from flows.tokenizer import count_positives, tokenize
 from pipeline.contracts import CODEBOOKS
+from pipeline.embeddings.brought import Coverage
 from pipeline.embeddings.embed import embed, learn
 from pipeline.embeddings.profiles import learn_profiles
-from pipeline.errors import ConfigError
 from pipeline.records.split import split_by_time, split_per_user, time_of_fraction
 from pipeline.sids.codebook import Codebook
 from pipeline.warehouse.artifacts import fingerprint
@@ -41,6 +42,7 @@ class SemanticIds:
         simulators: that the space of the codes was taken from, where it was learned tonight.
         mode: learn, append or refresh.
         why: what asked for the mode.
+        coverage: how many items have a brought vector; None where none are brought.
     """
 
     models: Models
@@ -56,6 +58,7 @@ class SemanticIds:
     simulators: tuple[Artifact, ...]
     mode: str
     why: tuple[str, ...]
+    coverage: Coverage | None
 
 
 def make_splits(settings: Settings, state: Sequence[Path], records: Sequence[Path]) -> pl.DataFrame:
@@ -95,6 +98,7 @@ def make_semantic_ids(
     records: Sequence[Path],
     release_id: int,
     tick: Tick,
+    brought: Brought | None = None,
 ) -> SemanticIds:
     """Embed all items, learn a codebook if there is none, and decide every item's Semantic ID.
 
@@ -108,8 +112,9 @@ def make_semantic_ids(
         records: all record files of the release.
         release_id: the release to come.
         tick: told (done, total) where simulators have to be fitted.
+        brought: the file of vectors that the user brings.
     """
-    external = _read_external(settings)
+    external, coverage = read_brought(settings, brought, items)
 
     def positives() -> Iterator[pl.DataFrame]:
         return train_positives(records, splits, settings.ingest.buckets)
@@ -147,16 +152,5 @@ def make_semantic_ids(
         simulators=simulators,
         mode=done.mode,
         why=done.why,
+        coverage=coverage,
     )
-
-
-def _read_external(settings: Settings) -> pl.DataFrame | None:
-    path = settings.embeddings.external_path
-    if "external" not in settings.embeddings.parts or path is None:
-        return None
-    try:
-        return pl.read_parquet(path)
-    except (OSError, pl.exceptions.ComputeError) as error:
-        raise ConfigError(
-            f"embeddings.external_path {path}: {str(error).splitlines()[0]}; name a Parquet of item_id and vector"
-        ) from error

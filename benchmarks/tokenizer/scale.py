@@ -13,10 +13,11 @@ from benchmarks.tokenizer.report import Section
 from benchmarks.tokenizer.stability import catalogue
 from benchmarks.tokenizer.worlds import clouds, frame_of
 from pipeline.contracts import SID_HISTORY
+from pipeline.embeddings.vector_file import open_vectors
 from pipeline.sids.assign import assign
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.config import SidsConfig
-from pipeline.sids.encode import encode, encode_file
+from pipeline.sids.encode import encode
 from pipeline.sids.learn import learn_codebook
 
 CONFIG = SidsConfig(vocabulary=256)
@@ -46,7 +47,7 @@ def append(n_before: int, n_new: int) -> Callable[[], int]:
 def encode_many() -> Callable[[], int]:
     """10M vectors from a file, chunk by chunk."""
     book = _book()
-    return lambda: sum(len(part.tokens) for part in encode_file(PLACE, WIDTH, book))
+    return lambda: sum(len(encode(rows.vectors, book).tokens) for rows in open_vectors(PLACE, "encode", raw_width=WIDTH).chunks())
 
 
 def encode_loop(n: int) -> Callable[[], int]:

@@ -35,7 +35,20 @@ class EmbeddingsConfig(BaseModel):
         description="Whether codes are learned where distance is difference of score: on these vectors weighed by the tastes of the training "
         "simulators, which a first refresh or a rebuild then fits, and the next retrain finds. Policies gain much by it (docs/results).",
     )
-    external_path: Path | None = Field(None, description="Parquet of item_id and vector, read every night.")
+    external_path: Path | None = Field(
+        None,
+        description="Vectors of the external part, read every night: Parquet, Arrow or Feather with the columns vector and item_id or "
+        "raw_id; .npy, or bare numbers named .f16, .f32 or .f64, with external_ids_path beside.",
+    )
+    external_ids_path: Path | None = Field(
+        None, description="Ids of the vectors in their order, where their file holds none: text, one a line, or .npy."
+    )
+    external_max_missing: float = Field(
+        0.2,
+        description="Share of the active items that may be without a brought vector; above it the refresh is refused.",
+        ge=0,
+        le=1,
+    )
 
     @field_validator("parts")
     @classmethod

@@ -1,6 +1,7 @@
 """Learning the embedding model once, and giving items vectors with it every night."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ from pipeline.embeddings.external import External
 from pipeline.embeddings.model import EmbeddingModel, Part
 from pipeline.embeddings.vectors import Directions, Matrix, shrunk, unit
 from pipeline.errors import ContractError
+
+_CHUNK_ROWS = 2_048  # what is made on the way stays in the cache
 
 
 def learn(
@@ -96,6 +99,29 @@ def embed(
     return check(embeddings.with_columns(embedding_id=pl.lit(model.embedding_id)), EMBEDDINGS, "embeddings")
 
 
+def embed_brought(model: EmbeddingModel, brought: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Vectors that are in no catalogue, in the model's space: what ``embed`` makes of the same vectors, bit for bit.
+
+    Args:
+        model: of the external part alone.
+        brought: (n, w) as the user has them, of any length, finite.
+
+    Returns:
+        (n, w) of length 1; zero where the vector is zero.
+
+    Raises:
+        ContractError: the model has other parts, which a vector alone does not give, or another width.
+    """
+    source = model.parts[0].source
+    if not (model.is_brought and isinstance(source, External)):
+        raise ContractError(f"embeddings: vectors are made of {model.kinds}, which a brought vector alone does not give")
+    vectors = np.empty(brought.shape, dtype=np.float32)
+    for start in range(0, len(brought), _CHUNK_ROWS):
+        own = source.directions_of(brought[start : start + _CHUNK_ROWS])
+        vectors[start : start + _CHUNK_ROWS] = _concatenated(model.parts, [own], [np.zeros_like(own.vectors)])
+    return vectors
+
+
 def _learn_source(
     kind: Kind,
     items: pl.DataFrame,
@@ -128,10 +154,19 @@ def _fold(
 
 def _joined(parts: Iterable[Part], told: Iterable[Directions], items: pl.DataFrame) -> npt.NDArray[np.float32]:
     """(n, d) vectors of length 1, or 0 where no part has a direction."""
-    columns = []
-    for part, own in zip(parts, told, strict=True):
-        prior: Matrix = part.centroids.prior(items) if part.centroids else np.zeros_like(own.vectors)
-        columns.append(np.sqrt(part.share) * shrunk(own, prior, part.prior_positives))
+    parts, told = tuple(parts), tuple(told)
+    priors = [
+        part.centroids.prior(items) if part.centroids else np.zeros_like(own.vectors)
+        for part, own in zip(parts, told, strict=True)
+    ]
+    return _concatenated(parts, told, priors)
+
+
+def _concatenated(parts: Iterable[Part], told: Iterable[Directions], priors: Iterable[Matrix]) -> npt.NDArray[np.float32]:
+    columns = [
+        np.sqrt(part.share) * shrunk(own, prior, part.prior_positives)
+        for part, own, prior in zip(parts, told, priors, strict=True)
+    ]
     return unit(np.hstack(columns)).astype(np.float32)
 
 

@@ -1,11 +1,14 @@
 """Vectors that the user brings."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from pipeline.embeddings.vectors import Directions, Ids, directions
+from pipeline.embeddings.vector_rows import N_EXAMPLES, named
+from pipeline.embeddings.vectors import Directions, Ids, directions, rescaled
 from pipeline.errors import ContractError
 
 
@@ -21,15 +24,15 @@ class External:
 
     @classmethod
     def learn(cls, vectors: pl.DataFrame) -> "External":
-        """Take the width of the first vector.
+        """Take the width that most vectors have.
 
         Raises:
             ContractError: no vectors.
         """
-        _require_columns(vectors)
-        if vectors.is_empty():
+        lengths = _lists(vectors).list.len().drop_nulls()
+        if not lengths.len() or not lengths.max():
             raise ContractError("embeddings: 0 external vectors, expected one an item; see embeddings.external_path")
-        return cls(int(vectors["vector"].list.len().fill_null(0)[0]))
+        return cls(int(lengths.mode().sort()[-1]))
 
     def fold(self, item_ids: Ids, vectors: pl.DataFrame) -> Directions:
         """The direction of each of ``item_ids``; no signal for items without a vector. Vectors of other items are not looked at.
@@ -41,30 +44,52 @@ class External:
         Raises:
             ContractError: an item twice, a vector of another width, or one with NaN, infinite or missing values.
         """
-        _require_columns(vectors)
-        if n_repeats := vectors.height - vectors["item_id"].n_unique():
+        lists, ids = _lists(vectors), vectors["item_id"]
+        if n_repeats := vectors.height - ids.n_unique():
+            repeated = named(ids.filter(ids.is_duplicated()).unique(maintain_order=True)[:N_EXAMPLES].to_list(), n_repeats)
             raise ContractError(
-                f"embeddings: {n_repeats} of {vectors.height} external vectors repeat an item_id, expected one each"
+                f"embeddings: {n_repeats} of {vectors.height} external vectors repeat an item_id, expected one each: item {repeated}"
             )
-        lengths = vectors["vector"].list.len()
-        if n_odd := int((lengths.fill_null(0) != self.width).sum()):
+        is_odd = lists.list.len().fill_null(0) != self.width
+        if n_odd := int(is_odd.sum()):
             raise ContractError(
-                f"embeddings: {n_odd} of {vectors.height} external vectors are not {self.width} long, the model's width; "
-                "mend the file, or learn a new model with: hsrl refresh --rebuild"
+                f"embeddings: {n_odd} of {vectors.height} external vectors are not {self.width} long, the model's width: item "
+                f"{named(ids.filter(is_odd)[:N_EXAMPLES].to_list(), n_odd)}; mend the file, or learn a new model with: hsrl refresh --rebuild"
             )
-        values = vectors["vector"].list.explode().cast(pl.Float64).fill_null(np.nan).to_numpy().reshape(-1, self.width)
-        if n_broken := int((~np.isfinite(values).all(axis=1)).sum()):
-            raise ContractError(f"embeddings: {n_broken} of {vectors.height} external vectors hold NaN, infinite or empty values")
+        values = lists.list.explode().cast(pl.Float64).fill_null(np.nan).to_numpy().reshape(-1, self.width)
+        is_broken = pl.Series(~np.isfinite(values).all(axis=1), dtype=pl.Boolean)
+        if n_broken := int(is_broken.sum()):
+            raise ContractError(
+                f"embeddings: {n_broken} of {vectors.height} external vectors hold NaN, infinite or empty values: item "
+                f"{named(ids.filter(is_broken)[:N_EXAMPLES].to_list(), n_broken)}; mend them in the file of embeddings.external_path"
+            )
         rows = pl.DataFrame({"item_id": item_ids}).join(
             vectors.select("item_id").with_row_index("row"), on="item_id", how="left", maintain_order="left"
         )["row"]
         is_given = rows.is_not_null().to_numpy()
         found = np.zeros((len(item_ids), self.width))
         found[is_given] = values[rows.drop_nulls().to_numpy()]
-        return directions(found, np.full(len(item_ids), np.inf))
+        return self.directions_of(found)
+
+    def directions_of(self, vectors: npt.NDArray[Any]) -> Directions:
+        """What (n, w) brought vectors say: their direction, whatever their length; no signal where a vector is zero.
+
+        Raises:
+            ContractError: they are of another width.
+        """
+        if vectors.shape[1] != self.width:
+            raise ContractError(f"embeddings: {len(vectors)} brought vectors are {vectors.shape[1]} long, expected {self.width}")
+        return directions(rescaled(vectors), np.full(len(vectors), np.inf))
 
 
-def _require_columns(vectors: pl.DataFrame) -> None:
+def _lists(vectors: pl.DataFrame) -> pl.Series:
+    """The vectors as lists.
+
+    Raises:
+        ContractError: there are none, or item_id is no whole number.
+    """
     types = {name: vectors.schema.get(name) for name in ("item_id", "vector")}
-    if types["item_id"] != pl.Int64 or not isinstance(types["vector"], pl.List) or not types["vector"].inner.is_numeric():
+    kind = types["vector"]
+    if types["item_id"] != pl.Int64 or not isinstance(kind, pl.List | pl.Array) or not kind.inner.is_numeric():
         raise ContractError(f"embeddings: external vectors are {types}, expected item_id Int64 and vector a list of numbers")
+    return vectors["vector"] if isinstance(kind, pl.List) else vectors["vector"].arr.to_list()

@@ -64,6 +64,21 @@ class EmbeddingModel:
         """d, the length of its vectors."""
         return len(self.mean)
 
+    @property
+    def kinds(self) -> str:
+        """What its vectors are made of, in words: ``content and external``."""
+        return " and ".join(part.kind for part in self.parts)
+
+    @property
+    def brought_width(self) -> int | None:
+        """The length of the vectors that the user brings for the external part; None without one."""
+        return next((part.source.width for part in self.parts if isinstance(part.source, External)), None)
+
+    @property
+    def is_brought(self) -> bool:
+        """Whether a brought vector alone says where an item lies: there is no other part."""
+        return len(self.parts) == 1 and self.brought_width is not None
+
     def to_arrays(self) -> tuple[Arrays, dict[str, str]]:
         """Arrays and metadata for ``safetensors.numpy.save``."""
         arrays, text = pack(self)

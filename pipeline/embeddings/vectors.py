@@ -1,6 +1,6 @@
 """Arithmetic that the kinds of vectors share."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,14 @@ def unit(rows: Matrix) -> Matrix:
     """Each row at length 1; rows near zero become zero."""
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.where(norms > NEAR_ZERO, rows / np.maximum(norms, NEAR_ZERO), 0.0)
+
+
+def rescaled(rows: npt.NDArray[Any]) -> Matrix:
+    """Each row times a power of two, so that its largest number lies in [½, 1): no bit of a direction is lost, and no length, however
+    huge or tiny, makes a square overflow or vanish; rows of zeros stay."""
+    exact = np.ascontiguousarray(rows, dtype=np.float64)
+    _, exponents = np.frexp(np.abs(exact).max(axis=1, initial=0.0))
+    return np.ldexp(exact, -exponents[:, None])
 
 
 def directions(rows: Matrix, evidence: npt.NDArray[np.float64]) -> Directions:

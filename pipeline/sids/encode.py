@@ -1,24 +1,17 @@
 """Vectors to Semantic IDs: the nearest code at every level."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
 
 from pipeline.errors import ContractError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.nearest import nearest_codes
-from pipeline.sids.vectors import matrix, squared_norms
+from pipeline.sids.vectors import squared_norms
 
 CHUNK_ROWS = 16_384  # 4 MB of 64-d residuals
-FILE_ROWS = 65_536  # 16 MB of 64-d vectors
-Tick = Callable[[int, int], None]
 
 
 class Encoded(NamedTuple):
@@ -67,63 +60,6 @@ def encode(vectors: npt.NDArray[np.float32], codebook: Codebook) -> Encoded:
                 residual -= centroids.take(nearest, axis=0)  # a third of the time of centroids[nearest]
             errors[chunk] = squared_norms(residual)
     return Encoded(tokens, errors)
-
-
-def encode_file(path: Path, width: int, codebook: Codebook, tick: Tick | None = None) -> Iterator[Encoded]:
-    """Encode vectors that lie in a file, raw float32 or Parquet, chunk by chunk; what is held is a chunk.
-
-    Args:
-        path: raw little-endian float32, vector after vector; or, by its name, a Parquet file with the column ``vector``.
-        width: d.
-        codebook: the frozen codes.
-        tick: told (done, total) vectors after each chunk; a progress bar.
-
-    Yields:
-        Encoded, in the order of the file.
-
-    Raises:
-        ContractError: d is not the codebook's, a vector is not finite or not d long, or the file does not end with a vector.
-    """
-    is_parquet = path.suffix == ".parquet"
-    total = _parquet_rows(path) if is_parquet else path.stat().st_size // (4 * width)
-    if not is_parquet and path.stat().st_size != 4 * width * total:
-        raise ContractError(f"encode: {path} has {path.stat().st_size} bytes, expected a multiple of 4 × {width}; write it again")
-    done = 0
-    for vectors in _parquet_chunks(path) if is_parquet else _raw_chunks(path, width):
-        if not np.isfinite(vectors).all():
-            broken = int((~np.isfinite(vectors).all(axis=1)).sum())
-            raise ContractError(
-                f"encode: {broken} of vectors {done} … {done + len(vectors)} of {path} hold NaN or infinite values; mend them"
-            )
-        yield encode(vectors, codebook)
-        done += len(vectors)
-        if tick is not None:
-            tick(done, total)
-
-
-def _raw_chunks(path: Path, width: int) -> Iterator[npt.NDArray[np.float32]]:
-    """Chunks that hold until the next one is asked for."""
-    room = np.empty((FILE_ROWS, width), dtype="<f4")
-    with path.open("rb") as file:
-        while n_bytes := file.readinto(room.data.cast("B")):
-            yield room[: n_bytes // (4 * width)]
-
-
-def _parquet_rows(path: Path) -> int:
-    try:
-        with pq.ParquetFile(path) as file:
-            names, n_rows = file.schema_arrow.names, file.metadata.num_rows
-    except pa.ArrowInvalid:
-        raise ContractError(f"encode: {path} is no Parquet file, or is cut off; write it again") from None
-    if "vector" not in names:
-        raise ContractError(f"encode: {path} has the columns {', '.join(names)}, expected one named vector; rename it")
-    return int(n_rows)
-
-
-def _parquet_chunks(path: Path) -> Iterator[npt.NDArray[np.float32]]:
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(FILE_ROWS, columns=["vector"]):
-            yield matrix(pl.DataFrame({"item_id": np.arange(batch.num_rows), "vector": pl.Series(batch.column(0))}), str(path))
 
 
 def reconstruction_errors(

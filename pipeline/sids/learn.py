@@ -56,8 +56,9 @@ def learn_codebook(embeddings: pl.DataFrame, config: SidsConfig, seed: int, popu
     weights = np.bincount(group, _weights(rows["item_id"], popularity, config.popularity_power), len(distinct)).astype(np.float32)
     ids = rows["item_id"].to_numpy()[distinct]
     order = np.lexsort((ids, fixed_hash(ids)))[: config.training_rows]
+    chosen, of_chosen = vectors[distinct[order]], weights[order] if config.popularity_power else None
     with threadpool_limits(limits=1):
-        centroids = _learn(vectors[distinct[order]], weights[order] if config.popularity_power else None, config, seed)
+        centroids = _learn(chosen, of_chosen, config, seed)
     if config.collisions == "suffix":
         centroids = (*centroids, np.zeros((config.suffix_codes, vectors.shape[1]), dtype=np.float32))
     unused = tuple(np.zeros(len(level), dtype=np.int64) for level in centroids)

@@ -1,7 +1,7 @@
 -- model: lineage
 -- grain: none
 -- reads: artifacts, ingests, ingest_files, codebooks, sid_history, policies, releases
--- doc: What everything was made from, one step back: ingests of raw files with their hashes, artifacts of ingests and artifacts, all records up to a release (records:12) of its ingests and record files and of the records before, codebooks of embedding models, policies of codebooks and simulators, releases (release:12) of all that and of their parent. Only releases name releases, and nothing leads back to itself. hsrl trace walks it.
+-- doc: What everything was made from, one step back: ingests of raw files with their hashes, vectors of the files that people bring, artifacts of ingests and artifacts, all records up to a release (records:12) of its ingests and record files and of the records before, codebooks of embedding models, policies of codebooks and simulators, releases (release:12) of all that and of their parent. Only releases name releases, and nothing leads back to itself. hsrl trace walks it.
 CREATE OR REPLACE VIEW lineage AS
 WITH record_nights AS (
     SELECT release_id, lag(release_id) OVER (ORDER BY release_id) AS before_id
@@ -28,6 +28,10 @@ nodes AS (
     UNION ALL
     SELECT DISTINCT 'raw:' || sha256, 'raw file', file, sha256, NULL::BIGINT
     FROM ingest_files
+    UNION ALL
+    SELECT DISTINCT input_id, 'raw file', 'brought vectors', substr(input_id, 5), NULL::BIGINT
+    FROM (SELECT unnest(inputs) AS input_id FROM artifacts)
+    WHERE starts_with(input_id, 'raw:')
 ),
 
 edges AS (

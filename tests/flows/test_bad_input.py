@@ -104,7 +104,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no positives at all": (configured('["1"]', '["yes"]'), "0 users like 0 items in training"),
     "too many codes": (
         configured("vocabulary = 4", "vocabulary = 400"),
-        "distinct vectors with signal for 400 codes; set sids.vocabulary <=",
+        "distinct vectors with signal for 400 codes; set sids.vocabulary = ",
     ),
     "a misspelt key": (configured("vocabulary", "vocabullary"), "unknown key sids.vocabullary; did you mean vocabulary?"),
     "a misspelt key of a source": (configured("positive =", "positiv ="), "unknown key source.positiv; did you mean positive?"),

@@ -22,7 +22,7 @@ def test_the_vectors_of_the_catalogue_get_the_sids_of_the_catalogue(
     refreshed: Any, catalogue: pl.DataFrame, tmp_path: Path, hsrl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In chunks of seven; the first release gives every item its nearest codes."""
-    monkeypatch.setattr("pipeline.sids.encode.FILE_ROWS", 7)
+    monkeypatch.setattr("pipeline.embeddings.vector_rows.CHUNK_ROWS", 7)
     catalogue.select("vector").write_parquet(tmp_path / "v.parquet")
     told = hsrl("encode", tmp_path / "v.parquet", "--warehouse", refreshed.root, "--out", tmp_path / "new" / "s.parquet")
     assert told.code == 0, told.err
@@ -37,7 +37,7 @@ def test_the_vectors_of_the_catalogue_get_the_sids_of_the_catalogue(
     ("rows", "message"),
     [
         (None, "is no file"),
-        (b"no parquet at all", "is no Parquet file, or is cut off"),
+        (b"no parquet at all", "is no Parquet file, or is cut off at its beginning"),
         ({"wrong": [1.0]}, "has the columns wrong, expected one named vector"),
         ({"vector": [[1.0, 2.0, 3.0]]}, "1 vectors are 3 long, not 4, the codebook's d"),
         ({"vector": [[1.0, 2.0, 3.0, float("nan")]]}, "1 of 1 vectors hold NaN"),

@@ -1,8 +1,10 @@
 """Codes of the space of scores, through refresh, retrain and rollback."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from flows.refresh import Wish
@@ -83,3 +85,27 @@ def test_a_rollback_finds_the_space_of_before(scored: Any, tmp_path: Path) -> No
     rollback(copy.root, 1, Run("rollback"))
     assert copy.ask("select distinct len(vector) from embeddings").rows() == [(4,)]
     assert copy.retrain()["learned_from_release"] == 4
+
+
+def test_vectors_of_the_other_space_are_refused_by_encode(scored: Any, tmp_path: Path, hsrl: Any) -> None:
+    """What simulators see is no place for codes of scores, however long; vectors that say nothing of their space neither."""
+    world = scored[0]
+    rows = world.ask("select embedding_id, item_id, vector from embeddings order by embedding_id, item_id")
+    code_space = world.ask(
+        "select distinct embedding_id from codebooks where codebook_id in (select codebook_id from sids)"
+    ).item()
+    asked = ("encode", tmp_path / "v.parquet", "--warehouse", world.root, "--out", tmp_path / "s.parquet")
+    for frame, message in (
+        (rows.filter(pl.col("embedding_id") != code_space), code_space),
+        (rows.filter(pl.col("embedding_id") == code_space).drop("embedding_id"), "does not say in which space"),
+        (rows.filter(pl.col("embedding_id") != code_space).drop("embedding_id"), "does not say in which space"),
+    ):
+        frame.write_parquet(tmp_path / "v.parquet")
+        told = hsrl(*asked)
+        assert told.code == 2 and message in told.err and told.err.count("\n") == 1, told.err
+    told = hsrl(*asked, "--space", "external")
+    assert told.code == 2 and "do not reach the codes' space" in told.err
+    rows.filter(pl.col("embedding_id") == code_space).write_parquet(tmp_path / "v.parquet")
+    told = hsrl(*asked, "--json")
+    assert told.code == 0, told.err
+    assert json.loads(told.out)["catalogue"]["same"] >= world.ask("select count(*) from sids").item() - 1

@@ -34,6 +34,9 @@ def vectors(n: int = 90, shift: float = 0.0) -> Vectors:
     return {item: [1.0, item / 40 + shift, (item % 7) / 7] for item in range(1, n + 1)}
 
 
+THREE_KINDS: Vectors = {item: [1.0, item % 3, 0.0] for item in range(1, 91)}
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Callable[..., dict]:
     """One refresh: ``world(days=2, given=vectors(), sids="capacity = 1")``."""
@@ -41,7 +44,10 @@ def world(tmp_path: Path) -> Callable[..., dict]:
     def run(days: int = 1, given: Vectors | None = None, sids: str = "", *, rebuild: bool = False, dry: bool = False) -> dict:
         told = vectors() if given is None else given
         schema = {"item_id": pl.Int64, "vector": pl.List(pl.Float64)}
-        pl.DataFrame({"item_id": list(told), "vector": list(told.values())}, schema=schema).write_parquet(tmp_path / "v.parquet")
+        if told:  # none: the file as it is
+            pl.DataFrame({"item_id": list(told), "vector": list(told.values())}, schema=schema).write_parquet(
+                tmp_path / "v.parquet"
+            )
         return refresh(
             settings(days, sids), tmp_path / "w", Run("daily-refresh"), DirectSteps(), Wish(rebuild=rebuild, dry_run=dry)
         )
@@ -143,10 +149,11 @@ def test_unique_sids_come_through_and_are_drawn(world: Callable[..., dict], tmp_
 @pytest.mark.parametrize(
     ("given", "sids", "message"),
     [
-        (vectors() | {5: [1.0, 2.0]}, "", "1 of 90 external vectors are not 3 long"),
-        (vectors() | {5: [1.0, float("nan"), 0.0]}, "", "1 of 90 external vectors hold NaN"),
-        (vectors() | {5: [1.0, float("inf"), 0.0]}, "", "1 of 90 external vectors hold NaN, infinite"),
-        (vectors(n=3), "", "level 1 has 3 distinct vectors with signal for 4 codes; set sids.vocabulary = 2"),
+        (vectors() | {5: [1.0, 2.0]}, "", r"1 of 90 vectors are not 3 long like the rest: item 5 \(2\)"),
+        (vectors() | {5: [1.0, float("nan"), 0.0]}, "", "1 of 90 vectors hold NaN, infinite or missing values: item 5"),
+        (vectors() | {5: [1.0, float("inf"), 0.0]}, "", "1 of 90 vectors hold NaN, infinite or missing values: item 5"),
+        (vectors(n=3), "", "77 of 80 active items have no vector in it, more than the 20% of embeddings.external_max_missing"),
+        (THREE_KINDS, "", "level 1 has 3 distinct vectors with signal for 4 codes; set sids.vocabulary = 2"),
         (None, 'collisions = "beam"\n', r"the catalogue has more items \(80\) than the 16 places below; raise sids.capacity"),
         (None, 'collisions = "suffix"\nsuffix_codes = 2\n', "prefixes of 2 locked levels hold more items"),
     ],
@@ -165,19 +172,18 @@ def test_vectors_that_are_all_of_another_width_than_the_codebook_publish_nothing
 ) -> None:
     world(days=1)
     narrow = {item: vector[:2] for item, vector in vectors().items()}
-    with pytest.raises(ContractError, match="90 of 90 external vectors are not 3 long, the model's width"):
+    with pytest.raises(ContractError, match="has vectors 2 long, the codes were learned on vectors 3 long"):
         world(days=2, given=narrow)
     assert releases(tmp_path) == 1
 
 
-def test_a_duplicate_item_id_publishes_nothing(
-    world: Callable[..., dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    twice = pl.DataFrame({"item_id": [1, 1], "vector": [[1.0, 0.0, 0.0]] * 2})
-    monkeypatch.setattr("flows.semantic_ids._read_external", lambda settings: twice)
-    with pytest.raises(ContractError, match="1 of 2 external vectors repeat an item_id"):
-        world()
-    assert releases(tmp_path) == 0
+def test_a_duplicate_item_id_publishes_nothing(world: Callable[..., dict], tmp_path: Path) -> None:
+    world(days=1)
+    twice = pl.DataFrame({"item_id": [*range(1, 90), 7], "vector": list(vectors().values())})
+    twice.write_parquet(tmp_path / "v.parquet")
+    with pytest.raises(ContractError, match="2 of 90 vectors repeat an id, expected one vector an item: item 7"):
+        world(given={})
+    assert releases(tmp_path) == 1
 
 
 def test_a_codebook_whose_bytes_were_changed_publishes_nothing(world: Callable[..., dict], tmp_path: Path) -> None:

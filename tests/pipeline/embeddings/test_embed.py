@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline.contracts import ITEMS
 from pipeline.embeddings.config import EmbeddingsConfig
-from pipeline.embeddings.embed import embed, learn
+from pipeline.embeddings.embed import embed, embed_brought, learn
 from pipeline.embeddings.model import EmbeddingModel
 from pipeline.errors import ContractError
 
@@ -176,6 +176,25 @@ def test_malformed_vectors_are_refused(vectors: pl.DataFrame | None, message: st
 def test_no_vectors_teach_no_model() -> None:
     with pytest.raises(ContractError, match="0 external vectors"):
         model(BROUGHT, external=external({}))
+
+
+@pytest.mark.parametrize(("width", "dtype"), [(1, "f4"), (16, "f2"), (33, "f8"), (1536, "f4"), (7, "i1")])
+def test_a_brought_vector_is_embedded_as_that_of_an_item_bit_for_bit(width: int, dtype: str) -> None:
+    """Whatever its neighbours in the batch, and however the batch lies in memory."""
+    vectors = (20 * np.random.default_rng(width).normal(size=(40, width))).astype(dtype)
+    many = items(dict.fromkeys(range(40), "western"))
+    told = pl.DataFrame({"item_id": range(40), "vector": pl.Series(vectors.astype(np.float64))})
+    learned = learn(many, [], BROUGHT, 0, told)
+    whole = np.array(embed(learned, many, [], told)["vector"].to_list(), dtype=np.float32)
+    np.testing.assert_array_equal(embed_brought(learned, vectors), whole)
+    np.testing.assert_array_equal(embed_brought(learned, np.asfortranarray(vectors)), whole)
+    np.testing.assert_array_equal(np.concatenate([embed_brought(learned, vectors[[row]]) for row in range(40)]), whole)
+
+
+def test_a_brought_vector_does_not_reach_a_space_of_several_parts() -> None:
+    learned = model(EmbeddingsConfig(parts=("content", "external")), external=external())
+    with pytest.raises(ContractError, match="content and external, which a brought vector alone does not give"):
+        embed_brought(learned, np.ones((1, 3)))
 
 
 def test_content_without_categories_or_numbers_is_refused() -> None:

@@ -1,9 +1,6 @@
 """Encoding on the line world and on random worlds."""
 
-from pathlib import Path
-
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from pipeline.errors import ContractError
 from pipeline.sids.codebook import Codebook
-from pipeline.sids.encode import encode, encode_file, reconstruction_errors
+from pipeline.sids.encode import encode, reconstruction_errors
 
 
 def column(*values: float) -> np.ndarray:
@@ -93,27 +90,3 @@ def test_vectors_of_another_width_are_refused(line: Codebook) -> None:
         encode(np.zeros((3, 2), dtype=np.float32), line)
     with pytest.raises(ContractError, match="2 long, not 1"):
         reconstruction_errors(np.zeros((3, 2), dtype=np.float32), np.zeros((3, 2), dtype=np.uint16), line)
-
-
-@pytest.mark.parametrize("name", ["v.f32", "v.parquet"])
-def test_a_file_is_encoded_chunk_by_chunk_as_if_at_once(
-    line: Codebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    """Seven vectors in chunks of three, from raw floats and from Parquet; the bar is told 3, 6 and 7 of 7."""
-    monkeypatch.setattr("pipeline.sids.encode.FILE_ROWS", 3)
-    vectors = column(5.2, -3.1, 2.9, -5.0, 4.4, 3.3, -2.0)
-    vectors.tofile(tmp_path / "v.f32")
-    pl.DataFrame({"vector": vectors.tolist()}, schema={"vector": pl.List(pl.Float32)}).write_parquet(tmp_path / "v.parquet")
-    ticks: list[tuple[int, int]] = []
-    parts = list(encode_file(tmp_path / name, 1, line, lambda done, total: ticks.append((done, total))))
-    assert np.concatenate([part.tokens for part in parts]).tolist() == encode(vectors, line).tokens.tolist()
-    assert ticks == [(3, 7), (6, 7), (7, 7)]
-
-
-def test_a_file_that_ends_amid_a_vector_or_holds_nan_is_refused(line: Codebook, tmp_path: Path) -> None:
-    (tmp_path / "cut.f32").write_bytes(b"123456789")
-    with pytest.raises(ContractError, match="has 9 bytes, expected a multiple of 4 × 1"):
-        list(encode_file(tmp_path / "cut.f32", 1, line))
-    column(1.0, np.nan).tofile(tmp_path / "nan.f32")
-    with pytest.raises(ContractError, match="1 of vectors 0 … 2 of .* hold NaN"):
-        list(encode_file(tmp_path / "nan.f32", 1, line))

@@ -1,5 +1,6 @@
 """Learning: what is found, the same bytes every time, and what is refused."""
 
+import tomllib
 from collections.abc import Callable
 
 import numpy as np
@@ -118,6 +119,40 @@ def test_fewer_distinct_vectors_than_codes_are_refused(embed_matrix: Frames) -> 
         match=r"level 1 has 4 distinct vectors with signal for 8 codes; set sids.vocabulary = 2 \(tried: it passes\)$",
     ):
         learn_codebook(embed_matrix(vectors), SMALL, seed=0)
+
+
+def spots(n: int, width: int) -> np.ndarray:
+    """Sixty vectors on n spots of the sphere."""
+    rows = clouds(12, n, width)
+    return np.tile(rows / np.linalg.norm(rows, axis=1, keepdims=True), (60 // n + 1, 1))[:60]
+
+
+@pytest.mark.parametrize(
+    ("vectors", "config"),
+    [
+        (spots(2, 3), SMALL),
+        (spots(3, 3), SMALL),
+        (spots(5, 3), SidsConfig(levels=3, vocabulary=16)),
+        (spots(17, 3), SidsConfig(levels=3, vocabulary=(16, 16, 16))),
+        (spots(9, 3), SidsConfig(levels=3, vocabulary=8, locked_levels=2)),
+        (np.repeat([[1.0], [-1.0]], 30, axis=0), SidsConfig(levels=3, vocabulary=8)),  # of length 1 and one number: two spots
+    ],
+    ids=["two", "three", "five", "seventeen", "locked", "one number"],
+)
+def test_the_advice_followed_works(embed_matrix: Frames, vectors: np.ndarray, config: SidsConfig) -> None:
+    """What stands behind "set" is read, set and tried; it is allowed and enough."""
+    with pytest.raises(ContractError, match="distinct") as refused:
+        learn_codebook(embed_matrix(vectors), config, seed=0)
+    told = str(refused.value).split("; set ")[1].split(" (tried")[0].replace(" and ", "\n").replace("sids.", "")
+    followed = SidsConfig(**(config.model_dump() | tomllib.loads(told)))
+    assert learn_codebook(embed_matrix(vectors), followed, seed=0).n_levels == followed.levels
+
+
+@pytest.mark.parametrize("vectors", [np.ones((30, 4)), np.zeros((0, 4))])
+def test_vectors_that_are_all_the_same_get_no_advice_that_is_not_allowed(embed_matrix: Frames, vectors: np.ndarray) -> None:
+    with pytest.raises(ContractError, match="no fewer codes or levels pass either") as refused:
+        learn_codebook(embed_matrix(vectors), SMALL, seed=0)
+    assert "<=" not in str(refused.value) and "embeddings.parts" in str(refused.value)
 
 
 def test_a_level_with_nothing_left_to_tell_apart_is_refused(embed_matrix: Frames) -> None:
