@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from flows.incumbent import current_codebook
 from flows.run import Run
-from pipeline.errors import ContractError, WarehouseError
+from pipeline.drafts import drafted
+from pipeline.errors import ContractError, WarehouseError, reason_of
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import Encoded, encode_file
 from pipeline.sids.names import name_tokens
@@ -48,20 +49,16 @@ def encode_vectors(root: Path, vectors: Path, out: Path, run: Run) -> dict[str, 
         raise WarehouseError(f"{root}: no codebook is published yet; make one with: hsrl refresh")
     if not vectors.is_file():
         raise ContractError(f"encode: {vectors} is no file; expected Parquet with a column vector, or raw float32")
-    unfinished = out.with_name(out.name + ".unfinished")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         n_rows = n_ood = 0
-        with run.stage("encode") as tick, pq.ParquetWriter(unfinished, SCHEMA) as file:
+        with run.stage("encode") as tick, drafted(out) as draft, pq.ParquetWriter(draft, SCHEMA) as file:
             for part in encode_file(vectors, codebook.width, codebook, tick):
                 told = _named(part, codebook, n_rows)
                 file.write_table(told.to_arrow().cast(SCHEMA))
                 n_rows, n_ood = n_rows + told.height, n_ood + int(told["is_ood"].sum())
-        unfinished.replace(out)
     except OSError as error:
-        raise WarehouseError(f"{out}: {error.strerror}; name another place with --out") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+        raise WarehouseError(f"{out}: {reason_of(error)}; name another place with --out") from error
     return {"codebook_id": codebook.codebook_id, "vectors": n_rows, "unlike": n_ood, "out": str(out), **run.seconds}
 
 
