@@ -1,6 +1,5 @@
 """The command `hsrl`: thin doors, one sentence of help and one example each; the work is elsewhere."""
 
-import errno
 import json
 import os
 import sys
@@ -13,6 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from flows import present
+from flows.refusals import refusal_of
 from flows.run import Run
 from flows.settings import learning_on, load_settings, warehouse_path
 from flows.steps import DirectSteps
@@ -37,12 +37,6 @@ Device = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
-
-# What the system may refuse anywhere and a person can mend: rights, a file system that is read-only or full.
-_MENDABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
-
-# The last is what SQLite says where its log cannot be made.
-_FULL = ("No space left on device", "database or disk is full", "File too large", "Disk quota exceeded", "disk I/O error")
 
 
 def _tell_version(is_asked: bool) -> None:
@@ -302,14 +296,11 @@ def main() -> None:
         _refuse(
             f"{error.format_message().rstrip('.')}; see: {_command_of(error)} --help"
         ) if error.format_message() else sys.exit(2)
-    except OSError as error:
-        if error.errno not in _MENDABLE:
+    except Exception as error:
+        line = refusal_of(error)
+        if line is None:
             raise
-        _refuse(f"{error.filename or 'a file'}: {error.strerror}; free or grant what it needs and run it again")
-    except Exception as error:  # each library tells a full disk by an error of its own
-        if not any(word in str(error) for word in _FULL):
-            raise
-        _refuse(f"{str(error).splitlines()[0]}; nothing half-done became visible: free some room and run it again")
+        _refuse(line)
 
 
 def _keep_stdout_for_answers() -> None:

@@ -8,7 +8,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from flows.incumbent import current_codebook
 from pipeline.contracts import ITEMS, SID_HISTORY
-from pipeline.errors import WarehouseError
+from pipeline.drafts import drafted
+from pipeline.errors import WarehouseError, reason_of
 from pipeline.sids.picture import Line, Picture, Rect, Text, draw
 from pipeline.warehouse.verify import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
@@ -35,10 +36,12 @@ def draw_release(root: Path, out: Path) -> dict[str, Any]:
     png, html = out.with_name(out.name + ".png"), out.with_name(out.name + ".html")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        to_image(picture).save(png)
-        html.write_text(to_html(picture, title), encoding="utf-8")
+        with drafted(png) as draft:
+            to_image(picture).save(draft, format="PNG")
+        with drafted(html) as draft:
+            draft.write_text(to_html(picture, title), encoding="utf-8")
     except OSError as error:
-        raise WarehouseError(f"{out}: {error.strerror}; name another place with --out") from error
+        raise WarehouseError(f"{out}: {reason_of(error)}; name another place with --out") from error
     return {"release_id": latest.release_id, "items": rows.height, "png": str(png), "html": str(html)}
 
 

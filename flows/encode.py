@@ -13,9 +13,10 @@ from flows.encode_space import BROUGHT, Space, space_of
 from flows.incumbent import current_codebook
 from flows.models import load_models
 from flows.run import Run, Tick
+from pipeline.drafts import drafted
 from pipeline.embeddings.vector_file import VectorFile, open_vectors
 from pipeline.embeddings.vector_rows import VectorRows
-from pipeline.errors import ContractError, WarehouseError
+from pipeline.errors import ContractError, WarehouseError, reason_of
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import encode
 from pipeline.sids.names import name_tokens
@@ -86,20 +87,17 @@ class _Coding:
 
     def write(self, out: Path, tick: Tick) -> None:
         """Write the file ``out``, whole or not at all."""
-        unfinished = out.with_name(out.name + ".unfinished")
         schema = pa.schema([*SCHEMA, *(OF_CATALOGUE if self.published else ())])
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            with pq.ParquetWriter(unfinished, schema) as writer:
-                for rows in self.file.chunks():
-                    writer.write_table(self._coded(rows).to_arrow().cast(schema))
-                    tick(self.n_rows, self.file.n_rows or self.n_rows)
-            self._require_likeness()
-            unfinished.replace(out)
+            with drafted(out) as draft:
+                with pq.ParquetWriter(draft, schema) as writer:
+                    for rows in self.file.chunks():
+                        writer.write_table(self._coded(rows).to_arrow().cast(schema))
+                        tick(self.n_rows, self.file.n_rows or self.n_rows)
+                self._require_likeness()
         except OSError as error:
-            raise WarehouseError(f"{out}: {error.strerror}; name another place with --out") from error
-        finally:
-            unfinished.unlink(missing_ok=True)
+            raise WarehouseError(f"{out}: {reason_of(error)}; name another place with --out") from error
 
     def report(self, out: Path) -> dict[str, Any]:
         """What was done, as plain values."""

@@ -350,7 +350,7 @@ def _require(catalogue: Path, rights: int) -> None:
         is_there = catalogue.is_file()
     except OSError as error:
         raise WarehouseError(
-            f"{catalogue.parent}: {error.strerror}; grant this user the folder, or give another --warehouse"
+            f"{catalogue.parent}: {reason_of(error)}; grant this user the folder, or give another --warehouse"
         ) from error
     root = catalogue.parent
     if not is_there or (catalogue.name == _CATALOGUE and not has_catalogue(root)):

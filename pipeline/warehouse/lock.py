@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.errors import WarehouseError
+from pipeline.errors import WarehouseError, reason_of
 
 _POLL_SECONDS = 0.05
 # One file a run, locked while it lives.
@@ -41,7 +41,7 @@ def locked(path: Path, owner: str, timeout_seconds: float, on_wait: Callable[[st
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise WarehouseError(
-            f"{path.parent}: may not be written ({error.strerror}); grant it or free some room, or give another --warehouse"
+            f"{path.parent}: may not be written ({reason_of(error)}); grant it or free some room, or give another --warehouse"
         ) from error
     try:
         _wait(descriptor, path, timeout_seconds, on_wait)

@@ -1,0 +1,60 @@
+"""What the system refuses anywhere and a person can mend, told in one line: each library words it in its own way."""
+
+import errno
+from collections.abc import Iterator
+
+from pipeline.errors import HsrlError, reason_of
+
+_ROOM = "nothing half-done became visible: free some room and run it again"
+_RIGHTS = "grant what it needs, or name another place, and run it again"
+_MEMORY = "give it more, or less to do at once: [engine] memory_limit_mb, [ingest] chunk_rows, [training] n_processes"
+_FILES = "raise the limit (ulimit -n) and run it again"
+_DISK = "look after the disk and run it again; nothing half-done became visible"
+_BY_NUMBER = {
+    errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM, errno.EFBIG: _ROOM,
+    errno.EACCES: _RIGHTS, errno.EPERM: _RIGHTS, errno.EROFS: _RIGHTS,
+    errno.EMFILE: _FILES, errno.ENFILE: _FILES, errno.ENOMEM: _MEMORY, errno.EIO: _DISK, errno.ESTALE: _DISK,
+}  # fmt: skip
+# In lower case. Polars, DuckDB, SQLite, Arrow, safetensors, torch, FAISS and NumPy pass on a text, and most of them no number.
+_BY_WORDS = {
+    "no space left on device": _ROOM, "disk is full": _ROOM, "storagefull": _ROOM, "disk quota exceeded": _ROOM, "file too large": _ROOM,
+    "os error 28)": _ROOM, "os error 122)": _ROOM, "file write failed": _ROOM, " requested and ": _ROOM,
+    "disk i/o error": _ROOM,  # SQLite's, where its log cannot be made
+    "unable to open database file": _RIGHTS, "readonly database": _RIGHTS, "read-only file system": _RIGHTS, "permission denied": _RIGHTS,
+    "operation not permitted": _RIGHTS, "too many open files": _FILES, "input/output error": _DISK,
+    "out of memory": _MEMORY, "cannot allocate memory": _MEMORY, "unable to allocate": _MEMORY, "can't allocate memory": _MEMORY,
+}  # fmt: skip
+
+
+def refusal_of(error: BaseException) -> str | None:
+    """The line for an error that the system is behind, however wrapped; None for a bug, and for an error of ours, which is its own line."""
+    if isinstance(error, HsrlError):
+        return None
+    for one in _chain(error):
+        mend = _mend(one)
+        if mend is not None:
+            name = one.filename if isinstance(one, OSError) else None
+            return f"{f'{name}: ' if name else ''}{reason_of(one)}; {mend}"
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, those of a group, and what led to them."""
+    waiting, seen = [error], set()
+    while waiting:
+        one = waiting.pop(0)
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
+        waiting += [behind for behind in (one.__cause__, one.__context__) if behind is not None]
+
+
+def _mend(error: BaseException) -> str | None:
+    if isinstance(error, MemoryError):
+        return _MEMORY
+    if isinstance(error, OSError) and error.errno is not None:
+        return _BY_NUMBER.get(error.errno)
+    text = str(error).lower()
+    return next((mend for words, mend in _BY_WORDS.items() if words in text), None)
