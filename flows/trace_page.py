@@ -67,7 +67,7 @@ def _drawing(trace: Trace) -> str:
         heights[box.column] += _HEIGHT + _GAP_Y
     lines = [_line(places[source], places[made], box_width, pitch) for source, made in lines_of(trace, boxes)]
     drawn = [_box(trace, box, *place, box_width) for box, place in zip(boxes, places, strict=True)]
-    width, height = round(2 * _MARGIN + (n_columns - 1) * pitch + box_width), max(heights.values())
+    width, height = round(2 * _MARGIN + n_columns * pitch), max(heights.values())
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}' viewBox='0 0 {width} {height}' role='img'>"
         f"{''.join(lines + drawn)}</svg>"
