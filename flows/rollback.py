@@ -88,7 +88,7 @@ def rollback(root: Path, target: int, run: Run, engine: WarehouseConfig | None =
 def _config_of(warehouse: Warehouse, release_id: int) -> dict[str, Any]:
     """The settings that the Semantic IDs of a release were made with: of the last refresh (or rollback) that it is built upon."""
     rows = warehouse.query(
-        "WITH RECURSIVE line AS (SELECT * FROM releases WHERE release_id = $id UNION ALL "
+        "WITH RECURSIVE line AS (SELECT * FROM releases WHERE release_id = $id UNION "
         "SELECT releases.* FROM releases INNER JOIN line ON releases.release_id = line.parent_id) "
         "SELECT config FROM line WHERE kind <> 'retrain' ORDER BY release_id DESC LIMIT 1",
         {"id": release_id},

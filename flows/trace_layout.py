@@ -12,7 +12,7 @@ _AT_MOST = 3
 # Files of these kinds say nothing one by one: two of them share a box already.
 _FILES = {*(table.name for table in BULK), "raw file", "user_state"}
 _CALLED = {"record_rows": "record file", "events": "event file", "embeddings": "vector file"}
-_PLURALS = {"policy": "policies"}
+_PLURALS = {"policy": "policies", "records": "records"}
 
 
 @dataclass(frozen=True)

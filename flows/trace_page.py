@@ -30,7 +30,7 @@ _STYLE = (
 )
 _LEGEND = (
     "Left to right from raw files to what was made from them. Heavy frame: what was asked for. Filled: what depends on it. "
-    "Outlined: what it was made from. Things of a kind share a box where they are many; the tables below name each."
+    "Outlined: what it was made from. Things of a kind share a box with their number where they are many; the tables below name each."
 )
 
 
@@ -67,7 +67,7 @@ def _drawing(trace: Trace) -> str:
         heights[box.column] += _HEIGHT + _GAP_Y
     lines = [_line(places[source], places[made], box_width, pitch) for source, made in lines_of(trace, boxes)]
     drawn = [_box(trace, box, *place, box_width) for box, place in zip(boxes, places, strict=True)]
-    width, height = round(2 * _MARGIN + (n_columns - 1) * pitch + box_width), max(heights.values())
+    width, height = round(2 * _MARGIN + n_columns * pitch), max(heights.values())
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}' viewBox='0 0 {width} {height}' role='img'>"
         f"{''.join(lines + drawn)}</svg>"
@@ -90,7 +90,7 @@ def _box(trace: Trace, box: Box, x: float, y: int, width: float) -> str:
     is_filled = box.is_subject or box.is_dependant
     frame = ("#000", 3) if box.is_subject else (colour, 1.2)
     ink, head_ink = ("#fff", "#fff") if is_filled else ("#222", colour)
-    heading, name = (called(kind, len(nodes)), "listed below") if len(nodes) > 1 else _heading(nodes[0])
+    heading, name = called(kind, len(nodes)).split(" × ") if len(nodes) > 1 else _heading(nodes[0])
     letters = int((width - 12) / _LETTER)
     return (
         f"<g><title>{_text(_tip(nodes))}</title><rect x='{x:.1f}' y='{y}' width='{width:.1f}' height='{_HEIGHT}' rx='5' "

@@ -7,7 +7,7 @@ WITH RECURSIVE line AS (
     SELECT release_id, parent_id
     FROM releases
     WHERE release_id = (SELECT max(release_id) FROM releases)
-    UNION ALL
+    UNION
     SELECT releases.release_id, releases.parent_id
     FROM releases
     INNER JOIN line ON releases.release_id = line.parent_id

@@ -61,6 +61,15 @@ def test_a_policy_is_judged_beside_every_reference_row(retrained: Any) -> None:
     assert {row["policy"] for row in retrained.report["evaluation"]} == {"hsrl", *REFERENCES}
 
 
+def test_what_a_retrain_made_names_what_it_saw_and_no_release(retrained: Any) -> None:
+    """A simulator: the records and the model of items and users; a policy: the records, the codebook and its simulators."""
+    made_from = "select list(distinct input_kind order by input_kind) from lineage where kind = ?"
+    kinds = {kind: retrained.ask(made_from.replace("?", f"'{kind}'")).item().to_list() for kind in ("simulator", "policy")}
+    assert kinds == {"simulator": ["embedding_model", "records"], "policy": ["codebook", "records", "simulator"]}
+    nights = retrained.ask("select id from lineage where kind = 'records' and input_kind = 'ingest' group by id")["id"].to_list()
+    assert nights == ["records:1"]
+
+
 def test_every_row_obeys_the_law_of_patience(retrained: Any) -> None:
     """(1 + K) · depth − K · reward > 19 for K = 10, as the leave model has it; at most 20 slates of reward 1 each."""
     law = "abs((1 + slate_size) * depth - slate_size * total_reward - temper_law) <= 1e-9 and temper_law > temper0 - 1"

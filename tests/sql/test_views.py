@@ -1,5 +1,6 @@
 """What the views, macros and examples answer in the small world of world.sql."""
 
+import threading
 from datetime import datetime
 
 import duckdb
@@ -101,6 +102,16 @@ def test_a_rollback_withdraws_what_lies_between(world: duckdb.DuckDBPyConnection
     assert rows(world, "SELECT release_id FROM withdrawn ORDER BY 1") == [(2,)]
     world.execute(add.format(5, "rollback", 2))
     assert rows(world, "SELECT release_id FROM withdrawn ORDER BY 1") == [(3,), (4,)]
+
+
+@pytest.mark.parametrize(("release", "parent"), [(2, 2), (1, 2)])
+def test_a_line_of_releases_that_goes_in_a_circle_ends(world: duckdb.DuckDBPyConnection, release: int, parent: int) -> None:
+    """No release is built upon itself or upon a later one; a catalogue that was tampered with must not hang whoever reads it."""
+    world.execute("UPDATE releases SET parent_id = ? WHERE release_id = ?", [parent, release])
+    timer = threading.Timer(20, world.interrupt)
+    timer.start()
+    assert rows(world, "SELECT release_id FROM withdrawn") == ([(1,)] if release == parent else [])
+    timer.cancel()
 
 
 @pytest.mark.parametrize("statement", list(statements("examples")), ids=lambda statement: statement.name)
