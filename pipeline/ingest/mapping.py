@@ -38,9 +38,11 @@ class Ids:
         if self.is_text:
             return [(reasons.is_missing(f"{self.what} id"), cells.text(self.column).is_null())]
         is_none = cells.integer(self.column).is_null()
-        is_long = pl.col(self.column).cast(pl.String).str.contains(r"^\s*[-+]?[0-9]{19,}\s*$").fill_null(value=False)
+        # Only what is no number is looked at, as this is asked of every row.
+        odd = pl.when(is_none).then(pl.col(self.column).cast(pl.String))
+        is_long = odd.str.contains(r"^\s*[-+]?[0-9]{19,}\s*$").fill_null(value=False)
         return [
-            (reasons.beyond_63_bits(f"{self.what} id"), is_none & is_long),
+            (reasons.beyond_63_bits(f"{self.what} id"), is_long),
             (reasons.is_not(f"{self.what} id", "a whole number"), is_none),
         ]
 
