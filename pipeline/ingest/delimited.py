@@ -139,7 +139,7 @@ class _Reader:
         if block.is_open and self.open_line != "take" and lines.height:
             lines, open_rejects, count = self._without_open_line(lines, count)
         lines, count = self._without_headers(lines, block.text, count)
-        marks = self._marks(block.text)
+        marks = self._marks(block)
         if self.held is not None:
             lines, marks = pl.concat([self.held[0], lines]), marks.with_those_of(self.held[1])
             self.held = None
@@ -189,9 +189,10 @@ class _Reader:
             return lines, count
         return lines.filter(~pl.col(LINE).is_in(again)), count + LineCount(n_header=len(again))
 
-    def _marks(self, text: bytes) -> _Marks:
-        quote = self.layout.quote.encode()
-        return _Marks(bool(quote) and quote in text, b"\r" in text, b"\0" in text, REPLACEMENT.encode() in text)
+    def _marks(self, block: Block) -> _Marks:
+        quote, text = self.layout.quote.encode(), block.text
+        has_replacement = not block.is_ascii and REPLACEMENT.encode() in text
+        return _Marks(bool(quote) and quote in text, b"\r" in text, b"\0" in text, has_replacement)
 
     def _parted(self, lines: pl.DataFrame, marks: _Marks, *, is_last: bool) -> Rows:
         """Cells and rejects of lines, and the count of those that are blank or continue a field."""

@@ -57,12 +57,14 @@ class Block:
     Attributes:
         lines: LINE and RAW (without line end) of every physical line, blank ones included.
         text: their bytes, UTF-8, for quick looks at what occurs in them at all.
+        is_ascii: whether these bytes are ASCII.
         is_last: whether the file ends here.
         is_open: whether the last line lacks a line end.
     """
 
     lines: pl.DataFrame
     text: bytes
+    is_ascii: bool
     is_last: bool
     is_open: bool
 
@@ -87,11 +89,12 @@ def read_blocks(stream: BinaryIO, file: str, encoding: str, size: int) -> Iterat
             raise ContractError(f"{file}: {raw.len():,} lines were parted where {n_ends:,} end")
         if b"\r" in text:
             raw = raw.str.strip_chars_end("\r")
-        if BOM.encode() in text:
+        is_ascii = text.isascii()
+        if not is_ascii and BOM.encode() in text:
             raw = raw.str.strip_prefix(BOM)
         line = pl.int_range(n_lines + 1, n_lines + raw.len() + 1, eager=True).alias(LINE)
         n_lines += raw.len()
-        yield Block(pl.DataFrame([line, raw]), text, is_last, is_open)
+        yield Block(pl.DataFrame([line, raw]), text, is_ascii, is_last, is_open)
 
 
 def _whole_lines(stream: BinaryIO, file: str, size: int) -> Iterator[tuple[bytes, bool]]:

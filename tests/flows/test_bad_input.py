@@ -197,7 +197,7 @@ def test_a_few_bad_rows_are_kept_with_file_line_and_reason(folder: Path, hsrl: C
     lines[8] = lines[8].replace(",", ",soon", 2).replace("soon", "", 1)
     lines[11] = lines[10]
     lines[14] = ",".join([*lines[14].split(",")[:3], ""])
-    (folder / "log.csv").write_text("\n".join(lines))
+    (folder / "log.csv").write_text("\n".join(lines) + "\n")
     told = hsrl("refresh", "--config", "table.toml", "--warehouse", "w", "--json")
     assert told.code == 0, told.err
     kept = run_sql(folder / "w", "select line, reason, file from quarantine order by line").rows()
