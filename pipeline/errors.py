@@ -3,7 +3,10 @@
 A message is one line: what, how many, what was expected, and the next command (STYLE, 5).
 """
 
-import polars as pl
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class HsrlError(Exception):
@@ -41,6 +44,6 @@ class TrainingError(HsrlError):
 class QuarantineError(SourceError):
     """A delivery of which too many rows were rejected; ``rejects`` (REJECTS) are kept for the quarantine."""
 
-    def __init__(self, message: str, rejects: pl.DataFrame) -> None:
+    def __init__(self, message: str, rejects: "pl.DataFrame") -> None:
         super().__init__(message)
         self.rejects = rejects

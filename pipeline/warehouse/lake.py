@@ -5,18 +5,20 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files as package_files
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
-import polars as pl
 
 from pipeline.errors import WarehouseError
+from pipeline.warehouse.extensions import EXTENSIONS, are_as_installed, extension_path, load_extensions
 from pipeline.warehouse.lock import locked
 from pipeline.warehouse.readers import COPY, current_copy, renew_copy
-from pipeline.warehouse.schema import check_layout, create_schema
-from pipeline.warehouse.tables import BULK
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# Tables and schema bring Polars along, which takes longer to import than a question to answer: they are imported where they are used.
 
 _CATALOGUE = "catalog.sqlite"
 # Write-ahead logging lets other processes read during a commit; the mode stays with the file.
@@ -25,7 +27,6 @@ _WRITE_AHEAD = ("META_JOURNAL_MODE 'WAL'",)
 _COMMIT_TIMEOUT_SECONDS = 3600.0
 # Bytes with which a catalogue can always be opened.
 _ROOM = 1 << 20
-_EXTENSIONS = ("sqlite_scanner", "ducklake")
 # For clients other than hsrl, run in the warehouse's folder; paths are relative to it.
 _ATTACH = """-- The last release for any DuckDB {version} client, read-only, in this folder:  duckdb -init attach.sql
 -- The copy it names never changes and goes an hour after a newer one came; run this file again for the release of then.
@@ -44,9 +45,10 @@ def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> du
         spill: folder for what does not fit into memory; None = fail instead.
         memory_limit_mb: memory of the engine in MB; None = DuckDB's own, four fifths of the machine.
     """
-    connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
-    for name in _EXTENSIONS:
-        connection.execute(f"LOAD {quoted(_extension(name))}")
+    config: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    # What has been compared with its wheel need not have its signature looked at again, connection after connection.
+    connection = duckdb.connect(config={**config, "allow_unsigned_extensions": are_as_installed()})
+    load_extensions(connection)
     # A name in SQL is never a variable of the calling code.
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET TimeZone = 'UTC'")
@@ -137,6 +139,8 @@ class Lake:
         """
         root = root.absolute()
         _require(root / _CATALOGUE, os.R_OK | os.W_OK)
+        from pipeline.warehouse.schema import check_layout
+
         lake = cls._attached(root, memory_limit_mb, *([] if snapshot_id is None else [f"SNAPSHOT_VERSION {snapshot_id}"]))
         check_layout(lake.connection, str(root))
         return lake
@@ -148,6 +152,8 @@ class Lake:
         Raises:
             WarehouseError: there is none, it is damaged, or of another layout.
         """
+        from pipeline.warehouse.schema import check_layout
+
         lake = cls(root.absolute(), open_readers(root))
         check_layout(lake.connection, str(root))
         return lake
@@ -174,7 +180,7 @@ class Lake:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def query(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> pl.DataFrame:
+    def query(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> "pl.DataFrame":
         """The rows of a trusted query; text from outside is bound by ``parameters``, or goes to ``run_sql``."""
         return self.connection.execute(sql, parameters).pl()
 
@@ -184,6 +190,8 @@ class Lake:
         Raises:
             WarehouseError: the table is not a bulk table: its rows are not all in files.
         """
+        from pipeline.warehouse.tables import BULK
+
         if table not in {bulk.name for bulk in BULK}:
             raise WarehouseError(f"{table} is not kept as registered files; read it with a query")
         rows = self.connection.execute("SELECT data_file FROM ducklake_list_files('lake', ?)", [table]).fetchall()
@@ -233,6 +241,8 @@ class Lake:
 
 def _create(root: Path, lock: int) -> None:
     """Make the catalogue aside and rename it, so that a warehouse is either there and whole, or not there."""
+    from pipeline.warehouse.schema import create_schema
+
     draft = root / f".{_CATALOGUE}.draft"
     for leftover in root.glob(f"{draft.name}*"):
         leftover.unlink()
@@ -256,17 +266,13 @@ def renew(root: Path, lock: int) -> None:
 
 def _write_attach(root: Path) -> None:
     """Keep ``attach.sql`` right for this machine: it names the extension files that are installed here."""
-    loads = "\n".join(f"LOAD {quoted(_extension(name))};" for name in _EXTENSIONS)
+    loads = "\n".join(f"LOAD {quoted(extension_path(name))};" for name in EXTENSIONS)
     text = _ATTACH.format(version=duckdb.__version__, loads=loads, copy=current_copy(root).relative_to(root))
     path = root / "attach.sql"
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         draft = root / ".attach.sql.draft"
         draft.write_text(text, encoding="utf-8")
         draft.rename(path)
-
-
-def _extension(name: str) -> str:
-    return str(package_files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension")
 
 
 def _require(catalogue: Path, rights: int) -> None:
