@@ -10,7 +10,7 @@ import duckdb
 from pipeline.errors import QueryError
 from pipeline.warehouse.answer import Answer
 from pipeline.warehouse.lake import open_readers, quoted
-from pipeline.warehouse.limits import Limits, Watch, too_large
+from pipeline.warehouse.limits import DEFAULT_LIMITS, Limits, Watch, too_large
 from pipeline.warehouse.sql_rules import as_line, checked
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ GiveUp = Callable[[str], None]
 
 
 @contextmanager
-def answering(root: Path, sql: str, limits: Limits = Limits(), give_up: GiveUp | None = None) -> Iterator[Answer]:
+def answering(root: Path, sql: str, limits: Limits = DEFAULT_LIMITS, give_up: GiveUp | None = None) -> Iterator[Answer]:
     """Ask the last release one question, and read the answer inside the block.
 
     Nothing waits for a writer, and nothing can be changed.
@@ -40,7 +40,7 @@ def answering(root: Path, sql: str, limits: Limits = Limits(), give_up: GiveUp |
 
 
 @contextmanager
-def confined(root: Path, limits: Limits = Limits()) -> Iterator[duckdb.DuckDBPyConnection]:
+def confined(root: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[duckdb.DuckDBPyConnection]:
     """The readers' copy in an engine that reaches nothing but the Parquet files of this warehouse, for good."""
     root = root.absolute()
     with open_readers(root) as connection:
@@ -53,7 +53,7 @@ def confined(root: Path, limits: Limits = Limits()) -> Iterator[duckdb.DuckDBPyC
 
 @contextmanager
 def asked(
-    connection: duckdb.DuckDBPyConnection, sql: str, limits: Limits = Limits(), give_up: GiveUp | None = None
+    connection: duckdb.DuckDBPyConnection, sql: str, limits: Limits = DEFAULT_LIMITS, give_up: GiveUp | None = None
 ) -> Iterator[Answer]:
     """One of several questions to a ``confined`` connection; see ``answering``."""
     with Watch(connection, limits, give_up) as watch:
@@ -65,7 +65,7 @@ def asked(
             raise QueryError(as_line(str(error))) from error
 
 
-def run_sql(root: Path, sql: str, limit: int | None = None, limits: Limits = Limits()) -> "pl.DataFrame":
+def run_sql(root: Path, sql: str, limit: int | None = None, limits: Limits = DEFAULT_LIMITS) -> "pl.DataFrame":
     """The answer to one question as a frame; see ``answering``.
 
     Args:

@@ -159,7 +159,9 @@ def _refuse_far_times(rows: "pl.DataFrame") -> None:
         if _has_far_time(rows[name]):
             column = '"' + name.replace('"', '""') + '"'
             raise QueryError(
-                as_line(f"{name} holds a time outside the years 1 to 9999, such as infinity; ask for it as text: {column}::varchar")
+                as_line(
+                    f"{name} holds a time outside the years 1 to 9999, such as infinity; ask for it as text: {column}::varchar"
+                )
             )
 
 

@@ -13,7 +13,12 @@ EXTENSIONS = ("sqlite_scanner", "ducklake")
 
 def extension_path(name: str) -> Path:
     """The file of an extension for the running version of DuckDB."""
-    return Path(str(package_files(f"duckdb_extension_{name}"))) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
+    return (
+        Path(str(package_files(f"duckdb_extension_{name}")))
+        / "extensions"
+        / f"v{duckdb.__version__}"
+        / f"{name}.duckdb_extension"
+    )
 
 
 def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:

@@ -33,6 +33,9 @@ class Limits:
     seconds: float = 60.0
 
 
+DEFAULT_LIMITS = Limits()
+
+
 class Watch:
     """Stops what ``connection`` does when it goes beyond its limits; use it as a context.
 

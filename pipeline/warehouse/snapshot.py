@@ -7,7 +7,7 @@ import duckdb
 
 from pipeline.errors import QueryError
 from pipeline.warehouse.lake import connect, open_readers, quoted
-from pipeline.warehouse.limits import Limits, Watch, too_large
+from pipeline.warehouse.limits import DEFAULT_LIMITS, Limits, Watch, too_large
 from pipeline.warehouse.schema import literal
 
 # Tables and views that the file holds as tables.
@@ -20,7 +20,7 @@ _BATCH_ROWS = 10_000
 
 
 def write_snapshot(
-    root: Path, target: Path, limits: Limits = Limits(), give_up: Callable[[str], None] | None = None
+    root: Path, target: Path, limits: Limits = DEFAULT_LIMITS, give_up: Callable[[str], None] | None = None
 ) -> dict[str, int]:
     """Write the last release's SID tables, with their comments, into a new DuckDB file.
 

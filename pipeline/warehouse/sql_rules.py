@@ -40,7 +40,7 @@ def checked(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     # Only a parser: unlike ``extract_statements`` it opens nothing, also for IMPORT DATABASE and PRAGMA.
     row = connection.execute("SELECT json_serialize_sql(?)", [question]).fetchone()
     try:
-        tree = json.loads(row[0]) if row else {"error": True}
+        tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
     except RecursionError as error:
         raise QueryError("sql: the statement is nested too deeply; write it flatter, for example with WITH") from error
     if tree["error"]:
@@ -111,19 +111,25 @@ def _refusal(sql: str) -> QueryError:
     """Why a statement that is no question is refused."""
     first = re.match(r"\w+", sql[_skip(sql, 0) :])
     if first and first[0].lower() == "pivot":
-        return QueryError("sql: a PIVOT without its values is several statements, expected one; name them: PIVOT … ON x IN (1, 2)")
+        return QueryError(
+            "sql: a PIVOT without its values is several statements, expected one; name them: PIVOT … ON x IN (1, 2)"
+        )
     try:
         # An engine of its own that reaches no file: naming a statement would else open what IMPORT DATABASE names.
         with duckdb.connect(config={"enable_external_access": False}) as parser:
             found = parser.extract_statements(sql)
     except duckdb.Error:
-        return QueryError("sql: this statement is no question, expected SELECT or EXPLAIN; the warehouse is changed by hsrl refresh only")
+        return QueryError(
+            "sql: this statement is no question, expected SELECT or EXPLAIN; the warehouse is changed by hsrl refresh only"
+        )
     if len(found) != 1:
         return _not_one(len(found))
     kind = found[0].type
     if kind == duckdb.StatementType.SELECT:
         # PRAGMA and CALL in the guise of a SELECT have no tree.
-        return QueryError('sql: this statement is not a plain SELECT, expected SELECT or EXPLAIN; see: hsrl sql "from dictionary"')
+        return QueryError(
+            'sql: this statement is not a plain SELECT, expected SELECT or EXPLAIN; see: hsrl sql "from dictionary"'
+        )
     return QueryError(
         f"sql: a statement of type {kind.name}, expected SELECT or EXPLAIN; the warehouse is changed by hsrl refresh only"
     )
@@ -154,7 +160,9 @@ def _refuse_names(connection: duckdb.DuckDBPyConnection, nodes: list[dict[str, A
                 told = ".".join(part for part in (catalog, schema, name) if part)
                 raise QueryError(as_line(f"there is no table {told:.200}; {hint}"))
         elif str(node.get("function_name", "")).lower() in _FUNCTIONS:
-            raise QueryError(as_line(f"the function {node['function_name'].lower()} is not allowed; it tells or does more than answer"))
+            raise QueryError(
+                as_line(f"the function {node['function_name'].lower()} is not allowed; it tells or does more than answer")
+            )
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """The SQL door under a few hundred statements: an answer or one line, nothing leaks, nothing is written."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from pipeline.errors import QueryError
 from pipeline.warehouse.adhoc import asked, confined
 
-SECRET = "the-secret-of-this-test"
+HIDDEN = "the-secret-of-this-test"
 
 # {here} is a folder that exists and holds schema.sql, load.sql, x.csv, x.parquet and x.db; {gone} is one that does not exist.
 REFUSED = """
@@ -368,11 +367,11 @@ LARGE = {
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with files that no question may see."""
     folder = tmp_path_factory.mktemp("outside")
-    (folder / "schema.sql").write_text(f"select '{SECRET}'; garbage {SECRET}")
-    (folder / "load.sql").write_text(f"select '{SECRET}'")
-    (folder / "x.csv").write_text(f"a,b\n{SECRET},1\n")
+    (folder / "schema.sql").write_text(f"select '{HIDDEN}'; garbage {HIDDEN}")
+    (folder / "load.sql").write_text(f"select '{HIDDEN}'")
+    (folder / "x.csv").write_text(f"a,b\n{HIDDEN},1\n")
     for name in ("x.parquet", "x.db", "x.duckdb_extension"):
-        (folder / name).write_text(SECRET)
+        (folder / name).write_text(HIDDEN)
     return folder
 
 
@@ -406,12 +405,12 @@ def seen(folder: Path) -> dict[str, int]:
 def test_what_is_no_question_is_refused_in_one_line(
     door: duckdb.DuckDBPyConnection, empty_warehouse: Path, outside: Path, sql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HSRL_FUZZ_SECRET", SECRET)
+    monkeypatch.setenv("HSRL_FUZZ_SECRET", HIDDEN)
     before = seen(outside) | seen(empty_warehouse)
     there = ask(door, sql.format(here=outside, gone=outside / "gone"))
     gone = ask(door, sql.format(here=outside / "gone", gone=outside / "gone"))
     assert there.startswith("refused: "), there
-    assert SECRET not in there
+    assert HIDDEN not in there
     # The same words, whether the files are there or not.
     assert there.replace(str(outside / "gone"), "").replace(str(outside), "") == gone.replace(str(outside / "gone"), "")
     assert seen(outside) | seen(empty_warehouse) == before
@@ -429,8 +428,10 @@ def test_statements_of_any_size_and_signs_are_answered_or_refused(door: duckdb.D
     ask(door, LARGE[name])
 
 
-def test_nothing_lands_in_the_current_folder(door: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_lands_in_the_current_folder(
+    door: duckdb.DuckDBPyConnection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for sql in ("select 1", "export database 'x'", "attach 'x.db'", "from range(10) order by random()"):
         ask(door, sql)
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

@@ -81,7 +81,19 @@ def test_two_writers_of_a_warehouse_exclude_each_other(warehouse: Warehouse) -> 
 
 
 @pytest.mark.parametrize(
-    "note", ["[]", "7", "null", '"x"', "{}", '{"owner": 1}', "{", "\x00\xff", '{"owner": "\\u001b[31m", "pid": 1, "since": []}', "[" * 4000]
+    "note",
+    [
+        "[]",
+        "7",
+        "null",
+        '"x"',
+        "{}",
+        '{"owner": 1}',
+        "{",
+        "\x00\xff",
+        '{"owner": "\\u001b[31m", "pid": 1, "since": []}',
+        "[" * 4000,
+    ],
 )
 def test_whatever_stands_in_a_lock_file_its_holder_is_named_in_one_line(tmp_path: Path, note: str) -> None:
     path = tmp_path / "writer.lock"
