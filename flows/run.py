@@ -16,6 +16,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from pipeline.printable import printable
+
 Tick = Callable[[int, int], None]
 LINE_SECONDS = 10.0
 
@@ -40,7 +42,7 @@ class Run:
 
     def say(self, line: str) -> None:
         """One plain line."""
-        self.console.print(line, markup=False, soft_wrap=True)
+        self.console.print(printable(line, keep="\n"), markup=False, soft_wrap=True)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Tick]:

@@ -92,7 +92,7 @@ def test_a_question_may_come_from_standard_input(ask: Callable[..., Any], monkey
         (None, ("--file", "{file}"), "no such file"),
         (b"", ("--file", "{file}"), "is empty"),
         (b"select '\xff'", ("--file", "{file}"), "is no UTF-8 text"),
-        (b"select 1", ("--file", "{file}/.."), "is a folder"),
+        (b"select 1", ("--file", "{file}.folder"), "is a folder"),
         (b"select 1", ("--file", "{file}", "select 2"), "the query and --file"),
         (b"select 1", ("--file", "{file}", "--example", "cold_items"), "--file and --example"),
         (b"select 1", ("--file", "{file}", "--tables"), "--file and --tables"),
@@ -109,6 +109,7 @@ def test_a_wrong_source_is_one_line(
     ask: Callable[..., Any], tmp_path: Path, content: bytes | None, words: tuple[str, ...], line: str
 ) -> None:
     file = tmp_path / "x.sql"
+    (tmp_path / "x.sql.folder").mkdir()
     if content is not None:
         file.write_bytes(content)
     told = ask(*(word.format(file=file) for word in words))
