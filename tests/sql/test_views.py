@@ -93,6 +93,26 @@ def test_a_rollback_withdraws_what_lies_between(world: duckdb.DuckDBPyConnection
     assert rows(world, "SELECT release_id FROM withdrawn ORDER BY 1") == [(3,), (4,)]
 
 
+def test_raw_ids_and_titles_stand_beside_the_hashes_wherever_items_do(world: duckdb.DuckDBPyConnection) -> None:
+    """Item 10 is sku-10 in the raw log; the columns that were there before stand before the new ones."""
+    world.execute("UPDATE items SET raw_id = 'sku-' || raw_id")
+    assert rows(world, "SELECT raw_id, title FROM sids WHERE item_id = 10") == [("sku-10", "Ten")]
+    assert rows(world, "SELECT raw_id, title FROM sids_at(1) WHERE item_id = 13") == [("sku-13", "Thirteen")]
+    assert rows(world, "SELECT raw_id FROM sid_items('0-0')") == [("sku-10",), ("sku-11",)]
+    assert rows(world, "SELECT raw_id FROM sid_prefix('0')") == [("sku-10",), ("sku-11",)]
+    buckets = "SELECT item_ids, raw_ids, titles FROM sid_buckets WHERE sid = '0-0'"
+    assert rows(world, buckets) == [([10, 11], ["sku-10", "sku-11"], ["Ten", "Eleven"])]
+    for name, first in (("sids", 11), ("sid_buckets", 5), ("sids_at(1)", 11), ("sid_items('0-0')", 5), ("sid_prefix('0')", 6)):
+        columns = [row[0] for row in rows(world, f"DESCRIBE FROM {name}")]
+        assert not {"raw_id", "raw_ids"} & set(columns[:first]) and {"raw_id", "raw_ids"} & set(columns[first:]), name
+
+
+def test_an_item_that_no_catalogue_lists_keeps_its_semantic_id(world: duckdb.DuckDBPyConnection) -> None:
+    world.execute("DELETE FROM items WHERE item_id = 10")
+    assert rows(world, "SELECT sid, raw_id FROM sids WHERE item_id = 10") == [("0-0", None)]
+    assert rows(world, "SELECT n_items, item_ids, raw_ids FROM sid_buckets WHERE sid = '0-0'") == [(2, [10, 11], [None, "11"])]
+
+
 @pytest.mark.parametrize("statement", list(statements("examples")), ids=lambda statement: statement.name)
 def test_an_example_has_an_answer(world: duckdb.DuckDBPyConnection, statement) -> None:  # type: ignore[no-untyped-def]
     assert rows(world, statement.sql)
