@@ -108,8 +108,10 @@ def reproduce(
 
 @app.command(epilog="Example: hsrl rank requests.jsonl --out ranked.parquet --config flows/configs/generated.toml")
 def rank(
-    requests: Annotated[Path, typer.Argument(help="Parquet or JSON lines: history and candidates, lists of item ids; user_id.")],
-    out: Annotated[Path, typer.Option("--out", help="Parquet or JSON lines to write: request, place, item_id, score.")],
+    requests: Annotated[
+        Path, typer.Argument(help="Parquet or JSON lines: history and candidates, lists of ids as in the log; user_id.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Parquet or JSON lines to write: request, place, item_id, raw_id, score.")],
     config: Config = None,
     warehouse: WarehouseFolder = None,
     as_json: Json = False,

@@ -213,15 +213,28 @@ def status(console: Console, report: dict[str, Any]) -> None:
 
 
 def rank(console: Console, report: dict[str, Any]) -> None:
-    """Where the ranked candidates are, and whose opinion they are."""
-    _facts(
-        console,
+    """Where the ranked candidates are, whose opinion they are, and what was left out."""
+    answered = report["requests"] - report["rejected"]
+    lines = (
+        ("ranked", f"{report['candidates']:,} candidates of {answered:,} requests"),
+        ("policy", f"{report['policy_id']}, release {report['release_id']}"),
+        ("written to", report["output"]),
         (
-            ("ranked", f"{report['candidates']:,} candidates of {report['requests']:,} requests"),
-            ("policy", f"{report['policy_id']}, release {report['release_id']}"),
-            ("written to", report["output"]),
+            "rejected",
+            f"{report['rejected']:,} of {report['requests']:,} requests, in {report['rejected_file']}: "
+            f"{'; '.join(report['first_rejected'])}"
+            if report["rejected"]
+            else "",
+        ),
+        (
+            "new users",
+            f"{report['unknown_users']:,} requests name a user that release {report['release_id']} does not know, such as "
+            f"{report['first_unknown_users'][0]}; ranked by history alone"
+            if report["unknown_users"]
+            else "",
         ),
     )
+    _facts(console, tuple(line for line in lines if line[1]))
 
 
 def rollback(console: Console, report: dict[str, Any]) -> None:
