@@ -48,7 +48,7 @@ def test_a_raw_id_goes_before_a_number_of_the_warehouse(known: KnownIds) -> None
     ],
 )
 def test_what_is_no_known_id_is_named(known: KnownIds, spelled: Any, reason: str) -> None:
-    with pytest.raises(ValueError) as refusal:  # noqa: PT011 the message is looked at below
+    with pytest.raises(ValueError) as refusal:
         known.numbers(spelled, "history")
     assert reason in str(refusal.value) and str(refusal.value).isprintable()
 
