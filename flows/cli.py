@@ -285,9 +285,6 @@ def main() -> None:
         _refuse(str(error))
     except TyperException as error:  # a wrong use of the command; without a message it has told its help
         _refuse(f"{error.format_message().rstrip('.')}; see: hsrl --help") if error.format_message() else sys.exit(2)
-    except BrokenPipeError:  # whoever read the answer has read enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except OSError as error:
         if error.errno not in _MENDABLE:
             raise
