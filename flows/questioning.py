@@ -44,13 +44,16 @@ def dictionary_sql(root: Path, name: str | None) -> str:
     if name is None:
         return "SELECT kind, name, doc FROM dictionary WHERE column_name IS NULL ORDER BY kind, name"
     with open_readers(root) as connection:
-        entries = connection.execute("SELECT name, count(column_name) FROM dictionary GROUP BY name").fetchall()
-    known = dict(entries)
+        entries = connection.execute("SELECT name, min(kind), count(column_name) FROM dictionary GROUP BY name").fetchall()
+    known = {known_name: n_columns for known_name, _, n_columns in entries}
     if name.lower() not in known:
         near = difflib.get_close_matches(name.lower(), known, n=1)
         hint = f"did you mean {near[0]}?" if near else "list them with: hsrl sql --tables"
         raise ConfigError(f"there is no table, view or macro {name!r:.60}; {hint}")
     columns = "AND column_name IS NOT NULL" if known[name.lower()] else ""
+    if not columns and "view" in {kind for known_name, kind, _ in entries if known_name == name.lower()}:
+        # A warehouse that was made before its views had their columns in the dictionary.
+        return f'SELECT column_name, column_type AS type, NULL AS doc FROM (DESCRIBE "{name.lower()}")'
     return f"SELECT column_name, type, doc FROM dictionary WHERE name = {quoted(name.lower())} {columns}"
 
 
