@@ -12,11 +12,11 @@ import typer
 from typer.exceptions import TyperException
 
 from flows import present
+from flows.places import warehouse_path
 from flows.refusals import refusal_of
-from flows.run import Run
-from flows.settings import learning_on, load_settings, warehouse_path
-from flows.steps import DirectSteps
+from flows.sql_input import TextCommand
 from pipeline.errors import ConfigError, HsrlError
+from pipeline.printable import printable
 
 app = typer.Typer(
     help="Semantic IDs and recommendation policies from raw logs, refreshed every night.",
@@ -84,6 +84,9 @@ def refresh(
 ) -> None:
     """Ingest what is new, give new items Semantic IDs, audit and publish."""
     from flows.refresh import Wish, refresh
+    from flows.run import Run
+    from flows.settings import load_settings
+    from flows.steps import DirectSteps
 
     root = warehouse_path(warehouse)
     wish = Wish(first.date() if first else None, last.date() if last else None, rebuild, dry_run, tuple(accept or ()))
@@ -94,6 +97,9 @@ def refresh(
 def retrain(config: Config = None, warehouse: WarehouseFolder = None, device: Device = None, as_json: Json = False) -> None:
     """Train simulators and a policy on the newest release, judge it, and publish it if it is not worse."""
     from flows.retrain import retrain
+    from flows.run import Run
+    from flows.settings import learning_on, load_settings
+    from flows.steps import DirectSteps
 
     root = warehouse_path(warehouse)
     settings = learning_on(load_settings(config, root), device)
@@ -112,6 +118,8 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Learn and judge the variants of a study of the paper, resumably; tables and a picture, nothing is published."""
+    from flows.run import Run
+    from flows.settings import learning_on, load_settings
     from flows.study.reproduce import Wish, reproduce
 
     root = warehouse_path(warehouse)
@@ -122,14 +130,18 @@ def reproduce(
 
 @app.command(epilog="Example: hsrl rank requests.jsonl --out ranked.parquet --config flows/configs/generated.toml")
 def rank(
-    requests: Annotated[Path, typer.Argument(help="Parquet or JSON lines: history and candidates, lists of item ids; user_id.")],
-    out: Annotated[Path, typer.Option("--out", help="Parquet or JSON lines to write: request, place, item_id, score.")],
+    requests: Annotated[
+        Path, typer.Argument(help="Parquet or JSON lines: history and candidates, lists of ids as in the log; user_id.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Parquet or JSON lines to write: request, place, item_id, raw_id, score.")],
     config: Config = None,
     warehouse: WarehouseFolder = None,
     as_json: Json = False,
 ) -> None:
     """Rank the candidates of every request by the published policy."""
     from flows.rank import rank_file
+    from flows.run import Run
+    from flows.settings import load_settings
 
     root = warehouse_path(warehouse)
     settings = load_settings(config, root)
@@ -146,11 +158,12 @@ def rollback(
 ) -> None:
     """Publish the Semantic IDs, codebooks and policies of an earlier release again; events and records stay."""
     from flows.rollback import rollback
+    from flows.run import Run
 
     _show(rollback(warehouse_path(warehouse), release, Run("rollback")), present.rollback, as_json)
 
 
-@app.command(epilog="Example: hsrl trace item:10 --html trace.html --warehouse warehouse/demo")
+@app.command(cls=TextCommand, epilog="Example: hsrl trace item:10 --html trace.html --warehouse warehouse/demo")
 def trace(
     subject: Annotated[str, typer.Argument(help="An item (10), a Semantic ID (12-203-7), release:3, or the id of a policy.")],
     warehouse: WarehouseFolder = None,
@@ -184,39 +197,57 @@ def gc(
 ) -> None:
     """Delete what no kept release needs: old snapshots and their files, orphans, what dead runs staged."""
     from flows.collection import collect_garbage
+    from flows.run import Run
     from pipeline.warehouse.config import RetentionConfig
 
     retention = RetentionConfig(keep_days=keep_days, keep_releases=keep_releases, resume_days=resume_days)
     _show(collect_garbage(warehouse_path(warehouse), Run("gc"), retention, dry_run=dry_run), present.gc, as_json)
 
 
-@app.command(epilog='Example: hsrl sql "select sid, count(*) n from sids group by 1 order by 2 desc limit 5"')
+@app.command(cls=TextCommand, epilog='Example: hsrl sql "select sid, count(*) n from sids group by 1 order by 2 desc limit 5"')
 def sql(
-    query: Annotated[str | None, typer.Argument(help="One SELECT or EXPLAIN; with --tables a name.")] = None,
+    query: Annotated[
+        str | None, typer.Argument(help="One SELECT or EXPLAIN, or - for standard input; with --tables a name.")
+    ] = None,
     warehouse: WarehouseFolder = None,
+    file: Annotated[Path | None, typer.Option("--file", help="Read the query from a file, or - for standard input.")] = None,
+    example: Annotated[str | None, typer.Option("--example", help="Ask one of the questions that come along, by name.")] = None,
+    list_examples: Annotated[bool, typer.Option("--examples", help="List the questions that come along.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV on standard output.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Write the answer to a .csv, .json or .parquet file.")] = None,
     tables: Annotated[bool, typer.Option("--tables", help="List tables, views and macros, or the columns of one.")] = False,
     snapshot: Annotated[Path | None, typer.Option("--snapshot", help="Write the SID tables as one DuckDB file.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.001, help="Stop after so many seconds.")] = 60.0,
+    memory_mb: Annotated[int, typer.Option("--memory-mb", min=20, help="Stop above so much memory of the engine, MB.")] = 2_000,
     as_json: Json = False,
 ) -> None:
     """Ask the newest release one question in SQL; nothing can be changed, also while a refresh runs."""
-    from flows import questioning
-    from pipeline.warehouse.adhoc import run_sql
+    from flows import questioning, sql_input
+    from pipeline.warehouse.adhoc import answering
+    from pipeline.warehouse.limits import Limits
 
-    root = warehouse_path(warehouse)
-    if snapshot:
-        _show(questioning.snapshot(root, snapshot), present.counts, as_json)
-        return
-    if not (query or tables):
-        raise ConfigError('nothing was asked; for example: hsrl sql "from sids limit 5", or hsrl sql --tables')
-    answer = questioning.dictionary(root, query) if tables else run_sql(root, query or "")
-    if out:
-        questioning.write_answer(answer, out, root)
-    elif as_json or as_csv:
-        print(present.as_json(answer) if as_json else questioning.as_csv(answer), end="\n" if as_json else "")
+    root, limits = warehouse_path(warehouse), Limits(memory_mb, seconds)
+    ways = {"--file": file is not None, "--example": example is not None, "--examples": list_examples}
+    sql_input.refuse_several({"the query": query is not None, **ways, "--snapshot": snapshot is not None})
+    sql_input.refuse_several({**ways, "--snapshot": snapshot is not None, "--tables": tables})
+    sql_input.refuse_several({"--json": as_json, "--csv": as_csv})
+    if list_examples:
+        _show({one.name: one.doc for one in sql_input.examples()}, present.examples, as_json)
+    elif snapshot:
+        _show(questioning.snapshot(root, snapshot, limits, _abandon), present.counts, as_json)
     else:
-        present.frame(present.console(), answer)
+        question = questioning.dictionary_sql(root, query) if tables else sql_input.read_question(query, file, example)
+        if not question:
+            raise ConfigError('nothing was asked; for example: hsrl sql "from sids limit 5", or hsrl sql --tables')
+        with answering(root, question, limits, _abandon) as answer:
+            if out:
+                questioning.write_answer(answer, out, root)
+            elif as_json or as_csv:
+                for part in questioning.text_of(answer, as_json):
+                    print(part, end="")
+                print(end="\n" if as_json else "")
+            else:
+                questioning.show_answer(answer)
 
 
 @app.command(epilog="Example: hsrl verify --warehouse warehouse/demo")
@@ -264,6 +295,7 @@ def encode(
 ) -> None:
     """Give vectors outside the catalogue the Semantic IDs they would have; nothing is published."""
     from flows.encode import encode_vectors
+    from flows.run import Run
 
     _show(encode_vectors(warehouse_path(warehouse), vectors, out, Run("encode"), space), present.encode, as_json)
 
@@ -323,5 +355,11 @@ def _command_of(error: TyperException) -> str:
 
 
 def _refuse(line: str, code: int = 2) -> None:
-    print("hsrl:", " ".join(line.split()), file=sys.stderr)
+    print("hsrl:", printable(" ".join(line.split())), file=sys.stderr)
     sys.exit(code)
+
+
+def _abandon(line: str) -> None:
+    """End the process at once, where a question does not stop when it is asked to; it holds nothing and has published nothing."""
+    print("hsrl:", line, file=sys.stderr, flush=True)
+    os._exit(2)

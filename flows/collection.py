@@ -7,7 +7,7 @@ from flows.recorded import recorded
 from flows.run import Run
 from pipeline.warehouse.config import RetentionConfig, WarehouseConfig
 from pipeline.warehouse.gc import Garbage, collect, find_garbage
-from pipeline.warehouse.verify import naming_damage
+from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
 

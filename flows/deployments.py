@@ -5,10 +5,11 @@ from typing import Any
 
 from prefect import flow
 
+from flows.places import warehouse_path
 from flows.refresh import Wish, refresh
 from flows.retrain import retrain
 from flows.run import Run
-from flows.settings import load_settings, warehouse_path
+from flows.settings import load_settings
 from flows.steps import PrefectSteps
 
 

@@ -11,7 +11,7 @@ from pipeline.contracts import ITEMS, SID_HISTORY
 from pipeline.drafts import drafted
 from pipeline.errors import WarehouseError, reason_of
 from pipeline.sids.picture import Line, Picture, Rect, Text, draw
-from pipeline.warehouse.verify import naming_damage
+from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
 _SHARPER = 2  # pixels of the PNG to one of the layout

@@ -20,7 +20,7 @@ from pipeline.errors import ContractError, WarehouseError, reason_of
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import encode
 from pipeline.sids.names import name_tokens
-from pipeline.warehouse.verify import naming_damage
+from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
 SCHEMA = pa.schema(

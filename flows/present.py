@@ -1,22 +1,29 @@
 """What the commands print for people."""
 
+import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from flows.questions import QUESTIONS
-from pipeline.warehouse.trace import Node, Trace
+from pipeline.printable import printable
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from pipeline.warehouse.trace import Node, Trace
 
 # Rows that a terminal shows; --json has them all.
-_ROWS = 200
+ROWS = 200
+# What a terminal obeys and JSON may write as it is.
+_STEERS = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 # Branches of a tree that a terminal shows, and steps that it goes.
 _BRANCHES, _DEEPEST = 8, 12
 _UNBOUNDED = 100_000  # characters
@@ -27,13 +34,31 @@ def console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=_UNBOUNDED)
 
 
-def as_json(rows: pl.DataFrame) -> str:
-    """A list of row objects: decimals are numbers, times ISO 8601 texts, and what is no finite number is null."""
-    return rows.cast({name: _in_json(dtype) for name, dtype in rows.schema.items()}).write_json()
+def as_json(rows: "pl.DataFrame") -> str:
+    """A list of row objects: decimals are numbers, times ISO 8601 texts, and what is no finite number is null.
+
+    Signs that a terminal would obey stand as their codes, which mean the same in JSON.
+    """
+    text = rows.cast({name: _in_json(dtype) for name, dtype in rows.schema.items()}).write_json()
+    return _STEERS.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+
+
+def json_parts(frames: Iterable["pl.DataFrame"]) -> Iterator[str]:
+    """The pieces of one list of row objects, a frame at a time."""
+    rest = iter(frames)
+    held, is_open = next(rest), False
+    for frame in rest:
+        if held.height:
+            yield ("," if is_open else "[") + as_json(held)[1:-1]
+            is_open = True
+        held = frame
+    yield ("," * bool(held.height) + as_json(held)[1:-1] + "]") if is_open else as_json(held)
 
 
 def _in_json(dtype: Any) -> Any:
     """The type that JSON has for a column; decimals would become texts."""
+    import polars as pl
+
     if isinstance(dtype, pl.Decimal):
         return pl.Float64()
     if isinstance(dtype, pl.List):
@@ -43,23 +68,40 @@ def _in_json(dtype: Any) -> Any:
     return dtype
 
 
-def frame(console: Console, rows: pl.DataFrame) -> None:
-    """An answer of `hsrl sql` as a table; where the terminal is too narrow for it, a line a value."""
-    table = Table(show_edge=False)
-    for name, dtype in rows.schema.items():
-        table.add_column(Text(name), justify="right" if dtype.is_numeric() else "left", overflow="fold")
-    shown = [[Text(_cell(value)) for value in row] for row in rows.head(_ROWS).iter_rows()]
+def frame(console: Console, rows: "pl.DataFrame") -> None:
+    """A frame as a table; see ``table``."""
+    is_number = [dtype.is_numeric() for dtype in rows.schema.values()]
+    table(console, rows.columns, is_number, list(rows.head(ROWS).iter_rows()), rows.height)
+
+
+def table(
+    console: Console, columns: Sequence[str], is_number: Sequence[bool], rows: Sequence[Sequence[Any]], n_rows: int
+) -> None:
+    """The first rows of an answer as a table; where the terminal is too narrow for it, a line a value.
+
+    Args:
+        console: where to.
+        columns: names.
+        is_number: whether a column is set to the right.
+        rows: the first ``ROWS`` of them.
+        n_rows: of how many.
+    """
+    names = [printable(name) for name in columns]
+    drawn = Table(show_edge=False)
+    for name, is_right in zip(names, is_number, strict=True):
+        drawn.add_column(Text(name), justify="right" if is_right else "left", overflow="fold")
+    shown = [[Text(_cell(value)) for value in row] for row in rows]
     for row in shown:
-        table.add_row(*row)
-    if console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).maximum <= console.width:
-        console.print(table)
+        drawn.add_row(*row)
+    if console.measure(drawn, options=console.options.update(max_width=_UNBOUNDED)).maximum <= console.width:
+        console.print(drawn)
     else:
         for row in shown:
             console.print(
-                *(Text.assemble(f"{name}: ", value) for name, value in zip(rows.columns, row, strict=True)), sep="\n", end="\n\n"
+                *(Text.assemble(f"{name}: ", value) for name, value in zip(names, row, strict=True)), sep="\n", end="\n\n"
             )
-    if rows.height > _ROWS:
-        console.print(f"… and {rows.height - _ROWS:,} more of {rows.height:,} rows; all of them with --json")
+    if n_rows > len(rows):
+        console.print(f"… and {n_rows - len(rows):,} more of {n_rows:,} rows; all of them with --json")
 
 
 def refresh(console: Console, report: dict[str, Any]) -> None:
@@ -109,9 +151,9 @@ def retrain(console: Console, report: dict[str, Any]) -> None:
     for one in report["simulators"]:
         told = f"fitted on {one['fit_on']}, seed {one['seed']}: AUC {one['auc']:.3f}, calibration error {one['ece']:.4f} ({one['judged_on']})"
         console.print(f"simulator     {told}", highlight=False)
-    table = Table(show_edge=False, title="total reward of whole sessions from held-out starts", title_justify="left")
+    drawn = Table(show_edge=False, title="total reward of whole sessions from held-out starts", title_justify="left")
     for name in ("policy", "judged", "total reward", "95 % interval", "depth", "distinct items", "Gini"):
-        table.add_column(name, justify="left" if name in ("policy", "judged") else "right")
+        drawn.add_column(name, justify="left" if name in ("policy", "judged") else "right")
     for row in report["evaluation"]:
         interval = f"{row['ci95_low']:.2f} … {row['ci95_high']:.2f}"
         figures = (
@@ -121,21 +163,21 @@ def retrain(console: Console, report: dict[str, Any]) -> None:
             f"{row['distinct_items']:,}",
             f"{row['gini']:.2f}",
         )
-        table.add_row(row["policy"], row["kind"], *figures)
-    console.print(table)
+        drawn.add_row(Text(printable(row["policy"])), row["kind"], *figures)
+    console.print(drawn)
     _facts(console, (("policy", f"{report['policy_id']}: {report['status']}"), ("gate", report["gate"])))
 
 
 def reproduce(console: Console, report: dict[str, Any]) -> None:
     """What each variant reached, and where the pages are."""
-    table = Table(show_edge=False, title="total reward of whole sessions, transferred", title_justify="left")
+    drawn = Table(show_edge=False, title="total reward of whole sessions, transferred", title_justify="left")
     for name in ("variant", "total reward", "95 % interval", "beside the first"):
-        table.add_column(name, justify="left" if name == "variant" else "right")
+        drawn.add_column(name, justify="left" if name == "variant" else "right")
     for row in [*report["variants"], *report["references"]]:
         beside = row.get("difference")
         interval = f"{row['transferred_low']:.2f} … {row['transferred_high']:.2f}"
-        table.add_row(row["variant"], f"{row['transferred']:.2f}", interval, "" if beside is None else f"{beside:+.2f}")
-    console.print(table)
+        drawn.add_row(row["variant"], f"{row['transferred']:.2f}", interval, "" if beside is None else f"{beside:+.2f}")
+    console.print(drawn)
     _facts(console, (("written", ", ".join(report["files"])),))
 
 
@@ -169,19 +211,36 @@ def status(console: Console, report: dict[str, Any]) -> None:
     policy = report["policy"]
     lines = (("release", told), ("rows", rows), ("policy", "none" if policy is None else policy))
     _facts(console, lines)
-    frame(console, pl.DataFrame(report["runs"], infer_schema_length=None))
+    runs = report["runs"]
+    names = list(runs[0]) if runs else []
+    is_number = [any(isinstance(run[name], int | float) for run in runs) for name in names]
+    if runs:
+        table(console, names, is_number, [list(run.values()) for run in runs], len(runs))
 
 
 def rank(console: Console, report: dict[str, Any]) -> None:
-    """Where the ranked candidates are, and whose opinion they are."""
-    _facts(
-        console,
+    """Where the ranked candidates are, whose opinion they are, and what was left out."""
+    answered = report["requests"] - report["rejected"]
+    lines = (
+        ("ranked", f"{report['candidates']:,} candidates of {answered:,} requests"),
+        ("policy", f"{report['policy_id']}, release {report['release_id']}"),
+        ("written to", report["output"]),
         (
-            ("ranked", f"{report['candidates']:,} candidates of {report['requests']:,} requests"),
-            ("policy", f"{report['policy_id']}, release {report['release_id']}"),
-            ("written to", report["output"]),
+            "rejected",
+            f"{report['rejected']:,} of {report['requests']:,} requests, in {report['rejected_file']}: "
+            f"{'; '.join(report['first_rejected'])}"
+            if report["rejected"]
+            else "",
+        ),
+        (
+            "new users",
+            f"{report['unknown_users']:,} requests name a user that release {report['release_id']} does not know, such as "
+            f"{report['first_unknown_users'][0]}; ranked by history alone"
+            if report["unknown_users"]
+            else "",
         ),
     )
+    _facts(console, tuple(line for line in lines if line[1]))
 
 
 def rollback(console: Console, report: dict[str, Any]) -> None:
@@ -199,17 +258,17 @@ def rollback(console: Console, report: dict[str, Any]) -> None:
     _facts(console, tuple(line for line in lines if line[1]))
 
 
-def trace(console: Console, found: Trace) -> None:
+def trace(console: Console, found: "Trace") -> None:
     """What something was made from, and what was made from it, as two trees."""
     subject = found.nodes[found.subject]
-    console.print(f"{subject.kind} {subject.name} ({subject.id})", markup=False, highlight=False, soft_wrap=True)
+    console.print(printable(f"{subject.kind} {subject.name} ({subject.id})"), markup=False, highlight=False, soft_wrap=True)
     _facts(console, tuple((str(name), _cell(value)) for name, value in found.facts.items()))
     starts = sorted(found.started, key=lambda one: one != found.subject)
     _tree(console, "made from", found, found.inputs, starts)
     _tree(console, "used by", found, found.dependants, [found.subject])
 
 
-def _tree(console: Console, heading: str, found: Trace, step: Callable[[str], list[str]], starts: Sequence[str]) -> None:
+def _tree(console: Console, heading: str, found: "Trace", step: Callable[[str], list[str]], starts: Sequence[str]) -> None:
     """What lies ever more steps away, each thing told once: it ends whatever leads where, and a long chain is cut."""
     console.print(heading, highlight=False)
     told = set(starts)
@@ -217,7 +276,7 @@ def _tree(console: Console, heading: str, found: Trace, step: Callable[[str], li
     while waiting:
         depth, line, one = waiting.pop()
         if line:
-            console.print("  " * depth + line, markup=False, highlight=False, soft_wrap=True)
+            console.print(printable("  " * depth + line), markup=False, highlight=False, soft_wrap=True)
         if one is None:
             continue
         fresh = [other for other in step(one) if other not in told]
@@ -229,7 +288,7 @@ def _tree(console: Console, heading: str, found: Trace, step: Callable[[str], li
         waiting += [(depth + 1, _named(found.nodes[other]), other) for other in reversed(shown)]
 
 
-def _named(node: Node) -> str:
+def _named(node: "Node") -> str:
     return f"{node.kind} {node.name}" + (f"  sha256 {node.sha256}" if node.sha256 else "")
 
 
@@ -263,6 +322,13 @@ def verify(console: Console, report: dict[str, Any]) -> None:
 def counts(console: Console, report: dict[str, Any]) -> None:
     """Rows by table."""
     _facts(console, tuple((name, f"{n:,} rows") for name, n in report.items()))
+
+
+def examples(console: Console, report: dict[str, Any]) -> None:
+    """The questions that come along, a line each."""
+    width = max(map(len, report))
+    for name, doc in report.items():
+        console.print(printable(f"{name:<{width}}  {doc}"), markup=False, highlight=False, soft_wrap=True)
 
 
 def _some(values: list[Any], at_most: int = 10) -> str:
@@ -319,7 +385,7 @@ def _foretold(forecast: dict[str, Any] | None) -> tuple[tuple[str, str], ...]:
 
 def _facts(console: Console, lines: tuple[tuple[str, str], ...]) -> None:
     for name, told in lines:
-        console.print(f"{name:<13} {told}", markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(f"{name:<13} {told}"), markup=False, highlight=False, soft_wrap=True)
 
 
 def _cell(value: Any) -> str:
@@ -327,4 +393,4 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.6g}"
-    return str(value)
+    return printable(str(value), keep="\n\t")

@@ -1,27 +1,45 @@
 """Ranking from a warehouse: load the published policy once, then answer requests, one by one or from a file."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
+from flows.output import written
 from flows.pinned import pin_latest
+from flows.requests import FORMATS, KnownIds, Raw, read_requests
 from flows.settings import Settings
 from flows.training import load_policy
 from hsrl_train.policy import HsrlPolicy
-from hsrl_train.rank import Ranker, Request
+from hsrl_train.rank import Ranked, Ranker, Request
 from pipeline.errors import ConfigError, WarehouseError
-from pipeline.warehouse.verify import naming_damage
+from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
 # Requests of one forward pass; more gain nothing on one core.
 _AT_ONCE = 64
-_READERS = {".parquet": pl.read_parquet, ".jsonl": pl.read_ndjson, ".ndjson": pl.read_ndjson}
-_IDS = pl.List(pl.Int64)
+# Rows that wait to be written together.
+_ROWS_AT_ONCE = 50_000
+# What a report names of the rejected, and of users that the release does not know.
+_NAMED = 3
+SCHEMA = pa.schema(
+    [
+        ("request", pa.uint32()),
+        ("place", pa.uint32()),
+        ("item_id", pa.int64()),
+        ("raw_id", pa.string()),
+        ("score", pa.float32()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +52,9 @@ class Service:
         release_id: pinned.
         user_ids: (m,) int64, rising.
         profiles: (m, u), theirs.
+        items: item ids by every spelling.
+        users: user ids by every spelling.
+        raw_ids: (n,) text, of ``ranker.item_ids``.
     """
 
     ranker: Ranker
@@ -41,6 +62,9 @@ class Service:
     release_id: int
     user_ids: npt.NDArray[np.int64]
     profiles: npt.NDArray[np.float32]
+    items: KnownIds
+    users: KnownIds
+    raw_ids: pa.Array
 
     def profile(self, user_id: int | None) -> npt.NDArray[np.float32] | None:
         """Of a user; None for one the release does not know, who is ranked by his history alone."""
@@ -48,6 +72,37 @@ class Service:
             return None
         place = min(int(np.searchsorted(self.user_ids, user_id)), len(self.user_ids) - 1)
         return self.profiles[place] if self.user_ids[place] == user_id else None
+
+    def request(self, raw: Raw) -> Request:
+        """A request in the warehouse's numbers.
+
+        Raises:
+            ValueError: it cannot be answered; the message says why, in words that follow its line.
+        """
+        if raw.fault:
+            raise ValueError(raw.fault)
+        history = self.items.numbers([] if raw.cells["history"] is None else raw.cells["history"], "history")
+        candidates = self.items.numbers(raw.cells["candidates"], "candidates")
+        if not candidates or len(set(candidates)) < len(candidates):
+            raise ValueError(
+                f"has {len(candidates)} candidates, {len(set(candidates))} of them different, expected one at least and none twice"
+            )
+        user = raw.cells.get("user_id")
+        if user is not None and type(user) not in (int, str):
+            raise ValueError(f"its user_id is a {type(user).__name__}, expected a text or a whole number")
+        return Request(history, candidates, self.profile(self.users.number(user)))
+
+
+@dataclass
+class Tally:
+    """What happened to the requests of a file."""
+
+    requests: int = 0
+    candidates: int = 0
+    rejected: int = 0
+    first_rejected: list[str] = field(default_factory=list)
+    unknown_users: int = 0
+    first_unknown_users: list[Any] = field(default_factory=list)
 
 
 def open_service(root: Path, settings: Settings) -> Service:
@@ -65,90 +120,149 @@ def open_service(root: Path, settings: Settings) -> Service:
                 f"{root}: no policy is published on codebook {pinned.codebook.codebook_id}; train one with: hsrl retrain"
             )
         policy = load_policy(warehouse.artifacts, pinned.published_policy, pinned.world.catalogue)
-        users = warehouse.query("SELECT user_id FROM users ORDER BY user_id")["user_id"].to_numpy()
+        users = warehouse.query("SELECT user_id, raw_id FROM users ORDER BY user_id")
+        items = warehouse.query("SELECT item_id, raw_id FROM items ORDER BY item_id")
     if not isinstance(policy, HsrlPolicy):
         raise WarehouseError(f"{root}: the published policy scores items, not tokens; train one with learner.method = hsrl")
     profiles = pinned.world.records.profiles
     ranker = Ranker(policy, pinned.world.catalogue, profiles.shape[1])
-    return Service(ranker, pinned.published_policy, pinned.release.release_id, users, profiles.numpy())
+    names = pl.DataFrame({"item_id": ranker.item_ids}).join(items, on="item_id", how="left", maintain_order="left")
+    return Service(
+        ranker,
+        pinned.published_policy,
+        pinned.release.release_id,
+        users["user_id"].to_numpy(),
+        profiles.numpy(),
+        KnownIds(names["item_id"].to_list(), names["raw_id"].to_list()),
+        KnownIds(users["user_id"].to_list(), users["raw_id"].to_list()),
+        names["raw_id"].to_arrow().cast(pa.string()),
+    )
 
 
 @naming_damage
 def rank_file(root: Path, settings: Settings, requests: Path, output: Path) -> dict[str, Any]:
-    """Rank a file of requests.
+    """Rank a file of requests, as they come: neither the file nor the answers are in memory as a whole.
+
+    Ids are texts as the raw log spells them, or whole numbers. A request that cannot be answered is left out and stands with its line
+    and the reason in ``output``.rejected.jsonl; the others are answered.
 
     Args:
         root: the warehouse.
         settings: for the engine's limits.
-        requests: Parquet or JSON lines: history and candidates (lists of item ids), user_id (may be absent or null).
-        output: Parquet or JSON lines: request (row number), place (1 = best), item_id, score (null: may not be shown).
+        requests: Parquet or JSON lines: history and candidates (lists of ids), user_id (may be absent, null or unknown).
+        output: Parquet or JSON lines: request (from 0, rejected ones count), place (1 = best), item_id, raw_id, score (null: may not
+            be shown).
 
     Returns:
         What was done.
 
     Raises:
-        ConfigError: a file that cannot be read as such.
+        ConfigError: a file that cannot be read or written as such, or of which no request can be answered; nothing is written.
     """
-    asked = read_requests(requests)
-    if output.suffix not in _READERS:
+    if output.suffix not in FORMATS:
         raise ConfigError(f"{output}: ends in {output.suffix or 'nothing'!r}, expected .parquet or .jsonl")
-    service = open_service(root, settings)
-    frames: list[pl.DataFrame] = []
-    for part in asked.iter_slices(_AT_ONCE):
-        told = [
-            Request(history, candidates, service.profile(user))
-            for user, history, candidates in part.select("user_id", "history", "candidates").iter_rows()
-        ]
-        first = sum(frame["request"].n_unique() for frame in frames)
-        frames += [_rows(first + row, ranked.item_ids, ranked.scores) for row, ranked in enumerate(service.ranker.rank(told))]
-    answers = pl.concat(frames)
-    answers.write_parquet(output) if output.suffix == ".parquet" else answers.write_ndjson(output)
+    asked = read_requests(requests)
+    first = next(asked, None)  # a file that cannot be read is refused before the policy is loaded
+    if first is None:
+        raise ConfigError(f"{requests}: holds no request, expected one at least")
+    return _rank_all(open_service(root, settings), root, chain([first], asked), requests, output)
+
+
+def _rank_all(service: Service, root: Path, asked: Iterator[Raw], requests: Path, output: Path) -> dict[str, Any]:
+    tally, rejected = Tally(), output.with_name(output.name + ".rejected.jsonl")
+    with written(output, root) as draft, written(rejected, root) as reasons:
+        with reasons.open("w", encoding="utf-8") as bad:
+            _rank(service, asked, _Writer(draft, output.suffix == ".parquet"), bad, tally)
+        if tally.rejected == tally.requests:
+            raise ConfigError(f"{requests}: none of {tally.requests:,} requests can be answered; {tally.first_rejected[0]}")
+    if not tally.rejected:
+        rejected.unlink()
     return {
         "status": "ranked",
         "policy_id": service.policy_id,
         "release_id": service.release_id,
-        "requests": asked.height,
-        "candidates": answers.height,
+        "requests": tally.requests,
+        "candidates": tally.candidates,
+        "rejected": tally.rejected,
+        "first_rejected": tally.first_rejected,
+        "rejected_file": str(rejected) if tally.rejected else None,
+        "unknown_users": tally.unknown_users,
+        "first_unknown_users": tally.first_unknown_users,
         "output": str(output),
     }
 
 
-def read_requests(path: Path) -> pl.DataFrame:
-    """user_id, history, candidates.
-
-    Raises:
-        ConfigError: no such file, another format, or columns that are missing or of another type.
-    """
-    if path.suffix not in _READERS:
-        raise ConfigError(f"{path}: ends in {path.suffix or 'nothing'!r}, expected .parquet or .jsonl")
-    try:
-        frame = _READERS[path.suffix](path)  # type: ignore[operator]
-        missing = [name for name in ("history", "candidates") if name not in frame.columns]
-        if missing:
-            raise ConfigError(
-                f"{path}: no column {' and no column '.join(missing)}, expected history and candidates, lists of item ids"
-            )
-        if "user_id" not in frame.columns:
-            frame = frame.with_columns(user_id=pl.lit(None, pl.Int64))
-        frame = frame.select(
-            pl.col("user_id").cast(pl.Int64), pl.col("history").cast(_IDS).fill_null([]), pl.col("candidates").cast(_IDS)
-        )
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise ConfigError(
-            f"{path}: {str(error).splitlines()[0]}; expected user_id, history and candidates, whole numbers"
-        ) from error
-    named = frame["candidates"].list.drop_nulls().list.len()
-    n_gaps = frame.height - int((named == frame["candidates"].list.len()).sum())
-    if not frame.height or n_gaps:
-        raise ConfigError(
-            f"{path}: {n_gaps} of {frame.height} requests lack candidates or name a null one, expected one request at least and none such"
-        )
-    return frame
+def _rank(service: Service, asked: Iterator[Raw], answers: "_Writer", bad: IO[str], tally: Tally) -> None:
+    """Answer batch after batch; the tally grows with them."""
+    with answers:
+        while batch := list(islice(asked, _AT_ONCE)):
+            good: list[tuple[int, Request]] = []
+            for raw in batch:
+                tally.requests += 1
+                try:
+                    good.append((raw.number, service.request(raw)))
+                except ValueError as error:
+                    bad.write(json.dumps({"request": raw.number, "line": raw.line, "reason": str(error)}) + "\n")
+                    tally.rejected += 1
+                    if len(tally.first_rejected) < _NAMED:
+                        tally.first_rejected.append(f"line {raw.line}: {error}")
+                    continue
+                _note_user(service, raw.cells.get("user_id"), tally)
+            ranked = service.ranker.rank([request for _, request in good])
+            if ranked:
+                tally.candidates += answers.write(service, [number for number, _ in good], ranked)
 
 
-def _rows(request: int, item_ids: npt.NDArray[np.int64], scores: npt.NDArray[np.float32]) -> pl.DataFrame:
-    places = np.arange(1, len(item_ids) + 1, dtype=np.uint32)
-    score = pl.Series(scores).replace(-np.inf, None)
-    return pl.DataFrame(
-        {"request": np.full(len(item_ids), request, np.uint32), "place": places, "item_id": item_ids, "score": score}
-    )
+def _note_user(service: Service, user: Any, tally: Tally) -> None:
+    if user is not None and service.users.number(user) is None:
+        tally.unknown_users += 1
+        if len(tally.first_unknown_users) < _NAMED:
+            tally.first_unknown_users.append(user)
+
+
+class _Writer:
+    """Answers as Parquet or JSON lines, a batch at a time."""
+
+    def __init__(self, target: Path, is_parquet: bool) -> None:
+        self._stream = target.open("wb")
+        self._parquet = pq.ParquetWriter(self._stream, SCHEMA, compression="zstd") if is_parquet else None
+        self._waiting: list[pa.Table] = []
+
+    def write(self, service: Service, numbers: list[int], ranked: list[Ranked]) -> int:
+        """Take the answers of some requests; how many rows they are."""
+        counts = [len(one.item_ids) for one in ranked]
+        items = np.concatenate([one.item_ids for one in ranked])
+        scores = np.concatenate([one.scores for one in ranked])
+        ends = np.cumsum(counts)
+        places = np.arange(1, len(items) + 1) - np.repeat(ends - counts, counts)
+        columns = [
+            pa.array(np.repeat(numbers, counts), pa.uint32()),
+            pa.array(places, pa.uint32()),
+            pa.array(items),
+            service.raw_ids.take(pa.array(np.searchsorted(service.ranker.item_ids, items))),
+            pa.array(scores, mask=np.isneginf(scores)),
+        ]
+        self._waiting.append(pa.Table.from_arrays(columns, schema=SCHEMA))
+        if sum(table.num_rows for table in self._waiting) >= _ROWS_AT_ONCE:
+            self._flush()
+        return len(items)
+
+    def _flush(self) -> None:
+        if self._waiting:
+            table = pa.concat_tables(self._waiting)
+            self._waiting = []
+            if self._parquet:
+                self._parquet.write_table(table)
+            else:
+                frame = pl.from_arrow(table)
+                assert isinstance(frame, pl.DataFrame)  # noqa: S101 a table is one
+                frame.write_ndjson(self._stream)
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+        if self._parquet:
+            self._parquet.close()
+        self._stream.close()

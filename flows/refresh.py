@@ -27,9 +27,10 @@ from pipeline.ingest.meaning import Meaning
 from pipeline.ingest.open import open_source
 from pipeline.ingest.source import Source
 from pipeline.warehouse.artifacts import bytes_of
+from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.release import ReleaseDraft
 from pipeline.warehouse.tables import TABLES
-from pipeline.warehouse.verify import naming_damage, require_intact
+from pipeline.warehouse.verify import require_intact
 from pipeline.warehouse.warehouse import Warehouse
 
 

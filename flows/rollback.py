@@ -17,9 +17,10 @@ from pipeline.sids.codebook import Codebook
 from pipeline.sids.metrics import sid_metrics
 from pipeline.sids.restore import restore
 from pipeline.warehouse.config import WarehouseConfig
+from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.tables import POLICIES, SID_MISSING, TABLES
-from pipeline.warehouse.verify import naming_damage, require_intact
+from pipeline.warehouse.verify import require_intact
 from pipeline.warehouse.warehouse import Warehouse
 
 

@@ -17,6 +17,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from pipeline.printable import printable
+
 Tick = Callable[[int, int], None]
 # Of a stage on anything but a terminal: when it is heard of first, and how often from then on.
 FIRST_LINE_SECONDS, LINE_SECONDS = 5.0, 10.0
@@ -45,7 +47,7 @@ class Run:
 
     def say(self, line: str) -> None:
         """One plain line."""
-        self.console.print(line, markup=False, soft_wrap=True)
+        self.console.print(printable(line, keep="\n"), markup=False, soft_wrap=True)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Tick]:

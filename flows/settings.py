@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from flows.places import PLACES, PREFIX
 from hsrl_train.config import EnvironmentConfig, EvaluationConfig, SimulatorConfig, TrainingConfig
 from hsrl_train.learner_config import LearnerConfig
 from pipeline.embeddings.config import EmbeddingsConfig
@@ -27,9 +28,6 @@ from pipeline.records.config import RecordsConfig
 from pipeline.sids.config import SidsConfig
 from pipeline.warehouse.config import WarehouseConfig
 
-PREFIX = "HSRL_"
-# Read before the file is: where things are, not what is done with them.
-_PLACES = {"HSRL_SHARED", "HSRL_WAREHOUSE", "HSRL_CONFIG"}
 _KINDS: dict[str | int, type[BaseModel]] = {"movielens": MovieLensSource, "table": TableSource, "generated": GeneratedSource}
 _FEW = 20  # names that an error lists
 
@@ -95,16 +93,6 @@ def learning_on(settings: Settings, device: str | None) -> Settings:
     return settings.model_copy(update={"training": settings.training.model_copy(update={"device": device})})
 
 
-def warehouse_path(given: Path | None) -> Path:
-    """The warehouse's folder: the argument, else HSRL_WAREHOUSE, else ./warehouse.
-
-    Raises:
-        ConfigError: unknown variables, of which one may be this one misspelt.
-    """
-    _refuse_unknown_variables(os.environ)
-    return (given or Path(os.environ.get("HSRL_WAREHOUSE", "warehouse"))).absolute()
-
-
 def load_settings(config: Path | None, warehouse: Path) -> Settings:
     """Read and check a configuration file and the environment.
 
@@ -126,7 +114,7 @@ def load_settings(config: Path | None, warehouse: Path) -> Settings:
         raise ConfigError(f"configuration {path}: {error.strerror}; ready ones are in flows/configs/") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"configuration {path}: not TOML: {error}") from error
-    _refuse_unknown_variables(os.environ)
+    refuse_unknown_variables(os.environ)
     places = {"{shared}": os.environ.get("HSRL_SHARED", "../shared"), "{warehouse}": str(warehouse)}
     try:
         settings = Settings(**_placed(content, places))
@@ -198,7 +186,7 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((member for member in members if isinstance(member, type) and issubclass(member, BaseModel)), None)
 
 
-def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+def refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     """An HSRL_ variable that nothing reads is a typing error, not a wish.
 
     Raises:
@@ -214,7 +202,7 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
 
 def _variables() -> set[str]:
     """Every variable that is read; those of ``source`` depend on its kind, and pydantic refuses what does not fit."""
-    names = set(_PLACES)
+    names = set(PLACES)
     for name, field in Settings.model_fields.items():
         sections = list(_KINDS.values()) if name == "source" else [_model_in(field.annotation)]
         for section in sections:

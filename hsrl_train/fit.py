@@ -8,7 +8,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name everyone knows it by)
 from jaxtyping import Float
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from hsrl_train.checkpoint import load_module, module_tensors
@@ -163,6 +162,8 @@ def quality(model: ResponseModel, records: Records) -> Quality:
     Raises:
         TrainingError: the answers are all alike, or there are none, so that no ranking can be judged.
     """
+    from sklearn.metrics import roc_auc_score  # it takes longer to import than to rank a thousand requests
+
     answers = records.feedback.flatten().numpy()
     if len(np.unique(answers)) < 2:
         raise TrainingError(

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 
 @dataclass(frozen=True)
@@ -36,5 +35,7 @@ def mean_interval(values: npt.NDArray[np.float64]) -> Interval:
     if variance == 0:
         return Interval(mean, mean, mean)
     freedom = variance**2 / sum(part**2 / free for part, free in parts)
+    from scipy import stats  # it takes longer to import than most commands to run
+
     half = float(stats.t.ppf(0.975, freedom)) * variance**0.5
     return Interval(mean, mean - half, mean + half)

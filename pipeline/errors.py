@@ -4,8 +4,10 @@ A message is one line: what, how many, what was expected, and the next command (
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def all_faults(faults: Sequence[str], what: str = "faults") -> str:
@@ -54,7 +56,7 @@ class TrainingError(HsrlError):
 class QuarantineError(SourceError):
     """A delivery of which too many rows were rejected; ``rejects`` (REJECTS) are kept for the quarantine."""
 
-    def __init__(self, message: str, rejects: pl.DataFrame) -> None:
+    def __init__(self, message: str, rejects: "pl.DataFrame") -> None:
         super().__init__(message)
         self.rejects = rejects
 

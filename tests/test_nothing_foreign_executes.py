@@ -103,7 +103,7 @@ def test_a_folder_may_have_a_name_made_of_sql(tmp_path: Path) -> None:
 )
 def test_what_is_traced_is_bound_not_pasted(root: Path, text: str) -> None:
     if text in (EVIL, "item:" + EVIL):
-        assert trace(root, text).subject == "item:1"  # it is the raw id of an item
+        assert trace(root, text).subject == f"item:{EVIL}"  # it is the raw id of an item
     else:
         with pytest.raises(QueryError, match="there is nothing called"):
             trace(root, text)

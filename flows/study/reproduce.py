@@ -21,7 +21,7 @@ from flows.training import usable_device
 from flows.workplace import Workplace
 from pipeline.warehouse.ledger import add_experiments
 from pipeline.warehouse.lock import locked
-from pipeline.warehouse.verify import naming_damage
+from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
 

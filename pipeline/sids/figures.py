@@ -7,7 +7,6 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import encode, reconstruction_errors
@@ -180,6 +179,8 @@ def category_nmi(release: Release, level: int) -> float | None:
     if told is None:
         return None
     known = told >= 0
+    from sklearn.metrics import normalized_mutual_info_score
+
     return float(normalized_mutual_info_score(told[known], release.prefixes(level + 1)[known]))
 
 
@@ -189,6 +190,8 @@ def category_ami(release: Release, level: int) -> float | None:
     if told is None:
         return None
     rows = release.sample[told[release.sample] >= 0]
+    from sklearn.metrics import adjusted_mutual_info_score
+
     return float(adjusted_mutual_info_score(told[rows], release.prefixes(level + 1)[rows]))
 
 

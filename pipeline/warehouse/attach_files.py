@@ -1,13 +1,12 @@
 """The SQL by which DuckDB clients other than hsrl attach the last release; renewed by each commit."""
 
-from importlib.resources import files as package_files
 from pathlib import Path
 
 import duckdb
 
+from pipeline.warehouse.extensions import EXTENSIONS, extension_path
 from pipeline.warehouse.readers import current_copy
 
-EXTENSIONS = ("sqlite_scanner", "ducklake")
 HERE, ELSEWHERE = "attach.sql", "attach-elsewhere.sql"
 _HEAD = """-- The last release for any DuckDB {version} client, read-only. {where}
 -- The copy it names never changes and goes an hour after a newer one came; run this file again for the release of then.
@@ -32,7 +31,7 @@ _WHERE_ELSEWHERE = f"""For a folder that was moved or copied, in that folder:  d
 def write_attach_files(root: Path) -> None:
     """Keep both right: one names this folder and the extension files installed here, the other neither. The commit lock is held."""
     copy = current_copy(root).relative_to(root)
-    loads = "\n".join(f"LOAD {quoted(extension_file(name))};" for name in EXTENSIONS)
+    loads = "\n".join(f"LOAD {quoted(extension_path(name))};" for name in EXTENSIONS)
     by_name = "\n".join(f"INSTALL {name};\nLOAD {name};" for name in ("sqlite", "ducklake"))
     here = root / HERE
     texts = {
@@ -48,11 +47,6 @@ def write_attach_files(root: Path) -> None:
             draft = root / f".{name}.draft"
             draft.write_text(text, encoding="utf-8")
             draft.rename(path)
-
-
-def extension_file(name: str) -> str:
-    """Where the installed wheel keeps an extension of DuckDB."""
-    return str(package_files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension")
 
 
 def quoted(text: object) -> str:

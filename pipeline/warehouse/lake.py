@@ -7,21 +7,23 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
-import polars as pl
 
 from pipeline.errors import WarehouseError, reason_of
-from pipeline.warehouse.attach_files import EXTENSIONS, extension_file, quoted, write_attach_files
+from pipeline.warehouse.attach_files import quoted, write_attach_files
 from pipeline.warehouse.catalogue_check import require_catalogue
+from pipeline.warehouse.extensions import are_as_installed, load_extensions
 from pipeline.warehouse.lock import locked
-from pipeline.warehouse.own_files import enter_hashes, own_files
 from pipeline.warehouse.readers import copies_of, is_whole, newest_copy, notes_of, renew_copy
-from pipeline.warehouse.schema import check_layout, create_schema
-from pipeline.warehouse.tables import BULK
 from pipeline.warehouse.traces import CATALOGUE as _CATALOGUE
 from pipeline.warehouse.traces import has_catalogue, refuse_behind, refuse_inside_another, refuse_traces, restoring
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# Tables and schema bring Polars along, which takes longer to import than a question to answer: they are imported where they are used.
 
 # Write-ahead logging lets other processes read during a commit; the mode stays with the file.
 _WRITE_AHEAD = ("META_JOURNAL_MODE 'WAL'",)
@@ -40,9 +42,10 @@ def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> du
         spill: folder for what does not fit into memory; None = fail instead.
         memory_limit_mb: memory of the engine in MB; None = DuckDB's own, four fifths of the machine.
     """
-    connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
-    for name in EXTENSIONS:
-        connection.execute(f"LOAD {quoted(extension_file(name))}")
+    config: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    # What has been compared with its wheel need not have its signature looked at again, connection after connection.
+    connection = duckdb.connect(config={**config, "allow_unsigned_extensions": are_as_installed()})
+    load_extensions(connection)
     # A name in SQL is never a variable of the calling code.
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET TimeZone = 'UTC'")
@@ -216,6 +219,8 @@ class Lake:
         _require(root / _CATALOGUE, os.R_OK | os.W_OK)
         if snapshot_id is None:
             require_catalogue(root)
+        from pipeline.warehouse.schema import check_layout
+
         lake = cls._attached(root, memory_limit_mb, *([] if snapshot_id is None else [f"SNAPSHOT_VERSION {snapshot_id}"]))
         try:
             check_layout(lake.connection, str(root))
@@ -233,6 +238,8 @@ class Lake:
         Raises:
             WarehouseError: there is none, it is damaged, or of another layout.
         """
+        from pipeline.warehouse.schema import check_layout
+
         lake = cls(root.absolute(), open_readers(root))
         check_layout(lake.connection, str(root))
         return lake
@@ -259,7 +266,7 @@ class Lake:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def query(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> pl.DataFrame:
+    def query(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> "pl.DataFrame":
         """The rows of a trusted query; text from outside is bound by ``parameters``, or goes to ``run_sql``."""
         return self.connection.execute(sql, parameters).pl()
 
@@ -269,6 +276,8 @@ class Lake:
         Raises:
             WarehouseError: the table is not a bulk table: its rows are not all in files.
         """
+        from pipeline.warehouse.tables import BULK
+
         if table not in {bulk.name for bulk in BULK}:
             raise WarehouseError(f"{table} is not kept as registered files; read it with a query")
         rows = self.connection.execute("SELECT data_file FROM ducklake_list_files('lake', ?)", [table]).fetchall()
@@ -294,6 +303,8 @@ class Lake:
             WarehouseError: the commit changed nothing, although DuckLake raised nothing.
         """
         with locked(self.root / "commit.lock", message, _COMMIT_TIMEOUT_SECONDS) as lock:
+            from pipeline.warehouse.own_files import enter_hashes, own_files
+
             before, written_before = self.last_snapshot(), own_files(self.root)
             self.connection.execute("BEGIN")
             try:
@@ -324,6 +335,8 @@ class Lake:
 
 def _create(root: Path, lock: int) -> None:
     """Make the catalogue aside and rename it, so that a warehouse is either there and whole, or not there."""
+    from pipeline.warehouse.schema import create_schema
+
     draft = root / f".{_CATALOGUE}.draft"
     for leftover in root.glob(f"{draft.name}*"):
         leftover.unlink()

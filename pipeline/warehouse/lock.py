@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.errors import WarehouseError, reason_of
+from pipeline.printable import printable
 
 _POLL_SECONDS = 0.05
 # One file a run, locked while it lives.
 _ALIVE = "staging/.alive"
 # ``living`` tries each lock for a moment.
 _MARK_SECONDS = 10.0
+_LONGEST_NOTE = 300  # characters of what is said of a holder
 
 
 @contextmanager
@@ -74,9 +76,10 @@ def _holder(descriptor: int) -> str:
     text = os.pread(descriptor, 4096, 0).decode(errors="replace")
     try:
         note = json.loads(text)
-    except json.JSONDecodeError:  # the holder has the lock and is just about to write its note
+        return printable(f"run {note['owner']} (process {note['pid']}, since {note['since']})"[:_LONGEST_NOTE])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        # The holder has the lock and is just about to write its note, or something else wrote into the file.
         return "another process"
-    return f"run {note['owner']} (process {note['pid']}, since {note['since']})"
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import duckdb
 import polars as pl
 
 from pipeline.errors import WarehouseError
-from pipeline.warehouse.statements import statements
+from pipeline.warehouse.statements import Statement, statements
 from pipeline.warehouse.tables import BULK, DICTIONARY, TABLES, sql_type
 
 # A table this small in one commit goes into the catalogue instead of a Parquet file of its own.
@@ -30,7 +30,7 @@ def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute(statement.sql)
     for comment in _comments():
         connection.execute(comment)
-    connection.register("entries", pl.DataFrame(list(_entries()), schema=DICTIONARY.schema, orient="row"))
+    connection.register("entries", pl.DataFrame(list(_entries(connection)), schema=DICTIONARY.schema, orient="row"))
     connection.execute("INSERT INTO dictionary BY NAME SELECT * FROM entries")
     connection.execute("COMMIT")
 
@@ -66,15 +66,26 @@ def _comments() -> Iterator[str]:
         yield f"COMMENT ON VIEW {view.name} IS {literal(view.doc)}"
 
 
-def _entries() -> Iterator[tuple[str, str | None, str, str | None, str]]:
+def _entries(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str | None, str, str | None, str]]:
     for table in TABLES.values():
         yield (table.name, None, "table", None, table.doc)
         for column in table.columns:
             yield (table.name, column.name, "column", sql_type(column.dtype), column.doc)
-    for view in statements("views"):
-        yield (view.name, None, "view", None, view.doc)
-    for macro in statements("macros"):
-        yield (macro.name, None, "macro", None, macro.doc)
+    for folder, kind, call in (("views", "view", ""), ("macros", "macro", "('0')")):
+        for statement in statements(folder):
+            yield (statement.name, None, kind, None, statement.doc)
+            described = connection.execute(f"DESCRIBE FROM {statement.name}{call}").fetchall()
+            for name, dtype, *_ in described:
+                yield (statement.name, name, "column", dtype, _column_doc(statement, name))
+
+
+def _column_doc(statement: Statement, name: str) -> str:
+    """What the header of a view or macro says of a column, else what the first table it reads says that has one of that name."""
+    if told := statement.header.get(f"column {name}"):
+        return told
+    reads = statement.header["reads"].split(", ")
+    tables = sorted(TABLES.values(), key=lambda table: reads.index(table.name) if table.name in reads else len(reads))
+    return next((column.doc for table in tables for column in table.columns if column.name == name), "")
 
 
 def literal(text: str) -> str:

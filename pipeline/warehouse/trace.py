@@ -13,7 +13,7 @@ import duckdb
 
 from pipeline.errors import QueryError
 from pipeline.warehouse.lake import open_readers
-from pipeline.warehouse.verify import naming_damage
+from pipeline.warehouse.naming_damage import naming_damage
 
 _FEW = 6  # things of a circle that an error names
 _SID = re.compile(r"\d+(-\d+)*")
@@ -160,7 +160,7 @@ def _add_item(
     )
     names = [column[0] for column in told.description or []]
     facts: dict[str, Any] = dict(zip(names, told.fetchone() or (), strict=True))
-    me = f"item:{item}"
+    me = f"item:{facts['raw_id']}"
     nodes[me] = Node(me, "item", str(facts["title"] or facts["raw_id"]))
     shown = connection.execute(
         "SELECT ingest_id, count(user_seq), sum(feedback) FROM events WHERE item_id = ? GROUP BY ingest_id", [item]
@@ -189,16 +189,17 @@ def _add_sid(
     start, facts = [], {}
     for book, sid, items in sids:
         titles = connection.execute(
-            "SELECT item_id, coalesce(title, raw_id) FROM items WHERE item_id IN (SELECT unnest(?)) ORDER BY 1", [items]
+            "SELECT raw_id, coalesce(title, raw_id) FROM items WHERE item_id IN (SELECT unnest(?)) ORDER BY item_id", [items]
         ).fetchall()
-        for item, title in titles:
-            nodes[f"item:{item}"] = Node(f"item:{item}", "item", title)
-        start.append(_add_sid_node(connection, book, sid, [f"item:{item}" for item, _ in titles], nodes, edges))
+        for raw_id, title in titles:
+            nodes[f"item:{raw_id}"] = Node(f"item:{raw_id}", "item", title)
+        start.append(_add_sid_node(connection, book, sid, [f"item:{raw_id}" for raw_id, _ in titles], nodes, edges))
         now = connection.execute(
-            "SELECT list(item_id ORDER BY slot) FROM sid_history WHERE codebook_id = ? AND sid = ? AND valid_to IS NULL",
+            "SELECT list(coalesce(raw_id, item_id::VARCHAR) ORDER BY slot) FROM sid_history LEFT JOIN items USING (item_id) "
+            "WHERE codebook_id = ? AND sid = ? AND valid_to IS NULL",
             [book, sid],
         ).fetchone()
-        facts[f"items now, codebook {book}"] = ", ".join(str(item) for item in (now and now[0]) or []) or "none"
+        facts[f"items now, codebook {book}"] = ", ".join((now and now[0]) or []) or "none"
     return start, facts
 
 

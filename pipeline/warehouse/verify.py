@@ -1,11 +1,8 @@
 """Whether stored bytes are those that were written: a flipped bit or a swapped file otherwise reads as other numbers, silently."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import wraps
-from inspect import signature as inspect_signature
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 import duckdb
 
@@ -34,17 +31,6 @@ WITH files AS (
 SELECT "table".table_name, if(files.path_is_relative::BOOLEAN, 'data/main/' || "table".path || files.path, files.path) AS path
 FROM files INNER JOIN {meta}.ducklake_table AS "table" ON "table".table_id = files.table_id ORDER BY ALL
 """
-# What DuckDB raises of a file that is missing or damaged, and of much else; and how it tells the first from the rest.
-_OF_FILES = (
-    duckdb.IOException,
-    duckdb.InvalidInputException,
-    duckdb.SerializationException,
-    duckdb.InternalException,
-    duckdb.FatalException,
-)
-_FILE_WORDS = ("parquet", "Parquet", "TProtocol", "ecompress", "ZSTD", "page", "disk image", "not a database", "malformed")
-P = ParamSpec("P")
-T = TypeVar("T")
 _WRITTEN = "not the bytes that were written"
 
 
@@ -123,44 +109,18 @@ def refuse(damage: Sequence[Damage]) -> None:
         WarehouseError: names the first of it and what to do.
     """
     if damage:
-        raise _refusal(damage)
+        raise refusal(damage)
 
 
-def _refusal(damage: Sequence[Damage]) -> WarehouseError:
+def refusal(damage: Sequence[Damage]) -> WarehouseError:
     first = damage[0]
     return WarehouseError(
         f"{first.path}: {first.fault}, one of {len(damage)} such; put back a copy of it, or follow docs/recovery.md (Damaged files)"
     )
 
 
-def naming_damage(function: Callable[P, T]) -> Callable[P, T]:
-    """Of a function that is given a warehouse's folder as ``root``: where a library fails in it and something stored is damaged, say so.
-
-    Libraries name the file in some of their errors and in some not; so the files are asked. That costs nothing where all goes well.
-    """
-    signature = inspect_signature(function)
-
-    @wraps(function)
-    def named(*arguments: P.args, **options: P.kwargs) -> T:
-        try:
-            return function(*arguments, **options)
-        except Exception as error:
-            root = signature.bind(*arguments, **options).arguments["root"]
-            if _may_be_damage(error) and (damage := _damage_at(root)):
-                raise _refusal(damage) from error
-            raise
-
-    return named
-
-
-def _may_be_damage(error: Exception) -> bool:
-    """An error of a library, or one of ours that passes on what DuckDB says of a file; a wrong question is none."""
-    if not isinstance(error, HsrlError):
-        return True
-    return isinstance(error.__cause__, _OF_FILES) and any(word in str(error.__cause__) for word in _FILE_WORDS)
-
-
-def _damage_at(root: Path) -> list[Damage]:
+def damage_at(root: Path) -> list[Damage]:
+    """What of a warehouse is damaged, as far as it can be opened."""
     try:
         with Lake.open_copy(root) as lake:
             return [*find_damage(lake), *_catalogue(lake.root)]

@@ -1,7 +1,7 @@
 -- example: moved_last_night
 -- reads: sid_history, items
 -- doc: Which items got another Semantic ID in the last release that moved any, and from where to where?
-SELECT now.item_id, items.title, before.sid AS sid_before, now.sid AS sid_now, before.recon_error AS error_before, now.recon_error AS error_now
+SELECT now.item_id, items.raw_id, items.title, before.sid AS sid_before, now.sid AS sid_now, before.recon_error AS error_before, now.recon_error AS error_now
 FROM sid_history AS now
 INNER JOIN sid_history AS before
     ON before.item_id = now.item_id AND before.valid_to = now.valid_from

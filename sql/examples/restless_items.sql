@@ -3,6 +3,7 @@
 -- doc: Which items changed their Semantic ID most often?
 SELECT
     sid_history.item_id,
+    any_value(items.raw_id) AS raw_id,
     any_value(items.title) AS title,
     count(*) FILTER (sid_history.reason = 'moved') AS n_moves,
     list(sid_history.sid ORDER BY sid_history.valid_from) AS sids_in_order

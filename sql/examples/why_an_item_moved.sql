@@ -3,6 +3,7 @@
 -- doc: Of the items that moved last: at which level does the new Semantic ID part from the old one, how was it chosen, and is it beyond what the codebook knows?
 SELECT
     now.item_id,
+    items.raw_id,
     items.title,
     before.sid AS sid_before,
     now.sid AS sid_now,

@@ -1,8 +1,22 @@
 -- model: sids_at
 -- grain: item_id, codebook_id
--- reads: sid_history
--- doc: The Semantic IDs as of a release: sids_at(12). Reads sid_history, so it outlives the expiry of snapshots.
+-- reads: sid_history, items
+-- doc: The Semantic IDs as of a release: sids_at(12). Reads sid_history, so it outlives the expiry of snapshots; raw ids and titles are today's.
 CREATE OR REPLACE MACRO sids_at(release) AS TABLE
-SELECT item_id, codebook_id, tokens, sid, sid_key, slot, valid_from, assigned_by, reason, recon_error, is_ood
+SELECT
+    sid_history.item_id,
+    sid_history.codebook_id,
+    sid_history.tokens,
+    sid_history.sid,
+    sid_history.sid_key,
+    sid_history.slot,
+    sid_history.valid_from,
+    sid_history.assigned_by,
+    sid_history.reason,
+    sid_history.recon_error,
+    sid_history.is_ood,
+    items.raw_id,
+    items.title
 FROM sid_history
-WHERE valid_from <= release AND (valid_to IS NULL OR valid_to > release);
+LEFT JOIN items ON items.item_id = sid_history.item_id
+WHERE sid_history.valid_from <= release AND (sid_history.valid_to IS NULL OR sid_history.valid_to > release);

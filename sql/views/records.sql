@@ -2,6 +2,7 @@
 -- grain: user_id, record_index
 -- reads: record_rows, splits
 -- doc: The slates with their split; a user's leading n_train records are for training.
+-- column split: train or test
 CREATE OR REPLACE VIEW records AS
 SELECT
     record_rows.*,

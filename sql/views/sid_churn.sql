@@ -2,6 +2,13 @@
 -- grain: release_id, codebook_id
 -- reads: sid_history
 -- doc: What each release changed: items that got a Semantic ID (new), another one (moved), theirs back (returned), one of a new codebook (rebuilt), theirs again under codes centred anew (carried), lost theirs (closed), or got that of an earlier release back (rolled back).
+-- column n_new: items that got their first Semantic ID
+-- column n_moved: items that got another one
+-- column n_returned: items that came back and got theirs again
+-- column n_rebuilt: items that got one of a new codebook
+-- column n_carried: items that kept theirs under codes centred anew
+-- column n_closed: items that lost theirs
+-- column n_rolled_back: items that got that of an earlier release back
 CREATE OR REPLACE VIEW sid_churn AS
 WITH changes AS (
     SELECT valid_from AS release_id, codebook_id, reason AS change

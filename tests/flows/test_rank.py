@@ -36,10 +36,10 @@ def test_every_candidate_gets_a_place_and_those_without_a_sid_no_score(retrained
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"history": []}, "no column candidates, expected history and candidates"),
-        ({"history": [], "candidates": None}, "1 of 1 requests lack candidates"),
-        ({"history": ["x"], "candidates": [1]}, "expected user_id, history and candidates, whole numbers"),
-        ({"history": [-7], "candidates": [-7]}, "1 of 1 items in the candidates of request 0 are unknown, such as -7"),
+        ({"history": []}, "line 1: has no candidates, expected history and candidates"),
+        ({"history": [], "candidates": None}, "its candidates are no list of ids"),
+        ({"history": ["x"], "candidates": [1]}, "1 of 1 items in its history are unknown, such as"),
+        ({"history": [-7], "candidates": [-7]}, "1 of 1 items in its history are unknown, such as -7"),
     ],
 )
 def test_requests_that_cannot_be_read_or_answered_are_one_line(retrained, hsrl, tmp_path: Path, row: dict, message: str) -> None:

@@ -114,6 +114,26 @@ def test_a_line_of_releases_that_goes_in_a_circle_ends(world: duckdb.DuckDBPyCon
     timer.cancel()
 
 
+def test_raw_ids_and_titles_stand_beside_the_hashes_wherever_items_do(world: duckdb.DuckDBPyConnection) -> None:
+    """Item 10 is sku-10 in the raw log; the columns that were there before stand before the new ones."""
+    world.execute("UPDATE items SET raw_id = 'sku-' || raw_id")
+    assert rows(world, "SELECT raw_id, title FROM sids WHERE item_id = 10") == [("sku-10", "Ten")]
+    assert rows(world, "SELECT raw_id, title FROM sids_at(1) WHERE item_id = 13") == [("sku-13", "Thirteen")]
+    assert rows(world, "SELECT raw_id FROM sid_items('0-0')") == [("sku-10",), ("sku-11",)]
+    assert rows(world, "SELECT raw_id FROM sid_prefix('0')") == [("sku-10",), ("sku-11",)]
+    buckets = "SELECT item_ids, raw_ids, titles FROM sid_buckets WHERE sid = '0-0'"
+    assert rows(world, buckets) == [([10, 11], ["sku-10", "sku-11"], ["Ten", "Eleven"])]
+    for name, first in (("sids", 11), ("sid_buckets", 5), ("sids_at(1)", 11), ("sid_items('0-0')", 5), ("sid_prefix('0')", 6)):
+        columns = [row[0] for row in rows(world, f"DESCRIBE FROM {name}")]
+        assert not {"raw_id", "raw_ids"} & set(columns[:first]) and {"raw_id", "raw_ids"} & set(columns[first:]), name
+
+
+def test_an_item_that_no_catalogue_lists_keeps_its_semantic_id(world: duckdb.DuckDBPyConnection) -> None:
+    world.execute("DELETE FROM items WHERE item_id = 10")
+    assert rows(world, "SELECT sid, raw_id FROM sids WHERE item_id = 10") == [("0-0", None)]
+    assert rows(world, "SELECT n_items, item_ids, raw_ids FROM sid_buckets WHERE sid = '0-0'") == [(2, [10, 11], [None, "11"])]
+
+
 @pytest.mark.parametrize("statement", list(statements("examples")), ids=lambda statement: statement.name)
 def test_an_example_has_an_answer(world: duckdb.DuckDBPyConnection, statement) -> None:  # type: ignore[no-untyped-def]
     assert rows(world, statement.sql)
@@ -125,7 +145,12 @@ ANSWERS: dict[str, list[tuple]] = {
     # Level 1 uses code 0 twice and code 1 once: perplexity exp(H(2/3, 1/3)) = 1.9; level 2 uses code 0 only, under two prefixes.
     "codes_by_level": [("c", 1, 2, 2, 1.9), ("c", 2, 1, 2, 1.0)],
     "hourglass_by_level": [("c", 1, 2, 2, 0.667), ("c", 2, 1, 2, 1.0)],
-    "cold_items": [(14, "Fourteen", 0, None), (10, "Ten", 2, "0-0"), (11, "Eleven", 3, "0-0"), (12, "Twelve", 3, "1-0")],
+    "cold_items": [
+        (14, "14", "Fourteen", 0, None),
+        (10, "10", "Ten", 2, "0-0"),
+        (11, "11", "Eleven", 3, "0-0"),
+        (12, "12", "Twelve", 3, "1-0"),
+    ],
     "evaluations_of_last_retrain": [
         ("s1", "own", "hsrl", 1, 4.0, 3.8, 4.2, 10.0, 3, 0.1),
         ("s1", "reference", "random", 1, 1.0, 0.8, 1.2, 8.0, 4, 0.0),
@@ -135,15 +160,15 @@ ANSWERS: dict[str, list[tuple]] = {
     "failed_audits": [("r2", "churn_budget", "warn", 1, '{"n":1}', "completed")],
     "items_by_first_code": [(0, 2), (1, 1)],
     "items_that_share_a_sid": [(1, 1, 1), (2, 1, 2)],
-    "items_without_sid": [("no vector", 1, 14, "Fourteen")],
-    "largest_buckets": [("0-0", 2, [10, 11]), ("1-0", 1, [12])],
+    "items_without_sid": [("no vector", 1, 14, "14", "Fourteen")],
+    "largest_buckets": [("0-0", 2, [10, 11], ["10", "11"]), ("1-0", 1, [12], ["12"])],
     "liked_by_prefix": [("1-0", 1, 3, 0.667), ("0-0", 2, 5, 0.6)],
-    "moved_last_night": [(11, "Eleven", "0-1", "0-0", 0.0, 0.5)],
+    "moved_last_night": [(11, "11", "Eleven", "0-1", "0-0", 0.0, 0.5)],
     "new_items_last_night": [
-        (10, "Ten", "0-0", 0.0, False),
-        (11, "Eleven", "0-1", 0.0, False),
-        (12, "Twelve", "1-0", 0.0, False),
-        (13, "Thirteen", "1-1", 0.0, False),
+        (10, "10", "Ten", "0-0", 0.0, False),
+        (11, "11", "Eleven", "0-1", 0.0, False),
+        (12, "12", "Twelve", "1-0", 0.0, False),
+        (13, "13", "Thirteen", "1-1", 0.0, False),
     ],
     "policy_beside_references": [("random", 1, 4.0, 1.0, 3.0)],
     # Code 0 (items 10, 11): two of four liked before, one of one last night; code 1 (item 12): two of two, then none of one.
@@ -151,17 +176,17 @@ ANSWERS: dict[str, list[tuple]] = {
     "quarantine_reasons": [("item is not a number", "day1.csv", 1, 7, "1,x,0")],
     "records_per_user": [(2, 2, 2, 2, 2, 2, 2, 2)],
     "releases_and_their_state": [(2, "refresh", 1, False), (1, "refresh", None, False)],
-    "restless_items": [(11, "Eleven", 1, ["0-1", "0-0"])],
+    "restless_items": [(11, "11", "Eleven", 1, ["0-1", "0-0"])],
     "reward_by_release": [(None, 4.0, None, 1.0)],
     "rows_by_delivery": [(2, "shop", "day 2", 2, 2, 0, 0, 0.0), (1, "shop", "day 1", 8, 6, 1, 1, 0.125)],
     "slowest_stages": [("daily-refresh", "ingest", 1, 1.5, 1.5), ("daily-refresh", "semantic ids", 1, 0.25, 0.25)],
     "stored_bytes": [("codebook", 1, 10, None, 2), ("simulator", 1, 10, None, 2)],
-    "strangers_in_one_sid": [("0-0", 10, "Ten", 11, "Eleven")],
-    "why_an_item_moved": [(11, "Eleven", "0-1", "0-0", 2, "greedy", False)],
+    "strangers_in_one_sid": [("0-0", 10, "10", "Ten", 11, "11", "Eleven")],
+    "why_an_item_moved": [(11, "11", "Eleven", "0-1", "0-0", 2, "greedy", False)],
     "worst_encoded_items": [
-        (11, "Eleven", "0-0", 0.5, False, "greedy"),
-        (10, "Ten", "0-0", 0.0, False, "greedy"),
-        (12, "Twelve", "1-0", 0.0, False, "greedy"),
+        (11, "11", "Eleven", "0-0", 0.5, False, "greedy"),
+        (10, "10", "Ten", "0-0", 0.0, False, "greedy"),
+        (12, "12", "Twelve", "1-0", 0.0, False, "greedy"),
     ],
 }
 

@@ -63,7 +63,7 @@ REFUSED = {
     "explain delete from items": "type DELETE",
     "explain analyze copy items to 'x.csv'": "type COPY",
     "explain /* explain */ copy items to 'x.csv'": "type COPY",
-    "/* explain */ explain analyze delete from items": "type EXPLAIN",
+    "/* explain */ explain analyze delete from items": "type DELETE",
     "select 1; select 2": "2 statements, expected one",
     "select 1; delete from items": "2 statements",
     "": "0 statements",

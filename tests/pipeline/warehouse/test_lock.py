@@ -78,3 +78,27 @@ def test_two_writers_of_a_warehouse_exclude_each_other(warehouse: Warehouse) -> 
         second.writer("r2", 0),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "[]",
+        "7",
+        "null",
+        '"x"',
+        "{}",
+        '{"owner": 1}',
+        "{",
+        "\x00\xff",
+        '{"owner": "\\u001b[31m", "pid": 1, "since": []}',
+        "[" * 4000,
+    ],
+)
+def test_whatever_stands_in_a_lock_file_its_holder_is_named_in_one_line(tmp_path: Path, note: str) -> None:
+    path = tmp_path / "writer.lock"
+    with locked(path, "me", 0):
+        path.write_text(note)
+        with pytest.raises(WarehouseError, match="is writing; waited 0 s") as refusal, locked(path, "you", 0):
+            pass
+        assert str(refusal.value).isprintable()

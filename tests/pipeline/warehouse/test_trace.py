@@ -92,3 +92,16 @@ def test_the_page_draws_everything_between_its_inputs_and_what_depends_on_it(roo
     for text in ("hash1", "day2.csv", "retrain by r3", "raw files × 2"):
         assert text in drawn
     assert "<script" not in drawn and "http-equiv='Content-Security-Policy'" in drawn
+
+
+def test_items_are_called_by_their_raw_ids(warehouse: Warehouse, draft: ReleaseDraft, night: Night) -> None:
+    """In a log of text ids the number of an item is a hash that nobody knows; it still finds the item, and so do both in a SID."""
+    changes = night(1)
+    items = changes.upsert["items"].with_columns(raw_id="sku-" + pl.col("raw_id"), title=pl.lit(None, pl.String))
+    warehouse.publish(draft, replace(changes, upsert={**changes.upsert, "items": items}), audits=[])
+    for subject in ("sku-10", "item:sku-10", "item:10", "10"):
+        found = trace(warehouse.root, subject)
+        assert (found.subject, found.nodes[found.subject].name) == ("item:sku-10", "sku-10")
+    found = trace(warehouse.root, "sid:0")
+    assert found.facts["items now, codebook c"] == "sku-10"
+    assert {node.id for node in found.nodes.values() if node.kind == "item"} == {"item:sku-10"}
