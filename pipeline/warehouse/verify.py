@@ -113,6 +113,7 @@ def refuse(damage: Sequence[Damage]) -> None:
 
 
 def refusal(damage: Sequence[Damage]) -> WarehouseError:
+    """The line that names the first of some damaged things, how many there are, and what to do."""
     first = damage[0]
     return WarehouseError(
         f"{first.path}: {first.fault}, one of {len(damage)} such; put back a copy of it, or follow docs/recovery.md (Damaged files)"
