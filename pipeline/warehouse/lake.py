@@ -283,11 +283,6 @@ class Lake:
         rows = self.connection.execute("SELECT data_file FROM ducklake_list_files('lake', ?)", [table]).fetchall()
         return sorted(Path(path) for (path,) in rows)
 
-    def stored_files(self, table: str) -> list[Path]:
-        """The files behind any table, of rows and of deletions; the rest of a small table's rows lies in the catalogue."""
-        rows = self.connection.execute("SELECT data_file, delete_file FROM ducklake_list_files('lake', ?)", [table]).fetchall()
-        return sorted(Path(path) for row in rows for path in row if path)
-
     @contextmanager
     def transaction(self, message: str, extra: dict[str, Any]) -> Iterator[None]:
         """Run the block in one transaction, commit it under ``message``, and renew the readers' copy.

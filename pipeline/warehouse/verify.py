@@ -25,10 +25,13 @@ UNION SELECT artifact_id FROM policies WHERE is_published
 # Data files and files of deletions of every snapshot that was not expired.
 _NAMED = """
 WITH files AS (
-    SELECT table_id, path, path_is_relative FROM {meta}.ducklake_data_file
-    UNION ALL SELECT table_id, path, path_is_relative FROM {meta}.ducklake_delete_file
+    SELECT table_id, path, path_is_relative, begin_snapshot, end_snapshot FROM {meta}.ducklake_data_file
+    UNION ALL SELECT table_id, path, path_is_relative, begin_snapshot, end_snapshot FROM {meta}.ducklake_delete_file
 )
-SELECT "table".table_name, if(files.path_is_relative::BOOLEAN, 'data/main/' || "table".path || files.path, files.path) AS path
+SELECT
+    "table".table_name,
+    files.begin_snapshot <= $now AND coalesce(files.end_snapshot > $now, true) AS is_in_use,
+    if(files.path_is_relative::BOOLEAN, 'data/main/' || "table".path || files.path, files.path) AS path
 FROM files INNER JOIN {meta}.ducklake_table AS "table" ON "table".table_id = files.table_id ORDER BY ALL
 """
 _WRITTEN = "not the bytes that were written"
@@ -66,7 +69,7 @@ def inspect(lake: Lake) -> Inspection:
         lake: the warehouse, of which the readers' copy will do.
     """
     hashes = _hashes(lake)
-    named = dict.fromkeys(path for _, path in _named(lake))
+    named = dict.fromkeys(path for _, _, path in _files(lake))
     folders = [path for path, (kind, _, _) in hashes.items() if kind not in TABLES and (lake.root / path).exists()]
     compared = [inside(lake.root, path) for path in (*named, *folders) if path in hashes]
     damage = [*find_damage(lake), *_older(lake, hashes), *_catalogue(lake.root), *_copies(lake.root), *_misnamed(lake)]
@@ -82,14 +85,15 @@ def find_damage(lake: Lake, kinds: Sequence[str] | None = None) -> list[Damage]:
         kinds: tables, and kinds of artifacts (``user_state`` …); None = all.
     """
     needed = {name for (name,) in lake.query(_NEEDED).rows()}
-    in_use = {str(path.relative_to(lake.root)) for path in _in_use(lake, kinds)}
+    in_use = _in_use(lake, kinds)
+    hashes = _hashes(lake)
     found: list[Damage] = []
-    for path, (kind, name, sha256) in _hashes(lake).items():
+    for path, (kind, name, sha256) in hashes.items():
         place = inside(lake.root, path)
         is_needed = path in in_use if kind in TABLES else name in needed
         if (kinds is None or kind in kinds) and (is_needed or (kind not in TABLES and place.exists())):
             found += _compared(place, sha256)
-    unhashed = in_use - _hashes(lake).keys()
+    unhashed = in_use - hashes.keys()
     return found + [Damage(lake.root / path, "missing") for path in sorted(unhashed) if not (lake.root / path).exists()]
 
 
@@ -135,18 +139,16 @@ def _hashes(lake: Lake) -> dict[str, tuple[str, str, str]]:
     return {path: (kind, name, sha256) for path, kind, name, sha256 in rows}
 
 
-def _in_use(lake: Lake, kinds: Sequence[str] | None) -> Iterator[Path]:
-    for table in TABLES:
-        if kinds is None or table in kinds:
-            yield from lake.stored_files(table)
+def _in_use(lake: Lake, kinds: Sequence[str] | None) -> set[str]:
+    """Paths of the files that the lake's snapshot needs, of these tables."""
+    return {path for table, is_in_use, path in _files(lake) if is_in_use and (kinds is None or table in kinds)}
 
 
-def _named(lake: Lake) -> list[tuple[str, str]]:
-    """Table and path of the files of all snapshots, in use or kept for older releases."""
-    rows = lake.query(_NAMED.format(meta="__ducklake_metadata_lake")).rows()
-    return [
-        (table, str(Path(path).relative_to(lake.root)) if Path(path).is_relative_to(lake.root) else path) for table, path in rows
-    ]
+def _files(lake: Lake) -> list[tuple[str, bool, str]]:
+    """Table, whether the lake's snapshot needs it, and path of the files of all snapshots; one query for all tables."""
+    rows = lake.query(_NAMED.format(meta="__ducklake_metadata_lake"), {"now": lake.last_snapshot()}).rows()
+    root = f"{lake.root}/"
+    return [(table, is_in_use, path.removeprefix(root)) for table, is_in_use, path in rows]
 
 
 def _compared(place: Path, sha256: str) -> Iterator[Damage]:
@@ -158,9 +160,8 @@ def _compared(place: Path, sha256: str) -> Iterator[Damage]:
 
 def _older(lake: Lake, hashes: dict[str, tuple[str, str, str]]) -> Iterator[Damage]:
     """Files that only older releases need, to which a rollback may go."""
-    in_use = {str(path.relative_to(lake.root)) for path in _in_use(lake, None)}
-    for _, path in _named(lake):
-        if path not in in_use and path in hashes:
+    for _, is_in_use, path in _files(lake):
+        if not is_in_use and path in hashes:
             yield from _compared(inside(lake.root, path), hashes[path][2])
 
 

@@ -63,7 +63,10 @@ def test_everything_is_looked_at_and_intact(root: Path) -> None:
     with Warehouse.open_copy(root) as warehouse:
         found = inspect(warehouse)
         listed = warehouse.query("SELECT path FROM artifacts")["path"]
-    assert (found.damage, found.not_looked_at) == ([], [])
+    assert found.damage == []
+    assert found.not_looked_at == [
+        "attach.sql: it names another folder, as this one was moved or copied; the next commit renews it"
+    ]
     assert {str(path.relative_to(root)) for path in own_files(root)} <= set(listed)
 
 
