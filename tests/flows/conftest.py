@@ -1,7 +1,7 @@
 """A tiny generated world that is refreshed once and retrained once; tests copy it or only read it."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,15 @@ class World:
         return World(Path(shutil.copytree(self.root, folder / "copied")), config, self.report)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_line_because_the_machine_is_busy() -> Iterator[None]:
+    """What a run tells while it works depends on how fast it is; tests of that set their own times."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in ("FIRST_LINE_SECONDS", "LINE_SECONDS"):
+            monkeypatch.setattr(f"flows.run.{name}", 600.0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def refreshed(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Release 1; not to be written."""
@@ -115,7 +124,6 @@ def hsrl(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
     def run(*words: object) -> Told:
         monkeypatch.setattr("sys.argv", ["hsrl", *map(str, words)])
-        monkeypatch.setattr("flows.run.FIRST_LINE_SECONDS", 600.0)  # no line of a stage that a busy machine makes slow
         with pytest.raises(SystemExit) as ended:
             cli.main()
         told = capsys.readouterr()
