@@ -25,7 +25,7 @@ MOST_SECONDS = 60.0
 MOST_MB = 2048.0
 
 # First words that are commands; an indented line that begins otherwise is output, or the rest of the command above it.
-PROGRAMS = ("hsrl", ".venv/bin/hsrl", "make", "prefect", "python", "cd", "export", "source", "duckdb", "cp", "rm")
+PROGRAMS = ("hsrl", "echo", ".venv/bin/hsrl", "make", "prefect", "python", "cd", "export", "source", "duckdb", "cp", "rm")
 # What is not run here, and which test runs it instead.
 ELSEWHERE = {
     "make demo": "tests/flows/test_demo.py: three CPU minutes in full",
