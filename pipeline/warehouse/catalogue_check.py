@@ -39,7 +39,7 @@ try:
     print(json.dumps({'is_ahead': at != of_copy, 'fault': fault() if at == of_copy else None}))
 except sqlite3.DatabaseError as error:
     sys.exit(f'{type(error).__name__}: {error}') if isinstance(error, sqlite3.OperationalError) else print(
-        json.dumps({'is_ahead': False, 'fault': f'damaged inside ({error})'}))
+        json.dumps({'is_ahead': False, 'fault': f'cannot be opened ({error})'}))
 """
 
 
@@ -88,4 +88,4 @@ def require_catalogue(root: Path) -> None:
     """
     found = compare_catalogue(root)
     if found.fault is not None:
-        raise WarehouseError(f"{root / CATALOGUE}: {found.fault}; restore it: {restoring(root)}")
+        raise WarehouseError(f"{root / CATALOGUE}: {found.fault}; restore it from its newest whole copy: {restoring(root)}")

@@ -102,7 +102,9 @@ def test_rows_that_changed_in_the_catalogue_are_found_and_not_built_upon(root: P
     """Every row that lies in the catalogue is compared with the copy, which has a hash."""
     in_catalogue(root, change)
     assert list(faults(root)) == ["catalog.sqlite"]
-    with pytest.raises(WarehouseError, match=r"catalog\.sqlite: .* not as in its copy.*; restore it: "):
+    with pytest.raises(
+        WarehouseError, match=r"catalog\.sqlite: .* not as in its copy.*; restore it from its newest whole copy: "
+    ):
         Warehouse.open(root)
 
 
