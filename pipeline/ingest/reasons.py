@@ -24,6 +24,11 @@ SINGLE_TIME = "time is a 32-bit float, too coarse for it"
 _ADVICE = (
     ("duplicate (user, order)", "an order may be given to one event of a user only: map another column, or time"),
     ("duplicate", 'map the columns that tell such rows apart, or set source.identity = "row"'),
+    (
+        "late",
+        "events of a user come in the order of time: if these came after later ones, move the file away, or read all files into "
+        "another --warehouse; if their clock or zone is another one, mend the times",
+    ),
     ("time is in the future", "mend the times, or raise ingest.future_days"),
     ("time is before", "mend the times, or set ingest.earliest"),
     (SINGLE_TIME, "write the column as float64 or as whole numbers"),
