@@ -26,8 +26,8 @@ _ADVICE = (
     ("duplicate", 'map the columns that tell such rows apart, or set source.identity = "row"'),
     (
         "late",
-        "events of a user come in the order of time: if these came after later ones, move the file away, or read all files into "
-        "another --warehouse; if their clock or zone is another one, mend the times",
+        'files that overlap in time are taken together by source.delivery = "all" (in another --warehouse, if one of them is '
+        "published already); else move the file away, or mend its times if they are of another clock or zone",
     ),
     ("time is in the future", "mend the times, or raise ingest.future_days"),
     ("time is before", "mend the times, or set ingest.earliest"),

@@ -77,7 +77,9 @@ def test_advice_on_times_in_another_unit_leaves_the_rows_before_what_they_are(lo
     wrong = log.later(1).with_columns(pl.col("timestamp") * 1000)
     with pytest.raises(QuarantineError, match=r'set source.time_unit = "ms", or raise'):
         log.stage(wrong, "0.csv")
-    with pytest.raises(QuarantineError, match=r'since release 1: mend .* source.time_unit = "ms" and run: .*--accept source.time_unit'):
+    with pytest.raises(
+        QuarantineError, match=r'since release 1: mend .* source.time_unit = "ms" and run: .*--accept source.time_unit'
+    ):
         log.stage(wrong, "2.csv", first)
     with pytest.raises(QuarantineError, match=r"since release 1: mend these times, or raise ingest.quarantine_limit"):
         log.stage(pl.concat([log.rows, wrong]), "1.csv", first)
@@ -85,7 +87,9 @@ def test_advice_on_times_in_another_unit_leaves_the_rows_before_what_they_are(lo
 
 def test_a_day_that_comes_late_is_told_what_helps(log: Any) -> None:
     second = log.stage(log.later(1), "day_2.csv")
-    with pytest.raises(QuarantineError, match=r"move the file away, or read all files into another --warehouse"):
+    with pytest.raises(
+        QuarantineError, match=r'together by source.delivery = "all" \(in another --warehouse.* move the file away'
+    ):
         log.stage(log.rows, "day_1.csv", second)
 
 

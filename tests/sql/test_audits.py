@@ -290,7 +290,7 @@ def test_vectors_of_the_likes_alone_outgrow_their_codes_with_a_warning(world: du
     [finding] = run_audits(world, [audit])
     assert (finding.severity, finding.n_offenders) == ("warn", 1)
     assert "hsrl refresh --rebuild" in str(finding.examples) and "mend" not in str(finding.examples)
-    world.execute("UPDATE releases SET config = replace(config, '[\"cooccurrence\"]', '[\"cooccurrence\", \"external\"]')")
+    world.execute('UPDATE releases SET config = replace(config, \'["cooccurrence"]\', \'["cooccurrence", "external"]\')')
     assert run_audits(world, [audit])[0].severity == "block"
 
 
