@@ -92,10 +92,11 @@ def train_positives(records: Sequence[Path], splits: pl.DataFrame, n_buckets: in
 def _none_for_training(settings: Settings, splits: pl.DataFrame) -> str:
     """Why there is nothing to learn vectors from, although there are records."""
     config = settings.records
+    n_records, n_most = splits.select(n=pl.col("n_records").sum(), most=pl.col("n_records").max()).row(0)
     share = "those before the cut in time" if config.split == "by_time" else f"the first {config.train_fraction} of each user's"
     return (
-        f"split: none of {splits['n_records'].sum():,} records is for training: {share} are, and a user has at most "
-        f"{splits['n_records'].max()}; lower records.slate_size, or wait for more events"
+        f"split: none of {n_records:,} records is for training: {share} are, and a user has at most {n_most}; "
+        "lower records.slate_size, or wait for more events"
     )
 
 
