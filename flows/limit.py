@@ -72,7 +72,7 @@ def count_by_file(lines: pl.DataFrame, rejects: pl.DataFrame, known: pl.DataFram
 
 
 def refuse_above_limit(
-    source: str, delivery: str, limit: float, lines: pl.DataFrame, rejects: pl.DataFrame, ids_hold_since: str = ""
+    source: str, delivery: str, limit: float, lines: pl.DataFrame, rejects: pl.DataFrame, holds_since: str = ""
 ) -> None:
     """Stop before anything is published where the share of rejected rows says that a file or its mapping is wrong.
 
@@ -84,7 +84,7 @@ def refuse_above_limit(
         limit: share of a file's new rows.
         lines: FILE_LINES with n_rejected and n_known, a row for each file and content.
         rejects: REJECTS that are new.
-        ids_hold_since: since when ids are what they are; empty where this delivery decides it.
+        holds_since: since when ids and times are what they are; empty where this delivery decides it.
 
     Raises:
         QuarantineError: the share of a file is above the limit.
@@ -101,7 +101,7 @@ def refuse_above_limit(
     reason, n_most = of_file.group_by("reason").len().sort("len", "reason", descending=[True, False]).row(0)
     of_reason = of_file.filter(pl.col("reason") == reason).sort("line")
     first = of_reason.row(0, named=True)
-    hint = _advice(reason, of_reason["raw"].head(100).to_list(), ids_hold_since)
+    hint = _advice(reason, of_reason["raw"].head(100).to_list(), holds_since, is_known_file=n_known > 0)
     where = f"delivery {delivery}" if file == delivery else f"{file} of delivery {delivery}"
     raise QuarantineError(
         f"{source}: {n_wrong_of:,} of {n_new:,} {'new ' if n_known else ''}rows of {where} were rejected, above the limit of "
@@ -111,16 +111,22 @@ def refuse_above_limit(
     )
 
 
-def _advice(reason: str, raws: Sequence[str], ids_hold_since: str) -> str:
-    """What to do about the most frequent reason."""
+def _advice(reason: str, raws: Sequence[str], holds_since: str, *, is_known_file: bool) -> str:
+    """What to do about the most frequent reason; in a file of which some rows are known, nothing that gives these another meaning."""
     what = next((what for what in ("user", "item") if reason.startswith(f"{what} id is ")), None)
     if what and reason.endswith("is missing"):
         return f"mend the file, or name the column of the {what} ids in source.columns"
-    if what and ids_hold_since.startswith("since release"):
+    if what and holds_since.startswith("since release"):
         return (
-            f"{what} ids are whole numbers {ids_hold_since}: mend the ids, or read the log as texts into another --warehouse "
+            f"{what} ids are whole numbers {holds_since}: mend the ids, or read the log as texts into another --warehouse "
             'with source.ids = "text"'
         )
     if what:
         return 'mend the ids or columns, or set source.ids = "text"'
-    return reasons.advice(reason, "") or hint_of(reason, raws) or "mend the source or its mapping"
+    told = reasons.advice(reason, "") or hint_of(reason, raws) or "mend the source or its mapping"
+    if "source.time_unit = " not in told or not (holds_since or is_known_file):
+        return told
+    begin = f"times were read in another unit {holds_since or 'in the rows before'}: mend these times"
+    if is_known_file or not holds_since.startswith("since release"):
+        return begin
+    return f"{begin}, or, if all new files are so, {told} and run: hsrl refresh --accept source.time_unit"

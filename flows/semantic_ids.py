@@ -18,6 +18,7 @@ from pipeline.contracts import CODEBOOKS
 from pipeline.embeddings.brought import Coverage
 from pipeline.embeddings.embed import embed, learn
 from pipeline.embeddings.profiles import learn_profiles
+from pipeline.errors import SourceError
 from pipeline.records.split import split_by_time, split_per_user, time_of_fraction
 from pipeline.sids.codebook import Codebook
 from pipeline.warehouse.artifacts import fingerprint
@@ -88,6 +89,17 @@ def train_positives(records: Sequence[Path], splits: pl.DataFrame, n_buckets: in
             )
 
 
+def _none_for_training(settings: Settings, splits: pl.DataFrame) -> str:
+    """Why there is nothing to learn vectors from, although there are records."""
+    config = settings.records
+    n_records, n_most = splits.select(n=pl.col("n_records").sum(), most=pl.col("n_records").max()).row(0)
+    share = "those before the cut in time" if config.split == "by_time" else f"the first {config.train_fraction} of each user's"
+    return (
+        f"split: none of {n_records:,} records is for training: {share} are, and a user has at most {n_most}; "
+        "lower records.slate_size, or wait for more events"
+    )
+
+
 def make_semantic_ids(
     warehouse: Warehouse,
     settings: Settings,
@@ -113,6 +125,9 @@ def make_semantic_ids(
         release_id: the release to come.
         tick: told (done, total) where simulators have to be fitted.
         brought: the file of vectors that the user brings.
+
+    Raises:
+        SourceError: vectors are to be learned from likes, and no record is for training.
     """
     external, coverage = read_brought(settings, brought, items)
 
@@ -121,6 +136,8 @@ def make_semantic_ids(
 
     simulators: tuple[Artifact, ...] = ()
     if incumbent.codebook is None:
+        if "cooccurrence" in settings.embeddings.parts and not splits["n_train"].sum():
+            raise SourceError(_none_for_training(settings, splits))
         models = Models(learn(items, positives(), settings.embeddings, settings.seed, external), learn_profiles(users), None)
         vectors = embed(models.items, items, positives(), external)
         if settings.embeddings.score_aware:

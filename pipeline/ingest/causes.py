@@ -127,8 +127,8 @@ def hint_of(reason: str, raws: Sequence[str]) -> str | None:
     if reason.startswith("time is not"):
         for pattern, unit, what in _TIMES:
             if 2 * sum(bool(pattern.search(raw)) for raw in raws) > len(raws):
-                return f'the times look like {what}: set time_unit = "{unit}"'
-        return "set time_unit to that of the file: s, ms, us or iso"
+                return f'the times look like {what}: set source.time_unit = "{unit}"'
+        return "set source.time_unit to that of the file: s, ms, us or iso"
     if reason == reasons.is_not("feedback", "0 or 1"):
         return "set positive = [...] to the texts that are positive"
     if reason == reasons.UNKNOWN_ITEM:

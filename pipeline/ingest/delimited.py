@@ -44,6 +44,7 @@ class Layout:
         quote: what fields that hold separators are quoted by, or an empty text.
         encoding: any in which a line break is the byte 10.
         multiline: whether a quoted field may run over several lines.
+        exact: names of the fields that a broken quote may not be part of: ids, times, answers.
     """
 
     names: tuple[str, ...] = ()
@@ -51,6 +52,7 @@ class Layout:
     quote: str = '"'
     encoding: str = "utf-8"
     multiline: bool = False
+    exact: tuple[str, ...] = ()
 
 
 def read_rows(
@@ -216,7 +218,8 @@ class _Reader:
     def _quoted(self, lines: pl.DataFrame, marks: _Marks, *, is_last: bool) -> tuple[pl.DataFrame, Rows, int]:
         """The lines without quotes, the rows of those with, and how many lines continue a field; holds back what may go on."""
         if self.quotes is None:
-            self.quotes = QuoteReader(self.layout.separator, self.layout.quote, len(self.names), self.layout.multiline)
+            exact = [place for place, name in enumerate(self.names) if name in self.layout.exact]
+            self.quotes = QuoteReader(self.layout.separator, self.layout.quote, len(self.names), self.layout.multiline, exact)
         texts = lines[RAW].to_list()
         self.quotes.learn_numbers(texts)
         places = lines[RAW].str.contains(self.layout.quote, literal=True).arg_true().to_list()

@@ -54,10 +54,10 @@ def order_events(
 ) -> Ordered:
     """Give the events of a bucket their place within the user, after those already stored.
 
-    The place is the source's own where it tells one; else events are sorted by time, position in the slate, file and line, and
-    numbered on from the user's last. Rows at or before the user's last stored event are asked of ``stored``: those it knows are
-    counted and dropped, so that rows that arrive twice add nothing; of the others an earlier one is late, and one at the
-    same time is new (places are never equal, so there it is late too).
+    The place is the source's own where it tells one; else events are sorted by time, position in the slate, file and line (the
+    requests of one moment stay whole, one after the other), and numbered on from the user's last. Rows at or before the user's last
+    stored event are asked of ``stored``: those it knows are counted and dropped, so that rows that arrive twice add nothing; of the
+    others an earlier one is late, and one at the same time is new (places are never equal, so there it is late too).
 
     Args:
         raw: RAW_EVENTS of the bucket in any row order; ``order`` is told for all rows or for none.
@@ -104,6 +104,7 @@ def order_events(
         kept, repeated = _part(kept, [(reasons.DUPLICATE_ORDER, _repeats("user_id", "order"))])
         refused = pl.concat([refused, repeated.select(refused.columns)])
     else:
+        kept = _whole_requests(kept, raw["request_id"])
         nth = pl.int_range(pl.len()).over("user_id")
         kept = kept.with_columns(order=pl.col("last_seq").fill_null(-1) + 1 + nth)
     events = raw.drop("order", "file", "line")[kept["row"]].with_columns(
@@ -112,6 +113,22 @@ def order_events(
     rejects = _rejected(raw[refused["row"]].with_columns(refused["reason"]))
     known = known_in.alias("file").to_frame().group_by("file").agg(n_known=pl.len().cast(pl.Int64))
     return Ordered(check(events.select(list(EVENTS.schema)), EVENTS, "ordering"), rejects, len(known_in), known)
+
+
+def _whole_requests(rows: pl.DataFrame, request_id: pl.Series) -> pl.DataFrame:
+    """The rows, by (user, time, …), with those of a request together where several of one user share a moment.
+
+    Usually none do, so that the neighbours are looked at first.
+    """
+    if request_id.null_count() == len(request_id):
+        return rows
+    moment = ["user_id", "occurred_at"]
+    told = rows.select(*moment).with_columns(request_id[rows["row"]])
+    is_other = pl.col("request_id").ne_missing(pl.col("request_id").shift())
+    if not told.select((_repeats(*moment) & is_other).any()).item():
+        return rows
+    first = told.with_row_index("first").select(pl.col("first").min().over(*moment, "request_id")).to_series()
+    return rows.with_columns(first).sort(*moment, "first", maintain_order=True).drop("first")
 
 
 def _without_known(

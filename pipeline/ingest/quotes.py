@@ -1,8 +1,9 @@
 """Lines with quotes to fields: a quote never takes in lines that are rows by themselves.
 
 A line whose quotes close is read as CSV. One whose quotes are broken is taken as it stands where that gives the right number of
-fields (a title such as 12" or "Heroes" in a log that nobody quoted). Only where a quoted field is closed on a later line, and the
-lines up to there are no rows by themselves, does the field span lines: then they are one row, or each a reject, as the layout says.
+fields (a title such as 12" or "Heroes" in a log that nobody quoted), unless the quote is in an id, a time or an answer, which would
+be another one with it. Only where a quoted field is closed on a later line, and the lines up to there are no rows by themselves, does
+the field span lines: then they are one row, or each a reject, as the layout says.
 """
 
 import csv
@@ -47,12 +48,14 @@ class QuoteReader:
         quote: one character.
         n_fields: of a row.
         multiline: whether a field may span lines.
+        exact: places of the fields that a broken quote may not be part of.
     """
 
     separator: str
     quote: str
     n_fields: int
     multiline: bool
+    exact: Sequence[int] = ()
     _numbers: list[int] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -117,7 +120,8 @@ class QuoteReader:
             places = range(at, at + n_lines)
             return [Read(place, 1, None, reasons.SPANS) for place in places if lines[place]]
         literal = lines[at].split(self.separator)
-        return [Read(at, 1, literal) if len(literal) == self.n_fields else Read(at, 1, None, reasons.QUOTES)]
+        is_row = len(literal) == self.n_fields and not any(self.quote in literal[place] for place in self.exact)
+        return [Read(at, 1, literal) if is_row else Read(at, 1, None, reasons.QUOTES)]
 
     def _closes_after(self, lines: Sequence[str], at: int) -> int | None:
         """Lines up to the one that closes the quote left open by line ``at``; 0 if none does, None if it may come."""

@@ -24,6 +24,11 @@ SINGLE_TIME = "time is a 32-bit float, too coarse for it"
 _ADVICE = (
     ("duplicate (user, order)", "an order may be given to one event of a user only: map another column, or time"),
     ("duplicate", 'map the columns that tell such rows apart, or set source.identity = "row"'),
+    (
+        "late",
+        'files that overlap in time are taken together by source.delivery = "all" (in another --warehouse, if one of them is '
+        "published already); else move the file away, or mend its times if they are of another clock or zone",
+    ),
     ("time is in the future", "mend the times, or raise ingest.future_days"),
     ("time is before", "mend the times, or set ingest.earliest"),
     (SINGLE_TIME, "write the column as float64 or as whole numbers"),

@@ -130,7 +130,8 @@ class TableLog:
             raise empty if content == "events" else SourceError(f"{empty}; the catalogue would be empty")
 
     def _event_batches(self, file: RawFile, reading: "_Reading") -> Iterator[RawBatch]:
-        for rows in read_file(file, self.config, self._mapped(), self.chunk_rows, with_others=False):
+        exact = [name for name in self.config.columns.model_dump().values() if isinstance(name, str)]
+        for rows in read_file(file, self.config, self._mapped(), self.chunk_rows, with_others=False, exact=exact):
             yield self._event_batch(rows, file.name, reading)._replace(lines=file_lines(file.name, file.path, "events", rows))
 
     def _event_batch(self, rows: Rows, file: str, reading: "_Reading") -> RawBatch:
@@ -156,7 +157,7 @@ class TableLog:
         mapped = [columns.item, *columns.categories, *([columns.title] if columns.title else [])]
 
         def read(file: RawFile) -> Iterator[RawBatch]:
-            for rows in read_file(file, section, mapped, self.chunk_rows):
+            for rows in read_file(file, section, mapped, self.chunk_rows, exact=[columns.item]):
                 good, rejects = reading.ids_of(rows, ids, file.name)
                 others = _others(good, mapped)
                 items = to_items(good, ids, columns.title, columns.categories, section.category_separator, others)
@@ -169,7 +170,7 @@ class TableLog:
         ids = replace(reading.users, column=section.columns.user)
 
         def read(file: RawFile) -> Iterator[RawBatch]:
-            for rows in read_file(file, section, [ids.column], self.chunk_rows):
+            for rows in read_file(file, section, [ids.column], self.chunk_rows, exact=[ids.column]):
                 good, rejects = reading.ids_of(rows, ids, file.name)
                 users = to_users(good, ids, _others(good, [ids.column]))
                 yield RawBatch(users=users, rejects=rejects, lines=file_lines(file.name, file.path, "users", rows))

@@ -73,7 +73,13 @@ class RawFile:
 
 
 def read_file(
-    file: RawFile, text: TextFormat | None, wanted: Sequence[str], chunk_rows: int, *, with_others: bool = True
+    file: RawFile,
+    text: TextFormat | None,
+    wanted: Sequence[str],
+    chunk_rows: int,
+    *,
+    with_others: bool = True,
+    exact: Sequence[str] = (),
 ) -> Iterator[Rows]:
     """Stream a file's rows with ``cells.LINE``.
 
@@ -83,6 +89,7 @@ def read_file(
         wanted: columns that it must have.
         chunk_rows: rows handed out at once, at most.
         with_others: whether the columns beside the wanted are needed; of text they come in any case.
+        exact: columns of text that a broken quote may not be part of.
 
     Raises:
         EmptyFileError: it holds no rows.
@@ -91,7 +98,7 @@ def read_file(
     if text is None or _is_parquet(file.path):
         yield from parquet_rows(file.path, file.name, wanted, chunk_rows, with_others=with_others)
         return
-    for rows in _text_rows(file, text, chunk_rows):
+    for rows in _text_rows(file, text, chunk_rows, exact):
         told = [column for column in rows.cells.columns if not column.startswith(OWN)]
         if missing := [column for column in wanted if column not in told]:
             raise missing_columns(file.path, missing, told, is_text=True)
@@ -107,8 +114,8 @@ def _is_parquet(path: Path) -> bool:
         return path.suffix == ".parquet" or file.read(len(MAGIC)) == MAGIC
 
 
-def _text_rows(file: RawFile, text: TextFormat, chunk_rows: int) -> Iterator[Rows]:
+def _text_rows(file: RawFile, text: TextFormat, chunk_rows: int, exact: Sequence[str]) -> Iterator[Rows]:
     separator = text.separator or ("\t" if ".tsv" in file.path.suffixes else ",")
-    layout = Layout(tuple(text.names), separator, text.quote, text.encoding, text.multiline)
+    layout = Layout(tuple(text.names), separator, text.quote, text.encoding, text.multiline, tuple(exact))
     with refusing(file.path):
         yield from read_rows(open_raw(file.path, file.n_bytes), file.name, layout, chunk_rows, open_line=file.open_line)

@@ -1,13 +1,14 @@
 -- audit: vectors_as_before
 -- severity: by row
 -- reads: sid_metrics, releases, previous.sid_metrics
--- doc: After a refresh, the vectors still fit the Semantic IDs of the last release: the explained variance of its items has not collapsed, few items' vectors jumped away from their Semantic IDs, few items lost their signal, not many more are without one, and no coordinates died (docs/metrics.md has each figure). The limits are settings (sids.explained_drop_limits …), each with a value that warns and one that blocks; sids.vector_guard says whether they block, warn or are off. A rebuild, which makes new codes, is exempt.
+-- doc: After a refresh, the vectors still fit the Semantic IDs of the last release: the explained variance of its items has not collapsed, few items' vectors jumped away from their Semantic IDs, few items lost their signal, not many more are without one, and no coordinates died (docs/metrics.md has each figure). The limits are settings (sids.explained_drop_limits …), each with a value that warns and one that blocks; sids.vector_guard says whether they block, warn or are off. A rebuild, which makes new codes, is exempt. Vectors of the likes alone only warn: they move with the log itself, most while it is young.
 WITH tonight AS (
     SELECT
         release_id,
         config,
         config->>'$.sids.vector_guard' AS vector_guard,
-        json_contains(coalesce(config->'$.embeddings.parts', '[]'::JSON), '"external"') AS is_external
+        json_contains(coalesce(config->'$.embeddings.parts', '[]'::JSON), '"external"') AS is_external,
+        coalesce(config->'$.embeddings.parts', '[]'::JSON) = '["cooccurrence"]'::JSON AS is_of_likes
     FROM releases
     WHERE release_id = (SELECT max(release_id) FROM releases) AND kind = 'refresh'
 ),
@@ -61,6 +62,7 @@ judged AS (
         figures.*,
         tonight.vector_guard,
         tonight.is_external,
+        tonight.is_of_likes,
         (tonight.config->>('$.sids.' || figures.figure || '_limits[0]'))::DOUBLE AS warns_above,
         (tonight.config->>('$.sids.' || figures.figure || '_limits[1]'))::DOUBLE AS blocks_above
     FROM figures
@@ -73,10 +75,14 @@ SELECT
     value,
     warns_above,
     blocks_above,
-    if(vector_guard = 'block' AND value > blocks_above, 'block', 'warn') AS severity,
+    if(vector_guard = 'block' AND value > blocks_above AND NOT is_of_likes, 'block', 'warn') AS severity,
     what
-    || ': the vectors do not fit those of the last release; mend '
-    || if(is_external, 'the file embeddings.external_path', 'what the vectors are made of')
-    || ' and run again, or, if they are meant, hsrl refresh --rebuild (or let this one through with HSRL_SIDS__VECTOR_GUARD=warn)' AS says
+    || if(
+        is_of_likes,
+        ': the log has outgrown its codes; make new ones with: hsrl refresh --rebuild',
+        ': the vectors do not fit those of the last release; mend '
+        || if(is_external, 'the file embeddings.external_path', 'what the vectors are made of')
+        || ' and run again, or, if they are meant, hsrl refresh --rebuild (or let this one through with HSRL_SIDS__VECTOR_GUARD=warn)'
+    ) AS says
 FROM judged
 WHERE value > least(warns_above, blocks_above);

@@ -76,7 +76,7 @@ moved AS (
             WHEN kind = 'count' AND (n_before < 3 OR usual < least) THEN 1
             WHEN kind = 'count' THEN greatest(value / usual, usual / greatest(value, 1e-9))
             -- The second delivery has no usual one before it, but all its ids new is a sign of ids written in another way.
-            WHEN figure = 'share of known users and items' AND usual IS NULL AND n >= 20 AND value = 0 THEN 'inf'::DOUBLE
+            WHEN figure LIKE 'share of known %' AND usual IS NULL AND n >= 20 AND value = 0 THEN 'inf'::DOUBLE
             WHEN usual IS NULL OR usual = 0 THEN 1
             WHEN abs(value - usual) <= 3 * sqrt(greatest(usual * (1 - usual), 1e-9) / n) THEN 1
             WHEN figure <> 'share of positives' THEN usual / greatest(value, 1e-9)

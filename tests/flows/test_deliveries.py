@@ -182,6 +182,16 @@ def test_each_file_of_a_delivery_is_held_to_the_limit_by_itself(tmp_path: Path) 
         nights.next()
 
 
+def test_records_of_which_none_is_for_training_are_named(tmp_path: Path) -> None:
+    """A first day: 5 events a user are one record each, and the first 80 % of one record are none. Positives there are enough."""
+    nights = Nights(tmp_path, "log.csv")
+    (tmp_path / "log.csv").write_text(HEADER + rows(1, 5))
+    with pytest.raises(
+        HsrlError, match=r"none of 40 records is for training: .*0\.8 of each user.* lower records\.slate_size, or wait"
+    ):
+        nights.next()
+
+
 def test_too_few_events_for_a_record_are_named(tmp_path: Path) -> None:
     nights = Nights(tmp_path, "log.csv")
     (tmp_path / "log.csv").write_text(HEADER + rows(1, 3))

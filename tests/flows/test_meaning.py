@@ -71,6 +71,28 @@ def test_ids_of_a_catalogue_decide_too(log: Any) -> None:
     assert log.stage(log.rows, items=items).items.height == 31
 
 
+def test_advice_on_times_in_another_unit_leaves_the_rows_before_what_they_are(log: Any) -> None:
+    """The unit holds since release 1: a new file may be told to be another, with --accept; a file that has known rows may not."""
+    first = log.stage(log.rows)
+    wrong = log.later(1).with_columns(pl.col("timestamp") * 1000)
+    with pytest.raises(QuarantineError, match=r'set source.time_unit = "ms", or raise'):
+        log.stage(wrong, "0.csv")
+    with pytest.raises(
+        QuarantineError, match=r'since release 1: mend .* source.time_unit = "ms" and run: .*--accept source.time_unit'
+    ):
+        log.stage(wrong, "2.csv", first)
+    with pytest.raises(QuarantineError, match=r"since release 1: mend these times, or raise ingest.quarantine_limit"):
+        log.stage(pl.concat([log.rows, wrong]), "1.csv", first)
+
+
+def test_a_day_that_comes_late_is_told_what_helps(log: Any) -> None:
+    second = log.stage(log.later(1), "day_2.csv")
+    with pytest.raises(
+        QuarantineError, match=r'together by source.delivery = "all" \(in another --warehouse.* move the file away'
+    ):
+        log.stage(log.rows, "day_1.csv", second)
+
+
 def test_letters_on_a_later_night_are_kept_aside_or_refused_with_what_holds_since(log: Any) -> None:
     first = log.stage(log.rows)
     ids = pl.col("item_id").cast(pl.String)

@@ -282,6 +282,18 @@ def test_vectors_warn_before_they_block_and_as_the_setting_says(
     assert run_audits(world, [audit])[0].n_offenders == 0
 
 
+def test_vectors_of_the_likes_alone_outgrow_their_codes_with_a_warning(world: duckdb.DuckDBPyConnection) -> None:
+    """Nobody brought these vectors: on a young log they move with every honest night, and no file could be mended."""
+    audit = read_statement(SQL_ROOT / "audits" / "vectors_as_before.sql")
+    world.execute(GUARDED + RIGHT + STRAYED.format("explained_drop", 0.3))
+    world.execute("UPDATE releases SET config = replace(config, '\"external\"', '\"cooccurrence\"')")
+    [finding] = run_audits(world, [audit])
+    assert (finding.severity, finding.n_offenders) == ("warn", 1)
+    assert "hsrl refresh --rebuild" in str(finding.examples) and "mend" not in str(finding.examples)
+    world.execute('UPDATE releases SET config = replace(config, \'["cooccurrence"]\', \'["cooccurrence", "external"]\')')
+    assert run_audits(world, [audit])[0].severity == "block"
+
+
 def test_who_waits_and_is_listed_passes_and_so_do_releases_that_ask_nobody(world: duckdb.DuckDBPyConnection) -> None:
     """Item 11 holds 0-0 at a distance of 1, and 0-1 would be its own; between two codes, at ½, nothing is said of item 12."""
     world.execute(ASKED + "UPDATE embeddings SET vector = [0.5, 0.01] WHERE item_id = 12")

@@ -17,7 +17,12 @@ CASES = {
     "less than half liked": ([FIRST, (300, 40, 40, 0, 30, 0)], {"share of positives": "warn"}),
     "a log that has positives only": ([(1000, 1000, 40, 40, 30, 30), (1000, 990, 40, 0, 30, 0)], {}),
     "rare positives, none in a few rows": ([(10_000, 10, 40, 40, 30, 30), (1000, 0, 40, 0, 30, 0)], {}),
-    "all ids new": ([FIRST, (200, 66, 40, 40, 30, 30)], {"share of known users and items": "block"}),
+    "all ids new": (
+        [FIRST, (200, 66, 40, 40, 30, 30)],
+        {"share of known users and items": "block", "share of known users": "warn", "share of known items": "warn"},
+    ),
+    "items written in another way on the second night": ([FIRST, (200, 66, 40, 0, 30, 30)], {"share of known items": "warn"}),
+    "users written in another way on the second night": ([FIRST, (200, 66, 40, 40, 30, 0)], {"share of known users": "warn"}),
     "sessions for users": ([FIRST, *[(200, 66, 40, 40, 30, 0)] * 4], {}),
     "news: all items new every day": ([FIRST, *[(200, 66, 40, 2, 30, 30)] * 4], {}),
     "all items new once": ([*USUAL, (200, 66, 40, 1, 30, 30)], {"share of known items": "warn"}),

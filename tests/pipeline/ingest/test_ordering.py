@@ -72,6 +72,17 @@ def test_events_of_one_moment_follow_their_position_then_their_line() -> None:
     assert placed(order(shown)) == [(1, 9, 0), (1, 8, 1), (1, 7, 2)]
 
 
+def test_requests_of_one_moment_stay_whole_and_follow_their_lines() -> None:
+    """Two pages of a session in one second (RL4RS): by position alone they would alternate, and no page would be a slate."""
+    rows = raw((1, 7, 0), (1, 8, 0), (1, 5, 0), (1, 6, 0), (2, 9, 0), (1, 4, 1))
+    shown = rows.with_columns(position=pl.Series([0, 1, 0, 1, 0, 0], dtype=pl.UInt16), request_id=pl.Series([*"bbaaba"]))
+    ordered = [(1, 7, 0), (1, 8, 1), (1, 5, 2), (1, 6, 3), (1, 4, 4), (2, 9, 0)]
+    assert placed(order(shown)) == ordered
+    assert placed(order(shown.with_columns(position=pl.lit(None, pl.UInt16)))) == ordered
+    mixed = shown.with_columns(line=pl.Series([1, 3, 2, 4, 5, 6], dtype=rows.schema["line"]), position=pl.lit(None, pl.UInt16))
+    assert placed(order(mixed)) == ordered
+
+
 def test_events_of_one_moment_follow_their_file_before_their_line() -> None:
     """Lines 1 and 2 are of b.csv, line 3 of a.csv: the files are read in the order of their names."""
     rows = raw((1, 7, 0), (1, 8, 0), (1, 9, 0)).with_columns(file=pl.Series(["b.csv", "b.csv", "a.csv"]))

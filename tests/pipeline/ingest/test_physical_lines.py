@@ -185,5 +185,19 @@ def test_a_catalogue_and_users_lose_no_row_to_quotes_either(tmp_path: Path) -> N
     assert sum(batch.rejects.height for batch in batches) == 0
 
 
+@pytest.mark.parametrize("broken", ['"u3,i3,3,buy,x', 'u3,"i3,3,buy,x', 'u3,i3,3,"buy,x', 'u3,i3,3,"buy"s,x', 'u3,i3,"3,buy,x'])
+def test_a_broken_quote_in_an_id_a_time_or_an_answer_makes_no_other_of_it(tmp_path: Path, broken: str) -> None:
+    """User ``"u3`` would be a second u3, and ``"buy`` no purchase; in the title of row 5 the quote is part of the text."""
+    rows = [f"u{n},i{n},{n},buy,x" for n in range(1, 9)]
+    rows[2], rows[4] = broken, 'u5,i5,5,buy,"Heroes'
+    (tmp_path / "log.csv").write_text("\n".join(["user,item,at,did,title", *rows]) + "\n")
+    columns = {"user": "user", "item": "item", "time": "at", "feedback": "did", "item_attributes": ["title"]}
+    log = TableLog(TableSource.model_validate({"path": tmp_path / "log.csv", "columns": columns, "positive": ["buy"]}), 100)
+    (batch,) = (batch for delivery in log.deliveries() for batch in log.read(delivery))
+    assert batch.rejects.select("line", "reason").rows() == [(4, "broken quotes")]
+    assert batch.users["raw_id"].sort().to_list() == ["u1", "u2", "u4", "u5", "u6", "u7", "u8"]
+    assert batch.events["feedback"].to_list() == [1] * 7
+
+
 def test_a_column_without_a_name_is_read_beside_quoted_fields() -> None:
     assert read(b',b\n1,"x, y"\n2,z\n').cells.select("", "b").rows() == [("1", "x, y"), ("2", "z")]
