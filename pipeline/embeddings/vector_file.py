@@ -21,7 +21,7 @@ _REFUSED = {
     b"\x1f\x8b": "is packed by gzip; unpack it",
     b"\x28\xb5\x2f\xfd": "is packed by zstd; unpack it",
     b"\x89HDF": "is HDF5; save the one array with numpy.save",
-    b"\x80": "is a Python pickle, which is not opened; save the array with numpy.save",
+    b"\x80": "holds Python objects, which are not opened; save the array with numpy.save",
 }
 _NAMED = {".parquet": "Parquet file", ".npy": ".npy file", ".arrow": "Arrow file", ".feather": "Feather file"}
 _EXPECTED = "Parquet, Arrow or Feather with a column vector, .npy, or bare float32 in a file named .f32"

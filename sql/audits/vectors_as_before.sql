@@ -1,14 +1,15 @@
 -- audit: vectors_as_before
 -- severity: by row
 -- reads: sid_metrics, releases, previous.sid_metrics
--- doc: After a refresh, the vectors still fit the Semantic IDs of the last release: the explained variance of its items has not collapsed, few items' vectors jumped away from their Semantic IDs, few items lost their signal, not many more are without one, and no coordinates died (docs/metrics.md has each figure). The limits are settings (sids.explained_drop_limits …), each with a value that warns and one that blocks; sids.vector_guard says whether they block, warn or are off. A rebuild, which makes new codes, is exempt. Vectors of the likes alone only warn: they move with the log itself, most while it is young.
+-- doc: After a refresh, the vectors still fit the Semantic IDs of the last release: the explained variance of its items has not collapsed, few items' vectors jumped away from their Semantic IDs, few items lost their signal, not many more are without one, and no coordinates died (docs/metrics.md has each figure). The limits are settings (sids.explained_drop_limits …), each with a value that warns and one that blocks; sids.vector_guard says whether they block, warn or are off. A rebuild, which makes new codes, is exempt. Vectors with a part of the likes, and none that people bring, only warn: they move with the log itself, most while it is young.
 WITH tonight AS (
     SELECT
         release_id,
         config,
         config->>'$.sids.vector_guard' AS vector_guard,
         json_contains(coalesce(config->'$.embeddings.parts', '[]'::JSON), '"external"') AS is_external,
-        coalesce(config->'$.embeddings.parts', '[]'::JSON) = '["cooccurrence"]'::JSON AS is_of_likes
+        json_contains(coalesce(config->'$.embeddings.parts', '[]'::JSON), '"cooccurrence"')
+        AND NOT json_contains(coalesce(config->'$.embeddings.parts', '[]'::JSON), '"external"') AS is_of_likes
     FROM releases
     WHERE release_id = (SELECT max(release_id) FROM releases) AND kind = 'refresh'
 ),

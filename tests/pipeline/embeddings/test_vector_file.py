@@ -138,7 +138,7 @@ MALFORMED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "cut npy": (lambda p: [saved(p, VECTORS), p.write_bytes(p.read_bytes()[:-4])], "is cut off: 208 bytes, expected 212"),
     "cut header": (lambda p: [saved(p, VECTORS), p.write_bytes(p.read_bytes()[:40])], "header is damaged"),
     "archive": (lambda p: np.savez(p.open("wb"), v=VECTORS), "zip or .npz archive"),
-    "pickle": (lambda p: p.write_bytes(pickle.dumps(VECTORS)), "a Python pickle, which is not opened"),
+    "pickle": (lambda p: p.write_bytes(pickle.dumps(VECTORS)), "holds Python objects, which are not opened"),
     "nothing": (lambda p: p.write_bytes(b""), "is empty"),
     "text": (lambda p: p.write_text("item_id,vector\n1,2\n"), "is no file of vectors"),
     "cut parquet": (
