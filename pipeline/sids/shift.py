@@ -16,8 +16,8 @@ GIVEN_BY_VECTOR = ("new", "moved", "returned")
 FIGURES = ("explained_drop", "jumped_share", "strayed_share", "lost_signal_share", "fallback_share", "lost_columns_share")
 JUMP, NEWCOMERS_JUMP = 1.0, 0.1  # of the spread; whose Semantic ID is a night old is sooner asked again
 CLEARLY_BETTER = 0.1  # rise of the explained variance
-# Rounding of a coordinate that has the same value everywhere, beside the length of the vectors.
-_CONSTANT = 1e-6
+# What is left of a coordinate's variance where a file has one value for all: that value over different lengths, at length 1.
+_CONSTANT = 0.02
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,6 @@ def _explained(vectors: Matrix, errors: Matrix) -> float:
 
 
 def _lost_columns(pairs: Pairs) -> float:
-    """Share of the last release's variance in coordinates that are the same for all items now."""
-    variance, deviation = pairs.before.var(axis=0, dtype=np.float64), pairs.now.std(axis=0, dtype=np.float64)
-    length = float(np.sqrt(squared_norms(pairs.now).mean(dtype=np.float64)))
-    return float(variance[deviation <= _CONSTANT * length].sum() / variance.sum()) if variance.sum() > 0 else 0.0
+    """Share of the last release's variance in coordinates of which a fiftieth or less is left."""
+    then, now = (vectors.var(axis=0, dtype=np.float64) for vectors in (pairs.before, pairs.now))
+    return float(then[now <= _CONSTANT * then].sum() / then.sum()) if then.sum() > 0 else 0.0

@@ -69,12 +69,20 @@ def without_a_column(vectors: Vectors) -> Vectors:
     return {item: np.concatenate([[np.float32(0)], vector[1:]]).astype(np.float32) for item, vector in vectors.items()}
 
 
+def with_a_column_filled(vectors: Vectors) -> Vectors:
+    """Coordinate 0 has one value, before vectors, which are of different lengths, come to length 1."""
+    rows = np.random.default_rng(4).uniform(1.0, 3.0, (len(vectors), 1)) * np.stack(list(vectors.values()))
+    rows[:, 0] = rows[:, 0].mean()
+    return dict(zip(vectors, (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), strict=True))
+
+
 BAD = {
     "shuffled": shuffled,
     "half shuffled": lambda vectors: shuffled(vectors, 0.5),
     "turned": turned,
     "sign flipped": lambda vectors: {item: -vector for item, vector in vectors.items()},
     "one column zero": without_a_column,
+    "one column filled": with_a_column_filled,
     "all equal": lambda vectors: dict.fromkeys(vectors, vectors[1]),
     "another model": lambda vectors: clusters(len(vectors), seed=9),
 }

@@ -264,6 +264,18 @@ def test_ids_may_stand_in_a_file_of_their_own(empty: World) -> None:
     assert empty.encoded()["sid"].to_list() == empty.sids()["sid"].to_list()
 
 
+@pytest.mark.parametrize("write", ["write_ipc", "write_ipc_stream"])
+def test_a_table_whose_header_does_not_count_its_rows_may_have_its_ids_beside(empty: World, write: str) -> None:
+    """Arrow files and streams: how many vectors there are is known once they were read."""
+    getattr(pl.DataFrame({"vector": clouds()}), write)(empty.folder / "v.arrow")
+    empty.configure('external_ids_path = "ids.txt"\n', CONFIG.replace("v.parquet", "v.arrow"))
+    for n in (299, 301):
+        (empty.folder / "ids.txt").write_text("".join(f"{item}\n" for item in range(1, n + 1)))
+        refused(empty.refresh(), "300 vectors", f"{n} ids")
+    (empty.folder / "ids.txt").write_text("".join(f"{item}\n" for item in range(1, 301)))
+    assert json.loads(empty.refresh("--json").out)["external"]["without"] == 0
+
+
 def test_the_length_of_a_vector_says_nothing(world: World) -> None:
     """Brought vectors are taken as directions, however long: squares of these would overflow or vanish."""
     before = world.sids()
