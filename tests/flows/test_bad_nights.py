@@ -58,6 +58,20 @@ def test_nothing_of_a_bad_append_night_stays(nights: Nights) -> None:
     assert (np.abs(nights.open["recon_error"].to_numpy() - held)[newcomers] <= 0.5 * held[newcomers] + 1e-3).all()
 
 
+@pytest.mark.parametrize("mode", ["append", "auto"])
+def test_newcomers_of_the_night_before_a_bad_one_are_not_led_astray(nights: Nights, mode: str) -> None:
+    """Thirty items come in a right night; the next is shuffled: it is tonight's vectors that are to doubt, not those they came with."""
+    everyone = clusters(330)
+    nights.night({item: vector for item, vector in everyone.items() if item <= 300}, mode=mode)
+    nights.night(everyone, mode=mode)
+    nights.night(shuffled(everyone), mode=mode)
+    done = nights.night(everyone, mode=mode)
+    held, nearest = nights.errors(everyone)
+    newcomers = nights.open["item_id"].to_numpy() > 300
+    assert (held > 1.1 * nearest * 1.001)[newcomers].sum() <= 1
+    assert done.changes.waiting.height <= 1
+
+
 def turned(vectors: Vectors) -> Vectors:
     """Another basis of the same space."""
     basis, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(16, 16)))
