@@ -138,7 +138,9 @@ def read_ids(path: Path, where: str) -> pl.Series:
         except UnicodeDecodeError:
             raise ContractError(f"{where}: is no text of UTF-8 and no .npy; write one id a line") from None
         if lines and lines[0].strip().strip('"').casefold() in _TITLES:
-            raise ContractError(f"{where}: its first line is {lines[0]:.40}, a title and no id; leave it out, so that line 1 is of vector 1")
+            raise ContractError(
+                f"{where}: its first line is {lines[0]:.40}, a title and no id; leave it out, so that line 1 is of vector 1"
+            )
         return pl.Series("raw_id", lines, dtype=pl.String)
     shape, _, dtype, offset = _header(path, where)
     if len(shape) != 1 or dtype.kind not in "iuU":

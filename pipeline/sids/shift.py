@@ -84,7 +84,9 @@ def decided_by_vanished_vectors(
     survived = history.select("item_id", valid_from="valid_to").drop_nulls()
     ids = given.join(survived, on=["item_id", "valid_from"], how="anti")["item_id"].to_numpy()
     is_open = pl.col("valid_to").is_null()
-    if codes is not None and _collapsed(pairs, own.filter(is_open & ~pl.col("item_id").is_in(ids)).select("item_id", "tokens"), codes):
+    if codes is not None and _collapsed(
+        pairs, own.filter(is_open & ~pl.col("item_id").is_in(ids)).select("item_id", "tokens"), codes
+    ):
         return []
     return np.intersect1d(ids, pairs.item_ids[pairs.moved > NEWCOMERS_JUMP]).tolist()
 
