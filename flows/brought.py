@@ -141,8 +141,8 @@ def _open(path: Path, ids_path: Path | None, width: int | None) -> VectorFile:
         raise ContractError(
             f"{file.where}: has no ids; add a column item_id or raw_id, or name a file with one id a line as embeddings.external_ids_path"
         )
-    if ids_path is not None and file.id_name is None and file.n_rows != (n := len(_ids(ids_path))):
-        raise ContractError(f"{file.where}: holds {file.n_rows} vectors, {ids_path} holds {n} ids; write one id a vector")
+    if ids_path is not None and file.id_name is None and file.n_rows is not None:
+        _require_one_each(file.where, file.n_rows, ids_path, len(_ids(ids_path)))
     if file.id_name is not None and ids_path is not None:
         raise ContractError(
             f"{file.where}: has ids of its own, in the column {file.id_name}; leave out embeddings.external_ids_path"
@@ -163,8 +163,15 @@ def _with_ids(file: VectorFile, ids_path: Path | None) -> Iterator[VectorRows]:
         return
     ids, n = _ids(ids_path), 0
     for rows in file.chunks():
-        yield rows._replace(ids=ids[n : n + len(rows.vectors)])
-        n += len(rows.vectors)
+        first, n = n, n + len(rows.vectors)
+        if n <= len(ids):  # else there are more vectors than ids, which is said once all of them are counted
+            yield rows._replace(ids=ids[first:n])
+    _require_one_each(file.where, n, ids_path, len(ids))
+
+
+def _require_one_each(where: str, n_vectors: int, ids_path: Path, n_ids: int) -> None:
+    if n_vectors != n_ids:
+        raise ContractError(f"{where}: holds {n_vectors:,} vectors, {ids_path} holds {n_ids:,} ids; write one id a vector")
 
 
 def _stamp(path: Path) -> tuple[int, int]:

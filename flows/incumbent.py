@@ -28,6 +28,7 @@ _FREE = {
 }
 _EARLIER_CODES = 7  # codebooks of the numbering that a night may go back to
 NO_STATE = "none"
+LEFT_BEHIND = "came after release "  # how sid_missing says that a rollback left an item behind
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,14 @@ def items_without_vector(warehouse: Warehouse) -> int:
     if warehouse.latest_release() is None:
         return 0
     return warehouse.query("SELECT item_id FROM items ANTI JOIN embeddings ON embeddings.item_id = items.item_id").height
+
+
+def items_left_behind(warehouse: Warehouse) -> int:
+    """Items that a rollback left without a vector or a Semantic ID until the next refresh, as they came after the release it went back to."""
+    if warehouse.latest_release() is None:
+        return 0
+    missing = warehouse.query("SELECT item_id FROM sid_missing WHERE starts_with(reason, $why)", {"why": LEFT_BEHIND})
+    return missing.height + items_without_vector(warehouse)
 
 
 def require_same_settings(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 
 from flows.brought import Brought, find_brought
 from flows.feed import is_begun, missing_days, write_missing_days
-from flows.incumbent import Incumbent, items_without_vector, read_incumbent
+from flows.incumbent import Incumbent, items_left_behind, read_incumbent
 from flows.meaning import require_acceptable, require_same_meaning, stored_meaning
 from flows.plan import forecast
 from flows.recorded import Ending, recorded
@@ -112,12 +112,14 @@ def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[st
             require_same_meaning(stored_meaning(warehouse, source.name), settings, wish.accept)
             arrived = _arrived(settings, source, _taken_in(incumbent), wish)
             brought = find_brought(warehouse, settings, incumbent)
+            n_left_behind = items_left_behind(warehouse)
             told = forecast(warehouse, settings, incumbent, _bytes(arrived), len(to_make), brought)
     else:
         Warehouse.require_room(root)
         arrived, told, brought = _arrived(settings, source, TakenIn(), wish), None, find_brought(None, settings, None)
+        n_left_behind = 0
     learns = told is None or told["mode"] == "learn"
-    has_work = arrived or to_make or (brought is not None and brought.is_new)
+    has_work = arrived or to_make or (brought is not None and brought.is_new) or n_left_behind
     return {
         "status": "planned",
         "deliveries": [one.delivery.id for one in arrived],
@@ -159,7 +161,7 @@ def _refresh(
     if brought is not None and (arrived or wish.rebuild or has_vectors):
         brought.require_fit()
     staged, passed_over = _stage(warehouse, settings, source, incumbent, arrived, run, steps, stored)
-    if not staged and not (wish.rebuild and incumbent.release) and not has_vectors and not items_without_vector(warehouse):
+    if not staged and not (wish.rebuild and incumbent.release) and not has_vectors and not items_left_behind(warehouse):
         _sweep(warehouse)
         but = f" but for {len(passed_over)} without rows" if passed_over else ""
         run.say(f"nothing new: every raw file{wish.told} is in the warehouse already{but}")

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from flows.brought import inputs_of_vectors
+from flows.incumbent import LEFT_BEHIND
 from flows.models import of_codebook
 from flows.recorded import recorded
 from flows.run import Run, code_version
@@ -146,7 +147,7 @@ def _missing(warehouse: Warehouse, then: pl.DataFrame, now: pl.DataFrame, target
         .join(then.select("item_id", "reason"), on="item_id", how="left")
         .select(
             "item_id",
-            pl.col("reason").fill_null(f"came after release {target}, which a rollback went back to"),
+            pl.col("reason").fill_null(f"{LEFT_BEHIND}{target}, which a rollback went back to"),
             release_id=pl.lit(release_id, pl.Int64),
         )
     )

@@ -63,7 +63,7 @@ def tokenize(
     wall, cpu = time.monotonic(), _cpu_seconds()
     config, before = settings.sids, incumbent.codebook
     vectors = _Vectors.of(incumbent, items, embeddings)
-    jumped = decided_by_vanished_vectors(incumbent.history, vectors.pairs, incumbent.last_night, incumbent.kin)
+    jumped = decided_by_vanished_vectors(incumbent.history, vectors.pairs, incumbent.last_night, incumbent.kin, before)
     trusted = incumbent.history.filter(~pl.col("item_id").is_in(jumped))
     seen = None if before is None else drift(embeddings, before, trusted, incumbent.kin, incumbent.earlier)
     mode, why = mode_of(settings, seen)

@@ -17,6 +17,7 @@ from pipeline.errors import ContractError
 
 # Bare numbers, little-endian, are read only from files that are named so.
 RAW_TYPES = {".f16": "<f2", ".f32": "<f4", ".f64": "<f8"}
+_TITLES = ("item_id", "raw_id", "item", "id")  # of a column, where a file of ids was cut out of a table
 _SIMPLE_KINDS = "fiu"
 _MAX_FLOAT_BYTES = 8
 _MATRIX = 2
@@ -133,12 +134,20 @@ def read_ids(path: Path, where: str) -> pl.Series:
     """
     if path.read_bytes()[: len(npy.MAGIC_PREFIX)] != npy.MAGIC_PREFIX:
         try:
-            return pl.Series("raw_id", path.read_text(encoding="utf-8").splitlines(), dtype=pl.String)
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError:
             raise ContractError(f"{where}: is no text of UTF-8 and no .npy; write one id a line") from None
+        if lines and lines[0].strip().strip('"').casefold() in _TITLES:
+            raise ContractError(
+                f"{where}: its first line is {lines[0]:.40}, a title and no id; leave it out, so that line 1 is of vector 1"
+            )
+        return pl.Series("raw_id", lines, dtype=pl.String)
     shape, _, dtype, offset = _header(path, where)
     if len(shape) != 1 or dtype.kind not in "iuU":
-        raise ContractError(f"{where}: holds {dtype} of the shape {shape}, expected one whole number or text a vector")
+        raise ContractError(
+            f"{where}: holds {dtype} of the shape {shape}, expected one whole number or text a vector; save it flat and with "
+            ".astype('int64') or .astype('str')"
+        )
     if path.stat().st_size != offset + shape[0] * dtype.itemsize:
         raise ContractError(f"{where}: is cut off, or holds more than one array; write it again")
     ids = np.fromfile(path, dtype=dtype, offset=offset)

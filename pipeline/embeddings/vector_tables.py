@@ -176,6 +176,8 @@ def _ids(column: pa.Array, name: str, where: str) -> pl.Series:
         return ids.cast(pl.Int64)
     if ids.dtype.is_float() and (ids.is_null() | (ids.is_finite() & (ids == ids.floor()) & (ids.abs() < 2.0**53))).all():
         ids = ids.cast(pl.Int64)  # how pandas keeps whole numbers in a column that once had gaps
+    if ids.dtype.is_decimal() and (whole := ids.cast(pl.Int64, strict=False)).cast(ids.dtype).equals(ids):
+        ids = whole  # how warehouses unload whole numbers
     if not (ids.dtype.is_integer() or ids.dtype == pl.String):
         raise ContractError(f"{where}: the column {name} is {ids.dtype}, expected whole numbers or texts; cast it")
     return ids

@@ -75,7 +75,8 @@ class SidsConfig(BaseModel):
         (0.25, 0.50), description="Rise of the share of items without a signal of their own that warns and that blocks."
     )
     lost_columns_limits: Limits = Field(
-        (0.001, 0.03), description="Share of the variance in coordinates that became constant that warns and that blocks."
+        (0.001, 0.03),
+        description="Share of the variance in coordinates that became (almost) constant that warns and that blocks.",
     )
     sample_rows: int = Field(20_000, ge=2, description="Distinct vectors, drawn by a fixed hash, for k-means++.")
     training_rows: int = Field(131_072, ge=2, description="Distinct vectors, drawn by the same hash, for k-means.")

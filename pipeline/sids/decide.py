@@ -86,7 +86,7 @@ def decide(
         lapsed = has_prior & ~is_open & (prior["valid_to"].fill_null(0).to_numpy() < reserved_from)
         keeps &= ~lapsed | _still_free(sid_keys(old, codebook.vocabulary), lapsed & keeps, hashes, claims, placing.capacity)
         taken = np.concatenate([claims, sid_keys(old[keeps & lapsed], codebook.vocabulary)])
-        placed = _place_rest(vectors, hashes, ~keeps, greedy, codebook, taken, placing)
+        placed = _place_rest(vectors, hashes, ~keeps, ~has_prior | lapsed, greedy, codebook, taken, placing)
         best, reasons = placed.tokens, placed.reasons
         best_error = reconstruction_errors(vectors, best, codebook)
         keeps |= has_prior & ~lapsed & (~placed.is_placed | (old_error <= (1.0 + epsilon) * best_error))
@@ -130,13 +130,14 @@ def _place_rest(
     vectors: npt.NDArray[np.float32],
     hashes: npt.NDArray[np.uint64],
     rest: Flags,
+    needs: Flags,
     greedy: npt.NDArray[np.uint16],
     codebook: Codebook,
     taken: npt.NDArray[np.uint64],
     placing: Placing,
 ) -> Placed:
-    """The best free Semantic ID of each of the ``rest``; the nearest, as if placed, for the others."""
-    found = place(vectors[rest], hashes[rest], codebook, taken, placing)
+    """The best free Semantic ID of each of the ``rest``, some of whom need one; the nearest, as if placed, for the others."""
+    found = place(vectors[rest], hashes[rest], codebook, taken, placing, needs[rest])
     tokens, is_placed, reasons = greedy.copy(), np.ones(len(greedy), dtype=bool), np.full(len(greedy), "", dtype=object)
     tokens[rest], is_placed[rest], reasons[rest] = found.tokens, found.is_placed, found.reasons
     return Placed(tokens, is_placed, reasons.astype(str))

@@ -80,7 +80,12 @@ class Room:
 
 
 def place(
-    vectors: npt.NDArray[np.float32], hashes: npt.NDArray[np.uint64], codebook: Codebook, taken: Keys, rules: Placing
+    vectors: npt.NDArray[np.float32],
+    hashes: npt.NDArray[np.uint64],
+    codebook: Codebook,
+    taken: Keys,
+    rules: Placing,
+    needs: npt.NDArray[np.bool_] | None = None,
 ) -> Placed:
     """Give each item the best Semantic ID that is free.
 
@@ -94,12 +99,35 @@ def place(
         codebook: the frozen codes.
         taken: the key of every other item's Semantic ID, once an item.
         rules: capacity, locked levels, limits.
+        needs: (n,) who has no place yet; None: all. The others only look for a better one, and their own is in ``taken``: where places
+            are too few for all, those who need one go first.
 
     Raises:
         ContractError: more items than places, in all or below a locked prefix.
     """
     greedy, errors = encode(vectors, codebook)
-    require_room(greedy, taken, codebook, rules)
+    needy = np.ones(len(vectors), dtype=bool) if needs is None else needs
+    require_room(greedy[needy], taken, codebook, rules)
+    found = _place_all(vectors, hashes, greedy, errors, codebook, taken, rules)
+    if needy.all() or found.is_placed[needy].all():
+        return found
+    for rows in (needy, ~needy):
+        own = _place_all(vectors[rows], hashes[rows], greedy[rows], errors[rows], codebook, taken, rules)
+        found.tokens[rows], found.is_placed[rows] = own.tokens, own.is_placed
+        found.reasons[rows] = own.reasons
+        taken = np.concatenate([taken, sid_keys(own.tokens[own.is_placed], codebook.vocabulary)])
+    return found
+
+
+def _place_all(
+    vectors: npt.NDArray[np.float32],
+    hashes: npt.NDArray[np.uint64],
+    greedy: npt.NDArray[np.uint16],
+    errors: npt.NDArray[np.float32],
+    codebook: Codebook,
+    taken: Keys,
+    rules: Placing,
+) -> Placed:
     room = Room(taken, rules.capacity)
     tokens, is_placed = greedy.copy(), _at_nearest(sid_keys(greedy, codebook.vocabulary), errors, hashes, room)
     reasons = np.full(len(vectors), "", dtype=object)
@@ -108,7 +136,7 @@ def place(
         reasons[member] = reason
         if found is not None:
             tokens[member] = found
-    return Placed(tokens, is_placed, reasons.astype(str))
+    return Placed(tokens, is_placed, reasons.astype(f"U{max(len(FULL), len(TOO_FAR))}"))
 
 
 def require_room(greedy: npt.NDArray[np.uint16], taken: Keys, codebook: Codebook, rules: Placing) -> None:
@@ -129,7 +157,8 @@ def require_room(greedy: npt.NDArray[np.uint16], taken: Keys, codebook: Codebook
         )
         raise ContractError(
             f"SIDs: {where} more items ({counts.max()}) than the {places} places below; raise sids.capacity, sids.suffix_codes or "
-            "sids.vocabulary, or lower sids.locked_levels, then: hsrl refresh --rebuild"
+            "sids.vocabulary, or lower sids.locked_levels or, as removed items keep their places, sids.tombstone_nights, then: "
+            "hsrl refresh --rebuild"
         )
 
 

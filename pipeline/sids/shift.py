@@ -15,9 +15,9 @@ Matrix = npt.NDArray[np.float32]
 GIVEN_BY_VECTOR = ("new", "moved", "returned")
 FIGURES = ("explained_drop", "jumped_share", "strayed_share", "lost_signal_share", "fallback_share", "lost_columns_share")
 JUMP, NEWCOMERS_JUMP = 1.0, 0.1  # of the spread; whose Semantic ID is a night old is sooner asked again
-CLEARLY_BETTER = 0.1  # rise of the explained variance
-# Rounding of a coordinate that has the same value everywhere, beside the length of the vectors.
-_CONSTANT = 1e-6
+CLEARLY_BETTER = 0.1  # rise of the explained variance, or its fall where it is clearly worse
+# What is left of a coordinate's variance where a file has one value for all: that value over different lengths, at length 1.
+_CONSTANT = 0.02
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,20 @@ def pair_up(before: pl.DataFrame, now: pl.DataFrame) -> Pairs:
     return Pairs(both["item_id"].to_numpy()[has_both], old, new, moved.astype(np.float64))
 
 
-def decided_by_vanished_vectors(history: pl.DataFrame, pairs: Pairs, last_night: int, kin: Collection[str]) -> list[int]:
+def decided_by_vanished_vectors(
+    history: pl.DataFrame, pairs: Pairs, last_night: int, kin: Collection[str], codes: Codebook | None
+) -> list[int]:
     """item_ids whose Semantic ID was given last night by a vector that is another tonight, so that nobody has to keep it.
 
-    Those of survivors that moved are not among them (they stand under the churn budget), nor those that came with the numbering.
+    Those of survivors that moved are not among them (they stand under the churn budget), nor those that came with the numbering. There
+    are none where the others no longer fit their Semantic IDs either: then tonight's vectors are the ones to doubt, not last night's.
 
     Args:
         history: SID_HISTORY.
         pairs: the vectors of last night and tonight.
         last_night: the last release that was a refresh.
         kin: ids of the codebooks of the numbering in use.
+        codes: those in use; None where they are still to be learned.
     """
     own = history.filter(pl.col("codebook_id").is_in(list(kin)))
     given = own.filter(
@@ -79,7 +83,22 @@ def decided_by_vanished_vectors(history: pl.DataFrame, pairs: Pairs, last_night:
     )
     survived = history.select("item_id", valid_from="valid_to").drop_nulls()
     ids = given.join(survived, on=["item_id", "valid_from"], how="anti")["item_id"].to_numpy()
+    is_open = pl.col("valid_to").is_null()
+    if codes is not None and _collapsed(
+        pairs, own.filter(is_open & ~pl.col("item_id").is_in(ids)).select("item_id", "tokens"), codes
+    ):
+        return []
     return np.intersect1d(ids, pairs.item_ids[pairs.moved > NEWCOMERS_JUMP]).tolist()
+
+
+def _collapsed(pairs: Pairs, held: pl.DataFrame, codes: Codebook) -> bool:
+    """Whether what the Semantic IDs of some items explain of their vectors' variance fell clearly since the last release."""
+    own = pl.DataFrame({"item_id": pairs.item_ids}).with_row_index("row").join(held, on="item_id", maintain_order="left")
+    if own.is_empty():
+        return False
+    rows, tokens = own["row"].to_numpy(), own["tokens"].explode().to_numpy().reshape(own.height, -1)
+    was, is_now = (_explained(each[rows], reconstruction_errors(each[rows], tokens, codes)) for each in (pairs.before, pairs.now))
+    return was - is_now > CLEARLY_BETTER
 
 
 def shift_figures(
@@ -121,7 +140,6 @@ def _explained(vectors: Matrix, errors: Matrix) -> float:
 
 
 def _lost_columns(pairs: Pairs) -> float:
-    """Share of the last release's variance in coordinates that are the same for all items now."""
-    variance, deviation = pairs.before.var(axis=0, dtype=np.float64), pairs.now.std(axis=0, dtype=np.float64)
-    length = float(np.sqrt(squared_norms(pairs.now).mean(dtype=np.float64)))
-    return float(variance[deviation <= _CONSTANT * length].sum() / variance.sum()) if variance.sum() > 0 else 0.0
+    """Share of the last release's variance in coordinates of which a fiftieth or less is left."""
+    then, now = (vectors.var(axis=0, dtype=np.float64) for vectors in (pairs.before, pairs.now))
+    return float(then[now <= _CONSTANT * then].sum() / then.sum()) if then.sum() > 0 else 0.0

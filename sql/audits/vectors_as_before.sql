@@ -53,7 +53,7 @@ figures AS (
     INNER JOIN last ON last.metric = now.metric
     WHERE now.metric = 'fallback_share'
     UNION ALL
-    SELECT 'lost_columns', value, printf('%.1f', 100 * value) || ' % of the variance was in coordinates that are constant now'
+    SELECT 'lost_columns', value, printf('%.1f', 100 * value) || ' % of the variance was in coordinates that hardly vary now'
     FROM now
     WHERE metric = 'lost_columns_share'
 ),

@@ -58,6 +58,20 @@ def test_nothing_of_a_bad_append_night_stays(nights: Nights) -> None:
     assert (np.abs(nights.open["recon_error"].to_numpy() - held)[newcomers] <= 0.5 * held[newcomers] + 1e-3).all()
 
 
+@pytest.mark.parametrize("mode", ["append", "auto"])
+def test_newcomers_of_the_night_before_a_bad_one_are_not_led_astray(nights: Nights, mode: str) -> None:
+    """Thirty items come in a right night; the next is shuffled: it is tonight's vectors that are to doubt, not those they came with."""
+    everyone = clusters(330)
+    nights.night({item: vector for item, vector in everyone.items() if item <= 300}, mode=mode)
+    nights.night(everyone, mode=mode)
+    nights.night(shuffled(everyone), mode=mode)
+    done = nights.night(everyone, mode=mode)
+    held, nearest = nights.errors(everyone)
+    newcomers = nights.open["item_id"].to_numpy() > 300
+    assert (held > 1.1 * nearest * 1.001)[newcomers].sum() <= 1
+    assert done.changes.waiting.height <= 1
+
+
 def turned(vectors: Vectors) -> Vectors:
     """Another basis of the same space."""
     basis, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(16, 16)))
@@ -69,12 +83,20 @@ def without_a_column(vectors: Vectors) -> Vectors:
     return {item: np.concatenate([[np.float32(0)], vector[1:]]).astype(np.float32) for item, vector in vectors.items()}
 
 
+def with_a_column_filled(vectors: Vectors) -> Vectors:
+    """Coordinate 0 has one value, before vectors, which are of different lengths, come to length 1."""
+    rows = np.random.default_rng(4).uniform(1.0, 3.0, (len(vectors), 1)) * np.stack(list(vectors.values()))
+    rows[:, 0] = rows[:, 0].mean()
+    return dict(zip(vectors, (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), strict=True))
+
+
 BAD = {
     "shuffled": shuffled,
     "half shuffled": lambda vectors: shuffled(vectors, 0.5),
     "turned": turned,
     "sign flipped": lambda vectors: {item: -vector for item, vector in vectors.items()},
     "one column zero": without_a_column,
+    "one column filled": with_a_column_filled,
     "all equal": lambda vectors: dict.fromkeys(vectors, vectors[1]),
     "another model": lambda vectors: clusters(len(vectors), seed=9),
 }

@@ -219,6 +219,24 @@ def test_only_the_vectors_changed(world: World) -> None:
     assert run_sql(world.folder / "w", "FROM lineage WHERE id = 'release:2' AND input_kind = 'raw file'").height == 1
 
 
+def test_who_a_rollback_left_behind_gets_a_semantic_id_in_the_next_refresh_without_any_new_file(world: World) -> None:
+    """Items 301–330 come in release 2, vectors and all; a rollback to release 1 leaves them until the next refresh, as it says."""
+    (world.folder / "more.csv").write_text(
+        "user,item,at,clicked\n" + "".join(f"{u},{301 + u % 30},{90000 + u},1\n" for u in range(60))
+    )
+    world.configure("", CONFIG.replace("log.csv", "*.csv"))
+    world.bring(clouds(330))
+    assert world.refresh("--accept", "delivery_drift").code == 0
+    before = world.sids()
+    assert before.height == 330
+    assert "until the next refresh" in world.run("rollback", 1).out
+    assert world.sids().height == 300
+    assert world.plan()["tokenizer"] == "append"
+    assert json.loads(world.refresh("--json").out)["status"] == "published"
+    assert world.sids().equals(before)
+    assert world.refresh().err.count("nothing new") == 1
+
+
 def test_a_new_width_is_planned_and_refused_until_a_rebuild(world: World) -> None:
     world.bring(clouds(width=8))
     plan = world.plan()
@@ -262,6 +280,18 @@ def test_ids_may_stand_in_a_file_of_their_own(empty: World) -> None:
     assert json.loads(empty.refresh("--json").out)["external"]["without"] == 0
     assert empty.encode(empty.folder / "v.npy").code == 0
     assert empty.encoded()["sid"].to_list() == empty.sids()["sid"].to_list()
+
+
+@pytest.mark.parametrize("write", ["write_ipc", "write_ipc_stream"])
+def test_a_table_whose_header_does_not_count_its_rows_may_have_its_ids_beside(empty: World, write: str) -> None:
+    """Arrow files and streams: how many vectors there are is known once they were read."""
+    getattr(pl.DataFrame({"vector": clouds()}), write)(empty.folder / "v.arrow")
+    empty.configure('external_ids_path = "ids.txt"\n', CONFIG.replace("v.parquet", "v.arrow"))
+    for n in (299, 301):
+        (empty.folder / "ids.txt").write_text("".join(f"{item}\n" for item in range(1, n + 1)))
+        refused(empty.refresh(), "300 vectors", f"{n} ids")
+    (empty.folder / "ids.txt").write_text("".join(f"{item}\n" for item in range(1, 301)))
+    assert json.loads(empty.refresh("--json").out)["external"]["without"] == 0
 
 
 def test_the_length_of_a_vector_says_nothing(world: World) -> None:

@@ -14,6 +14,7 @@ from flows.incumbent import Incumbent
 from flows.settings import Settings
 from flows.tokenizer import Tokenized, tokenize
 from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY, SID_WAITING
+from pipeline.errors import ContractError
 from pipeline.ingest.config import GeneratedSource
 from pipeline.sids.assign import apply_changes
 from pipeline.sids.codebook import Codebook
@@ -166,6 +167,20 @@ def test_a_place_that_became_free_is_offered_to_who_had_none(nights: Nights) -> 
     for _ in range(3):
         nights.night(left, mode="append", churn_budget=1.0)
     assert len(nights.well_described(left, range(1, 6))) == 1
+
+
+def test_a_crowded_catalogue_grows_while_there_is_a_place_for_each(nights: Nights) -> None:
+    """80 unique Semantic IDs of 4 × 5 × 5 = 100, many of them not the nearest ones, whose items ask for better ones every night: they
+    have their places already, so that 15 newcomers find one each, and 25 do not."""
+    nights.sids |= {"collisions": "beam", "capacity": 1, "vocabulary": [4, 5, 5], "guard_rails": "warn"}
+    everyone = clusters(105)
+    nights.night({item: vector for item, vector in everyone.items() if item <= 80}, mode="append")
+    for n in (95, 98):
+        done = nights.night({item: vector for item, vector in everyone.items() if item <= n}, mode="append")
+        assert nights.open.height == nights.open["sid"].n_unique() == n
+        assert done.changes.without.is_empty()
+    with pytest.raises(ContractError, match=r"more items \(105\) than the 100 places"):
+        nights.night(everyone, mode="append")
 
 
 def beyond_hysteresis(nights: Nights, vectors: Vectors) -> set[int]:

@@ -13,6 +13,7 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.embeddings.vector_arrays import read_ids
 from pipeline.embeddings.vector_file import VectorFile, open_vectors
 from pipeline.errors import ContractError
 
@@ -259,3 +260,35 @@ def test_malformed_files_are_whole_vectors_or_one_line(tmp_path: Path, seed: int
             assert np.isfinite(vectors).all() and vectors.ndim == 2
             assert n_rows in (None, len(vectors))
             assert file.n_rows in (None, len(vectors))
+
+
+def test_ids_in_a_text_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_bytes(b"\xef\xbb\xbf7\r\n8\r\n")
+    assert read_ids(tmp_path / "ids.txt", "ids").to_list() == ["7", "8"]
+
+
+@pytest.mark.parametrize("title", ["item_id", '"Item_ID"', "raw_id ", "id"])
+def test_a_title_above_ids_is_no_id(tmp_path: Path, title: str) -> None:
+    """It would give every vector to the item after its own."""
+    (tmp_path / "ids.txt").write_text(f"{title}\n7\n")
+    with pytest.raises(ContractError, match="a title and no id; leave it out"):
+        read_ids(tmp_path / "ids.txt", "ids")
+
+
+@pytest.mark.parametrize("ids", [np.array([7.0, 8.0]), np.array([b"7", b"8"]), np.array([[7], [8]])])
+def test_ids_of_a_wrong_type_come_with_a_way_to_save_them(tmp_path: Path, ids: np.ndarray) -> None:
+    np.save(tmp_path / "ids.npy", ids)
+    with pytest.raises(ContractError, match=r"save it flat and with \.astype\('int64'\) or \.astype\('str'\)"):
+        read_ids(tmp_path / "ids.npy", "ids")
+
+
+def test_whole_numbers_kept_as_decimals_are_ids(tmp_path: Path) -> None:
+    for scale, ids in ((0, IDS), (2, [f"{one}.00" for one in IDS])):
+        column = pl.Series("item_id", ids).cast(pl.Decimal(38, scale))
+        pl.DataFrame({"item_id": column, "vector": VECTORS}).write_parquet(tmp_path / "v.parquet")
+        told = [one for rows in opened(tmp_path / "v.parquet").chunks() if rows.ids is not None for one in rows.ids]
+        assert told == IDS
+    halves = pl.DataFrame({"item_id": pl.Series([0.5] * 7).cast(pl.Decimal(9, 1)), "vector": VECTORS})
+    halves.write_parquet(tmp_path / "v.parquet")
+    with pytest.raises(ContractError, match="expected whole numbers or texts"):
+        list(opened(tmp_path / "v.parquet").chunks())
