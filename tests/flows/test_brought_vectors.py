@@ -321,7 +321,7 @@ def test_zeros_have_no_direction(world: World) -> None:
 def test_vectors_too_alike_for_the_codes_come_with_advice_that_works(empty: World) -> None:
     """Of length 1 and one number there are two: 1 and −1. Of one direction there is no more to tell apart."""
     empty.bring(np.tile([1.0, 2.0, 3.0], (300, 1)))
-    refused(empty.refresh(), "1 distinct vectors", "no codes can tell them apart")
+    refused(empty.refresh(), "1 distinct vectors", "no fewer codes or levels pass either")
     empty.bring(np.linspace(-1.0, 1.0, 300)[:, None] + 0.001)
     refused(empty.refresh(), "2 distinct vectors", "set sids.levels = 1 and sids.vocabulary = 2")
     empty.configure("", CONFIG.replace("levels = 3\nvocabulary = 8", "levels = 1\nvocabulary = 2"))
