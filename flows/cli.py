@@ -172,6 +172,7 @@ def trace(
 ) -> None:
     """Tell what something was made from, back to the raw files and their hashes, and what depends on it."""
     from flows.output import write_text
+    from flows.run import Run
     from flows.trace_page import page
     from pipeline.warehouse.trace import trace
 
@@ -253,6 +254,7 @@ def sql(
 @app.command(epilog="Example: hsrl verify --warehouse warehouse/demo")
 def verify(warehouse: WarehouseFolder = None, as_json: Json = False) -> None:
     """Compare every stored file of the newest release with the hash taken when it was written."""
+    from flows.run import Run
     from flows.verification import verify
 
     root = warehouse_path(warehouse)
@@ -269,6 +271,7 @@ def draw(
 ) -> None:
     """Draw the newest release's Semantic IDs: prefixes coloured by category, and the use of every code."""
     from flows.draw import draw_release
+    from flows.run import Run
 
     root = warehouse_path(warehouse)
     with Run("draw").stage("draw"):
