@@ -13,7 +13,7 @@ from hsrl_train.loop import StoredPolicy
 from hsrl_train.methods import read_policy
 from hsrl_train.world import Catalogue
 from pipeline.errors import TrainingError
-from pipeline.warehouse.artifacts import ArtifactStore
+from pipeline.warehouse.artifacts import ArtifactStore, refuse_unreadable
 
 KIND = "policy"
 WEIGHTS, CONFIG, CURVES, COURSE = "policy.safetensors", "learner.json", "curves.parquet", "course.json"
@@ -54,6 +54,7 @@ def load_tensors(path: Path) -> Mapping[str, Tensor]:
     Raises:
         TrainingError: the file is missing or damaged.
     """
+    refuse_unreadable(path)
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
