@@ -322,7 +322,9 @@ def main() -> None:
     """Run a command; a user's mistake is one line and exit code 2."""
     _keep_stdout_for_answers()
     try:
-        sys.exit(app(standalone_mode=False))
+        code = app(standalone_mode=False)
+        sys.stdout.flush()  # what finds no room is told here, not by the interpreter as it ends
+        sys.exit(code)
     except typer.Abort:
         _refuse("stopped", code=130)
     except HsrlError as error:
@@ -331,6 +333,9 @@ def main() -> None:
         _refuse(
             f"{error.format_message().rstrip('.')}; see: {_command_of(error)} --help"
         ) if error.format_message() else sys.exit(2)
+    except BrokenPipeError:  # whoever reads the answer has enough
+        _drop_stdout()
+        sys.exit(1)
     except Exception as error:
         line = refusal_of(error)
         if line is None:
@@ -341,6 +346,8 @@ def main() -> None:
 def _keep_stdout_for_answers() -> None:
     """Send what libraries print by themselves to standard error: DuckLake's inner connection draws a bar where a lookup takes two
     seconds, and no setting reaches it."""
+    if sys.stdout is None:  # closed by whoever began this: nobody reads the answer
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     stdout = sys.__stdout__
     if stdout is not None and sys.stdout is stdout:
         answers = os.dup(1)
@@ -359,7 +366,16 @@ def _command_of(error: TyperException) -> str:
 
 def _refuse(line: str, code: int = 2) -> None:
     print("hsrl:", printable(" ".join(line.split())), file=sys.stderr)
+    _drop_stdout()
     sys.exit(code)
+
+
+def _drop_stdout() -> None:
+    """What is still to be written of the answer goes nowhere, where it finds no room; else the interpreter complains of it as it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _abandon(line: str) -> None:

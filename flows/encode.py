@@ -21,6 +21,7 @@ from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import encode
 from pipeline.sids.names import name_tokens
 from pipeline.warehouse.naming_damage import naming_damage
+from pipeline.warehouse.verify import require_intact
 from pipeline.warehouse.warehouse import Warehouse
 
 SCHEMA = pa.schema(
@@ -58,6 +59,7 @@ def encode_vectors(root: Path, vectors: Path, out: Path, run: Run, said: str | N
         ContractError: the vectors are missing, of another width or space, or not finite.
     """
     with Warehouse.open_copy(root) as warehouse:
+        require_intact(warehouse, ("codebooks", "embeddings", "items", "sid_history", "embedding_model"))
         codebook = current_codebook(warehouse)
         if codebook is None:
             raise WarehouseError(f"{root}: no codebook is published yet; make one with: hsrl refresh")

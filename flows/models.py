@@ -12,7 +12,7 @@ from pipeline.embeddings.model import EmbeddingModel
 from pipeline.embeddings.profiles import ProfileModel
 from pipeline.embeddings.score_aware import ScoreAware
 from pipeline.errors import WarehouseError
-from pipeline.warehouse.artifacts import ArtifactStore
+from pipeline.warehouse.artifacts import ArtifactStore, refuse_unreadable
 
 KIND = "embedding_model"
 _ITEMS, _PROFILES, _SCORES = "items.safetensors", "profiles.safetensors", "scores.safetensors"
@@ -88,6 +88,7 @@ def of_codebook(embeddings: pl.DataFrame, embedding_id: str) -> pl.DataFrame:
 
 def _load(store: ArtifactStore, embedding_id: str, file: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
     path = store.path(KIND, embedding_id) / file
+    refuse_unreadable(path)
     try:
         with safe_open(path, framework="numpy") as stored:
             return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata()  # noqa: SIM118 no dict

@@ -1,4 +1,4 @@
-"""Ranking from a warehouse: load the published policy once, then answer requests, one by one or from a file."""
+"""Ranking a file of requests from a warehouse, as they come."""
 
 import json
 from collections.abc import Iterator
@@ -8,25 +8,20 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 
 from flows.output import written
-from flows.pinned import pin_latest
-from flows.requests import FORMATS, KnownIds, Raw, read_requests
+from flows.requests import FORMATS, Raw, read_requests
+from flows.service import Service, open_service
 from flows.settings import Settings
-from flows.training import load_policy
-from hsrl_train.policy import HsrlPolicy
-from hsrl_train.rank import Ranked, Ranker, Request
-from pipeline.errors import ConfigError, WarehouseError
+from hsrl_train.rank import Ranked, Request
+from pipeline.errors import ConfigError
 from pipeline.warehouse.naming_damage import naming_damage
-from pipeline.warehouse.warehouse import Warehouse
 
 # Requests of one forward pass; more gain nothing on one core.
-_AT_ONCE = 64
+_AT_ONCE = 256
 # Rows that wait to be written together.
 _ROWS_AT_ONCE = 50_000
 # What a report names of the rejected, and of users that the release does not know.
@@ -42,57 +37,6 @@ SCHEMA = pa.schema(
 )
 
 
-@dataclass(frozen=True)
-class Service:
-    """Everything that answering takes.
-
-    Attributes:
-        ranker: over the release's Semantic IDs.
-        policy_id: of the published policy.
-        release_id: pinned.
-        user_ids: (m,) int64, rising.
-        profiles: (m, u), theirs.
-        items: item ids by every spelling.
-        users: user ids by every spelling.
-        raw_ids: (n,) text, of ``ranker.item_ids``.
-    """
-
-    ranker: Ranker
-    policy_id: str
-    release_id: int
-    user_ids: npt.NDArray[np.int64]
-    profiles: npt.NDArray[np.float32]
-    items: KnownIds
-    users: KnownIds
-    raw_ids: pa.Array
-
-    def profile(self, user_id: int | None) -> npt.NDArray[np.float32] | None:
-        """Of a user; None for one the release does not know, who is ranked by his history alone."""
-        if user_id is None or not len(self.user_ids):
-            return None
-        place = min(int(np.searchsorted(self.user_ids, user_id)), len(self.user_ids) - 1)
-        return self.profiles[place] if self.user_ids[place] == user_id else None
-
-    def request(self, raw: Raw) -> Request:
-        """A request in the warehouse's numbers.
-
-        Raises:
-            ValueError: it cannot be answered; the message says why, in words that follow its line.
-        """
-        if raw.fault:
-            raise ValueError(raw.fault)
-        history = self.items.numbers([] if raw.cells["history"] is None else raw.cells["history"], "history")
-        candidates = self.items.numbers(raw.cells["candidates"], "candidates")
-        if not candidates or len(set(candidates)) < len(candidates):
-            raise ValueError(
-                f"has {len(candidates)} candidates, {len(set(candidates))} of them different, expected one at least and none twice"
-            )
-        user = raw.cells.get("user_id")
-        if user is not None and type(user) not in (int, str):
-            raise ValueError(f"its user_id is a {type(user).__name__}, expected a text or a whole number")
-        return Request(history, candidates, self.profile(self.users.number(user)))
-
-
 @dataclass
 class Tally:
     """What happened to the requests of a file."""
@@ -103,40 +47,6 @@ class Tally:
     first_rejected: list[str] = field(default_factory=list)
     unknown_users: int = 0
     first_unknown_users: list[Any] = field(default_factory=list)
-
-
-def open_service(root: Path, settings: Settings) -> Service:
-    """Load the newest release's published policy and its Semantic IDs.
-
-    Raises:
-        WarehouseError: no policy is published on the current codebook, or it scores no tokens.
-        TrainingError: it was learned on a codebook of other V or L.
-    """
-    torch.set_num_threads(1)
-    with Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse:
-        pinned = pin_latest(warehouse, settings)
-        if pinned.published_policy is None:
-            raise WarehouseError(
-                f"{root}: no policy is published on codebook {pinned.codebook.codebook_id}; train one with: hsrl retrain"
-            )
-        policy = load_policy(warehouse.artifacts, pinned.published_policy, pinned.world.catalogue)
-        users = warehouse.query("SELECT user_id, raw_id FROM users ORDER BY user_id")
-        items = warehouse.query("SELECT item_id, raw_id FROM items ORDER BY item_id")
-    if not isinstance(policy, HsrlPolicy):
-        raise WarehouseError(f"{root}: the published policy scores items, not tokens; train one with learner.method = hsrl")
-    profiles = pinned.world.records.profiles
-    ranker = Ranker(policy, pinned.world.catalogue, profiles.shape[1])
-    names = pl.DataFrame({"item_id": ranker.item_ids}).join(items, on="item_id", how="left", maintain_order="left")
-    return Service(
-        ranker,
-        pinned.published_policy,
-        pinned.release.release_id,
-        users["user_id"].to_numpy(),
-        profiles.numpy(),
-        KnownIds(names["item_id"].to_list(), names["raw_id"].to_list()),
-        KnownIds(users["user_id"].to_list(), users["raw_id"].to_list()),
-        names["raw_id"].to_arrow().cast(pa.string()),
-    )
 
 
 @naming_damage
@@ -165,7 +75,7 @@ def rank_file(root: Path, settings: Settings, requests: Path, output: Path) -> d
     first = next(asked, None)  # a file that cannot be read is refused before the policy is loaded
     if first is None:
         raise ConfigError(f"{requests}: holds no request, expected one at least")
-    return _rank_all(open_service(root, settings), root, chain([first], asked), requests, output)
+    return _rank_all(open_service(root, settings.engine.memory_limit_mb), root, chain([first], asked), requests, output)
 
 
 def _rank_all(service: Service, root: Path, asked: Iterator[Raw], requests: Path, output: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ _BY_WORDS = {
     "disk i/o error": _ROOM,  # SQLite's, where its log cannot be made
     "unable to open database file": _RIGHTS, "readonly database": _RIGHTS, "read-only file system": _RIGHTS, "permission denied": _RIGHTS,
     "operation not permitted": _RIGHTS, "too many open files": _FILES, "input/output error": _DISK,
+    "failed to map segment": _MEMORY,  # a library of which there is no room to load
     "out of memory": _MEMORY, "cannot allocate memory": _MEMORY, "unable to allocate": _MEMORY, "can't allocate memory": _MEMORY,
 }  # fmt: skip
 

@@ -11,12 +11,13 @@ from flows.artifacts import Artifact, artifact_rows, records_up_to
 from flows.incumbent import current_codebook
 from flows.judging import Judge, Row, evaluation_rows
 from flows.pinned import Pinned, pin_latest
+from flows.policies import load_policy, started_from
 from flows.recorded import Ending, recorded
 from flows.run import Run, code_version
 from flows.settings import Settings
 from flows.simulators import Simulator, fit_missing, load_simulator, publics, simulator_rows
 from flows.steps import Steps
-from flows.training import Lesson, Trained, find_or_train, load_policy, started_from, usable_device, with_method
+from flows.training import Lesson, Trained, find_or_train, usable_device, with_method
 from flows.workplace import Workplace
 from hsrl_train.evaluation import paired_difference, summarise
 from pipeline.contracts import check

@@ -18,7 +18,7 @@ from hsrl_train.config import SimulatorConfig
 from hsrl_train.fit import FitOn, FittedSimulator, Quality, fit_response_model, quality
 from pipeline.contracts import check
 from pipeline.errors import TrainingError, reason_of
-from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
+from pipeline.warehouse.artifacts import ArtifactStore, fingerprint, refuse_unreadable
 from pipeline.warehouse.tables import SIMULATORS
 
 KIND = "simulator"
@@ -89,6 +89,7 @@ def load_fitted(store: ArtifactStore, world: World, public: Public) -> FittedSim
         TrainingError: it is missing or damaged.
     """
     path = store.path(KIND, public.simulator_id) / _FILE
+    refuse_unreadable(path)
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:

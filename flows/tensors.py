@@ -60,31 +60,48 @@ def build_world(
     is_train = (records["split"] == "train").to_numpy()
     profiles = encode_profiles(model, users)
     user = np.searchsorted(users["user_id"].to_numpy(), records["user_id"].to_numpy())
-    tokens = np.empty((len(item_ids), 0), np.int64)
-    popularity = np.bincount(exposed[is_train][feedback[is_train] > 0], minlength=len(item_ids) + 1)
-    features = with_popularity(vectors, popularity[1:], items["is_active"].to_numpy())
+    popularity = np.bincount(exposed[is_train][feedback[is_train] > 0], minlength=len(item_ids) + 1)[1:]
+    catalogue = build_catalogue(items, vectors, popularity)
+    features = catalogue.vectors[1:].numpy()
     arrays = (item_ids, user, exposed, feedback, history, is_train, features, profiles, items["is_active"].to_numpy())
     return World(
         Records(*(torch.from_numpy(array) for array in (user, exposed, feedback, history, is_train, profiles))),
-        Catalogue(
-            item_ids,
-            torch.from_numpy(_with_padding(features, 0)),
-            torch.from_numpy(_with_padding(tokens, -1)),
-            (),
-            torch.from_numpy(_with_padding(items["is_active"].to_numpy(), fill=False)),
-            torch.from_numpy(popularity.astype(np.float32)),
-            _first_seen(items),
-        ),
+        catalogue,
         _fingerprint(*arrays),
-        _fingerprint(tokens),
+        _fingerprint(catalogue.tokens[1:].numpy()),
     )
+
+
+def build_catalogue(items: pl.DataFrame, vectors: npt.NDArray[np.float32], popularity: npt.NDArray[np.int64]) -> Catalogue:
+    """Lay out what is known of the items; Semantic IDs come by ``under_sids``.
+
+    Args:
+        items: item_id, is_active and first_seen of ITEMS, by item_id.
+        vectors: (n, d) standardised item vectors in that order; the catalogue's have a column more, popularity.
+        popularity: (n,) positives in the training records.
+    """
+    item_ids, is_active = items["item_id"].to_numpy(), items["is_active"].to_numpy()
+    return Catalogue(
+        item_ids,
+        torch.from_numpy(_with_padding(with_popularity(vectors, popularity, is_active), 0)),
+        torch.from_numpy(_with_padding(np.empty((len(item_ids), 0), np.int64), -1)),
+        (),
+        torch.from_numpy(_with_padding(is_active, fill=False)),
+        torch.from_numpy(_with_padding(popularity.astype(np.float32), 0)),
+        _first_seen(items),
+    )
+
+
+def under_sids(catalogue: Catalogue, sids: SidTable) -> Catalogue:
+    """The same items under other Semantic IDs."""
+    tokens = torch.from_numpy(_with_padding(_tokens(sids, catalogue.item_ids), -1))
+    return replace(catalogue, tokens=tokens, vocabulary=sids.vocabulary)
 
 
 def with_sids(world: World, sids: SidTable) -> World:
     """The same world under other Semantic IDs."""
-    tokens = _tokens(sids, world.catalogue.item_ids)
-    catalogue = replace(world.catalogue, tokens=torch.from_numpy(_with_padding(tokens, -1)), vocabulary=sids.vocabulary)
-    return replace(world, catalogue=catalogue, sid_fingerprint=_fingerprint(tokens))
+    catalogue = under_sids(world.catalogue, sids)
+    return replace(world, catalogue=catalogue, sid_fingerprint=_fingerprint(catalogue.tokens[1:].numpy()))
 
 
 def _tokens(sids: SidTable, item_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

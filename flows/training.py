@@ -8,11 +8,11 @@ from pathlib import Path
 
 import polars as pl
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from flows.artifacts import Artifact
+from flows.policies import CONFIG, COURSE, CURVES, KIND, WEIGHTS, course_of, load_policy, load_tensors
 from flows.processes import side_by_side
 from flows.run import Tick
 from flows.settings import Settings
@@ -21,13 +21,12 @@ from flows.tensors import World
 from flows.workplace import Workplace
 from hsrl_train.environment import Environment
 from hsrl_train.evaluation import evaluate
-from hsrl_train.learner_config import LearnerConfig
 from hsrl_train.loop import StoredPolicy, Training, train
-from hsrl_train.methods import fresh_method, read_policy
+from hsrl_train.methods import fresh_method
 from hsrl_train.plateau import Plateau
 from hsrl_train.starts import sample_starts
 from hsrl_train.warm_start import start_from
-from hsrl_train.world import Catalogue, Policy, on_device
+from hsrl_train.world import Policy, on_device
 from pipeline.contracts import check
 from pipeline.drafts import drafted
 from pipeline.errors import TrainingError
@@ -35,8 +34,6 @@ from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 from pipeline.warehouse.tables import TRAINING_CURVES
 
 CHECKPOINT_EVERY = 500
-_KIND = "policy"
-_WEIGHTS, _CONFIG, _CURVES, _COURSE = "policy.safetensors", "learner.json", "curves.parquet", "course.json"
 
 
 @dataclass(frozen=True)
@@ -103,7 +100,7 @@ def find_or_train(place: Workplace, lessons: Sequence[Lesson], n_processes: int 
         TrainingError: a training cannot go on with an honest result; the last good checkpoint is kept.
     """
     store, world = place.artifacts, place.world
-    missing = [one for one in lessons if not store.exists(_KIND, one.policy_id(store, world))]
+    missing = [one for one in lessons if not store.exists(KIND, one.policy_id(store, world))]
     seconds: list[float] = []
     if missing:
         place.lay_out()
@@ -126,11 +123,11 @@ def learn(place: Workplace, world: World, lesson: Lesson, tick: Tick) -> float:
     trained = _trained(place, world, lesson, folder / "checkpoint.safetensors", tick)
     curves = pl.DataFrame(trained.curves, schema=["iteration", "metric", "value"], orient="row")
     curves = curves.with_columns(policy_id=pl.lit(policy_id)).select(list(TRAINING_CURVES.schema)).cast(TRAINING_CURVES.schema)
-    with place.artifacts.writing(_KIND, policy_id) as written:
-        save_file(trained.policy.to_tensors(), written / _WEIGHTS)
-        (written / _CONFIG).write_text(lesson.settings.learner.model_dump_json())
-        (written / _COURSE).write_text(json.dumps({"n_iterations": trained.n_iterations, "starts_from": lesson.starts_from}))
-        check(curves, TRAINING_CURVES, "training").write_parquet(written / _CURVES)
+    with place.artifacts.writing(KIND, policy_id) as written:
+        save_file(trained.policy.to_tensors(), written / WEIGHTS)
+        (written / CONFIG).write_text(lesson.settings.learner.model_dump_json())
+        (written / COURSE).write_text(json.dumps({"n_iterations": trained.n_iterations, "starts_from": lesson.starts_from}))
+        check(curves, TRAINING_CURVES, "training").write_parquet(written / CURVES)
     place.staging.discard("training", policy_id)
     return time.process_time() - began
 
@@ -143,7 +140,7 @@ def _trained(place: Workplace, world: World, lesson: Lesson, checkpoint: Path, t
     catalogue = on_device(world.catalogue, device)
     method = fresh_method(catalogue, records.profiles.shape[1], records.history.shape[1], config, lesson.seed)
     if lesson.starts_from is not None:
-        start_from(method, _load(place.artifacts.path(_KIND, lesson.starts_from) / _WEIGHTS))
+        start_from(method, load_tensors(place.artifacts.path(KIND, lesson.starts_from) / WEIGHTS))
 
     def save(tensors: dict[str, Tensor]) -> None:
         # Another run that learns the same may have published it meanwhile, and cleared this folder.
@@ -200,10 +197,10 @@ def _load_trained(place: Workplace, lesson: Lesson, cpu_seconds: float) -> Train
     policy_id = lesson.policy_id(store, world)
     place.staging.discard("training", policy_id)  # of a process that died between the two
     policy = load_policy(store, policy_id, world.catalogue)
-    curves = pl.read_parquet(store.path(_KIND, policy_id) / _CURVES)
-    course = _course(store, policy_id)
+    curves = pl.read_parquet(store.path(KIND, policy_id) / CURVES)
+    course = course_of(store, policy_id)
     method = lesson.settings.learner.method
-    artifact = Artifact(_KIND, policy_id, lesson.inputs(world))
+    artifact = Artifact(KIND, policy_id, lesson.inputs(world))
     return Trained(method, lesson.seed, policy_id, policy, curves, course["n_iterations"], round(cpu_seconds, 3), artifact)
 
 
@@ -212,42 +209,11 @@ def with_method(settings: Settings, method: str) -> Settings:
     return settings.model_copy(update={"learner": settings.learner.model_copy(update={"method": method})})
 
 
-def load_policy(store: ArtifactStore, policy_id: str, catalogue: Catalogue) -> StoredPolicy:
-    """A stored policy over the SIDs of ``catalogue``.
-
-    Raises:
-        TrainingError: it is missing, damaged, or of another vocabulary.
-    """
-    folder = store.path(_KIND, policy_id)
-    tensors = _load(folder / _WEIGHTS)
-    return read_policy(tensors, LearnerConfig.model_validate_json((folder / _CONFIG).read_text()), catalogue)
-
-
-def started_from(store: ArtifactStore, policy_id: str) -> str | None:
-    """The policy that a stored one took its first weights from."""
-    return _course(store, policy_id)["starts_from"]
-
-
-def _course(store: ArtifactStore, policy_id: str) -> dict:
-    path = store.path(_KIND, policy_id) / _COURSE
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{path}: {error}; remove {path.parent} and train again with: hsrl retrain") from error
-
-
 def _resumed(checkpoint: Path) -> Mapping[str, Tensor] | None:
     """What a killed training left; None where there is nothing, or another run that learns the same has just cleared it."""
     try:
-        return _load(checkpoint) if checkpoint.exists() else None
+        return load_tensors(checkpoint) if checkpoint.exists() else None
     except TrainingError:
         if checkpoint.exists():
             raise
         return None
-
-
-def _load(path: Path) -> Mapping[str, Tensor]:
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise TrainingError(f"{path}: {error}; remove {path.parent} and train again with: hsrl retrain") from error

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from flows.policies import load_tensors
 from flows.questioning import dictionary
 from flows.settings import load_settings
 from flows.trace_page import page
-from flows.training import _load
 from pipeline.errors import ConfigError, QueryError, SourceError, TrainingError, WarehouseError
 from pipeline.ingest.config import MovieLensSource
 from pipeline.ingest.files import Archive
@@ -56,7 +56,7 @@ def test_a_pickle_bomb_as_checkpoint_is_refused_and_does_not_go_off(
     bomb, path = tmp_path / "went-off", tmp_path / "checkpoint.safetensors"
     write(Bomb(bomb), path)
     with pytest.raises(TrainingError, match="train again with: hsrl retrain"):
-        _load(path)
+        load_tensors(path)
     assert not bomb.exists()
     pickle.loads(path.read_bytes()) if path.read_bytes()[:1] == b"\x80" else None  # noqa: S301 the bomb itself is no dud
     assert bomb.exists() or zipfile.is_zipfile(path)

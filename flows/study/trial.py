@@ -9,11 +9,12 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from flows.judging import Judge, Publics, Row
+from flows.policies import load_policy
 from flows.run import Tick
 from flows.settings import Settings
 from flows.simulators import Public, load_fitted
 from flows.tensors import World
-from flows.training import Lesson, learn, load_policy
+from flows.training import Lesson, learn
 from flows.workplace import Workplace
 from hsrl_train.evaluation import Played
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint

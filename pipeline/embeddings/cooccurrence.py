@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from scipy import sparse
-from scipy.sparse.linalg import svds
 
 from pipeline.embeddings.vectors import Directions, Ids, Matrix, directions
 from pipeline.errors import ContractError
@@ -67,6 +66,8 @@ class Cooccurrence:
             raise ContractError(
                 f"embeddings: {n_users} users like {len(in_basis)} items in training, expected more than {width} of both; {mend}"
             )
+        from scipy.sparse.linalg import svds  # whoever only applies a model need not wait for it
+
         start = np.random.default_rng(seed).uniform(size=min(weighted.shape))
         _, values, right = svds(weighted, k=width, v0=start, return_singular_vectors="vh")
         order = np.argsort(-values)

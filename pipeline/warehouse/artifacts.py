@@ -1,5 +1,6 @@
 """A content-addressed store: a folder per fingerprint, written whole and then renamed, so that what is there is complete."""
 
+import errno
 import hashlib
 import json
 import os
@@ -43,6 +44,16 @@ def sha256_of(path: Path) -> str:
 def bytes_of(path: Path) -> int:
     """Size of a file, or of all files of a folder, in bytes."""
     return sum(file.stat().st_size for file in _files(path)) if path.is_dir() else path.stat().st_size
+
+
+def refuse_unreadable(path: Path) -> None:
+    """Say that this user may not read a file, where it is so; safetensors would say that there is none.
+
+    Raises:
+        PermissionError: names it.
+    """
+    if path.exists() and not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def inside(root: Path, path: str) -> Path:
@@ -101,6 +112,7 @@ class ArtifactStore:
         with own_folder(target) as draft:
             yield draft
             for file in _files(draft):
+                file.chmod(draft.stat().st_mode & 0o666)  # safetensors makes its files for their owner alone, whatever the umask
                 _flush(file)
             try:
                 draft.rename(target)

@@ -1,5 +1,6 @@
 """The SQL by which DuckDB clients other than hsrl attach the last release; renewed by each commit."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -30,23 +31,41 @@ _WHERE_ELSEWHERE = f"""For a folder that was moved or copied, in that folder:  d
 
 def write_attach_files(root: Path) -> None:
     """Keep both right: one names this folder and the extension files installed here, the other neither. The commit lock is held."""
-    copy = current_copy(root).relative_to(root)
-    loads = "\n".join(f"LOAD {quoted(extension_path(name))};" for name in EXTENSIONS)
-    by_name = "\n".join(f"INSTALL {name};\nLOAD {name};" for name in ("sqlite", "ducklake"))
-    here = root / HERE
-    texts = {
-        HERE: (_WHERE_HERE.format(path=here), loads, f"{root}/{copy}", f"{root}/data/"),
-        ELSEWHERE: (_WHERE_ELSEWHERE.format(version=duckdb.__version__), by_name, str(copy), "data/"),
-    }
-    for name, (where, loading, catalogue, data) in texts.items():
-        text = _HEAD.format(
-            version=duckdb.__version__, where=where, loads=loading, copy=_inside_quotes(catalogue), data=_inside_quotes(data)
-        )
+    for name, text in _texts(root).items():
         path = root / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             draft = root / f".{name}.draft"
             draft.write_text(text, encoding="utf-8")
             draft.rename(path)
+
+
+def attach_states(root: Path) -> Iterator[tuple[str, str]]:
+    """Each of the two that is not as a commit of now would leave it, and why."""
+    for name, text in _texts(root).items():
+        path = root / name
+        written = path.read_bytes() if path.is_file() else None
+        if written is None:
+            yield name, "it is missing"
+        elif name == HERE and quoted(f"{root}/data/").encode() not in written:
+            yield name, "it names another folder, as this one was moved or copied"
+        elif written != text.encode():
+            yield name, "it was changed, or written on another machine or beside a copy that is damaged now"
+
+
+def _texts(root: Path) -> dict[str, str]:
+    copy = current_copy(root).relative_to(root)
+    loads = "\n".join(f"LOAD {quoted(extension_path(name))};" for name in EXTENSIONS)
+    by_name = "\n".join(f"INSTALL {name};\nLOAD {name};" for name in ("sqlite", "ducklake"))
+    told = {
+        HERE: (_WHERE_HERE.format(path=root / HERE), loads, f"{root}/{copy}", f"{root}/data/"),
+        ELSEWHERE: (_WHERE_ELSEWHERE.format(version=duckdb.__version__), by_name, str(copy), "data/"),
+    }
+    return {
+        name: _HEAD.format(
+            version=duckdb.__version__, where=where, loads=loading, copy=_inside_quotes(catalogue), data=_inside_quotes(data)
+        )
+        for name, (where, loading, catalogue, data) in told.items()
+    }
 
 
 def quoted(text: object) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.readers import is_whole, newest_copy, notes_of
-from pipeline.warehouse.traces import CATALOGUE, restoring
+from pipeline.warehouse.traces import CATALOGUE, has_catalogue, restoring
 
 # A process of its own, as for the copy itself (see readers). Rows come in the order in which they were copied, so that the two are read
 # side by side; each is read as of one moment, whatever is committed meanwhile.
@@ -36,7 +36,8 @@ def fault():
             return f'its table {name} ends with row {n}, which is not as in its copy'
 try:
     at, of_copy = live.execute(last).fetchone()[0], copy.execute(last).fetchone()[0]
-    print(json.dumps({'is_ahead': at != of_copy, 'fault': fault() if at == of_copy else None}))
+    print(json.dumps({'is_ahead': at > of_copy, 'fault': fault() if at == of_copy else None if at > of_copy else
+        f'ends with commit {at} but its copy with {of_copy}, so that {of_copy - at} of them were lost'}))
 except sqlite3.DatabaseError as error:
     sys.exit(f'{type(error).__name__}: {error}') if isinstance(error, sqlite3.OperationalError) else print(
         json.dumps({'is_ahead': False, 'fault': f'cannot be opened ({error})'}))
@@ -58,6 +59,8 @@ class Comparison:
 
 def compare_catalogue(root: Path) -> Comparison:
     """Compare every row of the catalogue with the newest copy, if that is whole and of the same commit."""
+    if not has_catalogue(root):
+        return Comparison(fault="empty" if (root / CATALOGUE).exists() else "missing")
     copy, notes = newest_copy(root), notes_of(root)
     if copy is None or copy.name not in notes:
         return Comparison(not_compared="it has no copy with a hash; the next commit makes one")

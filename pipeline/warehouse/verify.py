@@ -8,14 +8,14 @@ import duckdb
 
 from pipeline.errors import HsrlError, WarehouseError
 from pipeline.warehouse.artifacts import bytes_of, inside, sha256_of
-from pipeline.warehouse.attach_files import HERE, quoted
+from pipeline.warehouse.attach_files import attach_states
 from pipeline.warehouse.audits import run_audits
 from pipeline.warehouse.catalogue_check import compare_catalogue
 from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.readers import COPY, copies_of, is_whole, notes_of, numbered_copies
 from pipeline.warehouse.statements import SQL_ROOT, read_statement
 from pipeline.warehouse.tables import TABLES
-from pipeline.warehouse.traces import CATALOGUE
+from pipeline.warehouse.traces import CATALOGUE, restoring
 
 _NEEDED = """
 SELECT artifact_id FROM (FROM artifacts WHERE kind = 'user_state' ORDER BY release_id DESC LIMIT 1)
@@ -43,6 +43,7 @@ class Damage:
 
     path: Path
     fault: str
+    mend: str = "put back a copy of it, or follow docs/recovery.md (Damaged files)"
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,7 @@ def refuse(damage: Sequence[Damage]) -> None:
 def refusal(damage: Sequence[Damage]) -> WarehouseError:
     """The line that names the first of some damaged things, how many there are, and what to do."""
     first = damage[0]
-    return WarehouseError(
-        f"{first.path}: {first.fault}, one of {len(damage)} such; put back a copy of it, or follow docs/recovery.md (Damaged files)"
-    )
+    return WarehouseError(f"{first.path}: {first.fault}, one of {len(damage)} such; {first.mend}")
 
 
 def damage_at(root: Path) -> list[Damage]:
@@ -167,7 +166,8 @@ def _older(lake: Lake, hashes: dict[str, tuple[str, str, str]]) -> Iterator[Dama
 
 def _catalogue(root: Path) -> Iterator[Damage]:
     if fault := compare_catalogue(root).fault:
-        yield Damage(root / CATALOGUE, fault)
+        command = restoring(root)
+        yield Damage(root / CATALOGUE, fault, f"restore it: {command}" if command else "restore it from a copy of the folder")
 
 
 def _copies(root: Path) -> Iterator[Damage]:
@@ -198,9 +198,7 @@ def _not_looked_at(lake: Lake, hashes: dict[str, tuple[str, str, str]], named: l
         yield f"{len(strangers)} files in data/ that no snapshot names, such as {strangers[0].relative_to(lake.root)}"
     if reason := compare_catalogue(lake.root).not_compared:
         yield f"{CATALOGUE}: {reason}"
-    attach_file = lake.root / HERE
-    if not attach_file.is_file() or quoted(f"{lake.root}/data/") not in attach_file.read_text(encoding="utf-8"):
-        yield f"{HERE}: it names another folder, as this one was moved or copied; the next commit renews it"
+    yield from (f"{name}: {state}; the next commit renews it" for name, state in attach_states(lake.root))
     notes = notes_of(lake.root)
     if unnoted := [copy for copy in copies_of(lake.root) if copy.name not in notes and copy.name != COPY]:
         yield f"{len(unnoted)} copies of the catalogue that have no hash, such as {unnoted[0].relative_to(lake.root)}"

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 
 from flows import training
 from flows.pinned import pin_latest
+from flows.policies import load_tensors
 from flows.simulators import fit_missing, publics
 from flows.training import Lesson, find_or_train
 from flows.workplace import Workplace
@@ -26,7 +27,7 @@ def weights_of(world: Any) -> list[str]:
 
 def iteration_kept(world: Any) -> int:
     (checkpoint,) = world.root.glob("staging/training/*/checkpoint.safetensors")
-    return int(training._load(checkpoint)["iteration"])
+    return int(load_tensors(checkpoint)["iteration"])
 
 
 def goes_on_to_the_same_policy(world: Any, retrained: Any) -> None:

@@ -104,3 +104,14 @@ def test_without_a_catalogue_and_its_copies_every_command_says_so_in_a_line(
     told = one_line(hsrl(*words, "--warehouse", root))
     assert "catalog" in told, told
     assert set(root.rglob("*.parquet")) == before and not (root.parent / "sids.png").exists()
+
+
+def test_encode_does_not_tell_differences_by_vectors_of_another_night(root: Path, hsrl, tmp_path: Path) -> None:
+    """A whole Parquet file in the place of another: no library notices, and its vectors say why an item has another Semantic ID."""
+    query = "select item_id, embedding_id, vector from embeddings where embedding_id in (select embedding_id from codebooks)"
+    run_sql(root, query).write_parquet(tmp_path / "vectors.parquet")
+    newest, other = sorted(root.glob("data/main/embeddings/*/*"))[-1], sorted(root.glob("data/main/events/*/*"))[0]
+    newest.unlink()
+    shutil.copy(other, newest)
+    told = hsrl("encode", tmp_path / "vectors.parquet", "--out", tmp_path / "sids.parquet", "--warehouse", root)
+    assert told.code == 2 and "not the bytes that were written" in told.err and not (tmp_path / "sids.parquet").exists()

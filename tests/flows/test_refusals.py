@@ -13,6 +13,7 @@ class ComputeError(Exception):
 
 
 REFUSED = [
+    ImportError("libtorch_cpu.so: failed to map segment from shared object"),
     OSError(errno.ENOSPC, "No space left on device", "/w/x"),
     OSError("No space left on device (os error 28)"),  # Polars
     ComputeError("parquet: File out of specification: No space left on device (os error 28)"),

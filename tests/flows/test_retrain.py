@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from flows import policies, training
 from flows import retrain as flow
-from flows import training
 from flows.refresh import Wish
 from flows.steps import DirectSteps
 from hsrl_train.reference import ConstantSlate
@@ -195,7 +195,7 @@ def test_a_warm_start_begins_at_the_published_policy_and_once(retrained: Any, tm
     warm = world.changed(("days = 3", "days = 4"), ("n_processes = 1", "n_processes = 1\nwarm_start = true"))
     report = world.retrain(warm)
     with Warehouse.open(world.root) as warehouse:
-        assert training.started_from(warehouse.artifacts, report["policy_id"]) == retrained.report["policy_id"]
+        assert policies.started_from(warehouse.artifacts, report["policy_id"]) == retrained.report["policy_id"]
     if report["status"] == "published":
         assert world.retrain(warm)["policy_id"] == report["policy_id"]
 

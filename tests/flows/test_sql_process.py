@@ -54,3 +54,16 @@ def test_a_file_that_outgrows_the_limit_is_not_left(root: Path, tmp_path: Path) 
 def test_a_reader_that_has_enough_ends_an_endless_answer_without_a_word(root: Path) -> None:
     code, out, err = hsrl(root, "--csv", "select range from range(100000000000)", head=100)
     assert (code, err) == (1, "") and out.startswith("range\n0\n1\n")
+
+
+@pytest.mark.parametrize(("sink", "code", "said"), [("> /dev/full", 2, "No space left on device"), (">&-", 0, "")])
+@pytest.mark.parametrize("question", ["select 1", "select range from range(100000)"])
+def test_an_answer_that_finds_no_room_or_no_reader_is_a_line_at_most(
+    root: Path, question: str, sink: str, code: int, said: str
+) -> None:
+    """Also one so short that it is written as the process ends, when the interpreter would complain of it with exit code 120."""
+    words = f"-c 'from flows.cli import main; main()' sql --json --warehouse '{root}' '{question}' {sink}"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = ["sh", "-c", f"'{sys.executable}' {words}"]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert done.returncode == code and said in done.stderr and done.stderr.count("\n") == bool(said)

@@ -4,9 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.artifacts import ArtifactStore, bytes_of, fingerprint, sha256_of
@@ -91,3 +93,13 @@ def test_a_fingerprint_is_the_same_in_another_process() -> None:
 def test_a_fingerprint_of_an_object_is_refused() -> None:
     with pytest.raises(TypeError):
         fingerprint(object())
+
+
+def test_whoever_may_read_the_folder_may_read_what_is_stored(tmp_path: Path) -> None:
+    """safetensors makes files that their owner alone may read; readers of the warehouse are others."""
+    store = ArtifactStore(tmp_path)
+    with store.writing("policy", "ab") as folder:
+        save_file({"a": np.zeros(3)}, folder / "policy.safetensors")
+        (folder / "policy.json").write_text("{}")
+    made = store.path("policy", "ab")
+    assert {path.stat().st_mode & 0o777 for path in made.iterdir()} == {made.stat().st_mode & 0o666}

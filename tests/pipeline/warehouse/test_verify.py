@@ -12,7 +12,7 @@ from pipeline.errors import WarehouseError
 from pipeline.warehouse.config import RetentionConfig
 from pipeline.warehouse.gc import collect, find_garbage
 from pipeline.warehouse.release import Changes, ReleaseDraft
-from pipeline.warehouse.verify import inspect, require_intact
+from pipeline.warehouse.verify import inspect, refuse, require_intact
 from pipeline.warehouse.warehouse import Warehouse
 
 N = 1500  # more than DuckLake keeps in its catalogue
@@ -157,3 +157,33 @@ def test_a_table_is_not_built_upon_where_one_of_its_files_is_damaged(root: Path)
     flip(own_files(root)[-1])
     with Warehouse.open(root) as warehouse, pytest.raises(WarehouseError, match="not the bytes that were written, one of 1 such"):
         require_intact(warehouse, ("items",))
+
+
+@pytest.mark.parametrize(
+    ("state", "fault"),
+    [("missing", "missing"), ("empty", "empty"), ("old", "ends with commit 4 but its copy with 6, so that 2 of them were lost")],
+)
+def test_a_catalogue_that_is_gone_or_behind_is_damage_with_the_command_that_restores_it(
+    root: Path, two_nights: Path, state: str, fault: str
+) -> None:
+    """Readers are served by the copy, so that nobody else would notice."""
+    catalogue = root / "catalog.sqlite"
+    catalogue.unlink()
+    if state == "empty":
+        catalogue.touch()
+    if state == "old":
+        shutil.copy(two_nights / "catalog.sqlite", catalogue)
+    with Warehouse.open_copy(root) as warehouse:
+        [damage] = inspect(warehouse).damage
+        with pytest.raises(WarehouseError, match=r"restore it: cd .* cp readers.sqlite catalog.sqlite"):
+            refuse([damage])
+    assert (damage.path.name, damage.fault) == ("catalog.sqlite", fault)
+
+
+def test_a_changed_or_missing_file_for_other_clients_is_told_as_such(root: Path) -> None:
+    (root / "attach.sql").unlink()
+    (root / "attach-elsewhere.sql").write_text("DROP DATABASE lake;")
+    with Warehouse.open_copy(root) as warehouse:
+        told = inspect(warehouse).not_looked_at
+    assert "attach.sql: it is missing; the next commit renews it" in told
+    assert any(line.startswith("attach-elsewhere.sql: it was changed") for line in told)
