@@ -12,7 +12,7 @@ from pipeline.sids.codebook import Codebook
 from pipeline.sids.table import SidTable
 from pipeline.warehouse.release import Release
 from pipeline.warehouse.tables import TABLES
-from pipeline.warehouse.verify import require_intact
+from pipeline.warehouse.verify import require_intact, require_whole_or_gone
 from pipeline.warehouse.warehouse import Warehouse
 
 
@@ -25,7 +25,8 @@ class Pinned:
         world: its records, items and Semantic IDs.
         codebook: of the Semantic IDs.
         embedding_id: the vectors that simulators see.
-        published_policy: the policy that is shown to users now; None where none fits the codes.
+        published_policy: the policy that is shown to users now; None where none fits the codes, or its folder is gone.
+        lost_policy: the one whose folder is gone.
     """
 
     release: Release
@@ -33,6 +34,7 @@ class Pinned:
     codebook: Codebook
     embedding_id: str
     published_policy: str | None
+    lost_policy: str | None = None
 
 
 def pin_latest(warehouse: Warehouse, settings: Settings) -> Pinned:
@@ -45,7 +47,8 @@ def pin_latest(warehouse: Warehouse, settings: Settings) -> Pinned:
     if latest is None:
         raise WarehouseError(f"{warehouse.root}: nothing is published yet; begin with: hsrl refresh")
     with Warehouse.open_release(warehouse.root, latest.release_id, settings.engine.memory_limit_mb) as release:
-        require_intact(release, (*TABLES, "embedding_model", "simulator", "policy"))
+        require_intact(release, (*TABLES, "embedding_model"))
+        require_whole_or_gone(release, ("simulator", "policy"))
         codebook = current_codebook(release)
         if codebook is None:
             raise WarehouseError(
@@ -71,4 +74,6 @@ def pin_latest(warehouse: Warehouse, settings: Settings) -> Pinned:
     models = load_models(warehouse.artifacts, codebook.embedding_id)
     _, vectors = models.items.standardised(of_codebook(embeddings, models.items.embedding_id))
     world = with_sids(build_world(items, users, records, vectors, models.profiles), sids)
-    return Pinned(latest, world, codebook, models.items.embedding_id, published.item() if published.height else None)
+    policy = published.item() if published.height else None
+    is_there = policy is not None and warehouse.artifacts.exists("policy", policy)
+    return Pinned(latest, world, codebook, models.items.embedding_id, policy if is_there else None, None if is_there else policy)

@@ -30,7 +30,7 @@ from pipeline.warehouse.artifacts import bytes_of
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.release import ReleaseDraft
 from pipeline.warehouse.tables import TABLES
-from pipeline.warehouse.verify import require_intact
+from pipeline.warehouse.verify import require_intact, require_whole_or_gone
 from pipeline.warehouse.warehouse import Warehouse
 
 
@@ -149,7 +149,8 @@ def _refresh(
     warehouse: Warehouse, settings: Settings, source: Source, run: Run, steps: Steps, wish: Wish, ending: Ending
 ) -> dict[str, Any]:
     with run.stage("check stored files"):
-        require_intact(warehouse, (*TABLES, "user_state", "embedding_model"))
+        require_intact(warehouse, (*TABLES, "user_state"))
+        (require_whole_or_gone if wish.rebuild else require_intact)(warehouse, ("embedding_model",))
     with run.stage("read the last release"):
         incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
     stored = stored_meaning(warehouse, source.name)

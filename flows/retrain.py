@@ -141,7 +141,9 @@ def _judge(
     for one in (*beside, best):  # the policy itself stands last
         rows += [own[one.policy_id], play(one, "transferred")]
     if pinned.published_policy in (None, best.policy_id):
-        return Results(training, judging, best, beside, rows, True, "no other policy is published on this codebook")
+        lost = f"published policy {pinned.lost_policy} is gone from artifacts/, so that nothing was compared with it"
+        verdict = lost if pinned.lost_policy else "no other policy is published on this codebook"
+        return Results(training, judging, best, beside, rows, True, verdict)
     judge.expect(len(judging))
     incumbent = load_policy(warehouse.artifacts, pinned.published_policy, pinned.world.catalogue)
     shown_now = judge.play("incumbent", incumbent, judged_in, "transferred", pinned.published_policy)

@@ -1,7 +1,7 @@
 """Whether stored bytes are those that were written: a flipped bit or a swapped file otherwise reads as other numbers, silently."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -35,6 +35,12 @@ SELECT
 FROM files INNER JOIN {meta}.ducklake_table AS "table" ON "table".table_id = files.table_id ORDER BY ALL
 """
 _WRITTEN = "not the bytes that were written"
+# What a command makes anew once its folder is gone; one that is there is taken for whole.
+_ANEW = {
+    "policy": "train it anew with: hsrl retrain",
+    "simulator": "train it anew with: hsrl retrain",
+    "embedding_model": "make new Semantic IDs with: hsrl refresh --rebuild",
+}
 
 
 @dataclass(frozen=True)
@@ -93,9 +99,24 @@ def find_damage(lake: Lake, kinds: Sequence[str] | None = None) -> list[Damage]:
         place = inside(lake.root, path)
         is_needed = path in in_use if kind in TABLES else name in needed
         if (kinds is None or kind in kinds) and (is_needed or (kind not in TABLES and place.exists())):
-            found += _compared(place, sha256)
+            found += (replace(one, mend=_mend(kind, one)) for one in _compared(place, sha256))
     unhashed = in_use - hashes.keys()
     return found + [Damage(lake.root / path, "missing") for path in sorted(unhashed) if not (lake.root / path).exists()]
+
+
+def _mend(kind: str, damage: Damage) -> str:
+    if kind not in _ANEW:
+        return damage.mend
+    return f"put back a copy of it, or {'remove it and ' if damage.path.exists() else ''}{_ANEW[kind]}"
+
+
+def require_whole_or_gone(lake: Lake, kinds: Sequence[str]) -> None:
+    """Refuse damaged artifacts of these kinds, but not those that were removed so that they are made anew.
+
+    Raises:
+        WarehouseError: names the first of them and what to do.
+    """
+    refuse([damage for damage in find_damage(lake, kinds) if damage.path.exists()])
 
 
 def require_intact(lake: Lake, kinds: Sequence[str] | None = None) -> None:

@@ -115,3 +115,29 @@ def test_encode_does_not_tell_differences_by_vectors_of_another_night(root: Path
     shutil.copy(other, newest)
     told = hsrl("encode", tmp_path / "vectors.parquet", "--out", tmp_path / "sids.parquet", "--warehouse", root)
     assert told.code == 2 and "not the bytes that were written" in told.err and not (tmp_path / "sids.parquet").exists()
+
+
+def test_a_damaged_embedding_model_is_mended_as_the_line_says(root: Path, hsrl: Callable) -> None:
+    """It is refused as long as it is there, as a new one of the same name would be taken for whole; removed, a rebuild makes another."""
+    words = ("refresh", "--config", feed.config_of(root, 3), "--warehouse", root)
+    (model,) = root.glob("artifacts/embedding_model/*")
+    next(model.iterdir()).write_bytes(b"x")
+    for more in ((), ("--rebuild",)):
+        assert "or remove it and make new Semantic IDs with: hsrl refresh --rebuild" in one_line(hsrl(*words, *more))
+    shutil.rmtree(model)
+    assert "missing" in one_line(hsrl(*words))
+    assert hsrl(*words, "--rebuild").code == 0
+    assert hsrl("verify", "--warehouse", root).code == 0
+
+
+def test_a_damaged_policy_is_mended_as_the_line_says(retrained, hsrl: Callable, tmp_path: Path) -> None:
+    """From the same release comes the same policy, to the byte."""
+    world = retrained.copy(tmp_path)
+    words = ("retrain", "--config", world.config, "--warehouse", world.root)
+    policy = world.root / "artifacts" / "policy" / retrained.report["policy_id"]
+    (policy / "policy.safetensors").write_bytes(b"x")
+    assert "or remove it and train it anew with: hsrl retrain" in one_line(hsrl(*words))
+    shutil.rmtree(policy)
+    told = hsrl(*words)
+    assert told.code == 0 and f"published policy {policy.name} is gone from artifacts/" in told.out
+    assert hsrl("verify", "--warehouse", world.root).code == 0
