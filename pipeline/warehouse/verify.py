@@ -35,6 +35,7 @@ SELECT
 FROM files INNER JOIN {meta}.ducklake_table AS "table" ON "table".table_id = files.table_id ORDER BY ALL
 """
 _WRITTEN = "not the bytes that were written"
+_RENEWED = "make a new one with: hsrl gc"
 # What a command makes anew once its folder is gone; one that is there is taken for whole.
 _ANEW = {
     "policy": "train it anew with: hsrl retrain",
@@ -195,12 +196,12 @@ def _copies(root: Path) -> Iterator[Damage]:
     notes = notes_of(root)
     for copy in numbered_copies(root):
         if copy.name in notes and not is_whole(copy, notes[copy.name]):
-            yield Damage(copy, _WRITTEN)
+            yield Damage(copy, _WRITTEN, f"remove it and {_RENEWED}")
     same = root / COPY
     if not same.is_file():
-        yield Damage(same, "missing")
+        yield Damage(same, "missing", _RENEWED)
     elif notes and sha256_of(same) not in {note.sha256 for note in notes.values()}:
-        yield Damage(same, _WRITTEN)
+        yield Damage(same, _WRITTEN, _RENEWED)
 
 
 def _misnamed(lake: Lake) -> Iterator[Damage]:
