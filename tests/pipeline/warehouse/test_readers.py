@@ -161,17 +161,17 @@ def test_a_catalogue_whose_log_was_lost_is_not_built_upon(root: Path) -> None:
     shutil.copy(root / "readers" / "000000002.sqlite", root / "catalog.sqlite")
     for name in ("catalog.sqlite-wal", "catalog.sqlite-shm"):
         (root / name).unlink(missing_ok=True)
-    with pytest.raises(WarehouseError, match="so that 1 of them were lost; restore it: ") as told:
+    with pytest.raises(WarehouseError, match="so that 1 of them were lost; restore it from its newest whole copy: ") as told:
         Warehouse.open(root)
-    subprocess.run(str(told.value).split("restore it: ")[1], shell=True, check=True)  # noqa: S602 the command under test
+    subprocess.run(str(told.value).split("whole copy: ")[1], shell=True, check=True)  # noqa: S602 the command under test
     with Warehouse.open(root) as warehouse:
         assert warehouse.query(NEWEST).item() == 2
 
 
 def test_a_damaged_catalogue_is_restored_by_the_command_that_the_line_tells(root: Path) -> None:
     (root / "catalog.sqlite").write_bytes(b"no database" * 1000)
-    with pytest.raises(WarehouseError, match=r"damaged inside .*; restore it: ") as told:
+    with pytest.raises(WarehouseError, match=r"(damaged inside|cannot be opened) .*; restore it from its newest whole copy: ") as told:
         Warehouse.open(root)
-    subprocess.run(str(told.value).split("restore it: ")[1], shell=True, check=True)  # noqa: S602 the command under test
+    subprocess.run(str(told.value).split("whole copy: ")[1], shell=True, check=True)  # noqa: S602 the command under test
     with Warehouse.open(root) as warehouse:
         assert warehouse.query(NEWEST).item() == 2
