@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flows.output import written
-from flows.requests import FORMATS, Raw, read_requests
+from flows.rank_requests import FORMATS, Raw, read_requests
 from flows.service import Service, open_service
 from flows.settings import Settings
 from hsrl_train.rank import Ranked, Request

@@ -12,7 +12,7 @@ import torch
 from flows.incumbent import current_codebook, items_without_vector
 from flows.models import Models, load_models
 from flows.policies import load_policy
-from flows.requests import KnownIds, Raw
+from flows.rank_requests import KnownIds, Raw
 from flows.tensors import build_catalogue, under_sids
 from hsrl_train.policy import HsrlPolicy
 from hsrl_train.rank import Ranker, Request

@@ -19,15 +19,23 @@ twins AS (
     GROUP BY embedding_id
 ),
 
--- The largest code stands for at least one item, and for no more copies of others than there are.
+-- Copies are taken to be in the largest code, which stands for at least one item; and no code has more different vectors than are left
+-- when every other code that is used has one.
 counted AS (
     SELECT
         codebooks.*,
-        row_number() OVER largest_first AS rank,
-        if(row_number() OVER largest_first = 1, greatest(n_items - coalesce(twins.n_twins, 0), least(n_items, 1)), n_items) AS n_different
+        if(row_number() OVER largest_first = 1, greatest(n_items - coalesce(twins.n_twins, 0), least(n_items, 1)), n_items) AS n_without_copies,
+        greatest(sum(n_items) OVER one_level - coalesce(twins.n_twins, 0) - count_if(n_items > 0) OVER one_level + 1, 1) AS n_at_most
     FROM codebooks
     LEFT JOIN twins ON twins.embedding_id = codebooks.embedding_id
-    WINDOW largest_first AS (PARTITION BY codebooks.codebook_id, codebooks.level ORDER BY codebooks.n_items DESC, codebooks.code)
+    WINDOW
+        one_level AS (PARTITION BY codebooks.codebook_id, codebooks.level),
+        largest_first AS (PARTITION BY codebooks.codebook_id, codebooks.level ORDER BY codebooks.n_items DESC, codebooks.code)
+),
+
+different AS (
+    SELECT *, least(n_without_copies, n_at_most) AS n_different
+    FROM counted
 ),
 
 spread AS (
@@ -35,7 +43,7 @@ spread AS (
         *,
         sum(n_different) OVER (PARTITION BY codebook_id, level ORDER BY n_different DESC, code) - n_different AS n_before,
         sum(n_different) OVER (PARTITION BY codebook_id, level) AS n_in_all
-    FROM counted
+    FROM different
 ),
 
 levels AS (

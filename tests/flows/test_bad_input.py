@@ -303,7 +303,7 @@ def test_what_may_not_be_read_or_written_is_one_line(folder: Path) -> None:
         ("refresh", "--config", "other.toml", "--warehouse", "w"): "secret.csv: may not be read by this user",
         ("refresh", "--config", "glob.toml", "--warehouse", "w"): "shut/*.csv: may not be read by this user",
         ("refresh", "--config", "feed.toml", "--warehouse", "w"): "shut/feed: may not be read by this user",
-        ("refresh", "--config", "table.toml", "--warehouse", "shut/w"): "shut/w: no warehouse can be made here",
+        ("refresh", "--config", "table.toml", "--warehouse", "shut/w"): "shut/w: Permission denied; grant this user the folder",
         ("sql", "--warehouse", "shut/w", "select 1"): "shut/w: Permission denied",
     }
     for path in closed:

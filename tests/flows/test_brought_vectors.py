@@ -323,7 +323,7 @@ def test_vectors_too_alike_for_the_codes_come_with_advice_that_works(empty: Worl
     empty.bring(np.tile([1.0, 2.0, 3.0], (300, 1)))
     refused(empty.refresh(), "1 distinct vectors", "no fewer codes or levels pass either")
     empty.bring(np.linspace(-1.0, 1.0, 300)[:, None] + 0.001)
-    refused(empty.refresh(), "2 distinct vectors", "set sids.levels = 1 and sids.vocabulary = 2")
+    refused(empty.refresh(), "2 distinct vectors", "set sids.vocabulary = 2 and sids.levels = 1")
     empty.configure("", CONFIG.replace("levels = 3\nvocabulary = 8", "levels = 1\nvocabulary = 2"))
     assert empty.refresh().code == 0
 

@@ -105,7 +105,9 @@ def test_a_tokenizer_that_overspends_its_budget_publishes_nothing(
     turned = {item: vectors()[item + 40 if item <= 40 else item - 40] if item <= 80 else told for item, told in vectors().items()}
     with monkeypatch.context() as patch:
         patch.setattr(tokenizer, "assign", lambda *given, **named: assign(*given, **named | {"moves": 1.0}))
-        with pytest.raises(AuditError, match="release 2 refused by audit churn_budget: .*n_allowed"):
+        with pytest.raises(
+            AuditError, match=r"release 2 refused by 2 audits: 1\) churn_budget: .*n_allowed.* 2\) vectors_as_before: "
+        ):
             world(days=2, given=turned, sids='mode = "append"\n')
     assert releases(tmp_path) == 1
     meant = 'mode = "append"\nvector_guard = "warn"\n'

@@ -170,7 +170,9 @@ def test_a_catalogue_whose_log_was_lost_is_not_built_upon(root: Path) -> None:
 
 def test_a_damaged_catalogue_is_restored_by_the_command_that_the_line_tells(root: Path) -> None:
     (root / "catalog.sqlite").write_bytes(b"no database" * 1000)
-    with pytest.raises(WarehouseError, match=r"(damaged inside|cannot be opened) .*; restore it from its newest whole copy: ") as told:
+    with pytest.raises(
+        WarehouseError, match=r"(damaged inside|cannot be opened) .*; restore it from its newest whole copy: "
+    ) as told:
         Warehouse.open(root)
     subprocess.run(str(told.value).split("whole copy: ")[1], shell=True, check=True)  # noqa: S602 the command under test
     with Warehouse.open(root) as warehouse:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from flows.rank import Service, _rank_all
-from flows.requests import KnownIds, read_requests
+from flows.rank_requests import KnownIds, read_requests
 from hsrl_train.rank import Ranked
 from pipeline.errors import ConfigError
 
@@ -159,11 +159,11 @@ def test_files_that_are_none_are_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(refusal.value)
 
 
-def test_requests_are_taken_as_they_come_in_passes_of_sixty_four(service: Service, tmp_path: Path) -> None:
+def test_requests_are_taken_as_they_come_in_passes_of_a_few_hundred(service: Service, tmp_path: Path) -> None:
     """A feed that never ends can be read from: nothing looks beyond what is asked for."""
     file = tmp_path / "r.jsonl"
-    file.write_text("\n".join([json.dumps(GOOD)] * 200))
+    file.write_text("\n".join([json.dumps(GOOD)] * 600))
     seen = read_requests(file)
     assert next(seen).line == 1
     report = ranked(service, tmp_path, file)
-    assert report["requests"] == 200 and service.ranker.passes == 4  # type: ignore[attr-defined]
+    assert report["requests"] == 600 and service.ranker.passes == 3  # type: ignore[attr-defined]
