@@ -7,6 +7,7 @@ from flows.refresh import Wish, refresh
 from flows.run import Run
 from flows.settings import Settings, load_settings
 from flows.steps import DirectSteps
+from pipeline.drafts import drafted
 
 TOKENIZER = """
 [sids]
@@ -39,7 +40,8 @@ def config_of(root: Path, days: int, vocabulary: int = 4, more: str = "") -> Pat
     """A configuration file beside the warehouse's folder, where the raw files lie too; ``more`` sections follow."""
     config = root.parent / f"{days}-{vocabulary}{'-more' if more else ''}.toml"
     tokenizer = TOKENIZER.replace("vocabulary = 4", f"vocabulary = {vocabulary}")
-    config.write_text(feed(root.parent / "raw", days) + tokenizer + more)
+    with drafted(config) as draft:  # two at once may ask for the same file
+        draft.write_text(feed(root.parent / "raw", days) + tokenizer + more)
     return config
 
 
