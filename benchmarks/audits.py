@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from flows.refresh import refresh
-from flows.run import Run
-from flows.settings import load_settings
-from flows.steps import DirectSteps
+from flows.refresh.flow import refresh
+from flows.runtime.run import Run
+from flows.runtime.settings import load_settings
+from flows.runtime.steps import DirectSteps
 from pipeline.warehouse import audits, publish
 
 TOML = """

@@ -59,23 +59,23 @@ def work(flow: str, root: str, config: str, home: str) -> None:
     log = Path(home, "log").open("a")  # noqa: SIM115 stays open as long as the process
     os.dup2(log.fileno(), 1)
     os.dup2(log.fileno(), 2)
-    from flows.run import Run
-    from flows.settings import load_settings
-    from flows.steps import DirectSteps
+    from flows.runtime.run import Run
+    from flows.runtime.settings import load_settings
+    from flows.runtime.steps import DirectSteps
 
     place = Path(root)
     settings = load_settings(Path(config), place)
     if flow == "refresh":
-        from flows.refresh import refresh
+        from flows.refresh.flow import refresh
 
         refresh(settings, place, Run("daily-refresh"), DirectSteps())
     elif flow == "gc":
-        from flows.collection import collect_garbage
+        from flows.maintenance.gc import collect_garbage
         from pipeline.warehouse.config import RetentionConfig
 
         collect_garbage(place, Run("gc"), RetentionConfig(**LEAST), dry_run=False)
     else:
-        from flows.retrain import retrain
+        from flows.retrain.flow import retrain
 
         retrain(settings, place, Run("nightly-retrain"), DirectSteps())
     Path(home, "cpu").write_text(str(time.process_time()))
@@ -88,7 +88,9 @@ class Bench:
         self.home = home
         self.random = random.Random(seed)  # noqa: S311 moments of death, no secrets
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["flows.refresh", "flows.retrain", "flows.settings", "flows.collection"])
+        self.context.set_forkserver_preload(
+            ["flows.refresh.flow", "flows.retrain.flow", "flows.runtime.settings", "flows.maintenance.gc"]
+        )
         self.config, self.raw = home / "config.toml", home / "raw"
 
     def start(self, flow: str, root: Path) -> Any:
@@ -137,8 +139,8 @@ class Bench:
 
     def log_days(self, n_days: int) -> None:
         """The raw files of the first ``n_days`` days, with some rows in each that no one can accept."""
-        from flows.feed import write_missing_days
-        from flows.settings import load_settings
+        from flows.refresh.feed import write_missing_days
+        from flows.runtime.settings import load_settings
 
         self.config.write_text(feed(self.raw, n_days, users=60) + TOKENIZER + MORE)
         known = set(self.raw.glob("events-*"))
@@ -243,7 +245,7 @@ def _judge(bench: Bench, case: Case, before: Seen, after: Seen) -> dict[str, Any
 
 
 def _report(told: list[dict[str, Any]], seed: int, seconds: dict[str, float], load: tuple[float, ...]) -> str:
-    from flows.run import code_version
+    from flows.runtime.run import code_version
 
     lines = [
         "# Killed at random moments",

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from hsrl_train.hpn import token_columns
-from hsrl_train.rank import PackedSids
+from hsrl_train.learner.hpn import token_columns
+from hsrl_train.serving.ranker import PackedSids
 
 BATCH, CANDIDATES, ITEMS = 64, 500, 1_000_000
 ROUNDS, REPEATS = 7, 100

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from flows.refresh import Wish, refresh
-from flows.run import Run
-from flows.settings import Settings, load_settings
-from flows.steps import DirectSteps
+from flows.refresh.flow import Wish, refresh
+from flows.runtime.run import Run
+from flows.runtime.settings import Settings, load_settings
+from flows.runtime.steps import DirectSteps
 from pipeline.drafts import drafted
 
 TOKENIZER = """

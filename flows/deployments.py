@@ -5,12 +5,12 @@ from typing import Any
 
 from prefect import flow
 
-from flows.places import warehouse_path
-from flows.refresh import Wish, refresh
-from flows.retrain import retrain
-from flows.run import Run
-from flows.settings import load_settings
-from flows.steps import PrefectSteps
+from flows.refresh.flow import Wish, refresh
+from flows.retrain.flow import retrain
+from flows.runtime.locations import warehouse_path
+from flows.runtime.run import Run
+from flows.runtime.settings import load_settings
+from flows.runtime.steps import PrefectSteps
 
 
 @flow(name="daily-refresh", log_prints=True)

@@ -110,9 +110,9 @@ class Log:
         **source: Any,
     ) -> Night:
         """Take in one file, in a second or less: what a refresh does up to the records, without a warehouse."""
-        from flows.deliveries import Before, Plan, stage_delivery
-        from flows.staging import Arrived, Staged
-        from flows.steps import DirectSteps
+        from flows.refresh.deliveries import Before, Plan, stage_delivery
+        from flows.refresh.staging import Arrived, Staged
+        from flows.runtime.steps import DirectSteps
         from pipeline.contracts import ITEMS, USERS
         from pipeline.ingest.config import IngestConfig, TableSource
         from pipeline.ingest.open import open_source
@@ -148,10 +148,10 @@ class Log:
         self, source: str = 'positive = ["1"]', columns: str = "", more: str = "", accept: Sequence[str] = ()
     ) -> dict[str, Any]:
         """A whole refresh of the files in ``logs``, with further lines in the configuration; the warehouse is ``w``."""
-        from flows.refresh import Wish, refresh
-        from flows.run import Run
-        from flows.settings import load_settings
-        from flows.steps import DirectSteps
+        from flows.refresh.flow import Wish, refresh
+        from flows.runtime.run import Run
+        from flows.runtime.settings import load_settings
+        from flows.runtime.steps import DirectSteps
 
         config = self.folder / "log.toml"
         config.write_text(LOG_TOML.format(source=source, columns=columns, more=more))

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from flows.policies import load_tensors
-from flows.questioning import dictionary
-from flows.settings import load_settings
-from flows.trace_page import page
+from flows.queries.sql_export import dictionary
+from flows.queries.trace_page import page
+from flows.runtime.settings import load_settings
+from flows.stores.policies import load_tensors
 from pipeline.errors import ConfigError, QueryError, SourceError, TrainingError, WarehouseError
 from pipeline.ingest.config import MovieLensSource
 from pipeline.ingest.files import Archive
@@ -154,7 +154,7 @@ def test_secrets_of_the_environment_appear_in_no_file_and_no_log(tmp_path: Path)
     command = [
         sys.executable,
         "-c",
-        "from flows.cli import main; main()",
+        "from flows.cli.app import main; main()",
         "refresh",
         "--config",
         str(config),

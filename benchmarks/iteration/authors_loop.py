@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.iteration.world import LEVELS, VOCABULARY, K, World
-from hsrl_train.environment import extend_history
-from hsrl_train.world import State
+from hsrl_train.data.world import State
+from hsrl_train.simulator.environment import extend_history
 
 WIDTH, LAYERS, HEADS, DROPOUT = 32, 2, 4, 0.1
 SESSIONS, BATCH, CAPACITY = 32, 64, 100_000

@@ -10,15 +10,15 @@ import torch
 
 from benchmarks.iteration.authors_loop import AuthorsLoop
 from benchmarks.iteration.world import World, random_world
-from flows.processes import side_by_side
-from hsrl_train.decoding import SidIndex
-from hsrl_train.environment import Environment
-from hsrl_train.hsrl import Hsrl
-from hsrl_train.learner_config import LearnerConfig
-from hsrl_train.loop import train
-from hsrl_train.methods import fresh_method
-from hsrl_train.policy import HsrlNetwork
-from hsrl_train.replay import Replay
+from flows.runtime.workers import side_by_side
+from hsrl_train.learner.config import LearnerConfig
+from hsrl_train.learner.decoding import SidIndex
+from hsrl_train.learner.hsrl import Hsrl
+from hsrl_train.learner.loop import train
+from hsrl_train.learner.methods import fresh_method
+from hsrl_train.learner.policy import HsrlNetwork
+from hsrl_train.learner.replay import Replay
+from hsrl_train.simulator.environment import Environment
 
 LEARN_AFTER = 2_000
 WARM_UP = LEARN_AFTER // 32 + 20  # iterations until the updates run, and some of them

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import torch
 
-from hsrl_train.config import EnvironmentConfig, SimulatorConfig
-from hsrl_train.environment import Environment
-from hsrl_train.response import FrozenResponse, UserResponse
-from hsrl_train.world import Catalogue, Records
+from hsrl_train.data.world import Catalogue, Records
+from hsrl_train.simulator.config import EnvironmentConfig, SimulatorConfig
+from hsrl_train.simulator.environment import Environment
+from hsrl_train.simulator.response import FrozenResponse, UserResponse
 
 # ML-1M: items rated, users, train records, width of an item's vector and of a profile.
 N_ITEMS, N_USERS, N_RECORDS, ITEM_WIDTH, PROFILE_WIDTH = 3706, 6040, 75_470, 65, 30

@@ -41,7 +41,7 @@ def catalogue(ids: Ids) -> pl.DataFrame:
 
 
 class Ours:
-    """The nightly decision, one release after another, as flows/tokenizer.py does it."""
+    """The nightly decision, one release after another, as flows/refresh/tokenizer.py does it."""
 
     def __init__(self, book: Codebook, config: SidsConfig, **without: float | str) -> None:
         self.book, self.config = book, config.model_copy(update=without)

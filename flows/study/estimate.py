@@ -3,13 +3,13 @@
 import time
 from collections.abc import Sequence
 
-from flows.judging import Judge
+from flows.retrain.judging import Judge
+from flows.stores.workspace import Workplace
 from flows.study.trial import Trial, models
-from flows.workplace import Workplace
-from hsrl_train.environment import Environment
-from hsrl_train.learner_config import LearnerConfig
-from hsrl_train.loop import Training, train
-from hsrl_train.methods import fresh_method
+from hsrl_train.learner.config import LearnerConfig
+from hsrl_train.learner.loop import Training, train
+from hsrl_train.learner.methods import fresh_method
+from hsrl_train.simulator.environment import Environment
 
 _ITERATIONS = (5, 35)  # the first warm up; the difference is what counts
 _SESSIONS = 50

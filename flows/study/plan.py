@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from flows.models import of_codebook
-from flows.pinned import Pinned
-from flows.settings import Settings
-from flows.simulators import Public, publics
+from flows.retrain.simulators import Public, publics
+from flows.runtime.settings import Settings
+from flows.stores.models import of_codebook
+from flows.stores.pinned import Pinned
+from flows.stores.tensors import with_sids
+from flows.stores.workspace import Workplace
 from flows.study.trial import Trial
 from flows.study.variants import STUDIES, Study, Variant, applied, variants_of
-from flows.tensors import with_sids
-from flows.workplace import Workplace
 from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY
 from pipeline.errors import ConfigError, ContractError
 from pipeline.sids.assign import assign

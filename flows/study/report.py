@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from flows.draw import to_image
-from flows.output import written
+from flows.queries.draw import to_image
+from flows.runtime.files import written
 from flows.study.chart import Panel, Picture, Point, Series, dot_chart, panels
 from flows.study.plan import Plan
 from flows.study.variants import BASE, configured

@@ -6,19 +6,19 @@ from typing import Any
 
 import torch
 
-from flows.pinned import pin_latest
-from flows.processes import side_by_side, usable_cores
-from flows.recorded import recorded
-from flows.run import Run, code_version
-from flows.settings import Settings
-from flows.simulators import fit_missing
+from flows.retrain.simulators import fit_missing
+from flows.retrain.training import usable_device
+from flows.runtime.run import Run, code_version
+from flows.runtime.run_outcome import recorded
+from flows.runtime.settings import Settings
+from flows.runtime.workers import side_by_side, usable_cores
+from flows.stores.pinned import pin_latest
+from flows.stores.workspace import Workplace
 from flows.study.estimate import cpu_seconds
 from flows.study.plan import Plan, planned
 from flows.study.report import Found, write_report
 from flows.study.results import experiment_rows, level_weights, reference_rows, summary
 from flows.study.trial import Outcome, Trial, do, is_kept, outcome
-from flows.training import usable_device
-from flows.workplace import Workplace
 from pipeline.warehouse.ledger import add_experiments
 from pipeline.warehouse.lock import locked
 from pipeline.warehouse.naming_damage import naming_damage

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from flows.judging import Row
+from flows.retrain.judging import Row
+from flows.stores.workspace import Workplace
 from flows.study.plan import Plan
 from flows.study.trial import Outcome
 from flows.study.variants import BASE, Variant
-from flows.workplace import Workplace
-from hsrl_train.evaluation import summarise
-from hsrl_train.intervals import Interval, mean_interval
+from hsrl_train.evaluation.intervals import Interval, mean_interval
+from hsrl_train.evaluation.rollouts import summarise
 from pipeline.contracts import check
 from pipeline.warehouse.tables import EXPERIMENTS
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from flows.judging import Judge, Publics, Row
-from flows.policies import load_policy
-from flows.run import Tick
-from flows.settings import Settings
-from flows.simulators import Public, load_fitted
-from flows.tensors import World
-from flows.training import Lesson, learn
-from flows.workplace import Workplace
-from hsrl_train.evaluation import Played
+from flows.retrain.judging import Judge, Publics, Row
+from flows.retrain.simulators import Public, load_fitted
+from flows.retrain.training import Lesson, learn
+from flows.runtime.run import Tick
+from flows.runtime.settings import Settings
+from flows.stores.policies import load_policy
+from flows.stores.tensors import World
+from flows.stores.workspace import Workplace
+from hsrl_train.evaluation.rollouts import Played
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 
 _KIND = "trial"

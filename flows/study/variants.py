@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from flows.settings import Settings, require_memory
-from hsrl_train.learner_config import PRESETS, LearnerConfig
+from flows.runtime.settings import Settings, require_memory
+from hsrl_train.learner.config import PRESETS, LearnerConfig
 from pipeline.errors import ConfigError, all_faults
 
 BASE = "as configured"

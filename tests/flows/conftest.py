@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 from benchmarks.small_feed import TOKENIZER, feed
-from flows import cli
-from flows.refresh import Wish, refresh
-from flows.retrain import retrain
-from flows.run import Run
-from flows.settings import Settings, load_settings
-from flows.steps import DirectSteps, Steps
+from flows.cli import app as cli
+from flows.refresh.flow import Wish, refresh
+from flows.retrain.flow import retrain
+from flows.runtime.run import Run
+from flows.runtime.settings import Settings, load_settings
+from flows.runtime.steps import DirectSteps, Steps
 from pipeline.warehouse.adhoc import run_sql
 
 # Three days of forty users; 60 iterations are enough to publish a policy, not to learn one.
@@ -88,7 +88,7 @@ def no_line_because_the_machine_is_busy() -> Iterator[None]:
     """What a run tells while it works depends on how fast it is; tests of that set their own times."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         for name in ("FIRST_LINE_SECONDS", "LINE_SECONDS"):
-            monkeypatch.setattr(f"flows.run.{name}", 600.0)
+            monkeypatch.setattr(f"flows.runtime.run.{name}", 600.0)
         yield
 
 

@@ -13,10 +13,10 @@ import polars as pl
 import pytest
 
 from benchmarks import small_feed as feed
-from flows import retrain as retraining
-from flows.run import Run
-from flows.steps import DirectSteps
-from flows.verification import verify
+from flows.maintenance.verify import verify
+from flows.retrain import flow as retraining
+from flows.runtime.run import Run
+from flows.runtime.steps import DirectSteps
 from pipeline.errors import SourceError, WarehouseError
 from pipeline.warehouse import publish
 from pipeline.warehouse.adhoc import run_sql
@@ -96,7 +96,7 @@ def test_a_truncated_raw_file_is_refused_and_read_when_it_is_whole(root: Path) -
     raw = root.parent / "raw"
     shutil.copytree(raw, root.parent / "kept")
     settings = feed.settings_of(root, 3)
-    from flows.feed import write_missing_days
+    from flows.refresh.feed import write_missing_days
 
     write_missing_days(settings.source)
     [day] = [path for path in raw.glob("events-*") if not (root.parent / "kept" / path.name).exists()]
@@ -130,7 +130,7 @@ class Earlier(datetime):
 def test_a_clock_set_back_changes_the_order_of_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "datetime", Earlier)
     monkeypatch.setattr("pipeline.warehouse.ledger.datetime", Earlier)
-    monkeypatch.setattr("flows.artifacts.datetime", Earlier)
+    monkeypatch.setattr("flows.stores.artifacts.datetime", Earlier)
     assert feed.night(root, 3)["release_id"] == 2
     assert run_sql(root, "SELECT bool_and(now.created_at < before.created_at) AS is_back FROM releases now JOIN releases before "
                          "ON before.release_id = now.parent_id").item()  # fmt: skip
@@ -144,7 +144,7 @@ import resource, sys
 from pathlib import Path
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
 sys.argv = ["hsrl", "refresh", "--config", sys.argv[2], "--warehouse", sys.argv[3]]
-from flows.cli import main
+from flows.cli.app import main
 main()
 """
 

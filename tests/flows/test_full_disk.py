@@ -43,7 +43,7 @@ def leave(disk: Path, room: int) -> None:
 
 def hsrl(*words: object) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-c", "from flows.cli import main; main()", *map(str, words)],
+        [sys.executable, "-c", "from flows.cli.app import main; main()", *map(str, words)],
         capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(Path.cwd())},
     )  # fmt: skip
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from hsrl_train.config import EnvironmentConfig
-from hsrl_train.environment import Environment
-from hsrl_train.world import Catalogue, ResponseModel, State
+from hsrl_train.data.world import Catalogue, ResponseModel, State
+from hsrl_train.simulator.config import EnvironmentConfig
+from hsrl_train.simulator.environment import Environment
 
 HISTORY = 20  # holds every like of the longest session with two items a slate, but for the twenty oldest
 

@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 import torch
 
-from flows.tensors import World, build_world, with_sids
-from hsrl_train.config import EnvironmentConfig, SimulatorConfig
-from hsrl_train.environment import Environment
-from hsrl_train.evaluation import evaluate, summarise
-from hsrl_train.fit import fit_response_model, quality
-from hsrl_train.reference import reference_policies
-from hsrl_train.starts import sample_starts
+from flows.stores.tensors import World, build_world, with_sids
+from hsrl_train.data.starts import sample_starts
+from hsrl_train.evaluation.baselines import reference_policies
+from hsrl_train.evaluation.rollouts import evaluate, summarise
+from hsrl_train.simulator.config import EnvironmentConfig, SimulatorConfig
+from hsrl_train.simulator.environment import Environment
+from hsrl_train.simulator.fit import fit_response_model, quality
 from pipeline.contracts import USER_STATE
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.embeddings.embed import embed, learn

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from hsrl_train.config import EnvironmentConfig
-from hsrl_train.environment import Environment
-from hsrl_train.evaluation import Played, evaluate, summarise
-from hsrl_train.reference import ConstantSlate
-from hsrl_train.world import Catalogue, State
+from hsrl_train.data.world import Catalogue, State
+from hsrl_train.evaluation.baselines import ConstantSlate
+from hsrl_train.evaluation.rollouts import Played, evaluate, summarise
+from hsrl_train.simulator.config import EnvironmentConfig
+from hsrl_train.simulator.environment import Environment
 from pipeline.warehouse.statements import SQL_ROOT
 
 

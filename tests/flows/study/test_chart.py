@@ -1,6 +1,6 @@
 """Charts: what is drawn stands where its value is."""
 
-from flows.draw import to_image
+from flows.queries.draw import to_image
 from flows.study.chart import Panel, Point, Series, dot_chart, panels
 from pipeline.sids.picture import COLOURS, Line, Rect, Text
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from flows.run import Run
+from flows.runtime.run import Run
 from flows.study import plan, trial
 from flows.study import reproduce as flow
 from flows.study.reproduce import Wish, reproduce

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.settings import Settings, load_settings
+from flows.runtime.settings import Settings, load_settings
 from flows.study.variants import BASE, STUDIES, applied, variants_of
-from hsrl_train.learner_config import LearnerConfig
+from hsrl_train.learner.config import LearnerConfig
 from pipeline.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[3] / "flows" / "configs"

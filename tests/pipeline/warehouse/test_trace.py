@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.trace_page import page
+from flows.queries.trace_page import page
 from pipeline.errors import QueryError
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.tables import ARTIFACTS, INGEST_FILES, POLICIES

@@ -1,0 +1,153 @@
+"""Taking back a bad night: a new release with the Semantic IDs, codebooks and policies of an earlier one."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from flows.refresh.brought import inputs_of_vectors
+from flows.runtime.run import Run, code_version
+from flows.runtime.run_outcome import recorded
+from flows.stores.incumbent import LEFT_BEHIND
+from flows.stores.models import of_codebook
+from pipeline.contracts import CODEBOOKS, EMBEDDINGS, SID_HISTORY, SID_WAITING
+from pipeline.errors import WarehouseError
+from pipeline.sids.codebook import Codebook
+from pipeline.sids.metrics import sid_metrics
+from pipeline.sids.restore import restore
+from pipeline.warehouse.config import WarehouseConfig
+from pipeline.warehouse.naming_damage import naming_damage
+from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.tables import POLICIES, SID_MISSING, TABLES
+from pipeline.warehouse.verify import require_intact
+from pipeline.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What a rollback takes from the release it goes back to."""
+
+    codebooks: pl.DataFrame
+    policies: pl.DataFrame
+    missing: pl.DataFrame
+    waiting: pl.DataFrame
+    embeddings: pl.DataFrame
+    embedding_files: list[Path]
+    embedding_inputs: tuple[str, ...]
+
+
+@naming_damage
+def rollback(root: Path, target: int, run: Run, engine: WarehouseConfig | None = None) -> dict[str, Any]:
+    """Publish release ``target``'s Semantic IDs, codebooks and policies again, as a new release.
+
+    Events, records, ledgers and everything measured stay. The releases in between stand in the view ``withdrawn``; what was trained
+    in them is not used again. Vectors stay too, unless they are of another model than the old codebook; items that came
+    later are without a Semantic ID until the next refresh.
+
+    Raises:
+        WarehouseError: there is no such release before the last one, its snapshot has expired, or another run is writing.
+        AuditError: what would become visible breaks a rule; nothing was published.
+    """
+    engine = engine or WarehouseConfig()
+    with (
+        Warehouse.open(root, engine.memory_limit_mb) as warehouse,
+        warehouse.writer(run.run_id, engine.lock_timeout_seconds, run.say),
+    ):
+        last = warehouse.latest_release()
+        warehouse.release(target)
+        if last is None or target >= last.release_id:
+            raise WarehouseError(
+                f'{root}: release {target} is the last one already; name an earlier one: hsrl sql "from releases"'
+            )
+        require_intact(warehouse, tuple(TABLES))
+        config = _config_of(warehouse, target)
+        with recorded(warehouse, run, config) as ending:
+            with run.stage("read the release"):
+                past = _read(warehouse, target)
+            release_id = last.release_id + 1
+            inputs = (f"release:{target}", *past.codebooks["codebook_id"].unique().sort())
+            seed = int(warehouse.query("SELECT seed FROM releases WHERE release_id = $id", {"id": target}).item())
+            draft = ReleaseDraft(run.run_id, "rollback", code_version(), config, seed, inputs, restores=target)
+            with run.stage("audits and publish"):
+                changes = _changes(warehouse, past, target, release_id)
+                warehouse.publish(draft, changes)
+            ending.release_id = release_id
+        opened = changes.upsert["sid_history"].filter(pl.col("valid_to").is_null()).height
+        return {
+            "status": "published",
+            "release_id": release_id,
+            "restores": target,
+            "withdrawn": warehouse.query("SELECT release_id FROM withdrawn ORDER BY 1")["release_id"].to_list(),
+            "sids_closed": changes.upsert["sid_history"].height - opened,
+            "sids_opened": opened,
+            "items_without_sid": changes.replace["sid_missing"].height,
+            "policy": next(iter(past.policies.filter("is_published")["policy_id"]), None),
+        }
+
+
+def _config_of(warehouse: Warehouse, release_id: int) -> dict[str, Any]:
+    """The settings that the Semantic IDs of a release were made with: of the last refresh (or rollback) that it is built upon."""
+    rows = warehouse.query(
+        "WITH RECURSIVE line AS (SELECT * FROM releases WHERE release_id = $id UNION "
+        "SELECT releases.* FROM releases INNER JOIN line ON releases.release_id = line.parent_id) "
+        "SELECT config FROM line WHERE kind <> 'retrain' ORDER BY release_id DESC LIMIT 1",
+        {"id": release_id},
+    )
+    config: dict[str, Any] = json.loads(rows.item()) if rows.height else {}
+    return config
+
+
+def _read(warehouse: Warehouse, target: int) -> _Past:
+    with Warehouse.open_release(warehouse.root, target) as past:
+        require_intact(past, tuple(TABLES))
+        return _Past(
+            past.query("FROM codebooks").cast(CODEBOOKS.schema),
+            past.query("FROM policies").cast(POLICIES.schema),
+            past.query("FROM sid_missing").cast(SID_MISSING.schema),
+            past.query("FROM sid_waiting").cast(SID_WAITING.schema),
+            past.query("FROM embeddings").cast(EMBEDDINGS.schema),
+            past.files("embeddings"),
+            tuple(sorted(inputs_of_vectors(past))),
+        )
+
+
+def _changes(warehouse: Warehouse, past: _Past, target: int, release_id: int) -> Changes:
+    before = warehouse.query("FROM sid_history").cast(SID_HISTORY.schema)
+    upserts = restore(before, target, release_id)
+    now = pl.concat([before.join(upserts, on=list(SID_HISTORY.key), how="anti"), upserts]).filter(pl.col("valid_to").is_null())
+    vectors = warehouse.query("FROM embeddings").cast(EMBEDDINGS.schema)
+    keeps_vectors = set(vectors["embedding_id"]) == set(past.embeddings["embedding_id"])
+    metrics = {}
+    if past.codebooks.height and now.height:
+        book = Codebook.from_frame(past.codebooks.filter(pl.col("codebook_id").is_in(now["codebook_id"].implode())))
+        was_open = before.filter(pl.col("valid_to").is_null())
+        told = of_codebook(vectors if keeps_vectors else past.embeddings, book.embedding_id)
+        metrics = {"sid_metrics": sid_metrics(now, told, book, was_open, release_id)}
+    return Changes(
+        replace_files={} if keeps_vectors else {"embeddings": past.embedding_files},
+        replace={
+            "codebooks": past.codebooks,
+            "policies": past.policies,
+            "sid_missing": _missing(warehouse, past.missing, now, target, release_id),
+            "sid_waiting": past.waiting,  # who waited then waits again; who else should is found by the next refresh
+        },
+        upsert={"sid_history": upserts},
+        append=metrics,
+        file_inputs={} if keeps_vectors else dict.fromkeys(past.embedding_files, past.embedding_inputs),
+    )
+
+
+def _missing(warehouse: Warehouse, then: pl.DataFrame, now: pl.DataFrame, target: int, release_id: int) -> pl.DataFrame:
+    """SID_MISSING: the active items without an open row, with the reason they had, or that they came later."""
+    active = warehouse.query("SELECT item_id FROM items WHERE is_active")
+    return (
+        active.join(now, on="item_id", how="anti")
+        .join(then.select("item_id", "reason"), on="item_id", how="left")
+        .select(
+            "item_id",
+            pl.col("reason").fill_null(f"{LEFT_BEHIND}{target}, which a rollback went back to"),
+            release_id=pl.lit(release_id, pl.Int64),
+        )
+    )

@@ -1,0 +1,1 @@
+"""Commands that read one release and change nothing: SQL, trace, status, pictures, encoding, ranking."""

@@ -1,0 +1,84 @@
+"""`hsrl draw`: the picture of a release's Semantic IDs, as PNG and as HTML that needs nothing else."""
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from flows.stores.incumbent import current_codebook
+from pipeline.contracts import ITEMS, SID_HISTORY
+from pipeline.drafts import drafted
+from pipeline.errors import WarehouseError, reason_of
+from pipeline.sids.picture import Line, Picture, Rect, Text, draw
+from pipeline.warehouse.naming_damage import naming_damage
+from pipeline.warehouse.warehouse import Warehouse
+
+_SHARPER = 2  # pixels of the PNG to one of the layout
+
+
+@naming_damage
+def draw_release(root: Path, out: Path) -> dict[str, Any]:
+    """Draw the newest release into ``out``.png and ``out``.html.
+
+    Raises:
+        WarehouseError: there is nothing to draw, or ``out`` cannot be written.
+    """
+    with Warehouse.open_copy(root) as warehouse:
+        codebook = current_codebook(warehouse)
+        latest = warehouse.latest_release()
+        if codebook is None or latest is None:
+            raise WarehouseError(f"{root}: no Semantic IDs are published yet; make some with: hsrl refresh")
+        rows = warehouse.query("FROM sid_history WHERE valid_to IS NULL").cast(SID_HISTORY.schema)
+        items = warehouse.query("FROM items").cast(ITEMS.schema)
+    title = f"Semantic IDs of release {latest.release_id}: {rows.height:,} items, codebook {codebook.codebook_id}"
+    picture = draw(rows, items, codebook.vocabulary, title)
+    png, html = out.with_name(out.name + ".png"), out.with_name(out.name + ".html")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with drafted(png) as draft:
+            to_image(picture).save(draft, format="PNG")
+        with drafted(html) as draft:
+            draft.write_text(to_html(picture, title), encoding="utf-8")
+    except OSError as error:
+        raise WarehouseError(f"{out}: {reason_of(error)}; name another place with --out") from error
+    return {"release_id": latest.release_id, "items": rows.height, "png": str(png), "html": str(html)}
+
+
+def to_image(picture: Picture) -> Image.Image:
+    """The picture in pixels."""
+    image = Image.new("RGB", (picture.width * _SHARPER, picture.height * _SHARPER), "white")
+    canvas = ImageDraw.Draw(image)
+    for shape in picture.shapes:
+        if isinstance(shape, Rect):
+            x, y = shape.x * _SHARPER, shape.y * _SHARPER
+            right, bottom = x + shape.width * _SHARPER, y + shape.height * _SHARPER
+            canvas.rectangle(
+                (round(x), round(y), max(round(right) - 1, round(x)), max(round(bottom) - 1, round(y))), fill=shape.colour
+            )
+        elif isinstance(shape, Line):
+            ends = (shape.x * _SHARPER, shape.y * _SHARPER, shape.to_x * _SHARPER, shape.to_y * _SHARPER)
+            canvas.line(ends, fill=shape.colour, width=round(shape.width * _SHARPER))
+        else:
+            font = ImageFont.load_default(shape.size * _SHARPER)
+            canvas.text((shape.x * _SHARPER, shape.y * _SHARPER), shape.text, fill="#222222", font=font, anchor="ls")
+    return image
+
+
+def to_html(picture: Picture, title: str) -> str:
+    """One page with an inline SVG; what a box stands for appears under the pointer."""
+    shapes = [_svg(shape) for shape in picture.shapes]
+    style = "<style>body{margin:0;font-family:sans-serif}rect:hover{stroke:#222;stroke-width:1}text{fill:#222}</style>"
+    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>{style}</head>'
+    svg = f'<svg viewBox="0 0 {picture.width} {picture.height}" role="img" aria-label="{escape(title)}">{"".join(shapes)}</svg>'
+    return f"{head}<body>{svg}</body></html>\n"
+
+
+def _svg(shape: Rect | Text | Line) -> str:
+    if isinstance(shape, Rect):
+        box = f'x="{shape.x:.2f}" y="{shape.y:.2f}" width="{shape.width:.2f}" height="{shape.height:.2f}"'
+        return f'<rect {box} fill="{shape.colour}"><title>{escape(shape.tip)}</title></rect>'
+    if isinstance(shape, Line):
+        ends = f'x1="{shape.x:.2f}" y1="{shape.y:.2f}" x2="{shape.to_x:.2f}" y2="{shape.to_y:.2f}"'
+        return f'<line {ends} stroke="{shape.colour}" stroke-width="{shape.width}"/>'
+    return f'<text x="{shape.x}" y="{shape.y}" font-size="{shape.size}">{escape(shape.text)}</text>'

@@ -1,0 +1,1 @@
+"""The flow nightly-retrain: simulators, policy, evaluation, gate; begin reading in ``flow``."""

@@ -1,0 +1,1 @@
+"""Judging policies: whole sessions in simulators, reference policies, intervals."""

@@ -1,0 +1,190 @@
+"""Judging policies by whole sessions with simulated users (DESIGN §7)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hsrl_train.data.world import Catalogue, Policy, State
+from hsrl_train.evaluation.exposure import gini
+from hsrl_train.evaluation.intervals import Interval, mean_interval
+from hsrl_train.simulator.environment import Environment
+from pipeline.errors import TrainingError
+
+# Sessions played at once; bounds the memory of policies that score a whole catalogue.
+SESSIONS_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Played:
+    """What one policy did in m simulators, each from the same S starts.
+
+    Attributes:
+        name: of the row.
+        k: length of a slate.
+        rewards: (m, S) float64, sum of a session's rewards.
+        depths: (m, S) int64, slates a session lasted.
+        exposure: (n_active,) int64, how often each active item was shown, all simulators together.
+    """
+
+    name: str
+    k: int
+    rewards: npt.NDArray[np.float64]
+    depths: npt.NDArray[np.int64]
+    exposure: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A row of the results.
+
+    Attributes:
+        name: the policy.
+        n_simulators: m.
+        n_sessions: S, in each simulator.
+        total_reward: mean sum of rewards of a session.
+        sd: standard deviation of that sum over all m · S sessions.
+        ci95_low: lower bound of the mean, over users and simulators; see ``mean_interval``.
+        ci95_high: upper bound.
+        depth: mean count of slates.
+        user_reward_variance: variance over the S users of their mean total reward.
+        distinct_items: active items shown at least once.
+        gini: of exposure over the active items; 0 = all alike, near 1 = a few get all.
+        spent_temper: (1 + K) · depth − K · total_reward, the patience that a session spent. Who left spent more than temper0 − 1; who
+            was stopped after max_steps slates spent at least max_steps (sql/audits/temper_law.sql states it for means).
+    """
+
+    name: str
+    n_simulators: int
+    n_sessions: int
+    total_reward: float
+    sd: float
+    ci95_low: float
+    ci95_high: float
+    depth: float
+    user_reward_variance: float
+    distinct_items: int
+    gini: float
+    spent_temper: float
+
+
+def evaluate(
+    name: str,
+    policies: Sequence[Policy],
+    environments: Sequence[Environment],
+    starts: State,
+    k: int,
+    catalogue: Catalogue,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Played:
+    """Play whole sessions with each policy in its environment.
+
+    Two calls with the same starts, k and seed meet the same users with the same luck, so that what differs is the policies'.
+
+    Args:
+        name: of the row.
+        policies: one for each environment; mostly the same one, but an oracle knows one simulator only.
+        environments: the m evaluation simulators.
+        starts: S states; every simulator begins in all of them.
+        k: length of a slate.
+        catalogue: what may be shown.
+        seed: of the users' luck and of whatever is random about a policy.
+        progress: told (sessions that are over, m · S) after every slate.
+
+    Raises:
+        TrainingError: a slate repeats an item, or shows an inactive one.
+    """
+    sessions = []
+    exposure = np.zeros(len(catalogue.is_active), dtype=np.int64)
+    n_over, n_sessions = 0, len(environments) * len(starts.history)
+    for policy, environment in zip(policies, environments, strict=True):
+        generator = torch.Generator().manual_seed(seed)
+        luck = torch.rand(len(starts.history), environment.config.max_steps, k, generator=generator)
+        for rows in torch.arange(len(luck)).split(SESSIONS_AT_ONCE):
+            states = starts.select(rows)
+            told = None if progress is None else partial(_tell, progress, n_over, n_sessions)
+            reward, depth, shown = _play(name, policy, environment, states, luck[rows], catalogue, generator, told)
+            n_over += len(rows)
+            sessions.append((reward, depth))
+            exposure += shown
+    rewards, depths = (np.concatenate(part).reshape(len(environments), -1) for part in zip(*sessions, strict=True))
+    return Played(name, k, rewards, depths, exposure[catalogue.is_active.numpy()])
+
+
+def _tell(progress: Callable[[int, int], None], n_before: int, n_sessions: int, n_over: int) -> None:
+    progress(n_before + n_over, n_sessions)
+
+
+def _play(
+    name: str,
+    policy: Policy,
+    environment: Environment,
+    starts: State,
+    luck: Float[Tensor, "b steps k"],
+    catalogue: Catalogue,
+    generator: torch.Generator,
+    told: Callable[[int], None] | None,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Sum of rewards (b,) and slates (b,) of whole sessions, and how often every item was shown (n + 1,)."""
+    b, _, k = luck.shape
+    reward, depth = torch.zeros(b, dtype=torch.float64), torch.zeros(b, dtype=torch.int64)
+    exposure = np.zeros(len(catalogue.is_active), dtype=np.int64)
+    running, sessions = torch.arange(b), environment.start(starts)
+    while len(running):
+        slate = policy.slates(sessions.state, k, generator)
+        _require_showable(name, slate, catalogue)
+        step = environment.step(sessions, slate, luck[running, sessions.n_steps])
+        reward[running] += step.reward
+        depth[running] += 1
+        exposure += np.bincount(slate.flatten().numpy(), minlength=len(exposure))
+        running, sessions = running[~step.done], step.sessions.select(~step.done)
+        if told is not None:
+            told(b - len(running))
+    return reward.numpy(), depth.numpy(), exposure
+
+
+def _require_showable(name: str, slate: Int[Tensor, "b k"], catalogue: Catalogue) -> None:
+    has_repeat = (slate.sort(dim=1).values.diff(dim=1) == 0).any(dim=1)
+    is_wrong = has_repeat | ~catalogue.is_active[slate].all(dim=1)
+    if is_wrong.any():
+        raise TrainingError(
+            f"{name}: {int(is_wrong.sum())} of {len(slate)} slates repeat an item or show an inactive one, "
+            f"expected {slate.shape[1]} different active items; mend the policy"
+        )
+
+
+def summarise(played: Played) -> Evaluation:
+    """Reduce a policy's sessions to its row of the results."""
+    interval = mean_interval(played.rewards)
+    depth = float(played.depths.mean())
+    return Evaluation(
+        name=played.name,
+        n_simulators=played.rewards.shape[0],
+        n_sessions=played.rewards.shape[1],
+        total_reward=interval.mean,
+        sd=float(played.rewards.std(ddof=1)),
+        ci95_low=interval.low,
+        ci95_high=interval.high,
+        depth=depth,
+        user_reward_variance=float(played.rewards.mean(axis=0).var(ddof=1)),
+        distinct_items=int((played.exposure > 0).sum()),
+        gini=gini(played.exposure),
+        spent_temper=(1 + played.k) * depth - played.k * interval.mean,
+    )
+
+
+def paired_difference(a: Played, b: Played) -> Interval:
+    """a − b in total reward, session by session: same simulator, same start, same luck.
+
+    Raises:
+        ValueError: they were not played in as many simulators from as many starts.
+    """
+    if a.rewards.shape != b.rewards.shape:
+        raise ValueError(f"{a.name} has (simulators, sessions) {a.rewards.shape}, {b.name} {b.rewards.shape}")
+    return mean_interval(a.rewards - b.rewards)

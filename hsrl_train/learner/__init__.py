@@ -1,0 +1,1 @@
+"""Learning a policy: networks, losses, replay, one loop; one file a method."""

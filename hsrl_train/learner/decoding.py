@@ -1,0 +1,152 @@
+"""From token scores to slates: Semantic IDs of the pinned table to items (HSRL eq. 9, App. E).
+
+Only Semantic IDs that a showable item has are ever scored, and they are those of the catalogue given here, not of the one
+the policy learned on: an item that got its SID tonight can be shown tonight. A showable item is active and has a SID.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hsrl_train.data.world import PADDING, Catalogue, State, remembered
+from hsrl_train.learner.hpn import token_columns
+from pipeline.errors import TrainingError
+
+WithinSid = Literal["popularity", "recency", "uniform"]
+# Taken from a score on the log scale: far below any score, and finite, so that what is left out stays in order among itself.
+LEFT_OUT = 1e4
+
+
+@dataclass(frozen=True)
+class SidIndex:
+    """The showable items, sorted by SID and within a SID by their turn: most likes or newest first, then the lower number.
+
+    Attributes:
+        columns: token columns of each of the m distinct SIDs.
+        items: item numbers of the n showable items.
+        bucket: which SID each of ``items`` has; rising.
+        start: where each SID's items begin in ``items``, with n as last entry.
+        n_items: of the catalogue, for masks over all of it.
+    """
+
+    columns: Int[Tensor, "m l"]
+    items: Int[Tensor, " n"]
+    bucket: Int[Tensor, " n"]
+    start: Int[Tensor, " m_plus_1"]
+    n_items: int
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, within: WithinSid = "popularity") -> "SidIndex":
+        """Index the active items that have a SID.
+
+        Args:
+            catalogue: what may be shown.
+            within: whose turn comes first inside a SID; for ``uniform`` see ``shuffled``.
+
+        Raises:
+            TrainingError: there are none, or nothing tells which items are new.
+        """
+        if within == "recency" and catalogue.first_seen is None:
+            raise TrainingError(
+                "decoding: items have no first_seen, expected times for within_sid = recency; choose popularity or uniform in [learner]"
+            )
+        turn = catalogue.first_seen if within == "recency" else catalogue.popularity
+        shown = (catalogue.is_active & (catalogue.tokens >= 0).all(dim=1)).nonzero()[:, 0]
+        if not len(shown):
+            n_active = int(catalogue.is_active.sum())
+            raise TrainingError(f"decoding: none of {n_active} active items has a SID, expected one at least; run: hsrl refresh")
+        in_turn = shown[turn[shown].argsort(descending=True, stable=True)]  # type: ignore[index]
+        sids, bucket = catalogue.tokens[in_turn].unique(dim=0, return_inverse=True)
+        by_sid = bucket.argsort(stable=True)
+        sizes = torch.bincount(bucket, minlength=len(sids))
+        start = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+        return cls(token_columns(sids.long(), catalogue.vocabulary), in_turn[by_sid], bucket[by_sid], start, len(turn) - 1)  # type: ignore[arg-type]
+
+    def shuffled(self, generator: torch.Generator) -> "SidIndex":
+        """The same with the items of every SID in a random order, one for all users of a call."""
+        keys = self.bucket + torch.rand(len(self.bucket), generator=generator, dtype=torch.float64).to(self.bucket.device)
+        return replace(self, items=self.items[keys.argsort()])
+
+    def require(self, k: int) -> None:
+        """Raise TrainingError where a slate of k different items cannot be filled."""
+        if len(self.items) < k:
+            raise TrainingError(
+                f"decoding: {len(self.items)} active items have a SID, expected at least the slate's {k}; "
+                "shorten the slate or run: hsrl refresh"
+            )
+
+    def scores(self, log_probs: Float[Tensor, "b all_tokens"]) -> Float[Tensor, "b m"]:
+        """log Π_l π(z_l | c(l-1)) of every SID (14), the score of each item behind it; summed raw logits rank alike."""
+        total = log_probs.index_select(1, self.columns[:, 0])
+        for level in range(1, self.columns.shape[1]):
+            total = total + log_probs.index_select(1, self.columns[:, level])
+        return total
+
+    def best(self, scores: Float[Tensor, "b m"], k: int, left_out: Int[Tensor, "b e"] | None = None) -> Int[Tensor, "b k"]:
+        """The k items of highest score, without repeats; of one SID those whose turn comes first.
+
+        k + e SIDs hold k items beside those left out, so that many of the best are opened in order until the slate is full.
+
+        Args:
+            scores: of every SID.
+            k: length of a slate.
+            left_out: items that come last, only where nothing else is left to show; 0 names none.
+        """
+        self.require(k)
+        n_opened = k + (0 if left_out is None else left_out.shape[1])
+        ranked = scores.topk(min(n_opened, scores.shape[1]), dim=1).indices
+        places = (self.start[ranked][..., None] + torch.arange(n_opened, device=scores.device)).flatten(1)
+        is_gap = places >= self.start[ranked + 1].repeat_interleave(n_opened, dim=1)
+        rank = 2 * is_gap.to(torch.uint8)
+        if left_out is not None:
+            rank += (~is_gap & self._mask(left_out).gather(1, self.items[places.clamp_max(len(self.items) - 1)])).to(torch.uint8)
+        first = rank.argsort(dim=1, stable=True)[:, :k]
+        return self.items[places.gather(1, first)]
+
+    def _mask(self, items: Int[Tensor, "b e"]) -> Tensor:
+        """(b, n_items + 1), true for the given items; padding is no item."""
+        mask = torch.zeros(len(items), self.n_items + 1, dtype=torch.bool, device=items.device).scatter_(1, items, value=True)
+        mask[:, PADDING] = False
+        return mask
+
+    def sampled(
+        self,
+        scores: Float[Tensor, "b m"],
+        k: int,
+        temperature: float,
+        generator: torch.Generator,
+        left_out: Int[Tensor, "b e"] | None = None,
+    ) -> Int[Tensor, "b k"]:
+        """k different items drawn one after another: a SID in proportion to exp(score / temperature), then any one of its items.
+
+        Gumbel top-k over items with log-weight score / temperature − log n_sid, which is that draw without replacement. Without the second term
+        a SID shared by 384 items would be drawn 384 times too often (FACTS, learning). ``left_out`` is drawn only where nothing else is left.
+        """
+        self.require(k)
+        sizes = self.start.diff()
+        weights = (scores / temperature - sizes.log()).index_select(1, self.bucket)
+        if left_out is not None:
+            weights = weights - LEFT_OUT * self._mask(left_out)[:, self.items]
+        # −log(−log u) is Gumbel; torch's exponential_ draws one by one and costs six times as much
+        minus_gumbel = torch.rand(weights.shape, generator=generator).to(weights.device).log_().neg_().log_()
+        return self.items[weights.sub_(minus_gumbel).topk(k, dim=1).indices]
+
+
+def left_out(state: State, leaves_out_seen: bool, max_shows: int) -> Int[Tensor, "b e"] | None:
+    """Items that should not be shown again; None where all may.
+
+    Args:
+        state: of b users.
+        leaves_out_seen: everything liked, and everything the session's memory holds.
+        max_shows: what the memory holds this often or more; 0 = no limit.
+    """
+    shown = remembered(state).abs()
+    if leaves_out_seen:
+        return torch.cat([state.history, shown], dim=1)
+    if max_shows:
+        counts = (shown[:, :, None] == shown[:, None]).sum(dim=2)
+        return torch.where(counts >= max_shows, shown, PADDING)
+    return None

@@ -1,0 +1,125 @@
+"""The HSRL network and the policy it becomes once trained (HSRL eq. 10–17, §4.4.1)."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from hsrl_train.data.world import Catalogue, State
+from hsrl_train.learner.checkpoint import load_module, module_tensors
+from hsrl_train.learner.config import LearnerConfig
+from hsrl_train.learner.critic import MultiLevelCritic
+from hsrl_train.learner.decoding import SidIndex, left_out
+from hsrl_train.learner.encoder import StateEncoder, sizes_in
+from hsrl_train.learner.hpn import HierarchicalPolicyNetwork, TokenPolicy
+
+
+class HsrlNetwork(nn.Module):
+    """Encoder, hierarchical policy and multi-level critic over one state.
+
+    Args:
+        config: widths and switches.
+        item_width: width of an item vector.
+        profile_width: width of a profile; 0 where the state has none.
+        max_history: H.
+        vocabulary: V_l for each level.
+    """
+
+    def __init__(
+        self, config: LearnerConfig, item_width: int, profile_width: int, max_history: int, vocabulary: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        used_profile = profile_width if config.uses_profile else 0
+        self.encoder = StateEncoder(
+            item_width, used_profile, config.width, config.n_blocks, config.n_heads, max_history, config.uses_refusals
+        )
+        self.hpn = HierarchicalPolicyNetwork(config.width, vocabulary, config.hierarchy, config.token_embedding)
+        self.critic = MultiLevelCritic(
+            config.width, len(vocabulary) + 1, config.critic_hidden, config.values, config.level_weights
+        )
+        self.bias = nn.Parameter(torch.zeros(()))  # of the two-sided likelihood: raw token logits carry no base rate
+        # What a token is worth beyond its own slate, added to its logit when the policy chooses; see foresight.py.
+        self.foresight: Float[Tensor, " all_tokens"]
+        self.register_buffer("foresight", torch.zeros(sum(vocabulary)))
+
+    def tokens(
+        self, state: State, vectors: Float[Tensor, "n_plus_1 item_width"], generator: torch.Generator | None = None
+    ) -> TokenPolicy:
+        """Contexts and token distributions of b states; ``generator`` feeds sampled tokens, where they are switched on."""
+        return self.hpn(self.encoder(state, vectors), generator)
+
+    def with_foresight(self, foresight: Float[Tensor, " all_tokens"]) -> "HsrlNetwork":
+        """A copy with these constants."""
+        network = copy.deepcopy(self)
+        network.foresight = foresight
+        return network
+
+    def critic_parameters(self) -> list[nn.Parameter]:
+        """V_φ and ω: what the critic's rate moves."""
+        return [parameter for parameter in self.critic.parameters() if parameter.requires_grad]
+
+    def actor_parameters(self) -> list[nn.Parameter]:
+        """Everything else."""
+        return [*self.encoder.parameters(), *self.hpn.parameters(), self.bias]
+
+
+@dataclass(frozen=True)
+class HsrlPolicy:
+    """A trained policy over one catalogue: the most probable items, each with the product of its tokens' probabilities (14).
+
+    Attributes:
+        network: in evaluation; its critic is not asked.
+        vectors: of the catalogue that is shown, which may be newer than the one learned on.
+        index: its showable items by SID.
+        config: its lines on decoding.
+    """
+
+    network: HsrlNetwork
+    vectors: Float[Tensor, "n_plus_1 item_width"]
+    index: SidIndex
+    config: LearnerConfig
+
+    @torch.no_grad()
+    def slates(
+        self,
+        state: State,
+        k: int,
+        generator: torch.Generator,
+        foresight: Float[Tensor, "b all_tokens"] | None = None,
+    ) -> Int[Tensor, "b k"]:
+        """The k most probable items that may be shown (again).
+
+        Args:
+            state: of b users.
+            k: length of a slate.
+            generator: used for a uniform choice within SIDs only.
+            foresight: constants for each user in place of the network's.
+        """
+        index = self.index.shuffled(generator) if self.config.within_sid == "uniform" else self.index
+        scores = index.scores(self.log_probs(state, foresight))
+        return index.best(scores, k, left_out(state, self.config.leaves_out_seen, self.config.max_shows))
+
+    @torch.no_grad()
+    def log_probs(self, state: State, foresight: Float[Tensor, "b all_tokens"] | None = None) -> Float[Tensor, "b all_tokens"]:
+        """log π(z_l = v | c(l-1)) with foresight: what items are ranked by; contexts are those of the logits without it."""
+        logits = self.network.tokens(state, self.vectors).logits + (self.network.foresight if foresight is None else foresight)
+        return torch.cat([level.log_softmax(dim=1) for level in logits.split(self.network.hpn.vocabulary, dim=1)], dim=1)
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """The weights; with the LearnerConfig all that ``from_tensors`` needs."""
+        return module_tensors(self.network)
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor], config: LearnerConfig, catalogue: Catalogue) -> "HsrlPolicy":
+        """Build the policy that ``to_tensors`` was asked of, over the SIDs of ``catalogue``.
+
+        Raises:
+            TrainingError: the tensors are not those of this configuration and vocabulary.
+        """
+        profile_width, max_history = sizes_in(tensors, config.width)
+        network = HsrlNetwork(config, catalogue.vectors.shape[1], profile_width, max_history, catalogue.vocabulary)
+        load_module(network, {"foresight": network.foresight, **tensors}, "policy")  # older policies have none
+        return cls(network.requires_grad_(False), catalogue.vectors, SidIndex.of(catalogue, config.within_sid), config)

@@ -1,0 +1,112 @@
+"""The memory of transitions, as numbers of users and items rather than vectors."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from hsrl_train.data.world import State
+from hsrl_train.learner.supervision import Supervision
+
+
+class Transitions(NamedTuple):
+    """b steps of sessions.
+
+    Attributes:
+        user: row of the profiles.
+        history: before the slate; item numbers, right-padded with 0.
+        slate: what was shown.
+        feedback: 1.0 = positive.
+        reward: of the slate.
+        is_done: whether the session ended with this step.
+        next_history: after the slate. The user is the same, also where the session ended: the true terminal state.
+        recent: what the session showed before the slate; see ``State``.
+        next_recent: the same after the slate.
+        log_prob: log π(i | s) of each shown item when it was shown.
+    """
+
+    user: Int[Tensor, " b"]
+    history: Int[Tensor, "b h"]
+    slate: Int[Tensor, "b k"]
+    feedback: Float[Tensor, "b k"]
+    reward: Float[Tensor, " b"]
+    is_done: Bool[Tensor, " b"]
+    next_history: Int[Tensor, "b h"]
+    recent: Int[Tensor, "b m"]
+    next_recent: Int[Tensor, "b m"]
+    log_prob: Float[Tensor, "b k"]
+
+
+class Batch(NamedTuple):
+    """b transitions as a method learns from them: with profiles in place of users, and a reward of each item.
+
+    ``item_reward`` is ρ = y − c (1 − y) of the drawn or expected answers y; the slate's reward is its mean, unless the environment folds it.
+    ``supervision`` is what the likelihood learns from; it begins with the slate.
+    """
+
+    state: State
+    slate: Int[Tensor, "b k"]
+    item_reward: Float[Tensor, "b k"]
+    reward: Float[Tensor, " b"]
+    is_done: Bool[Tensor, " b"]
+    next_state: State
+    log_prob: Float[Tensor, "b k"]
+    supervision: Supervision
+
+
+class Replay:
+    """A ring of the newest transitions, sampled uniformly with repeats.
+
+    Args:
+        capacity: how many are kept; 448 bytes each at H = 50, K = 10.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.n_added = 0
+        self._rows: Transitions | None = None
+
+    def __len__(self) -> int:
+        return min(self.n_added, self.capacity)
+
+    def add(self, new: Transitions) -> None:
+        """Append b transitions; the oldest make room."""
+        if self._rows is None:
+            self._rows = Transitions(*(field.new_zeros(self.capacity, *field.shape[1:], dtype=_stored(field)) for field in new))
+        places = (self.n_added + torch.arange(len(new.user), device=new.user.device)) % self.capacity
+        for row, field in zip(self._rows, new, strict=True):
+            row[places] = field.to(row.dtype)
+        self.n_added += len(new.user)
+
+    def sample(self, n: int, generator: torch.Generator) -> Transitions:
+        """n transitions drawn uniformly from those that are kept; item numbers and users as int64."""
+        if self._rows is None:
+            raise ValueError("the replay is empty; add transitions before sampling")
+        places = torch.randint(len(self), (n,), generator=generator).to(self._rows.user.device)
+        return Transitions(*(_used(row[places]) for row in self._rows))
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """What is kept, for a checkpoint."""
+        kept = {} if self._rows is None else {name: row[: len(self)].clone() for name, row in self._rows._asdict().items()}
+        return {"n_added": torch.tensor(self.n_added), **kept}
+
+    def load_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """Take over what ``to_tensors`` of a replay of the same capacity gave."""
+        self.n_added = int(tensors["n_added"])
+        self._rows = None
+        if self.n_added:
+            rows = []
+            for name in Transitions._fields:
+                row = tensors[name].new_zeros(self.capacity, *tensors[name].shape[1:])
+                row[: len(self)] = tensors[name]
+                rows.append(row)
+            self._rows = Transitions(*rows)
+
+
+def _stored(field: Tensor) -> torch.dtype:
+    return torch.int32 if field.dtype == torch.int64 else field.dtype
+
+
+def _used(field: Tensor) -> Tensor:
+    return field.long() if field.dtype == torch.int32 else field

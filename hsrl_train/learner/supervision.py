@@ -1,0 +1,56 @@
+"""What the likelihood learns from: the answers a session drew, or what the training simulators expect of more items than it showed."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hsrl_train.data.world import State
+from hsrl_train.learner.config import LearnerConfig
+from hsrl_train.simulator.environment import Environment
+
+
+class Supervision(NamedTuple):
+    """Items and their answers, for each of b states.
+
+    Attributes:
+        items: item numbers; the slate, then whatever was asked beside it. An item may come twice.
+        answers: drawn, 0 or 1, or expected, in [0, 1].
+    """
+
+    items: Int[Tensor, "b j"]
+    answers: Float[Tensor, "b j"]
+
+
+def supervise(
+    environment: Environment,
+    state: State,
+    slate: Int[Tensor, "b k"],
+    feedback: Float[Tensor, "b k"],
+    showable: Int[Tensor, " m"],
+    config: LearnerConfig,
+    generator: torch.Generator,
+) -> Supervision:
+    """Answers to learn from.
+
+    A drawn answer of an item that is liked nine times in ten has a variance of .09, where good items differ by a few hundredths:
+    expected answers spare the learner the averaging. Whom to ask about is cheap to choose well: one half of the items beside the slate are
+    any that can be shown, one half were shown to others in this batch, which policies come to show because they are good.
+
+    Args:
+        environment: whose response models are asked, all of them.
+        state: of b users.
+        slate: what was shown.
+        feedback: what was answered.
+        showable: items that the method can score.
+        config: ``answers`` and ``n_asked``.
+        generator: chooses the items.
+    """
+    if config.answers == "drawn":
+        return Supervision(slate, feedback)
+    b, n_others = len(slate), config.n_asked // 2
+    others = slate.flatten()[torch.randint(slate.numel(), (b, n_others), generator=generator).to(slate.device)]
+    anyone = showable[torch.randint(len(showable), (b, config.n_asked - n_others), generator=generator).to(slate.device)]
+    items = torch.cat([slate, others, anyone], dim=1)
+    return Supervision(items, environment.expected(state, items))

@@ -1,0 +1,1 @@
+"""A published policy at work: ranking the candidates of requests."""

@@ -1,0 +1,1 @@
+"""The simulated user: answers, tiredness, patience; fitted to the records of a log."""

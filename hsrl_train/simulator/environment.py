@@ -1,0 +1,159 @@
+"""Sessions with simulated users: they answer slates, lose patience and leave (EQUATIONS, protocol)."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from hsrl_train.data.world import PADDING, ResponseModel, State, remembered
+from hsrl_train.simulator.config import EnvironmentConfig
+
+# Tempers are sums of multiples of the cost, so that many sessions stand at exactly 1 and must not leave by a rounding error.
+ROUNDING = 1e-4
+
+
+class Sessions(NamedTuple):
+    """b running sessions; plain tensors, so that a checkpoint holds them as they are.
+
+    ``temper`` is the patience left, ``n_steps`` the slates answered so far, ``model`` tells which response model answers.
+    """
+
+    state: State
+    temper: Float[Tensor, " b"]
+    n_steps: Int[Tensor, " b"]
+    model: Int[Tensor, " b"]
+
+    def select(self, rows: Tensor) -> "Sessions":
+        """The sessions at ``rows`` (numbers or a mask)."""
+        return Sessions(self.state.select(rows), self.temper[rows], self.n_steps[rows], self.model[rows])
+
+
+class Step(NamedTuple):
+    """What a slate brought: answers (1.0 = liked), reward, whether the user left, and the sessions afterwards.
+
+    ``sessions`` holds the true terminal state where ``done``; see :func:`refill`.
+    """
+
+    feedback: Float[Tensor, "b k"]
+    reward: Float[Tensor, " b"]
+    done: Bool[Tensor, " b"]
+    sessions: Sessions
+
+
+class Environment:
+    """The rules of a session, over one or several response models; it keeps no state of its own.
+
+    Args:
+        models: sessions are spread over them evenly, in turn.
+        config: cost, patience and longest session.
+    """
+
+    def __init__(self, models: Sequence[ResponseModel], config: EnvironmentConfig) -> None:
+        self.models = tuple(models)
+        self.config = config
+
+    def start(self, states: State) -> Sessions:
+        """Begin a session in each of b states."""
+        b, device = states.history.shape[0], states.history.device
+        n_steps = torch.zeros(b, dtype=torch.int64, device=device)
+        states = states._replace(recent=torch.zeros(b, self.config.memory, dtype=torch.int64, device=device))
+        temper = torch.full((b,), self.config.temper0, device=device)
+        return Sessions(states, temper, n_steps, torch.arange(b, device=device) % len(self.models))
+
+    def step(self, sessions: Sessions, slate: Int[Tensor, "b k"], uniforms: Float[Tensor, "b k"]) -> Step:
+        """Show every user a slate.
+
+            y = [u < σ(logit)],   r = mean_k(y − c (1 − y)),   temper ← temper − (K (1 − r) + 1)
+
+        The user leaves when the temper is below 1, or after ``max_steps`` slates. What was liked joins the history.
+
+        Args:
+            sessions: none of them finished.
+            slate: item numbers 1 … n.
+            uniforms: u in [0, 1); drawn by the caller, so that every policy can meet the same luck.
+
+        Raises:
+            ValueError: a finished session was stepped; refill or drop those that are done.
+        """
+        if self._is_over(sessions).any():
+            raise ValueError(f"{int(self._is_over(sessions).sum())} of {len(slate)} sessions were over before this step")
+        k = slate.shape[1]
+        feedback = (uniforms < self.probabilities(sessions, slate)).to(torch.float32)
+        reward = slate_reward(feedback, self.config)
+        after = Sessions(
+            self._answered(sessions.state, slate, feedback),
+            sessions.temper - (k * (1 - reward) + 1),
+            sessions.n_steps + 1,
+            sessions.model,
+        )
+        return Step(feedback, reward, self._is_over(after), after)
+
+    def _answered(self, state: State, slate: Int[Tensor, "b k"], feedback: Float[Tensor, "b k"]) -> State:
+        """The state after the answers: likes join the history, and all that was shown the session's memory."""
+        history = extend_history(state.history, slate, feedback)
+        if not self.config.memory:
+            return State(state.profile, history, state.recent)
+        signed = torch.where(feedback > 0, slate, -slate)
+        return State(state.profile, history, extend_history(remembered(state), signed, torch.ones_like(feedback)))
+
+    def probabilities(self, sessions: Sessions, slate: Int[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+        """The chance that each shown item is liked: each session asks its own model, or with pessimism all of them."""
+        if self.config.pessimism and len(self.models) > 1:
+            return self.expected(sessions.state, slate)
+        logits = torch.empty(slate.shape, device=slate.device)
+        for number, model in enumerate(self.models):
+            rows = (sessions.model == number).nonzero().squeeze(1)
+            if len(rows):
+                logits[rows] = model.logits(sessions.select(rows).state, slate[rows])
+        return torch.sigmoid(logits)
+
+    def expected(self, state: State, items: Int[Tensor, "b j"]) -> Float[Tensor, "b j"]:
+        """The chance that each item is liked, by all models together: their mean, or with pessimism
+
+        σ(mean_m(logit_m) − pessimism · sd_m(logit_m))
+        """
+        told = torch.stack([model.logits(state, items) for model in self.models])
+        if self.config.pessimism:
+            return torch.sigmoid(told.mean(dim=0) - self.config.pessimism * told.std(dim=0, correction=0))
+        return torch.sigmoid(told).mean(dim=0)
+
+    def _is_over(self, sessions: Sessions) -> Bool[Tensor, " b"]:
+        return (sessions.temper < 1 - ROUNDING) | (sessions.n_steps >= self.config.max_steps)
+
+
+def slate_reward(feedback: Float[Tensor, "b k"], config: EnvironmentConfig) -> Float[Tensor, " b"]:
+    """r = mean_k(y_k − c (1 − y_k)), in [−c, 1]; folded to 1 − |r − 0.9| where the configuration says so."""
+    reward = (feedback - config.cost * (1 - feedback)).mean(dim=1)
+    return 1 - (reward - 0.9).abs() if config.is_reward_folded else reward
+
+
+def extend_history(history: Int[Tensor, "b h"], slate: Int[Tensor, "b k"], feedback: Float[Tensor, "b k"]) -> Int[Tensor, "b h"]:
+    """Append what was liked, in slate order, and keep the h newest: oldest first, padded on the right."""
+    width = history.shape[1]
+    joined = torch.cat([history, torch.where(feedback > 0, slate, PADDING)], dim=1)
+    is_gap = (joined == PADDING).to(torch.uint8)
+    joined = joined.gather(1, is_gap.argsort(dim=1, stable=True))
+    n_items = (joined != PADDING).sum(dim=1, keepdim=True)
+    return joined.gather(1, (n_items - width).clamp(min=0) + torch.arange(width, device=joined.device))
+
+
+def refill(environment: Environment, sessions: Sessions, done: Bool[Tensor, " b"], starts: State) -> Sessions:
+    """Begin anew where ``done``, each in its row of ``starts``; a session keeps its place and its response model.
+
+    Args:
+        environment: whose rules tell how a session begins.
+        sessions: as a step left them.
+        done: which of them are over.
+        starts: b states; only the rows where ``done`` are read.
+    """
+    fresh = environment.start(starts)
+    row = done.unsqueeze(1)
+    state = State(
+        torch.where(row, fresh.state.profile, sessions.state.profile),
+        torch.where(row, fresh.state.history, sessions.state.history),
+        torch.where(row, remembered(fresh.state), remembered(sessions.state)),
+    )
+    temper = torch.where(done, fresh.temper, sessions.temper)
+    return Sessions(state, temper, torch.where(done, 0, sessions.n_steps), sessions.model)

@@ -1,0 +1,67 @@
+"""The ready configurations, and the questions that the demo offers."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.cli.demo_questions import QUESTIONS
+from flows.runtime.settings import load_settings
+from pipeline.warehouse.adhoc import run_sql
+
+CONFIGS = Path(__file__).parents[3] / "flows" / "configs"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_ready_configuration_loads(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HSRL_SHARED", str(tmp_path / "shared"))
+    settings = load_settings(path, tmp_path / "w")
+    assert settings.source.path.is_absolute() and "{" not in str(settings.source.path)
+    assert settings.source.kind == {"generated": "generated", "table": "table"}.get(path.stem, "movielens")
+    assert path.read_text().startswith("# ")
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_no_ready_configuration_searches_in_its_simulators(path: Path, tmp_path: Path) -> None:
+    """What that search gains in simulators of one family is lost in those of another (docs/learner.md)."""
+    assert load_settings(path, tmp_path / "w").learner.foresight_rounds == 0
+
+
+def test_there_are_the_configurations_of_the_issue() -> None:
+    assert {path.stem for path in CONFIGS.glob("*.toml")} >= {"generated", "ml-1m-ranked", "ml-1m", "ml-100k", "table"}
+
+
+def test_the_commented_keys_of_the_table_exist(tmp_path: Path) -> None:
+    """Every line of table.toml that is a comment of a key is a key, so that taking the # away does not refuse the file."""
+    lines = [
+        line[2:] if line.startswith("# ") and " = " in line.split("#")[1] else line
+        for line in (CONFIGS / "table.toml").read_text().splitlines()
+    ]
+    clashing = ("has_header", "names", "positive_above", "separator")
+    text = "\n".join(
+        line.removeprefix("# ") if line.startswith("# [") else line for line in lines if not line.startswith(clashing)
+    )
+    (tmp_path / "table.toml").write_text(text)
+    settings = load_settings(tmp_path / "table.toml", tmp_path)
+    assert settings.source.items is not None and settings.source.users is not None
+    assert settings.source.columns.request == "request_id"
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_of_the_demo_has_an_answer(retrained: Any, question: str) -> None:
+    assert run_sql(retrained.root, question).height > 0
+    assert shlex.split(f'hsrl sql "{question}"')[2] == question
+
+
+def test_the_third_question_sets_the_policy_beside_what_it_is_measured_by(retrained: Any) -> None:
+    """A row for each policy and kind, of the last retrain: the mean of its simulators, the best first."""
+    answer = run_sql(retrained.root, QUESTIONS[2])
+    told = {(row["policy"], row["kind"]): row["mean_reward"] for row in answer.iter_rows(named=True)}
+    reported = {(row["policy"], row["kind"]): round(row["total_reward"], 2) for row in retrained.report["evaluation"]}
+    assert told == pytest.approx(reported, abs=0.011) and ("hsrl", "transferred") in told
+    assert answer["mean_reward"].is_sorted(descending=True)
+
+
+def test_there_are_three_questions() -> None:
+    assert len(QUESTIONS) == 3

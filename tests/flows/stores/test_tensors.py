@@ -1,0 +1,81 @@
+"""A release as tensors: two users, three items, checked by eye."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from flows.stores.tensors import World, build_world, with_sids
+from pipeline.contracts import USERS
+from pipeline.embeddings.profiles import learn_profiles
+from pipeline.errors import TrainingError
+from pipeline.sids.table import SidTable
+
+RECORDS = pl.DataFrame(
+    {
+        "user_id": [20, 10, 10],
+        "record_index": [0, 1, 0],
+        "exposed_items": [[5, 7], [9, 7], [7, 5]],
+        "feedback": [[0, 1], [1, 1], [1, 0]],
+        "history": [[], [7], []],
+        "split": ["train", "test", "train"],
+    }
+)
+VECTORS = np.array([[1, 0], [0, 1], [1, 1]], np.float32)
+
+
+def built(records: pl.DataFrame = RECORDS, *, has_times: bool = True) -> World:
+    came = [None, datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC)] if has_times else [None] * 3
+    items = pl.DataFrame(
+        {"item_id": [5, 7, 9], "is_active": [True, True, False], "first_seen": came},
+        schema_overrides={"first_seen": pl.Datetime("us", "UTC")},
+    )
+    users = pl.DataFrame({"user_id": [10, 20], "raw_id": ["a", "b"], "attributes": ["{}", "{}"]}, schema=USERS.schema)
+    sids = SidTable("book", (4, 4), np.array([5, 7]), np.array([[1, 2], [3, 0]], np.uint16), np.zeros(2, np.uint32))
+    return with_sids(build_world(items, users, records, VECTORS, learn_profiles(users)), sids)
+
+
+def test_ids_become_numbers_and_records_stand_by_user_and_place() -> None:
+    """Items 5, 7 and 9 are 1, 2 and 3; users 10 and 20 are 0 and 1."""
+    world = built()
+    assert world.records.user.tolist() == [0, 0, 1]
+    assert world.records.exposed.tolist() == [[2, 1], [3, 2], [1, 2]]
+    assert world.records.history.tolist() == [[0], [2], [0]]
+    assert world.records.is_train.tolist() == [True, False, True]
+    assert world.catalogue.tokens.tolist() == [[-1, -1], [1, 2], [3, 0], [-1, -1]]
+    assert world.catalogue.is_active.tolist() == [False, True, True, False]
+
+
+def test_popularity_counts_train_positives_and_joins_the_vectors_standardised() -> None:
+    """In training item 7 is liked twice, 5 never; 9 only in the test. Over the active two, log 1 and log 3 are −1 and 1 deviations."""
+    catalogue = built().catalogue
+    assert catalogue.popularity.tolist() == [0, 0, 2, 0]
+    assert torch.equal(catalogue.vectors[1:, :2], torch.from_numpy(VECTORS))
+    assert catalogue.vectors[:, 2].tolist() == pytest.approx([0, -1, 1, -1])
+
+
+def test_newer_items_have_larger_times_and_without_any_time_there_are_none() -> None:
+    """Item 5 has no time and counts as the oldest; 7 came a day before 9."""
+    told = built().catalogue.first_seen
+    assert told is not None
+    assert told[1] < told[2] == told[3] - 86_400
+    assert built(has_times=False).catalogue.first_seen is None
+
+
+def test_new_sids_change_their_fingerprint_only() -> None:
+    other = built(RECORDS.with_columns(feedback=pl.Series([[1, 1], [1, 1], [1, 0]])))
+    assert other.fingerprint != built().fingerprint
+    assert other.sid_fingerprint == built().sid_fingerprint
+
+
+def test_what_cannot_be_learned_from_is_refused() -> None:
+    with pytest.raises(TrainingError, match=r"slates of lengths \[1, 2\], expected one length K"):
+        built(RECORDS.with_columns(exposed_items=pl.Series([[5], [9, 7], [7, 5]])))
+    with pytest.raises(TrainingError, match="0 of 3 are for testing"):
+        built(RECORDS.with_columns(split=pl.lit("train")))
+    with pytest.raises(TrainingError, match=r"1 of 6 shown or liked items are not in items, such as 8"):
+        built(RECORDS.with_columns(exposed_items=pl.Series([[5, 8], [9, 7], [7, 5]])))
+    with pytest.raises(TrainingError, match=r"1 of 1 shown or liked items are not in items, such as 8"):
+        built(RECORDS.with_columns(history=pl.Series([[8], [], []], dtype=pl.List(pl.Int64))))

@@ -1,0 +1,145 @@
+"""Sessions: reward, patience, history, and the law that every finished session obeys."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hsrl_train.data.world import State
+from hsrl_train.simulator.config import EnvironmentConfig
+from hsrl_train.simulator.environment import Environment, Sessions, extend_history, refill, slate_reward
+
+
+class Coin:
+    """Users whose every answer is decided by the luck they are dealt: p = ½."""
+
+    def logits(self, state: State, slate: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(slate.shape)
+
+    def all_logits(self, state: State) -> torch.Tensor:
+        raise NotImplementedError
+
+
+LIKE, DISLIKE = 0.0, 0.9
+
+
+def nobody(n: int = 1, width: int = 4) -> State:
+    return State(torch.zeros(n, 0), torch.zeros(n, width, dtype=torch.int64))
+
+
+def play(environment: Environment, likes_per_step: list[int], k: int) -> tuple[float, int, Sessions]:
+    """One session whose user likes the first so many items of each slate; total reward, depth, what is left."""
+    sessions, total = environment.start(nobody()), 0.0
+    for depth, n_likes in enumerate(likes_per_step, start=1):
+        luck = torch.tensor([[LIKE] * n_likes + [DISLIKE] * (k - n_likes)])
+        step = environment.step(sessions, torch.arange(1, k + 1)[None], luck)
+        total, sessions = total + float(step.reward), step.sessions
+        if step.done:
+            return total, depth, sessions
+    raise AssertionError("the user never left")
+
+
+def test_a_like_pays_one_and_a_dislike_costs() -> None:
+    """One of two liked at c = .2: r = (1 − .2) / 2 = .4. None: −.2."""
+    feedback = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+    assert slate_reward(feedback, EnvironmentConfig(cost=0.2)).tolist() == pytest.approx([0.4, -0.2])
+
+
+def test_patience_falls_by_what_the_slate_missed_and_one() -> None:
+    """K = 2, r = .4: the fall is 2 · .6 + 1 = 2.2, from 20 to 17.8."""
+    environment = Environment([Coin()], EnvironmentConfig(cost=0.2))
+    step = environment.step(environment.start(nobody()), torch.tensor([[1, 2]]), torch.tensor([[LIKE, DISLIKE]]))
+    assert (float(step.sessions.temper), bool(step.done)) == (pytest.approx(17.8), False)
+
+
+def test_a_user_whose_patience_is_exactly_one_stays() -> None:
+    """K = 10, c = .1: eight slates with ten misses in all cost 8 + 10 · 1.1 = 19, so that 1 is left; the ninth ends it.
+
+    In float32 these eight leave 0.999999, which must not count as below 1.
+    """
+    assert play(Environment([Coin()], EnvironmentConfig()), [10, 10, 10, 10, 10, 9, 9, 2, 10, 10], 10)[1] == 9
+
+
+def test_nobody_outstays_the_longest_session() -> None:
+    """Everything liked: 20 steps worth 1 each; with max_steps = 5 only five."""
+    assert play(Environment([Coin()], EnvironmentConfig()), [3] * 30, 3)[:2] == (20.0, 20)
+    assert play(Environment([Coin()], EnvironmentConfig(max_steps=5)), [3] * 30, 3)[:2] == (5.0, 5)
+
+
+def test_the_folded_reward_is_best_at_eight_likes_of_nine() -> None:
+    """EQUATIONS, bounds: always 8 of 9 gives 16 steps and 15.64; always 9 gives 11 steps of .9, since 20 − 10 · 1.9 = 1 stays."""
+    environment = Environment([Coin()], EnvironmentConfig(is_reward_folded=True))
+    assert play(environment, [8] * 20, 9)[:2] == (pytest.approx(15.64, abs=0.01), 16)
+    assert play(environment, [9] * 20, 9)[:2] == (pytest.approx(9.9), 11)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 12), st.sampled_from([0.0, 0.1, 0.2, 1.0]), st.data())
+def test_every_finished_session_has_spent_its_patience(k: int, cost: float, data: st.DataObject) -> None:
+    """The law (EQUATIONS, protocol): (1 + K) · Depth − K · Reward > 19, whatever was liked."""
+    likes = data.draw(st.lists(st.integers(0, k), min_size=20, max_size=20))
+    reward, depth, _ = play(Environment([Coin()], EnvironmentConfig(cost=cost)), likes, k)
+    assert (1 + k) * depth - k * reward > 19
+
+
+def test_likes_join_the_history_in_slate_order() -> None:
+    """Room for four. 7 then 5 are new: [9] → [9, 7, 5]; three more push the oldest out."""
+    history = torch.tensor([[9, 0, 0, 0], [1, 2, 3, 4], [0, 0, 0, 0]])
+    slate = torch.tensor([[7, 8, 5], [5, 6, 7], [5, 6, 7]])
+    feedback = torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+    assert extend_history(history, slate, feedback).tolist() == [[9, 7, 5, 0], [4, 5, 6, 7], [0, 0, 0, 0]]
+
+
+def test_a_slate_longer_than_the_history_leaves_the_newest() -> None:
+    assert extend_history(torch.tensor([[9, 8]]), torch.tensor([[1, 2, 3]]), torch.ones(1, 3)).tolist() == [[2, 3]]
+
+
+def test_the_true_terminal_state_is_returned_and_refilled_only_when_asked() -> None:
+    """Five sessions in one slate each; the first two are refilled with users who like 4, the third goes on with its own."""
+    environment = Environment([Coin(), Coin()], EnvironmentConfig(max_steps=1))
+    step = environment.step(environment.start(nobody(3)), torch.tensor([[1], [2], [3]]), torch.tensor([[LIKE]] * 3))
+    assert step.done.all()
+    assert step.sessions.state.history[:, 0].tolist() == [1, 2, 3]
+    fresh = nobody(3)
+    fresh.history[:, 0] = 4
+    after = refill(environment, step.sessions, torch.tensor([True, True, False]), fresh)
+    assert after.state.history[:, 0].tolist() == [4, 4, 3]
+    assert after.n_steps.tolist() == [0, 0, 1]
+    assert after.temper.tolist() == [20, 20, 19]
+    assert after.model.tolist() == [0, 1, 0]
+
+
+def test_sessions_are_spread_evenly_over_the_response_models(fixed_response) -> None:
+    """The first model's users like everything, the second's nothing."""
+    environment = Environment([fixed_response(1.0), fixed_response(0.0)], EnvironmentConfig())
+    step = environment.step(environment.start(nobody(5)), torch.ones(5, 1, dtype=torch.int64), torch.full((5, 1), 0.5))
+    assert step.feedback.flatten().tolist() == [1, 0, 1, 0, 1]
+
+
+def test_a_finished_session_is_not_stepped_again() -> None:
+    environment = Environment([Coin()], EnvironmentConfig(max_steps=1))
+    luck, slate = torch.tensor([[LIKE], [LIKE]]), torch.tensor([[1], [1]])
+    after = environment.step(environment.start(nobody(2)), slate, luck).sessions
+    with pytest.raises(ValueError, match="2 of 2 sessions were over"):
+        environment.step(after, slate, luck)
+
+
+def test_pessimism_believes_what_all_simulators_do(fixed_response) -> None:
+    """Log-odds ±2 for item 1: mean 0, sd 2, so 0 − ½ · 2 = −1. Item 2 stands at .5 in both and stays there."""
+    p = torch.sigmoid(torch.tensor(2.0)).item()
+    models = [fixed_response(p, 0.5), fixed_response(1 - p, 0.5)]
+    environment = Environment(models, EnvironmentConfig(pessimism=0.5))
+    found = environment.probabilities(environment.start(nobody()), torch.tensor([[1, 2]]))
+    assert found[0].tolist() == pytest.approx([torch.sigmoid(torch.tensor(-1.0)).item(), 0.5])
+
+
+def test_the_session_remembers_what_it_showed_and_forgets_it_with_the_next(fixed_response) -> None:
+    """Room for three: 1 liked, 2 refused, then 2 liked, 1 refused; the oldest falls out. The next session remembers nothing."""
+    environment = Environment([Coin()], EnvironmentConfig(memory=3))
+    sessions = environment.start(nobody())
+    sessions = environment.step(sessions, torch.tensor([[1, 2]]), torch.tensor([[LIKE, DISLIKE]])).sessions
+    assert sessions.state.recent.tolist() == [[1, -2, 0]]
+    sessions = environment.step(sessions, torch.tensor([[2, 1]]), torch.tensor([[LIKE, DISLIKE]])).sessions
+    assert sessions.state.recent.tolist() == [[-2, 2, -1]]
+    after = refill(environment, sessions, torch.tensor([True]), nobody())
+    assert after.state.recent.tolist() == [[0, 0, 0]]
