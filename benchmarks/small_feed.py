@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from flows.refresh.flow import Wish, refresh
+from flows.refresh.flow import RefreshRequest, refresh
 from flows.runtime.run import Run
 from flows.runtime.settings import Settings, load_settings
 from flows.runtime.steps import DirectSteps
@@ -52,4 +52,4 @@ def settings_of(root: Path, days: int, vocabulary: int = 4, more: str = "") -> S
 
 def night(root: Path, days: int, vocabulary: int = 4, **wish: Any) -> dict[str, Any]:
     """A refresh after ``days`` days."""
-    return refresh(settings_of(root, days, vocabulary), root, Run("daily-refresh"), DirectSteps(), Wish(**wish))
+    return refresh(settings_of(root, days, vocabulary), root, Run("daily-refresh"), DirectSteps(), RefreshRequest(**wish))

@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect import flow
 
-from flows.refresh.flow import Wish, refresh
+from flows.refresh.flow import RefreshRequest, refresh
 from flows.retrain.flow import retrain
 from flows.runtime.locations import warehouse_path
 from flows.runtime.run import Run
@@ -17,7 +17,9 @@ from flows.runtime.steps import PrefectSteps
 def daily_refresh(config: str, warehouse: str | None = None, accept: tuple[str, ...] = ()) -> dict[str, Any]:
     """Ingest, records, embeddings, SIDs, audits, publish: `hsrl refresh` as a flow run, each step a task run."""
     root = warehouse_path(Path(warehouse) if warehouse else None)
-    return refresh(load_settings(Path(config), root), root, Run("daily-refresh"), PrefectSteps(), Wish(accept=tuple(accept)))
+    return refresh(
+        load_settings(Path(config), root), root, Run("daily-refresh"), PrefectSteps(), RefreshRequest(accept=tuple(accept))
+    )
 
 
 @flow(name="nightly-retrain", log_prints=True)

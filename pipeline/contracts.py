@@ -1,7 +1,8 @@
 """The canonical tables (DESIGN §4): their columns, grain and key, and the one check that enforces them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -171,6 +172,26 @@ SID_METRICS = Table(
     (c.RELEASE_ID, c.CODEBOOK_ID, c.LEVEL, c.METRIC, c.METRIC_VALUE),
     ("release_id", "codebook_id", "level", "metric"),
 )
+
+
+# Of a row of sid_history: whether its Semantic ID holds now.
+IS_OPEN = pl.col("valid_to").is_null()
+# Of a record beside its user's split: whether it is for training.
+IS_TRAINING = pl.col("record_index") < pl.col("n_train")
+
+
+def open_rows(history: pl.DataFrame) -> pl.DataFrame:
+    """The rows of SID_HISTORY whose Semantic ID holds now."""
+    return history.filter(IS_OPEN)
+
+
+def rows_of(table: Table, rows: Sequence[Mapping[str, Any]], where: str) -> pl.DataFrame:
+    """A checked frame of ``table`` from its rows as dicts.
+
+    Raises:
+        ContractError: see ``check``.
+    """
+    return check(pl.DataFrame(rows, schema=table.schema), table, where)
 
 
 def check(frame: pl.DataFrame, table: Table, where: str) -> pl.DataFrame:

@@ -148,7 +148,7 @@ class Log:
         self, source: str = 'positive = ["1"]', columns: str = "", more: str = "", accept: Sequence[str] = ()
     ) -> dict[str, Any]:
         """A whole refresh of the files in ``logs``, with further lines in the configuration; the warehouse is ``w``."""
-        from flows.refresh.flow import Wish, refresh
+        from flows.refresh.flow import RefreshRequest, refresh
         from flows.runtime.run import Run
         from flows.runtime.settings import load_settings
         from flows.runtime.steps import DirectSteps
@@ -156,7 +156,9 @@ class Log:
         config = self.folder / "log.toml"
         config.write_text(LOG_TOML.format(source=source, columns=columns, more=more))
         root = self.folder / "w"
-        return refresh(load_settings(config, root), root, Run("daily-refresh"), DirectSteps(), Wish(accept=tuple(accept)))
+        return refresh(
+            load_settings(config, root), root, Run("daily-refresh"), DirectSteps(), RefreshRequest(accept=tuple(accept))
+        )
 
     def ask(self, sql: str) -> Any:
         """The rows that the warehouse answers with."""

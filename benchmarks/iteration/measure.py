@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.iteration.authors_loop import AuthorsLoop
 from benchmarks.iteration.world import World, random_world
-from flows.runtime.workers import side_by_side
+from flows.runtime.workers import run_parallel
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.decoding import SidIndex
 from hsrl_train.learner.hsrl import Hsrl
@@ -100,7 +100,7 @@ def authors(world: World, n: int) -> float:
 
 def two_processes(config: Mapping[str, Any], n: int) -> float:
     """CPU seconds that two seeds as processes take for ``n`` iterations together."""
-    return sum(side_by_side(_in_a_process, [(dict(config), n // 2)] * 2, 2, lambda *_: None))
+    return sum(run_parallel(_in_a_process, [(dict(config), n // 2)] * 2, 2, lambda *_: None))
 
 
 def _in_a_process(job: tuple[dict[str, Any], int], _: object) -> float:

@@ -15,7 +15,7 @@ from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import reconstruction_errors
 from pipeline.sids.learn import learn_codebook
 from pipeline.sids.names import fixed_hash, sid_keys
-from pipeline.sids.place import Placing, place
+from pipeline.sids.place import CapacityRules, place
 from pipeline.sids.vectors import distinct_rows
 
 NOBODY = np.zeros(0, dtype=np.uint64)
@@ -89,7 +89,7 @@ def _unique(ids: npt.NDArray[np.int64], vectors: Matrix, book: Codebook) -> list
     greedy, base = plain(vectors, book).tokens, plain(vectors, book).mse
 
     def beam(**rules: int) -> Callable[[], Tokens]:
-        return lambda: place(vectors, fixed_hash(ids), book, NOBODY, Placing(**rules)).tokens
+        return lambda: place(vectors, fixed_hash(ids), book, NOBODY, CapacityRules(**rules)).tokens
 
     ways: dict[str, Callable[[], Tokens]] = {
         "nearest (candidates)": lambda: greedy,

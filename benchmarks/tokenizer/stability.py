@@ -11,7 +11,7 @@ import polars as pl
 from benchmarks.tokenizer.nights import Tokenized, aligned, cold, kept, plain, warm
 from benchmarks.tokenizer.report import Section
 from benchmarks.tokenizer.worlds import Matrix, Night, frame_of, generated_nights, movielens_nights, vectors_of
-from pipeline.contracts import ITEMS, SID_HISTORY
+from pipeline.contracts import IS_OPEN, ITEMS, SID_HISTORY, open_rows
 from pipeline.embeddings.model import EmbeddingModel
 from pipeline.sids.assign import apply_changes, assign
 from pipeline.sids.codebook import Codebook
@@ -52,11 +52,11 @@ class Ours:
         """Decide one night."""
         self.release += 1
         ids = embeddings["item_id"].to_numpy()
-        before, is_open = self.book, pl.col("valid_to").is_null()
+        before, is_open = self.book, IS_OPEN
         mode = self.config.mode
-        kin = set(self.history["codebook_id"])
+        same_numbering_ids = set(self.history["codebook_id"])
         if mode == "auto":
-            mode = "append" if self.release == 1 else drift(embeddings, before, self.history, kin).mode
+            mode = "append" if self.release == 1 else drift(embeddings, before, self.history, same_numbering_ids).mode
         if mode != "append" and self.release > 1:
             self.book = recentre(before, embeddings, self.history.filter(is_open))
         self.modes.append(mode)
@@ -69,15 +69,13 @@ class Ours:
             self.config.epsilon,
             moves=self.config.churn_budget,
             placing=self.config.placing,
-            kin=kin,
+            same_numbering_ids=same_numbering_ids,
         )
         self.history = apply_changes(self.history, changes.upserts)
 
     def tokens(self, ids: Ids) -> npt.NDArray[np.uint16]:
         """Open SIDs of ``ids``."""
-        rows = pl.DataFrame({"item_id": ids}).join(
-            self.history.filter(pl.col("valid_to").is_null()), on="item_id", how="left", maintain_order="left"
-        )
+        rows = pl.DataFrame({"item_id": ids}).join(open_rows(self.history), on="item_id", how="left", maintain_order="left")
         return rows["tokens"].explode().to_numpy().reshape(len(ids), -1).astype(np.uint16)
 
 

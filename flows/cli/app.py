@@ -83,14 +83,16 @@ def refresh(
     as_json: Json = False,
 ) -> None:
     """Ingest what is new, give new items Semantic IDs, audit and publish."""
-    from flows.refresh.flow import Wish, refresh
+    from flows.refresh.flow import RefreshRequest, refresh
     from flows.runtime.run import Run
     from flows.runtime.settings import load_settings
     from flows.runtime.steps import DirectSteps
 
     root = warehouse_path(warehouse)
-    wish = Wish(first.date() if first else None, last.date() if last else None, rebuild, dry_run, tuple(accept or ()))
-    _show(refresh(load_settings(config, root), root, Run("daily-refresh"), DirectSteps(), wish), present.refresh, as_json)
+    request = RefreshRequest(
+        first.date() if first else None, last.date() if last else None, rebuild, dry_run, tuple(accept or ())
+    )
+    _show(refresh(load_settings(config, root), root, Run("daily-refresh"), DirectSteps(), request), present.refresh, as_json)
 
 
 @app.command(epilog="Example: hsrl retrain --config flows/configs/ml-100k.toml --warehouse warehouse/ml-100k")
@@ -120,12 +122,12 @@ def reproduce(
     """Learn and judge the variants of a study of the paper, resumably; tables and a picture, nothing is published."""
     from flows.runtime.run import Run
     from flows.runtime.settings import learning_on, load_settings
-    from flows.study.reproduce import Wish, reproduce
+    from flows.study.reproduce import StudyRequest, reproduce
 
     root = warehouse_path(warehouse)
-    wish = Wish(study, seeds, iterations, out)
+    request = StudyRequest(study, seeds, iterations, out)
     settings = learning_on(load_settings(config, root), device)
-    _show(reproduce(settings, root, Run("reproduce"), wish), present.reproduce, as_json)
+    _show(reproduce(settings, root, Run("reproduce"), request), present.reproduce, as_json)
 
 
 @app.command(epilog="Example: hsrl rank requests.jsonl --out ranked.parquet --config flows/configs/generated.toml")

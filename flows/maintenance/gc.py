@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.runtime.run import Run
-from flows.runtime.run_outcome import recorded
+from flows.runtime.run_outcome import record_run
 from pipeline.warehouse.config import RetentionConfig, WarehouseConfig
 from pipeline.warehouse.gc import Garbage, collect, find_garbage
 from pipeline.warehouse.naming_damage import naming_damage
@@ -28,7 +28,7 @@ def collect_garbage(
         if dry_run:
             garbage = _found(warehouse, run, retention)
         else:
-            with recorded(warehouse, run, retention.model_dump(mode="json")) as ending:
+            with record_run(warehouse, run, retention.model_dump(mode="json")) as ending:
                 garbage = _found(warehouse, run, retention)
                 with run.stage("delete"):
                     collect(warehouse, garbage, run.run_id)

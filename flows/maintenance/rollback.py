@@ -9,10 +9,10 @@ import polars as pl
 
 from flows.refresh.brought import inputs_of_vectors
 from flows.runtime.run import Run, code_version
-from flows.runtime.run_outcome import recorded
+from flows.runtime.run_outcome import record_run
 from flows.stores.incumbent import LEFT_BEHIND
 from flows.stores.models import of_codebook
-from pipeline.contracts import CODEBOOKS, EMBEDDINGS, SID_HISTORY, SID_WAITING
+from pipeline.contracts import CODEBOOKS, EMBEDDINGS, IS_OPEN, SID_HISTORY, SID_WAITING, open_rows
 from pipeline.errors import WarehouseError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.metrics import sid_metrics
@@ -63,7 +63,7 @@ def rollback(root: Path, target: int, run: Run, engine: WarehouseConfig | None =
             )
         require_intact(warehouse, tuple(TABLES))
         config = _config_of(warehouse, target)
-        with recorded(warehouse, run, config) as ending:
+        with record_run(warehouse, run, config) as ending:
             with run.stage("read the release"):
                 past = _read(warehouse, target)
             release_id = last.release_id + 1
@@ -74,7 +74,7 @@ def rollback(root: Path, target: int, run: Run, engine: WarehouseConfig | None =
                 changes = _changes(warehouse, past, target, release_id)
                 warehouse.publish(draft, changes)
             ending.release_id = release_id
-        opened = changes.upsert["sid_history"].filter(pl.col("valid_to").is_null()).height
+        opened = changes.upsert["sid_history"].filter(IS_OPEN).height
         return {
             "status": "published",
             "release_id": release_id,
@@ -103,26 +103,26 @@ def _read(warehouse: Warehouse, target: int) -> _Past:
     with Warehouse.open_release(warehouse.root, target) as past:
         require_intact(past, tuple(TABLES))
         return _Past(
-            past.query("FROM codebooks").cast(CODEBOOKS.schema),
-            past.query("FROM policies").cast(POLICIES.schema),
-            past.query("FROM sid_missing").cast(SID_MISSING.schema),
-            past.query("FROM sid_waiting").cast(SID_WAITING.schema),
-            past.query("FROM embeddings").cast(EMBEDDINGS.schema),
+            past.read(CODEBOOKS, "FROM codebooks"),
+            past.read(POLICIES, "FROM policies"),
+            past.read(SID_MISSING, "FROM sid_missing"),
+            past.read(SID_WAITING, "FROM sid_waiting"),
+            past.read(EMBEDDINGS, "FROM embeddings"),
             past.files("embeddings"),
             tuple(sorted(inputs_of_vectors(past))),
         )
 
 
 def _changes(warehouse: Warehouse, past: _Past, target: int, release_id: int) -> Changes:
-    before = warehouse.query("FROM sid_history").cast(SID_HISTORY.schema)
+    before = warehouse.read(SID_HISTORY, "FROM sid_history")
     upserts = restore(before, target, release_id)
-    now = pl.concat([before.join(upserts, on=list(SID_HISTORY.key), how="anti"), upserts]).filter(pl.col("valid_to").is_null())
-    vectors = warehouse.query("FROM embeddings").cast(EMBEDDINGS.schema)
+    now = pl.concat([before.join(upserts, on=list(SID_HISTORY.key), how="anti"), upserts]).filter(IS_OPEN)
+    vectors = warehouse.read(EMBEDDINGS, "FROM embeddings")
     keeps_vectors = set(vectors["embedding_id"]) == set(past.embeddings["embedding_id"])
     metrics = {}
     if past.codebooks.height and now.height:
         book = Codebook.from_frame(past.codebooks.filter(pl.col("codebook_id").is_in(now["codebook_id"].implode())))
-        was_open = before.filter(pl.col("valid_to").is_null())
+        was_open = open_rows(before)
         told = of_codebook(vectors if keeps_vectors else past.embeddings, book.embedding_id)
         metrics = {"sid_metrics": sid_metrics(now, told, book, was_open, release_id)}
     return Changes(

@@ -29,8 +29,8 @@ def draw_release(root: Path, out: Path) -> dict[str, Any]:
         latest = warehouse.latest_release()
         if codebook is None or latest is None:
             raise WarehouseError(f"{root}: no Semantic IDs are published yet; make some with: hsrl refresh")
-        rows = warehouse.query("FROM sid_history WHERE valid_to IS NULL").cast(SID_HISTORY.schema)
-        items = warehouse.query("FROM items").cast(ITEMS.schema)
+        rows = warehouse.read(SID_HISTORY, "FROM sid_history WHERE valid_to IS NULL")
+        items = warehouse.read(ITEMS, "FROM items")
     title = f"Semantic IDs of release {latest.release_id}: {rows.height:,} items, codebook {codebook.codebook_id}"
     picture = draw(rows, items, codebook.vocabulary, title)
     png, html = out.with_name(out.name + ".png"), out.with_name(out.name + ".html")

@@ -132,7 +132,7 @@ def open_service(root: Path, memory_limit_mb: int) -> Service:
         items = warehouse.query(_POPULARITY)
         catalogue = _catalogue(warehouse, codebook, models, items)
         policy = load_policy(store, published.item(), catalogue)
-        users = warehouse.query("FROM users ORDER BY user_id").cast(USERS.schema)
+        users = warehouse.read(USERS, "FROM users ORDER BY user_id")
     if not isinstance(policy, HsrlPolicy):
         raise WarehouseError(f"{root}: the published policy scores items, not tokens; train one with learner.method = hsrl")
     profiles = encode_profiles(models.profiles, users)
@@ -161,6 +161,6 @@ def _catalogue(warehouse: Warehouse, codebook: Codebook, models: Models, items: 
         )
     seen = warehouse.query("FROM embeddings WHERE embedding_id = $seen", {"seen": models.items.embedding_id})
     _, vectors = models.items.standardised(seen.cast(EMBEDDINGS.schema))
-    rows = warehouse.query("FROM sid_history WHERE valid_to IS NULL").cast(SID_HISTORY.schema)
+    rows = warehouse.read(SID_HISTORY, "FROM sid_history WHERE valid_to IS NULL")
     catalogue = build_catalogue(items, vectors, items["n_positives"].to_numpy())
     return under_sids(catalogue, SidTable.from_frame(rows, codebook.vocabulary))

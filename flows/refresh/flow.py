@@ -17,7 +17,7 @@ from flows.refresh.release_changes import Tables, changes_of, with_meaning
 from flows.refresh.semantic_ids import SemanticIds, make_semantic_ids, make_splits
 from flows.refresh.staging import KIND, Arrived, Staged, TakenIn, arrived_deliveries, stage_next
 from flows.runtime.run import Run, code_version
-from flows.runtime.run_outcome import Ending, recorded
+from flows.runtime.run_outcome import RunOutcome, record_run
 from flows.runtime.settings import Settings
 from flows.runtime.steps import Steps
 from flows.stores.incumbent import Incumbent, items_left_behind, read_incumbent
@@ -35,7 +35,7 @@ from pipeline.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True)
-class Wish:
+class RefreshRequest:
     """What a person may ask of a refresh beside the configuration: days (both inclusive), a new tokenizer, only a plan, changes that are
     meant."""
 
@@ -71,7 +71,7 @@ class Found:
 
 
 @naming_damage
-def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish | None = None) -> dict[str, Any]:
+def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: RefreshRequest | None = None) -> dict[str, Any]:
     """Bring the warehouse up to date with the raw logs.
 
     Holds the writer's lock from reading the incumbent to the commit. What is staged stays until it is published, so that a run
@@ -83,7 +83,7 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish |
     Raises:
         HsrlError: whatever a person can mend; nothing was published then.
     """
-    wish = wish or Wish()
+    wish = wish or RefreshRequest()
     require_acceptable(settings, wish.accept)
     source = open_source(settings.source, settings.ingest.chunk_rows, settings.ingest.quarantine_limit)
     if wish.dry_run:
@@ -91,19 +91,19 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Wish |
     with (
         Warehouse.create_or_open(root, settings.engine.memory_limit_mb) as warehouse,
         warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
-        recorded(warehouse, run, _config(settings, wish)) as ending,
+        record_run(warehouse, run, _config(settings, wish)) as ending,
     ):
         with run.stage("raw logs"):
             write_missing_days(settings.source)
         return _refresh(warehouse, settings, source, run, steps, wish, ending)
 
 
-def _config(settings: Settings, wish: Wish) -> dict[str, Any]:
+def _config(settings: Settings, wish: RefreshRequest) -> dict[str, Any]:
     """The settings, and the changes that were accepted."""
     return {**settings.model_dump(mode="json"), **({"accepted": list(wish.accept)} if wish.accept else {})}
 
 
-def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[str, Any]:
+def _plan(root: Path, settings: Settings, source: Source, wish: RefreshRequest) -> dict[str, Any]:
     """What a refresh would do; writes nothing, makes no warehouse and no feed."""
     to_make = [day.isoformat() for day in missing_days(settings.source) if wish.holds(day)]
     if Warehouse.is_at(root):
@@ -131,7 +131,7 @@ def _plan(root: Path, settings: Settings, source: Source, wish: Wish) -> dict[st
     }
 
 
-def _arrived(settings: Settings, source: Source, taken_in: TakenIn, wish: Wish) -> list[Arrived]:
+def _arrived(settings: Settings, source: Source, taken_in: TakenIn, wish: RefreshRequest) -> list[Arrived]:
     if not is_begun(settings.source):
         return []
     return arrived_deliveries(source, taken_in, wish.first, wish.last, settings.ingest.settle_hours)
@@ -146,7 +146,7 @@ def _bytes(arrived: Sequence[Arrived]) -> int:
 
 
 def _refresh(
-    warehouse: Warehouse, settings: Settings, source: Source, run: Run, steps: Steps, wish: Wish, ending: Ending
+    warehouse: Warehouse, settings: Settings, source: Source, run: Run, steps: Steps, wish: RefreshRequest, ending: RunOutcome
 ) -> dict[str, Any]:
     with run.stage("check stored files"):
         require_intact(warehouse, (*TABLES, "user_state"))
@@ -177,7 +177,7 @@ def _refresh(
 
 
 def _make_release(
-    warehouse: Warehouse, settings: Settings, source: Source, run: Run, steps: Steps, wish: Wish, found: Found
+    warehouse: Warehouse, settings: Settings, source: Source, run: Run, steps: Steps, wish: RefreshRequest, found: Found
 ) -> dict[str, Any]:
     """Splits, Semantic IDs, audits, commit; and what was done."""
     incumbent, staged, brought = found.incumbent, found.staged, found.brought

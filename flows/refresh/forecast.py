@@ -10,7 +10,7 @@ from flows.refresh.tokenizer import mode_of
 from flows.runtime.settings import Settings
 from flows.stores.incumbent import Incumbent
 from flows.stores.models import load_models, of_codebook
-from pipeline.contracts import EMBEDDINGS
+from pipeline.contracts import EMBEDDINGS, open_rows
 from pipeline.embeddings.embed import embed
 from pipeline.sids.drift import drift
 from pipeline.warehouse.warehouse import Warehouse
@@ -62,7 +62,11 @@ def _mode(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, brough
     return mode_of(
         settings,
         drift(
-            embeddings.select(list(EMBEDDINGS.schema)), incumbent.codebook, incumbent.history, incumbent.kin, incumbent.earlier
+            embeddings.select(list(EMBEDDINGS.schema)),
+            incumbent.codebook,
+            incumbent.history,
+            incumbent.same_numbering_ids,
+            incumbent.earlier,
         ),
     )
 
@@ -80,7 +84,7 @@ def _nights(warehouse: Warehouse) -> list[tuple[int, int, int, float]]:
 
 def _churn(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, mode: str) -> dict[str, int | None]:
     """Items expected to be new, moved and gone; ``renamed``: whose SID will be of other codes, kept or not."""
-    n_open = incumbent.history.filter(pl.col("valid_to").is_null()).height
+    n_open = open_rows(incumbent.history).height
     if mode in ("learn", "rebuild"):
         return {"new": None, "moved_at_most": n_open, "closed": None, "renamed": n_open}
     means = warehouse.query(

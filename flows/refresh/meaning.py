@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 
 from flows.runtime.settings import Settings
-from pipeline.contracts import check
+from pipeline.contracts import rows_of
 from pipeline.errors import ConfigError
 from pipeline.ingest.meaning import Meaning, changes, meaning_of
 from pipeline.warehouse.tables import SOURCE_MEANINGS
@@ -70,4 +70,4 @@ def meaning_rows(stored: Mapping[str, Meaning], now: Mapping[str, str], source: 
         for setting, value in now.items()
         if setting not in stored or stored[setting].value != value
     ]
-    return check(pl.DataFrame(fresh, schema=SOURCE_MEANINGS.schema), SOURCE_MEANINGS, "ingest")
+    return rows_of(SOURCE_MEANINGS, fresh, "ingest")

@@ -7,15 +7,16 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from flows.retrain.simulators import KIND, fit_missing, load_fitted, publics
+from flows.retrain.simulators import KIND, fit_missing, load_fitted, simulator_specs
 from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
 from flows.stores.artifacts import Artifact
 from flows.stores.models import Models
 from flows.stores.tensors import build_world
-from flows.stores.workspace import Workplace
+from flows.stores.workspace import Workspace
 from hsrl_train.data.starts import sample_starts
 from hsrl_train.simulator.score_aware import score_weights
+from pipeline.contracts import IS_TRAINING
 from pipeline.embeddings.score_aware import ScoreAware
 from pipeline.warehouse.warehouse import Warehouse
 
@@ -54,13 +55,13 @@ def learn_scores(
         pl.scan_parquet(list(records))
         .select("user_id", "record_index", "exposed_items", "feedback", "history")
         .join(splits.lazy().select("user_id", "n_train"), on="user_id")
-        .with_columns(split=pl.when(pl.col("record_index") < pl.col("n_train")).then(pl.lit("train")).otherwise(pl.lit("test")))
+        .with_columns(split=pl.when(IS_TRAINING).then(pl.lit("train")).otherwise(pl.lit("test")))
         .collect()
     )
     _, features = models.items.standardised(vectors)
     world = build_world(items.sort("item_id"), users.sort("user_id"), slates, features, models.profiles)
-    place = Workplace.of(warehouse, world)
-    wanted = publics(place.artifacts, settings, world, "train")
+    place = Workspace.of(warehouse, world)
+    wanted = simulator_specs(place.artifacts, settings, world, "train")
     try:
         fit_missing(place, wanted, settings.training.n_processes, tick)
     finally:

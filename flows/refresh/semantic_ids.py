@@ -14,7 +14,7 @@ from flows.runtime.settings import Settings
 from flows.stores.artifacts import Artifact
 from flows.stores.incumbent import Incumbent
 from flows.stores.models import KIND, Models, load_models, of_codebook
-from pipeline.contracts import CODEBOOKS
+from pipeline.contracts import CODEBOOKS, IS_TRAINING
 from pipeline.embeddings.brought import Coverage
 from pipeline.embeddings.embed import embed, learn
 from pipeline.embeddings.profiles import learn_profiles
@@ -81,7 +81,7 @@ def train_positives(records: Sequence[Path], splits: pl.DataFrame, n_buckets: in
                 pl.scan_parquet(mine)
                 .select("user_id", "record_index", "exposed_items", "feedback")
                 .join(n_train, on="user_id")
-                .filter(pl.col("record_index") < pl.col("n_train"))
+                .filter(IS_TRAINING)
                 .explode("exposed_items", "feedback")
                 .filter(pl.col("feedback") == 1)
                 .select("user_id", item_id="exposed_items")

@@ -17,7 +17,7 @@ from flows.runtime.run import Run
 from flows.runtime.settings import Settings
 from flows.runtime.steps import Steps
 from flows.stores.incumbent import Incumbent
-from pipeline.contracts import check
+from pipeline.contracts import check, rows_of
 from pipeline.errors import ConfigError, QuarantineError
 from pipeline.ingest.files import Snapshot
 from pipeline.ingest.ids import IdKinds
@@ -251,8 +251,8 @@ def ingest_rows(staged: Sequence[Staged], source: str, release_id: int, n_before
         )
         lines.append(read.select(INGEST_LINES.empty().columns).cast(INGEST_LINES.schema))
     return {
-        "ingests": check(pl.DataFrame(ingests, schema=INGESTS.schema), INGESTS, "ingest"),
-        "ingest_files": check(pl.DataFrame(files, schema=INGEST_FILES.schema), INGEST_FILES, "ingest"),
+        "ingests": rows_of(INGESTS, ingests, "ingest"),
+        "ingest_files": rows_of(INGEST_FILES, files, "ingest"),
         "ingest_lines": check(pl.concat(lines), INGEST_LINES, "ingest"),
     }
 

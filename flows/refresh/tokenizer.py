@@ -10,7 +10,7 @@ import polars as pl
 from flows.runtime.run import peak_memory_mb
 from flows.runtime.settings import Settings
 from flows.stores.incumbent import Incumbent
-from pipeline.contracts import EMBEDDINGS, SID_METRICS
+from pipeline.contracts import EMBEDDINGS, IS_OPEN, SID_METRICS
 from pipeline.sids.assign import SidChanges, apply_changes, assign
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.decide import Moves
@@ -63,11 +63,13 @@ def tokenize(
     wall, cpu = time.monotonic(), _cpu_seconds()
     config, before = settings.sids, incumbent.codebook
     vectors = _Vectors.of(incumbent, items, embeddings)
-    jumped = decided_by_vanished_vectors(incumbent.history, vectors.pairs, incumbent.last_night, incumbent.kin, before)
+    jumped = decided_by_vanished_vectors(
+        incumbent.history, vectors.pairs, incumbent.last_night, incumbent.same_numbering_ids, before
+    )
     trusted = incumbent.history.filter(~pl.col("item_id").is_in(jumped))
-    seen = None if before is None else drift(embeddings, before, trusted, incumbent.kin, incumbent.earlier)
+    seen = None if before is None else drift(embeddings, before, trusted, incumbent.same_numbering_ids, incumbent.earlier)
     mode, why = mode_of(settings, seen)
-    is_open = pl.col("valid_to").is_null()
+    is_open = IS_OPEN
     if before is None or seen is None:
         codebook = learn_codebook(embeddings, config, settings.seed, popularity)
     elif mode == "append":
@@ -86,7 +88,7 @@ def tokenize(
         config.epsilon,
         moves=Moves(config.churn_budget, incumbent.waiting, jumped),
         placing=config.placing,
-        kin=incumbent.kin,
+        same_numbering_ids=incumbent.same_numbering_ids,
         reserved_from=incumbent.reserved_from,
     )
     figures_of_release = sid_metrics(
@@ -95,7 +97,7 @@ def tokenize(
         codebook,
         incumbent.history.filter(is_open) if incumbent.release else None,
         release_id,
-        kin=incumbent.kin,
+        same_numbering_ids=incumbent.same_numbering_ids,
         items=items,
         popularity=popularity,
         outcomes=dict(changes.summary.rows()),
@@ -130,7 +132,7 @@ class _Vectors:
         """How tonight's differ; nothing where there is nothing to compare with."""
         if incumbent.codebook is None or self.before.is_empty():
             return {}
-        is_held = (pl.col("codebook_id") == incumbent.codebook.codebook_id) & pl.col("valid_to").is_null()
+        is_held = (pl.col("codebook_id") == incumbent.codebook.codebook_id) & IS_OPEN
         held = incumbent.history.filter(is_held).select("item_id", "tokens")
         return shift_figures(self.pairs, self.before, self.now, held, (incumbent.codebook, codebook), epsilon)
 

@@ -8,17 +8,17 @@ import polars as pl
 import torch
 
 from flows.retrain.judging import Judge, Row, evaluation_rows
-from flows.retrain.simulators import Simulator, fit_missing, load_simulator, publics, simulator_rows
-from flows.retrain.training import Lesson, Trained, find_or_train, usable_device, with_method
+from flows.retrain.simulators import Simulator, fit_missing, load_simulator, simulator_rows, simulator_specs
+from flows.retrain.training import Trained, TrainingJob, find_or_train, usable_device, with_method
 from flows.runtime.run import Run, code_version
-from flows.runtime.run_outcome import Ending, recorded
+from flows.runtime.run_outcome import RunOutcome, record_run
 from flows.runtime.settings import Settings
 from flows.runtime.steps import Steps
 from flows.stores.artifacts import Artifact, artifact_rows, records_up_to
 from flows.stores.incumbent import current_codebook
 from flows.stores.pinned import Pinned, pin_latest
 from flows.stores.policies import load_policy, started_from
-from flows.stores.workspace import Workplace
+from flows.stores.workspace import Workspace
 from hsrl_train.evaluation.rollouts import paired_difference, summarise
 from pipeline.contracts import check
 from pipeline.errors import WarehouseError
@@ -64,7 +64,7 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
     usable_device(settings.training.device)
     with (
         Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse,
-        recorded(warehouse, run, settings.model_dump(mode="json")) as ending,
+        record_run(warehouse, run, settings.model_dump(mode="json")) as ending,
     ):
         with run.stage("read the release"):
             pinned = steps.run("read the release", pin_latest, warehouse, settings)
@@ -75,7 +75,7 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
 
 
 def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, run: Run, steps: Steps) -> Results:
-    place = Workplace.of(warehouse, pinned.world)
+    place = Workspace.of(warehouse, pinned.world)
     try:
         training, judging = _simulators(place, settings, run, steps)
         lessons = _lessons(place, settings, pinned)
@@ -88,10 +88,10 @@ def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, r
         return steps.run("evaluation", _judge, warehouse, judge, pinned, training, judging, trained)
 
 
-def _simulators(place: Workplace, settings: Settings, run: Run, steps: Steps) -> tuple[list[Simulator], list[Simulator]]:
+def _simulators(place: Workspace, settings: Settings, run: Run, steps: Steps) -> tuple[list[Simulator], list[Simulator]]:
     """Those that teach, and those that judge."""
     store, world = place.artifacts, place.world
-    wanted = {fit_on: publics(store, settings, world, fit_on) for fit_on in ("train", "all")}
+    wanted = {fit_on: simulator_specs(store, settings, world, fit_on) for fit_on in ("train", "all")}
     with run.stage("simulators") as tick:
         steps.run("simulators", fit_missing, place, [*wanted["train"], *wanted["all"]], settings.training.n_processes, tick)
         found = {fit_on: [load_simulator(store, world, one) for one in ones] for fit_on, ones in wanted.items()}
@@ -101,16 +101,16 @@ def _simulators(place: Workplace, settings: Settings, run: Run, steps: Steps) ->
     return found["train"], found["all"]
 
 
-def _lessons(place: Workplace, settings: Settings, pinned: Pinned) -> list[Lesson]:
+def _lessons(place: Workspace, settings: Settings, pinned: Pinned) -> list[TrainingJob]:
     """The configured method in every seed, then the methods beside it, in the first."""
-    simulators = tuple(publics(place.artifacts, settings, place.world, "train"))
-    own = [Lesson(settings, settings.seed + number, simulators) for number in range(settings.training.n_seeds)]
+    simulators = tuple(simulator_specs(place.artifacts, settings, place.world, "train"))
+    own = [TrainingJob(settings, settings.seed + number, simulators) for number in range(settings.training.n_seeds)]
     if settings.training.warm_start and pinned.published_policy is not None:
         own = _warm(place, own, pinned.published_policy)
-    return [*own, *(Lesson(with_method(settings, other), settings.seed, simulators) for other in settings.evaluation.beside)]
+    return [*own, *(TrainingJob(with_method(settings, other), settings.seed, simulators) for other in settings.evaluation.beside)]
 
 
-def _warm(place: Workplace, lessons: list[Lesson], published: str) -> list[Lesson]:
+def _warm(place: Workspace, lessons: list[TrainingJob], published: str) -> list[TrainingJob]:
     """Begin at the published policy, unless one of these very lessons made it: a second retrain has nothing new to learn."""
     again = [replace(one, starts_from=started_from(place.artifacts, published)) for one in lessons]
     if published in [one.policy_id(place.artifacts, place.world) for one in again]:
@@ -152,7 +152,7 @@ def _judge(
     return Results(training, judging, best, beside, [*rows, shown_now], difference.high >= 0, verdict)
 
 
-def _publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: Results, run: Run, ending: Ending) -> None:
+def _publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: Results, run: Run, ending: RunOutcome) -> None:
     now = current_codebook(warehouse)
     if now is None or now.numbering_id != pinned.codebook.numbering_id:
         raise WarehouseError(
@@ -235,12 +235,12 @@ def _policy_rows(warehouse: Warehouse, settings: Settings, pinned: Pinned, resul
     }
     rows = pl.DataFrame([row], schema=POLICIES.schema)
     if results.is_published:
-        before = warehouse.query("FROM policies WHERE is_published").cast(POLICIES.schema)
+        before = warehouse.read(POLICIES, "FROM policies WHERE is_published")
         rows = pl.concat([before.with_columns(is_published=pl.lit(value=False)), rows])
     return check(rows, POLICIES, "policies")
 
 
-def _report(run: Run, ending: Ending, pinned: Pinned, results: Results) -> dict[str, Any]:
+def _report(run: Run, ending: RunOutcome, pinned: Pinned, results: Results) -> dict[str, Any]:
     table = []
     for row in results.rows:
         result = summarise(row.together)

@@ -13,7 +13,7 @@ from hsrl_train.data.starts import sample_starts
 from hsrl_train.data.world import Policy, ResponseModel, State
 from hsrl_train.evaluation.baselines import reference_policies
 from hsrl_train.evaluation.look_ahead import search_look_ahead
-from hsrl_train.evaluation.rollouts import Played, evaluate, summarise
+from hsrl_train.evaluation.rollouts import Rollouts, evaluate, summarise
 from hsrl_train.simulator.environment import Environment
 from pipeline.contracts import check
 from pipeline.warehouse.tables import EVALUATIONS
@@ -36,7 +36,7 @@ class Row:
         seed: that the policy learned with; of the starts and luck for reference rows.
     """
 
-    played: tuple[Played, ...]
+    played: tuple[Rollouts, ...]
     simulator_ids: tuple[str, ...]
     kind: str
     policy_id: str | None
@@ -48,11 +48,11 @@ class Row:
         return self.played[0].name
 
     @property
-    def together(self) -> Played:
+    def together(self) -> Rollouts:
         """The sessions of all simulators as one."""
         rewards, depths = (np.concatenate([getattr(one, what) for one in self.played]) for what in ("rewards", "depths"))
         exposure = np.sum([one.exposure for one in self.played], axis=0)
-        return Played(self.name, self.played[0].k, rewards, depths, exposure)
+        return Rollouts(self.name, self.played[0].k, rewards, depths, exposure)
 
 
 class Judge:
@@ -80,13 +80,13 @@ class Judge:
         self,
         name: str,
         policy: Policy | Sequence[Policy],
-        publics: Publics,
+        simulator_specs: Publics,
         kind: str,
         policy_id: str | None = None,
         seed: int | None = None,
     ) -> Row:
         """Sessions in each simulator, of one policy, or of one that was made for each."""
-        policies = policy if isinstance(policy, Sequence) else [policy] * len(publics)
+        policies = policy if isinstance(policy, Sequence) else [policy] * len(simulator_specs)
         played = tuple(
             evaluate(
                 name,
@@ -98,9 +98,9 @@ class Judge:
                 self.settings.seed,
                 self._counting(),
             )
-            for one, model in zip(policies, publics.values(), strict=True)
+            for one, model in zip(policies, simulator_specs.values(), strict=True)
         )
-        return Row(played, tuple(publics), kind, policy_id, self.settings.seed if seed is None else seed)
+        return Row(played, tuple(simulator_specs), kind, policy_id, self.settings.seed if seed is None else seed)
 
     def references(self, training: Sequence[ResponseModel], judging: Publics) -> list[Row]:
         """All reference rows in the judging simulators; the look-ahead oracle where the configuration has a budget for it."""
@@ -145,7 +145,7 @@ def evaluation_rows(row: Row, settings: Settings, release_id: int, embedding_id:
     return check(frame.select(list(EVALUATIONS.schema)).cast(EVALUATIONS.schema), EVALUATIONS, "evaluation")
 
 
-def _line(played: Played, simulator_id: str, row: Row, settings: Settings) -> dict[str, object]:
+def _line(played: Rollouts, simulator_id: str, row: Row, settings: Settings) -> dict[str, object]:
     result = summarise(played)
     return {
         "policy": row.name,

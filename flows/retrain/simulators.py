@@ -10,13 +10,13 @@ from safetensors.torch import load_file, save_file
 
 from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
-from flows.runtime.workers import side_by_side
+from flows.runtime.workers import run_parallel
 from flows.stores.artifacts import Artifact
 from flows.stores.tensors import World
-from flows.stores.workspace import Workplace
+from flows.stores.workspace import Workspace
 from hsrl_train.simulator.config import SimulatorConfig
 from hsrl_train.simulator.fit import FitOn, FittedSimulator, Quality, fit_response_model, quality
-from pipeline.contracts import check
+from pipeline.contracts import rows_of
 from pipeline.errors import TrainingError, reason_of
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint, refuse_unreadable
 from pipeline.warehouse.tables import SIMULATORS
@@ -28,7 +28,7 @@ _EVALUATION_SEEDS_FROM = 100
 
 
 @dataclass(frozen=True)
-class Public:
+class SimulatorSpec:
     """A simulator by what it is made from; found under ``simulator_id`` once it is fitted."""
 
     simulator_id: str
@@ -52,7 +52,7 @@ class Simulator:
         return "test" if self.fitted.fit_on == "train" else "in-sample"
 
 
-def publics(store: ArtifactStore, settings: Settings, world: World, fit_on: FitOn) -> list[Public]:
+def simulator_specs(store: ArtifactStore, settings: Settings, world: World, fit_on: FitOn) -> list[SimulatorSpec]:
     """The simulators that the settings ask for; those that teach and those that judge share no seed."""
     if fit_on == "train":
         first, n = settings.seed + 1, settings.simulator.n_training
@@ -60,21 +60,23 @@ def publics(store: ArtifactStore, settings: Settings, world: World, fit_on: FitO
         first, n = settings.seed + _EVALUATION_SEEDS_FROM + 1, settings.evaluation.n_simulators
     made_by = settings.simulator.model_dump(mode="json", exclude={"n_training"})
     return [
-        Public(store.unspoiled(fingerprint(KIND, world.fingerprint, made_by, fit_on, seed)), settings.simulator, fit_on, seed)
+        SimulatorSpec(
+            store.not_withdrawn_id(fingerprint(KIND, world.fingerprint, made_by, fit_on, seed)), settings.simulator, fit_on, seed
+        )
         for seed in range(first, first + n)
     ]
 
 
-def fit_missing(place: Workplace, wanted: Sequence[Public], n_processes: int | None, tick: Tick) -> int:
+def fit_missing(place: Workspace, wanted: Sequence[SimulatorSpec], n_processes: int | None, tick: Tick) -> int:
     """Fit those that the store does not hold, side by side; return how many they were."""
     missing = [(place, one) for one in wanted if not place.artifacts.exists(KIND, one.simulator_id)]
     if missing:
         place.lay_out()
-        side_by_side(_fit, missing, n_processes, tick)
+        run_parallel(_fit, missing, n_processes, tick)
     return len(missing)
 
 
-def _fit(job: tuple[Workplace, Public], tick: Tick) -> None:
+def _fit(job: tuple[Workspace, SimulatorSpec], tick: Tick) -> None:
     place, public = job
     world = place.world
     fitted = fit_response_model(world.records, world.catalogue, public.config, public.seed, public.fit_on, tick)
@@ -82,7 +84,7 @@ def _fit(job: tuple[Workplace, Public], tick: Tick) -> None:
         save_file(fitted.to_tensors(), folder / _FILE)
 
 
-def load_fitted(store: ArtifactStore, world: World, public: Public) -> FittedSimulator:
+def load_fitted(store: ArtifactStore, world: World, public: SimulatorSpec) -> FittedSimulator:
     """One that was fitted.
 
     Raises:
@@ -98,7 +100,7 @@ def load_fitted(store: ArtifactStore, world: World, public: Public) -> FittedSim
     return FittedSimulator.from_tensors(tensors, world.catalogue, width, public.config, public.seed, public.fit_on)
 
 
-def load_simulator(store: ArtifactStore, world: World, public: Public) -> Simulator:
+def load_simulator(store: ArtifactStore, world: World, public: SimulatorSpec) -> Simulator:
     """One that was fitted, judged on the test records."""
     fitted = load_fitted(store, world, public)
     judged = quality(fitted.model, world.records.select(~world.records.is_train))
@@ -125,4 +127,4 @@ def simulator_rows(simulators: list[Simulator], world: World, release_id: int) -
                 "release_id": release_id,
             }
         )
-    return check(pl.DataFrame(rows, schema=SIMULATORS.schema), SIMULATORS, "simulators")
+    return rows_of(SIMULATORS, rows, "simulators")

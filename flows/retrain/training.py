@@ -11,18 +11,18 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from flows.retrain.simulators import Public, load_fitted
+from flows.retrain.simulators import SimulatorSpec, load_fitted
 from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
-from flows.runtime.workers import side_by_side
+from flows.runtime.workers import run_parallel
 from flows.stores.artifacts import Artifact
 from flows.stores.policies import CONFIG, COURSE, CURVES, KIND, WEIGHTS, course_of, load_policy, load_tensors
 from flows.stores.tensors import World
-from flows.stores.workspace import Workplace
+from flows.stores.workspace import Workspace
 from hsrl_train.data.starts import sample_starts
 from hsrl_train.data.world import Policy, on_device
 from hsrl_train.evaluation.rollouts import evaluate
-from hsrl_train.learner.early_stopping import Plateau
+from hsrl_train.learner.early_stopping import EarlyStopping
 from hsrl_train.learner.loop import StoredPolicy, Training, train
 from hsrl_train.learner.methods import fresh_method
 from hsrl_train.learner.warm_start import start_from
@@ -37,7 +37,7 @@ CHECKPOINT_EVERY = 500
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingJob:
     """A training to be done, in plain values.
 
     Attributes:
@@ -49,7 +49,7 @@ class Lesson:
 
     settings: Settings
     seed: int
-    simulators: tuple[Public, ...]
+    simulators: tuple[SimulatorSpec, ...]
     starts_from: str | None = None
 
     def inputs(self, world: World) -> tuple[str, ...]:
@@ -65,7 +65,7 @@ class Lesson:
             made_by.append([course.judge_every, course.judge_sessions, course.stop_after_flat])
         if course.device != "cpu":  # it rounds otherwise
             made_by.append(course.device)
-        return store.unspoiled(fingerprint(learner.method, self.inputs(world), made_by))
+        return store.not_withdrawn_id(fingerprint(learner.method, self.inputs(world), made_by))
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Trained:
     artifact: Artifact
 
 
-def find_or_train(place: Workplace, lessons: Sequence[Lesson], n_processes: int | None, tick: Tick) -> list[Trained]:
+def find_or_train(place: Workspace, lessons: Sequence[TrainingJob], n_processes: int | None, tick: Tick) -> list[Trained]:
     """The policies of these lessons; those that are missing are learned side by side.
 
     Raises:
@@ -104,17 +104,17 @@ def find_or_train(place: Workplace, lessons: Sequence[Lesson], n_processes: int 
     seconds: list[float] = []
     if missing:
         place.lay_out()
-        seconds = side_by_side(_learn_here, [(place, one) for one in missing], n_processes, tick)
+        seconds = run_parallel(_learn_here, [(place, one) for one in missing], n_processes, tick)
     spent = dict(zip((one.policy_id(store, world) for one in missing), seconds, strict=True))
     return [_load_trained(place, one, spent.get(one.policy_id(store, world), 0.0)) for one in lessons]
 
 
-def _learn_here(job: tuple[Workplace, Lesson], tick: Tick) -> float:
+def _learn_here(job: tuple[Workspace, TrainingJob], tick: Tick) -> float:
     place, lesson = job
     return learn(place, place.world, lesson, tick)
 
 
-def learn(place: Workplace, world: World, lesson: Lesson, tick: Tick) -> float:
+def learn(place: Workspace, world: World, lesson: TrainingJob, tick: Tick) -> float:
     """Learn one lesson, from its checkpoint if there is one, and put the policy into the store; return the CPU seconds it took."""
     began = time.process_time()
     policy_id = lesson.policy_id(place.artifacts, world)
@@ -132,7 +132,7 @@ def learn(place: Workplace, world: World, lesson: Lesson, tick: Tick) -> float:
     return time.process_time() - began
 
 
-def _trained(place: Workplace, world: World, lesson: Lesson, checkpoint: Path, tick: Tick) -> Training:
+def _trained(place: Workspace, world: World, lesson: TrainingJob, checkpoint: Path, tick: Tick) -> Training:
     settings, config, device = lesson.settings, lesson.settings.learner, usable_device(lesson.settings.training.device)
     records = on_device(world.records.select(world.records.is_train), device)
     models = [load_fitted(place.artifacts, world, one).model.to(device) for one in lesson.simulators]
@@ -178,7 +178,7 @@ def usable_device(name: str) -> str:
     return name
 
 
-def _plateau(store: ArtifactStore, lesson: Lesson, world: World) -> Plateau:
+def _plateau(store: ArtifactStore, lesson: TrainingJob, world: World) -> EarlyStopping:
     """Judges in the training simulators, from starts of the training records: nothing that judges a policy is seen."""
     settings = lesson.settings
     environment = Environment([load_fitted(store, world, one).model for one in lesson.simulators], settings.environment)
@@ -189,10 +189,10 @@ def _plateau(store: ArtifactStore, lesson: Lesson, world: World) -> Plateau:
         played = evaluate("judgement", [policy], [environment], starts, k, world.catalogue, settings.seed)
         return float(played.rewards.mean())
 
-    return Plateau(judge, settings.training.judge_every, settings.training.stop_after_flat)
+    return EarlyStopping(judge, settings.training.judge_every, settings.training.stop_after_flat)
 
 
-def _load_trained(place: Workplace, lesson: Lesson, cpu_seconds: float) -> Trained:
+def _load_trained(place: Workspace, lesson: TrainingJob, cpu_seconds: float) -> Trained:
     store, world = place.artifacts, place.world
     policy_id = lesson.policy_id(store, world)
     place.staging.discard("training", policy_id)  # of a process that died between the two

@@ -12,7 +12,7 @@ from pipeline.warehouse.warehouse import Warehouse
 
 
 @dataclass
-class Ending:
+class RunOutcome:
     """How a run ended; the flow sets ``release_id`` when it has published, ``is_done`` when it had something else to do."""
 
     release_id: int | None = None
@@ -20,7 +20,7 @@ class Ending:
 
 
 @contextmanager
-def recorded(warehouse: Warehouse, run: Run, config: Mapping[str, Any]) -> Iterator[Ending]:
+def record_run(warehouse: Warehouse, run: Run, config: Mapping[str, Any]) -> Iterator[RunOutcome]:
     """Enter the run, and how it ended, in ``runs``; an error is entered and goes on.
 
     A run that is killed stays ``running``, as nobody was there to close it, until the next one enters it as killed.
@@ -35,9 +35,9 @@ def recorded(warehouse: Warehouse, run: Run, config: Mapping[str, Any]) -> Itera
         yield from _recorded(warehouse, run, config)
 
 
-def _recorded(warehouse: Warehouse, run: Run, config: Mapping[str, Any]) -> Iterator[Ending]:
+def _recorded(warehouse: Warehouse, run: Run, config: Mapping[str, Any]) -> Iterator[RunOutcome]:
     start_run(warehouse, run.run_id, run.flow, code_version(), config)
-    ending = Ending()
+    ending = RunOutcome()
     status, message = "failed", None
     try:
         yield ending

@@ -20,7 +20,7 @@ Job = TypeVar("Job")
 T = TypeVar("T")
 _LOOK_EVERY = 0.2  # seconds between two looks at what the processes have done
 
-_board: Any = None  # of a worker process: where jobs tell how far they are
+_progress: Any = None  # of a worker process: where jobs tell how far they are
 
 
 def usable_cores() -> int:
@@ -28,7 +28,7 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def side_by_side(function: Callable[[Job, Tick], T], jobs: Sequence[Job], n_processes: int | None, tick: Tick) -> list[T]:
+def run_parallel(function: Callable[[Job, Tick], T], jobs: Sequence[Job], n_processes: int | None, tick: Tick) -> list[T]:
     """The results of ``function(job, tick)`` in the order of the jobs, which share nothing but files.
 
     One job, or one process, is done here. Workers are spawned, so that no thread or connection of this process is copied; each has
@@ -50,13 +50,13 @@ def side_by_side(function: Callable[[Job, Tick], T], jobs: Sequence[Job], n_proc
         return [function(job, _here(board, number, tick)) for number, job in enumerate(jobs)]
     context = multiprocessing.get_context("spawn")
     shared = context.Array("d", 2 * len(jobs), lock=False)
-    leash_end, leash = context.Pipe(duplex=False)
-    with leash_end, leash, ProcessPoolExecutor(n_workers, context, _begin, (shared, leash_end)) as pool:
+    leash_end, parent_pipe = context.Pipe(duplex=False)
+    with leash_end, parent_pipe, ProcessPoolExecutor(n_workers, context, _begin, (shared, leash_end)) as pool:
         futures = [pool.submit(_do, function, number, job) for number, job in enumerate(jobs)]
         try:
             _watch(futures, shared, tick)
         except BaseException as error:
-            leash.close()
+            parent_pipe.close()
             pool.shutdown(cancel_futures=True)
             if isinstance(error, BrokenProcessPool):
                 raise TrainingError(
@@ -95,8 +95,8 @@ def _here(board: list[float], number: int, tick: Tick) -> Tick:
 
 def _begin(board: Any, leash_end: Connection) -> None:
     """Of a worker, before its first job."""
-    global _board
-    _board = board
+    global _progress
+    _progress = board
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and stops its workers
     threading.Thread(target=_end_with, args=(leash_end,), daemon=True).start()
@@ -110,6 +110,6 @@ def _end_with(leash_end: Connection) -> None:
 
 def _do(function: Callable[[Job, Tick], T], number: int, job: Job) -> T:
     def told(done: int, total: int) -> None:
-        _board[2 * number], _board[2 * number + 1] = done, total
+        _progress[2 * number], _progress[2 * number + 1] = done, total
 
     return function(job, told)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from flows.runtime.run import Run
-from pipeline.contracts import check
+from pipeline.contracts import rows_of
 from pipeline.warehouse.artifacts import bytes_of, sha256_of
 from pipeline.warehouse.tables import ARTIFACTS
 from pipeline.warehouse.warehouse import Warehouse
@@ -50,4 +50,4 @@ def artifact_rows(warehouse: Warehouse, artifacts: Sequence[Artifact], run: Run,
                 "created_at": now,
             }
         )
-    return check(pl.DataFrame(rows, schema=ARTIFACTS.schema), ARTIFACTS, "artifacts")
+    return rows_of(ARTIFACTS, rows, "artifacts")

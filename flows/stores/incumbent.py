@@ -65,7 +65,7 @@ class Incumbent:
     state_id: str
     known_hashes: frozenset[str]
     waiting_hashes: frozenset[str]
-    kin: frozenset[str]
+    same_numbering_ids: frozenset[str]
     reserved_from: int
     embeddings: list[Path]
     waiting: pl.DataFrame
@@ -84,7 +84,7 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
     states = warehouse.query("SELECT artifact_id, path FROM artifacts WHERE kind = 'user_state' ORDER BY release_id DESC LIMIT 1")
     state_id, folder = states.row(0) if states.height else (NO_STATE, None)
     codebook = None if rebuild else current_codebook(warehouse)
-    kin = warehouse.query(
+    same_numbering_ids = warehouse.query(
         "SELECT DISTINCT codebook_id FROM codebooks WHERE numbering_id = $numbering",
         {"numbering": codebook.numbering_id if codebook else ""},
     )
@@ -92,10 +92,10 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
     nights = settings.sids.tombstone_nights
     return Incumbent(
         release=warehouse.latest_release(),
-        items=warehouse.query("FROM items ORDER BY item_id").cast(ITEMS.schema),
-        users=warehouse.query("FROM users ORDER BY user_id").cast(USERS.schema),
-        splits=warehouse.query("FROM splits ORDER BY user_id").cast(SPLITS.schema),
-        history=warehouse.query("FROM sid_history ORDER BY item_id, valid_from").cast(SID_HISTORY.schema),
+        items=warehouse.read(ITEMS, "FROM items ORDER BY item_id"),
+        users=warehouse.read(USERS, "FROM users ORDER BY user_id"),
+        splits=warehouse.read(SPLITS, "FROM splits ORDER BY user_id"),
+        history=warehouse.read(SID_HISTORY, "FROM sid_history ORDER BY item_id, valid_from"),
         codebook=codebook,
         events=warehouse.files("events"),
         records=warehouse.files("record_rows"),
@@ -105,10 +105,10 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
         waiting_hashes=frozenset(
             warehouse.query("SELECT sha256 FROM ingest_lines GROUP BY sha256 HAVING min(n_open) = 1")["sha256"]
         ),
-        kin=frozenset(kin["codebook_id"]),
+        same_numbering_ids=frozenset(same_numbering_ids["codebook_id"]),
         reserved_from=0 if len(refreshes) < nights else refreshes[nights - 1] if nights else refreshes[0] + 2,
         embeddings=warehouse.files("embeddings"),
-        waiting=warehouse.query("FROM sid_waiting ORDER BY item_id").cast(SID_WAITING.schema),
+        waiting=warehouse.read(SID_WAITING, "FROM sid_waiting ORDER BY item_id"),
         last_night=refreshes[0] if refreshes else 0,
         earlier=_earlier_codes(warehouse, codebook) if codebook else (),
         n_ingests=int(warehouse.query("SELECT count(*) FROM ingests").item()),
@@ -134,7 +134,7 @@ def _refreshes(warehouse: Warehouse) -> list[int]:
 
 def current_codebook(warehouse: Warehouse) -> Codebook | None:
     """The codebook of the open SIDs, its bytes checked against its id."""
-    rows = warehouse.query("FROM codebooks WHERE codebook_id IN (SELECT codebook_id FROM sids)").cast(CODEBOOKS.schema)
+    rows = warehouse.read(CODEBOOKS, "FROM codebooks WHERE codebook_id IN (SELECT codebook_id FROM sids)")
     return Codebook.from_frame(rows) if rows.height else None
 
 

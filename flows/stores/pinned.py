@@ -54,18 +54,16 @@ def pin_latest(warehouse: Warehouse, settings: Settings) -> Pinned:
             raise WarehouseError(
                 f"{warehouse.root}: release {latest.release_id} has no Semantic IDs; make them with: hsrl refresh"
             )
-        items = release.query("FROM items ORDER BY item_id").cast(ITEMS.schema)
-        users = release.query("FROM users ORDER BY user_id").cast(USERS.schema)
+        items = release.read(ITEMS, "FROM items ORDER BY item_id")
+        users = release.read(USERS, "FROM users ORDER BY user_id")
         records = release.query("SELECT user_id, record_index, exposed_items, feedback, history, split FROM records")
-        embeddings = release.query("FROM embeddings").cast(EMBEDDINGS.schema)
+        embeddings = release.read(EMBEDDINGS, "FROM embeddings")
         if n_missing := items_without_vector(release):
             raise WarehouseError(
                 f"{warehouse.root}: {n_missing} of {items.height} items have no vector of {codebook.embedding_id}, as they came after "
                 "the release that was gone back to; make them with: hsrl refresh"
             )
-        sids = SidTable.from_frame(
-            release.query("FROM sid_history WHERE valid_to IS NULL").cast(SID_HISTORY.schema), codebook.vocabulary
-        )
+        sids = SidTable.from_frame(release.read(SID_HISTORY, "FROM sid_history WHERE valid_to IS NULL"), codebook.vocabulary)
         published = release.query(
             "SELECT policy_id FROM policies WHERE is_published "
             "AND codebook_id IN (SELECT codebook_id FROM codebooks WHERE numbering_id = $numbering)",

@@ -21,7 +21,7 @@ _FILE = "world.safetensors"
 
 
 @dataclass
-class Workplace:
+class Workspace:
     """Handed to a worker process it holds paths only: the worker reads the world from the file.
 
     Attributes:
@@ -36,7 +36,7 @@ class Workplace:
     _world: World | None = field(repr=False)
 
     @classmethod
-    def of(cls, warehouse: Warehouse, world: World) -> "Workplace":
+    def of(cls, warehouse: Warehouse, world: World) -> "Workspace":
         """The place where ``world`` is learned from; its file is written by ``lay_out``, and what killed processes left goes."""
         _clear_after_the_dead(warehouse.staging)
         # The name is its own, as it clears the file away when it is done with it; the process in it tells the dead.

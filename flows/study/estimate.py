@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 
 from flows.retrain.judging import Judge
-from flows.stores.workspace import Workplace
+from flows.stores.workspace import Workspace
 from flows.study.trial import Trial, models
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.loop import Training, train
@@ -15,7 +15,7 @@ _ITERATIONS = (5, 35)  # the first warm up; the difference is what counts
 _SESSIONS = 50
 
 
-def cpu_seconds(place: Workplace, trials: Sequence[Trial]) -> float:
+def cpu_seconds(place: Workspace, trials: Sequence[Trial]) -> float:
     """CPU seconds that these trials will take, by the speed of the first one that learns; methods differ, so about.
 
     Args:
@@ -41,7 +41,7 @@ def _searched(config: LearnerConfig) -> int:
     return is_searching * config.foresight_rounds * config.foresight_candidates * config.foresight_sessions
 
 
-def _learning_speed(place: Workplace, trial: Trial) -> tuple[float, Training]:
+def _learning_speed(place: Workspace, trial: Trial) -> tuple[float, Training]:
     """CPU seconds of an iteration with its update, and what so few of them have learned."""
     world = place.world_under(trial.sids)
     records = world.records.select(world.records.is_train)
@@ -61,12 +61,12 @@ def _learning_speed(place: Workplace, trial: Trial) -> tuple[float, Training]:
     return max(spent[1] - spent[0], 0.0) / (_ITERATIONS[1] - _ITERATIONS[0]), trained
 
 
-def _judging_speed(place: Workplace, trial: Trial, trained: Training) -> float:
+def _judging_speed(place: Workspace, trial: Trial, trained: Training) -> float:
     """CPU seconds of a whole session; those of a policy that has learned are longer, so more."""
     world = place.world_under(trial.sids)
     evaluation = trial.settings.evaluation.model_copy(update={"n_sessions": _SESSIONS})
     judge = Judge(world, trial.settings.model_copy(update={"evaluation": evaluation}))
-    publics = models(place.artifacts, world, trial.judged_by[:1])
+    simulator_specs = models(place.artifacts, world, trial.judged_by[:1])
     began = time.process_time()
-    judge.play("measured", trained.policy, publics, "transferred")
+    judge.play("measured", trained.policy, simulator_specs, "transferred")
     return (time.process_time() - began) / _SESSIONS

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from flows.retrain.simulators import Public, publics
+from flows.retrain.simulators import SimulatorSpec, simulator_specs
 from flows.runtime.settings import Settings
 from flows.stores.models import of_codebook
 from flows.stores.pinned import Pinned
 from flows.stores.tensors import with_sids
-from flows.stores.workspace import Workplace
+from flows.stores.workspace import Workspace
 from flows.study.trial import Trial
 from flows.study.variants import STUDIES, Study, Variant, applied, variants_of
-from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY
+from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY, open_rows
 from pipeline.errors import ConfigError, ContractError
 from pipeline.sids.assign import assign
 from pipeline.sids.learn import learn_codebook
@@ -40,7 +40,7 @@ class Plan:
     skipped: tuple[tuple[str, str], ...]
 
     @property
-    def simulators(self) -> list[Public]:
+    def simulators(self) -> list[SimulatorSpec]:
         """All that are needed, each once."""
         return list({one.simulator_id: one for trial in self.trials for one in (*trial.taught_in, *trial.judged_by)}.values())
 
@@ -51,7 +51,7 @@ class Plan:
 
 
 def planned(
-    warehouse: Warehouse, place: Workplace, pinned: Pinned, name: str, settings: Settings, n_seeds: int, n_iterations: int | None
+    warehouse: Warehouse, place: Workspace, pinned: Pinned, name: str, settings: Settings, n_seeds: int, n_iterations: int | None
 ) -> Plan:
     """Lay a study out on a pinned release; other Semantic IDs are learned here, which takes seconds each.
 
@@ -85,8 +85,8 @@ def of_variant(plan: Plan, variant: Variant) -> Iterator[Trial]:
     return (trial for trial in plan.trials if trial.variant == variant.name)
 
 
-def _trial(place: Workplace, variant: Variant, settings: Settings, seed: int | None, sids: str | None) -> Trial:
-    taught_in, judged_by = (tuple(publics(place.artifacts, settings, place.world, on)) for on in ("train", "all"))
+def _trial(place: Workspace, variant: Variant, settings: Settings, seed: int | None, sids: str | None) -> Trial:
+    taught_in, judged_by = (tuple(simulator_specs(place.artifacts, settings, place.world, on)) for on in ("train", "all"))
     return Trial(variant.name, settings, taught_in, judged_by, seed, sids)
 
 
@@ -95,16 +95,15 @@ def _codes(settings: Settings) -> tuple[object, ...]:
     return settings.sids, settings.embeddings.score_aware
 
 
-def _own_sids(warehouse: Warehouse, place: Workplace, pinned: Pinned, settings: Settings) -> str:
+def _own_sids(warehouse: Warehouse, place: Workspace, pinned: Pinned, settings: Settings) -> str:
     """Learn a codebook from the release's vectors and lay its Semantic IDs out; nothing is published."""
     with Warehouse.open_release(warehouse.root, pinned.release.release_id, settings.engine.memory_limit_mb) as release:
         space = pinned.codebook.embedding_id if settings.embeddings.score_aware else pinned.embedding_id
-        embeddings = of_codebook(release.query("FROM embeddings").cast(EMBEDDINGS.schema), space)
-        items = release.query("FROM items ORDER BY item_id").cast(ITEMS.schema)
+        embeddings = of_codebook(release.read(EMBEDDINGS, "FROM embeddings"), space)
+        items = release.read(ITEMS, "FROM items ORDER BY item_id")
     catalogue = pinned.world.catalogue
     likes = {"item_id": catalogue.item_ids, "n_positives": catalogue.popularity[1:].long().numpy()}
     codebook = learn_codebook(embeddings, settings.sids, settings.seed, pl.DataFrame(likes))
     placing = settings.sids.placing
     changes = assign(embeddings, items, codebook, SID_HISTORY.empty(), 1, settings.sids.epsilon, placing=placing)
-    open_rows = changes.upserts.filter(pl.col("valid_to").is_null())
-    return place.lay_out_sids(with_sids(pinned.world, SidTable.from_frame(open_rows, codebook.vocabulary)))
+    return place.lay_out_sids(with_sids(pinned.world, SidTable.from_frame(open_rows(changes.upserts), codebook.vocabulary)))

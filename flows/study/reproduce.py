@@ -9,11 +9,11 @@ import torch
 from flows.retrain.simulators import fit_missing
 from flows.retrain.training import usable_device
 from flows.runtime.run import Run, code_version
-from flows.runtime.run_outcome import recorded
+from flows.runtime.run_outcome import record_run
 from flows.runtime.settings import Settings
-from flows.runtime.workers import side_by_side, usable_cores
+from flows.runtime.workers import run_parallel, usable_cores
 from flows.stores.pinned import pin_latest
-from flows.stores.workspace import Workplace
+from flows.stores.workspace import Workspace
 from flows.study.estimate import cpu_seconds
 from flows.study.plan import Plan, planned
 from flows.study.report import Found, write_report
@@ -26,7 +26,7 @@ from pipeline.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True)
-class Wish:
+class StudyRequest:
     """What is asked.
 
     Attributes:
@@ -43,7 +43,7 @@ class Wish:
 
 
 @naming_damage
-def reproduce(settings: Settings, root: Path, run: Run, wish: Wish) -> dict[str, Any]:
+def reproduce(settings: Settings, root: Path, run: Run, wish: StudyRequest) -> dict[str, Any]:
     """Learn and judge every variant of a study on the newest release; nothing is published.
 
     What is done is kept: run again, after a kill or with more seeds, it goes on.
@@ -55,12 +55,12 @@ def reproduce(settings: Settings, root: Path, run: Run, wish: Wish) -> dict[str,
     usable_device(settings.training.device)
     with (
         Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse,
-        recorded(warehouse, run, settings.model_dump(mode="json")) as ending,
+        record_run(warehouse, run, settings.model_dump(mode="json")) as ending,
         locked(root / "study.lock", run.run_id, 0.0),  # two would do the same trials at once
     ):
         with run.stage("read the release"):
             pinned = pin_latest(warehouse, settings)
-            place = Workplace.of(warehouse, pinned.world)
+            place = Workspace.of(warehouse, pinned.world)
             plan = planned(warehouse, place, pinned, wish.study, settings, wish.n_seeds, wish.n_iterations)
         try:
             estimate, outcomes = _done(place, plan, run)
@@ -85,7 +85,7 @@ def reproduce(settings: Settings, root: Path, run: Run, wish: Wish) -> dict[str,
         }
 
 
-def _done(place: Workplace, plan: Plan, run: Run) -> tuple[float, list[Outcome]]:
+def _done(place: Workspace, plan: Plan, run: Run) -> tuple[float, list[Outcome]]:
     """Tell what it will take, do what is not kept, and collect everything."""
     n_processes = plan.settings.training.n_processes
     left = _left(place, plan)
@@ -106,11 +106,11 @@ def _done(place: Workplace, plan: Plan, run: Run) -> tuple[float, list[Outcome]]
     with run.stage("trials") as tick:
         if left:
             place.lay_out()
-            side_by_side(do, [(place, trial) for trial in left], n_processes, tick)
+            run_parallel(do, [(place, trial) for trial in left], n_processes, tick)
     return round(estimate, 1), [outcome(place, trial) for trial in plan.trials]
 
 
-def _left(place: Workplace, plan: Plan) -> list[Trial]:
+def _left(place: Workspace, plan: Plan) -> list[Trial]:
     """Trials without a result; variants that come to the same thing are one."""
     store = place.artifacts
     named = {trial.name(store, place.world_under(trial.sids)): trial for trial in plan.trials if not is_kept(place, trial)}

@@ -10,13 +10,13 @@ import numpy.typing as npt
 import polars as pl
 
 from flows.retrain.judging import Row
-from flows.stores.workspace import Workplace
+from flows.stores.workspace import Workspace
 from flows.study.plan import Plan
 from flows.study.trial import Outcome
 from flows.study.variants import BASE, Variant
 from hsrl_train.evaluation.intervals import Interval, mean_interval
 from hsrl_train.evaluation.rollouts import summarise
-from pipeline.contracts import check
+from pipeline.contracts import rows_of
 from pipeline.warehouse.tables import EXPERIMENTS
 
 LEVEL_WEIGHT = "level_weight_"
@@ -55,7 +55,7 @@ def experiment_rows(plan: Plan, name: str, outcomes: Sequence[Outcome], run_id: 
                         "temper_law": figures["spent_temper"],
                     }
                 )
-    return check(pl.DataFrame(rows, schema=EXPERIMENTS.schema), EXPERIMENTS, "experiments")
+    return rows_of(EXPERIMENTS, rows, "experiments")
 
 
 def summary(plan: Plan, outcomes: Sequence[Outcome]) -> pl.DataFrame:
@@ -111,7 +111,7 @@ def reference_rows(outcomes: Sequence[Outcome]) -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def level_weights(place: Workplace, outcomes: Sequence[Outcome]) -> pl.DataFrame:
+def level_weights(place: Workspace, outcomes: Sequence[Outcome]) -> pl.DataFrame:
     """seed, iteration, level (0 = first), weight of the configured variant, as its training curves tell."""
     frames = []
     for one in outcomes:

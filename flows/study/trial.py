@@ -9,14 +9,14 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from flows.retrain.judging import Judge, Publics, Row
-from flows.retrain.simulators import Public, load_fitted
-from flows.retrain.training import Lesson, learn
+from flows.retrain.simulators import SimulatorSpec, load_fitted
+from flows.retrain.training import TrainingJob, learn
 from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
 from flows.stores.policies import load_policy
 from flows.stores.tensors import World
-from flows.stores.workspace import Workplace
-from hsrl_train.evaluation.rollouts import Played
+from flows.stores.workspace import Workspace
+from hsrl_train.evaluation.rollouts import Rollouts
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 
 _KIND = "trial"
@@ -39,15 +39,15 @@ class Trial:
 
     variant: str
     settings: Settings
-    taught_in: tuple[Public, ...]
-    judged_by: tuple[Public, ...]
+    taught_in: tuple[SimulatorSpec, ...]
+    judged_by: tuple[SimulatorSpec, ...]
     seed: int | None
     sids: str | None = None
 
     @property
-    def lesson(self) -> Lesson | None:
+    def lesson(self) -> TrainingJob | None:
         """What it learns."""
-        return None if self.seed is None else Lesson(self.settings, self.seed, self.taught_in)
+        return None if self.seed is None else TrainingJob(self.settings, self.seed, self.taught_in)
 
     def policy_id(self, store: ArtifactStore, world: World) -> str | None:
         """The name of the policy; ``world`` is under the trial's Semantic IDs."""
@@ -83,12 +83,12 @@ class Outcome:
     cpu_seconds: float | None
 
 
-def is_kept(place: Workplace, trial: Trial) -> bool:
+def is_kept(place: Workspace, trial: Trial) -> bool:
     """Whether its result is in the store."""
     return place.artifacts.exists(_KIND, trial.name(place.artifacts, place.world_under(trial.sids)))
 
 
-def do(job: tuple[Workplace, Trial], tick: Tick) -> None:
+def do(job: tuple[Workspace, Trial], tick: Tick) -> None:
     """Learn, unless the policy is there already, judge, and keep the result."""
     place, trial = job
     world, store = place.world_under(trial.sids), place.artifacts
@@ -100,16 +100,16 @@ def do(job: tuple[Workplace, Trial], tick: Tick) -> None:
         _write(folder, rows, cpu_seconds)
 
 
-def outcome(place: Workplace, trial: Trial) -> Outcome:
+def outcome(place: Workspace, trial: Trial) -> Outcome:
     """The kept result of a trial that was done."""
     world, store = place.world_under(trial.sids), place.artifacts
     rows, cpu_seconds = _read(store.path(_KIND, trial.name(store, world)))
     return Outcome(trial, trial.policy_id(store, world), rows, cpu_seconds)
 
 
-def models(store: ArtifactStore, world: World, publics: Sequence[Public]) -> Publics:
+def models(store: ArtifactStore, world: World, simulator_specs: Sequence[SimulatorSpec]) -> Publics:
     """Fitted simulators by their ids."""
-    return {one.simulator_id: load_fitted(store, world, one).model for one in publics}
+    return {one.simulator_id: load_fitted(store, world, one).model for one in simulator_specs}
 
 
 def _judged(store: ArtifactStore, world: World, trial: Trial, policy_id: str | None, tick: Tick) -> list[Row]:
@@ -119,8 +119,8 @@ def _judged(store: ArtifactStore, world: World, trial: Trial, policy_id: str | N
         return judge.references(tuple(taught_in.values()), judged_by)
     policy = load_policy(store, policy_id, world.catalogue)
     return [
-        judge.play(trial.variant, policy, publics, kind, policy_id, trial.seed)
-        for kind, publics in (("own", taught_in), ("transferred", judged_by))
+        judge.play(trial.variant, policy, simulator_specs, kind, policy_id, trial.seed)
+        for kind, simulator_specs in (("own", taught_in), ("transferred", judged_by))
     ]
 
 
@@ -152,7 +152,7 @@ def _read(folder: Path) -> tuple[tuple[Row, ...], float | None]:
     with safe_open(folder / _ROWS, framework="numpy") as stored:
         for number, told in enumerate(course["rows"]):
             played = tuple(
-                Played(told["name"], told["k"], *(stored.get_tensor(f"{number}/{place}/{name}") for name in _ARRAYS))
+                Rollouts(told["name"], told["k"], *(stored.get_tensor(f"{number}/{place}/{name}") for name in _ARRAYS))
                 for place in range(len(told["simulator_ids"]))
             )
             rows.append(Row(played, tuple(told["simulator_ids"]), told["kind"], told["policy_id"], told["seed"]))

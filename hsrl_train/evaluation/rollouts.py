@@ -21,7 +21,7 @@ SESSIONS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
-class Played:
+class Rollouts:
     """What one policy did in m simulators, each from the same S starts.
 
     Attributes:
@@ -82,7 +82,7 @@ def evaluate(
     catalogue: Catalogue,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
-) -> Played:
+) -> Rollouts:
     """Play whole sessions with each policy in its environment.
 
     Two calls with the same starts, k and seed meet the same users with the same luck, so that what differs is the policies'.
@@ -114,7 +114,7 @@ def evaluate(
             sessions.append((reward, depth))
             exposure += shown
     rewards, depths = (np.concatenate(part).reshape(len(environments), -1) for part in zip(*sessions, strict=True))
-    return Played(name, k, rewards, depths, exposure[catalogue.is_active.numpy()])
+    return Rollouts(name, k, rewards, depths, exposure[catalogue.is_active.numpy()])
 
 
 def _tell(progress: Callable[[int, int], None], n_before: int, n_sessions: int, n_over: int) -> None:
@@ -159,7 +159,7 @@ def _require_showable(name: str, slate: Int[Tensor, "b k"], catalogue: Catalogue
         )
 
 
-def summarise(played: Played) -> Evaluation:
+def summarise(played: Rollouts) -> Evaluation:
     """Reduce a policy's sessions to its row of the results."""
     interval = mean_interval(played.rewards)
     depth = float(played.depths.mean())
@@ -179,7 +179,7 @@ def summarise(played: Played) -> Evaluation:
     )
 
 
-def paired_difference(a: Played, b: Played) -> Interval:
+def paired_difference(a: Rollouts, b: Rollouts) -> Interval:
     """a − b in total reward, session by session: same simulator, same start, same luck.
 
     Raises:

@@ -14,7 +14,7 @@ Judge = Callable[[Policy], float]
 
 
 @dataclass
-class Plateau:
+class EarlyStopping:
     """Judges every so often, and knows when to stop.
 
     The judge must answer alike for the same policy and touch no random stream of the training: then a training that is judged

@@ -13,7 +13,7 @@ from hsrl_train.data.world import Policy, Records, State, remembered
 from hsrl_train.learner.checkpoint import nested, part
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.curves import CurvePoint
-from hsrl_train.learner.early_stopping import Plateau
+from hsrl_train.learner.early_stopping import EarlyStopping
 from hsrl_train.learner.replay import Batch, Transitions
 from hsrl_train.learner.supervision import supervise
 from hsrl_train.learner.training_state import TrainingState, states_at
@@ -88,7 +88,7 @@ def train(
     save: Save | None = None,
     save_every: int = 500,
     resume: Mapping[str, Tensor] | None = None,
-    plateau: Plateau | None = None,
+    plateau: EarlyStopping | None = None,
 ) -> Training:
     """Let a method learn in simulated sessions that begin at logged states.
 
@@ -144,7 +144,7 @@ def train(
     return Training(method.finish(environment, records, seed, told), tuple(run.curves.points), run.iteration)
 
 
-def _is_over(run: TrainingState, config: LearnerConfig, plateau: Plateau | None) -> bool:
+def _is_over(run: TrainingState, config: LearnerConfig, plateau: EarlyStopping | None) -> bool:
     return run.iteration >= config.n_iterations or (plateau is not None and plateau.is_flat)
 
 

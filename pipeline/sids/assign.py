@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.contracts import ITEMS, SID_HISTORY, SID_WAITING, check, n_repeats
+from pipeline.contracts import IS_OPEN, ITEMS, SID_HISTORY, SID_WAITING, check, n_repeats, open_rows
 from pipeline.errors import ContractError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.decide import Decided, Moves, decide
 from pipeline.sids.names import fixed_hash
-from pipeline.sids.place import Placing
+from pipeline.sids.place import CapacityRules
 from pipeline.sids.vectors import matrix, sorted_embeddings, squared_norms
 
 OUTCOMES = ("unchanged", "hysteresis", "deferred", "carried", "new", "moved", "returned", "rebuild", "closed", "without")
@@ -51,8 +51,8 @@ def assign(
     epsilon: float,
     *,
     moves: Moves | float = 1.0,
-    placing: Placing | None = None,
-    kin: Collection[str] = (),
+    placing: CapacityRules | None = None,
+    same_numbering_ids: Collection[str] = (),
     reserved_from: int = 0,
 ) -> SidChanges:
     """Decide the Semantic IDs of a release.
@@ -85,8 +85,8 @@ def assign(
     """
     history = _checked_history(incumbents, release_id)
     moves = moves if isinstance(moves, Moves) else Moves(moves)
-    is_own = pl.col("codebook_id").is_in([codebook.codebook_id, *kin])
-    is_open = pl.col("valid_to").is_null()
+    is_own = pl.col("codebook_id").is_in([codebook.codebook_id, *same_numbering_ids])
+    is_open = IS_OPEN
     own, open_before = history.filter(is_own), history.filter(is_open)
     usable, missing = _usable(items, embeddings, codebook)
     elsewhere = open_before.filter(~is_own)["item_id"]
@@ -162,10 +162,10 @@ def _checked_history(incumbents: pl.DataFrame, release_id: int) -> pl.DataFrame:
             f"SIDs: {n_late} of {history.height} incumbent rows begin at release {release_id} or later; expected earlier ones: "
             "assign for a release above them"
         )
-    open_rows = history.filter(pl.col("valid_to").is_null())
-    if n_repeated := n_repeats(open_rows, ["item_id", "codebook_id"]):
+    now_open = open_rows(history)
+    if n_repeated := n_repeats(now_open, ["item_id", "codebook_id"]):
         raise ContractError(
-            f"SIDs: {n_repeated} of {open_rows.height} open rows are second ones of their item, expected one each; roll back to "
+            f"SIDs: {n_repeated} of {now_open.height} open rows are second ones of their item, expected one each; roll back to "
             "a release before that"
         )
     return history

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.sids.names import MAX_CODES, key_space_fits
-from pipeline.sids.place import Placing
+from pipeline.sids.place import CapacityRules
 
 Limits = Annotated[tuple[Annotated[float, Field(ge=0.0)], Annotated[float, Field(ge=0.0)]], "warns above, blocks above"]
 Codes = Annotated[int, Field(ge=2, le=MAX_CODES)]
@@ -89,13 +89,13 @@ class SidsConfig(BaseModel):
         return (self.vocabulary,) * self.levels if isinstance(self.vocabulary, int) else self.vocabulary
 
     @property
-    def placing(self) -> Placing | None:
+    def placing(self) -> CapacityRules | None:
         """The capacity of SIDs; None where any number of items may share one."""
         if self.collisions == "candidates":
             return None
         if self.collisions == "suffix":
-            return Placing(capacity=1, n_locked=self.levels, beam_width=self.suffix_codes, name="suffix")
-        return Placing(self.capacity, self.locked_levels, self.max_error_ratio, self.beam_width)
+            return CapacityRules(capacity=1, n_locked=self.levels, beam_width=self.suffix_codes, name="suffix")
+        return CapacityRules(self.capacity, self.locked_levels, self.max_error_ratio, self.beam_width)
 
     @model_validator(mode="after")
     def _vocabulary_fits(self) -> Self:

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipeline.contracts import SID_WAITING
+from pipeline.contracts import IS_OPEN, SID_WAITING
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import encode, reconstruction_errors
 from pipeline.sids.names import fixed_hash, name_tokens, sid_keys
-from pipeline.sids.place import Placed, Placing, place
+from pipeline.sids.place import CapacityRules, Placement, place
 from pipeline.sids.vectors import matrix
 
 Flags = npt.NDArray[np.bool_]
@@ -55,7 +55,7 @@ def decide(
     codebook: Codebook,
     epsilon: float,
     moves: Moves,
-    placing: Placing | None,
+    placing: CapacityRules | None,
     reserved_from: int,
 ) -> Decided:
     """Decide for every usable item; the rules are told by ``assign``.
@@ -82,7 +82,7 @@ def decide(
     keeps = has_prior & (old_error <= (1.0 + epsilon) * greedy_error)
     if placing is not None:
         last = _last_rows(own.select("item_id", "valid_from", "valid_to", "sid_key"))
-        claims = last.filter(pl.col("valid_to").is_null() | (pl.col("valid_to") >= reserved_from))["sid_key"].to_numpy()
+        claims = last.filter(IS_OPEN | (pl.col("valid_to") >= reserved_from))["sid_key"].to_numpy()
         lapsed = has_prior & ~is_open & (prior["valid_to"].fill_null(0).to_numpy() < reserved_from)
         keeps &= ~lapsed | _still_free(sid_keys(old, codebook.vocabulary), lapsed & keeps, hashes, claims, placing.capacity)
         taken = np.concatenate([claims, sid_keys(old[keeps & lapsed], codebook.vocabulary)])
@@ -134,13 +134,13 @@ def _place_rest(
     greedy: npt.NDArray[np.uint16],
     codebook: Codebook,
     taken: npt.NDArray[np.uint64],
-    placing: Placing,
-) -> Placed:
+    placing: CapacityRules,
+) -> Placement:
     """The best free Semantic ID of each of the ``rest``, some of whom need one; the nearest, as if placed, for the others."""
     found = place(vectors[rest], hashes[rest], codebook, taken, placing, needs[rest])
     tokens, is_placed, reasons = greedy.copy(), np.ones(len(greedy), dtype=bool), np.full(len(greedy), "", dtype=object)
     tokens[rest], is_placed[rest], reasons[rest] = found.tokens, found.is_placed, found.reasons
-    return Placed(tokens, is_placed, reasons.astype(str))
+    return Placement(tokens, is_placed, reasons.astype(str))
 
 
 def _still_free(
@@ -203,7 +203,7 @@ def _outcome() -> pl.Expr:
     )
 
 
-def _assigned_by(placing: Placing | None) -> pl.Expr:
+def _assigned_by(placing: CapacityRules | None) -> pl.Expr:
     return (
         pl.when(pl.col("keeps") & pl.col("is_nearest"))
         .then(pl.lit("incumbent"))

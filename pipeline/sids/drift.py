@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipeline.contracts import SID_HISTORY, check
+from pipeline.contracts import IS_OPEN, SID_HISTORY, check
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import encode, reconstruction_errors
 from pipeline.sids.names import fixed_hash
@@ -83,7 +83,7 @@ def drift(
     embeddings: pl.DataFrame,
     codebook: Codebook,
     history: pl.DataFrame,
-    kin: Collection[str],
+    same_numbering_ids: Collection[str],
     earlier: Sequence[Codebook] = (),
 ) -> Drift:
     """Compare tonight's vectors with those that the codes were last centred on, and with those that they were learned on.
@@ -98,8 +98,8 @@ def drift(
     Raises:
         ContractError: a broken contract, or vectors of another width.
     """
-    rows = check(history, SID_HISTORY, "drift").filter(pl.col("codebook_id").is_in(kin))
-    held = rows.filter((pl.col("codebook_id") == codebook.codebook_id) & pl.col("valid_to").is_null())
+    rows = check(history, SID_HISTORY, "drift").filter(pl.col("codebook_id").is_in(same_numbering_ids))
+    held = rows.filter((pl.col("codebook_id") == codebook.codebook_id) & IS_OPEN)
     sample = _sample(sorted_embeddings(embeddings, "drift").join(held.select("item_id", "tokens"), on="item_id"))
     if sample.is_empty():
         return Drift(())

@@ -39,7 +39,7 @@ class Release:
     codebook: Codebook
     previous: pl.DataFrame | None
     release_id: int
-    kin: Collection[str]
+    same_numbering_ids: Collection[str]
     categories: pl.Series | None
     popularity: npt.NDArray[np.int64] | None
     outcomes: dict[str, int]
@@ -106,7 +106,7 @@ class Release:
             )
         before = self.previous.select("item_id", tokens_before="tokens", codebook_before="codebook_id")
         weight = pl.lit(None, pl.Float64) if self.popularity is None else pl.Series(self.popularity.astype(np.float64))
-        same = pl.col("codebook_before").is_in([self.codebook.codebook_id, *self.kin])
+        same = pl.col("codebook_before").is_in([self.codebook.codebook_id, *self.same_numbering_ids])
         return self.rows.with_columns(weight=weight).join(before, on="item_id").with_columns(is_same_book=same)
 
     @cached_property

@@ -20,7 +20,7 @@ REPAIRS = 5  # further rounds, only to give codes that ended empty an item
 
 
 @dataclass(frozen=True)
-class Matched:
+class JointEncoding:
     """Codes, and the greedy encoding of n rows under them.
 
     Attributes:
@@ -49,7 +49,7 @@ class Matched:
         return [(level, int(code)) for level, (c, z) in pairs for code in np.flatnonzero(np.bincount(z, minlength=len(c)) == 0)]
 
 
-def fit_together(rows: Matrix, weights: Weights | None, levels: tuple[Matrix, ...], n_rounds: int) -> Matched:
+def refine_jointly(rows: Matrix, weights: Weights | None, levels: tuple[Matrix, ...], n_rounds: int) -> JointEncoding:
     """Lower what all levels together leave over, by turns of greedy encoding and of moving every code.
 
         z = encode(x),   then for l = 1 … L:   C_l[v] ← C_l[v] + ω · mean{x − dec(z) : z_l = v}
@@ -85,16 +85,16 @@ def fit_together(rows: Matrix, weights: Weights | None, levels: tuple[Matrix, ..
     return best
 
 
-def _match(rows: Matrix, weights: Weights, codes: tuple[Matrix, ...]) -> Matched:
+def _match(rows: Matrix, weights: Weights, codes: tuple[Matrix, ...]) -> JointEncoding:
     left, tokens, entering = rows, list[Tokens](), list[Matrix]()
     for level in codes:
         entering.append(left)
         tokens.append(nearest_codes(left, level))
         left = left - level.take(tokens[-1], axis=0)
-    return Matched(codes, tuple(tokens), tuple(entering), left, weights * squared_norms(left))
+    return JointEncoding(codes, tuple(tokens), tuple(entering), left, weights * squared_norms(left))
 
 
-def _moved(matched: Matched, weights: Weights, overshoot: float) -> list[Matrix]:
+def _moved(matched: JointEncoding, weights: Weights, overshoot: float) -> list[Matrix]:
     """The codes after a step, one level after another."""
     moved, left, everyone = list[Matrix](), matched.left, np.arange(len(matched.left))
     for codes, tokens in zip(matched.codes, matched.tokens, strict=True):
@@ -106,7 +106,7 @@ def _moved(matched: Matched, weights: Weights, overshoot: float) -> list[Matrix]
     return moved
 
 
-def _refilled(matched: Matched, codes: list[Matrix]) -> tuple[Matrix, ...]:
+def _refilled(matched: JointEncoding, codes: list[Matrix]) -> tuple[Matrix, ...]:
     """``codes``, those without rows put where one of the worst described rows enters their level, no two on the same row."""
     if empty := matched.empty:
         codes = [level.copy() for level in codes]

@@ -13,10 +13,10 @@ from pipeline.sids.codebook import Codebook
 from pipeline.sids.config import SidsConfig
 from pipeline.sids.encode import encode
 from pipeline.sids.guard_rails import advice, fault_of
-from pipeline.sids.joint import fit_together
+from pipeline.sids.joint import refine_jointly
 from pipeline.sids.names import fixed_hash
 from pipeline.sids.nearest import nearest_codes
-from pipeline.sids.seeding import spread_seeds
+from pipeline.sids.seeding import kmeans_plus_plus
 from pipeline.sids.vectors import distinct_rows, matrix, sorted_embeddings
 
 OOD_QUANTILE = 0.999
@@ -108,7 +108,7 @@ def _learn_levels(residual: Matrix, weights: Weights, config: SidsConfig, seed: 
             return (), f"level {level} has {n_distinct} distinct {what} for {codes} codes"
         levels.append(_learn_level(residual, weights, codes, config, seed + level))
         residual = residual - levels[-1][nearest_codes(residual, levels[-1])]
-    fitted = fit_together(rows, weights, tuple(levels), config.joint_rounds)
+    fitted = refine_jointly(rows, weights, tuple(levels), config.joint_rounds)
     faults = (
         fault_of(level, np.bincount(nearest, minlength=len(centroids)))
         for level, (centroids, nearest) in enumerate(zip(fitted.codes, fitted.tokens, strict=True), start=1)
@@ -119,7 +119,7 @@ def _learn_levels(residual: Matrix, weights: Weights, config: SidsConfig, seed: 
 def _learn_level(residual: Matrix, weights: Weights, codes: int, config: SidsConfig, seed: int) -> Matrix:
     """The (V, d) codes of one level; faiss itself splits large codes where others ran empty."""
     n_sample = max(config.sample_rows, codes)
-    start = spread_seeds(residual[:n_sample], None if weights is None else weights[:n_sample], codes, seed)
+    start = kmeans_plus_plus(residual[:n_sample], None if weights is None else weights[:n_sample], codes, seed)
     return _kmeans(residual, weights, start, config.iterations, seed)
 
 

@@ -20,7 +20,7 @@ Keys = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class Placing:
+class CapacityRules:
     """The rules of a mode in which a Semantic ID holds only so many items.
 
     Attributes:
@@ -39,7 +39,7 @@ class Placing:
 
 
 @dataclass(frozen=True)
-class Placed:
+class Placement:
     """Where n items went.
 
     Attributes:
@@ -53,7 +53,7 @@ class Placed:
     reasons: npt.NDArray[np.str_]
 
 
-class Room:
+class FreeSlots:
     """How many items a Semantic ID may still take."""
 
     def __init__(self, taken: Keys, capacity: int) -> None:
@@ -84,9 +84,9 @@ def place(
     hashes: npt.NDArray[np.uint64],
     codebook: Codebook,
     taken: Keys,
-    rules: Placing,
+    rules: CapacityRules,
     needs: npt.NDArray[np.bool_] | None = None,
-) -> Placed:
+) -> Placement:
     """Give each item the best Semantic ID that is free.
 
     First each nearest Semantic ID takes in who is nearest to it, then by a fixed hash. Those left over compete for the free ones
@@ -126,9 +126,9 @@ def _place_all(
     errors: npt.NDArray[np.float32],
     codebook: Codebook,
     taken: Keys,
-    rules: Placing,
-) -> Placed:
-    room = Room(taken, rules.capacity)
+    rules: CapacityRules,
+) -> Placement:
+    room = FreeSlots(taken, rules.capacity)
     tokens, is_placed = greedy.copy(), _at_nearest(sid_keys(greedy, codebook.vocabulary), errors, hashes, room)
     reasons = np.full(len(vectors), "", dtype=object)
     for member, found, reason in _compete(vectors, hashes, greedy, errors, ~is_placed, codebook, room, rules):
@@ -136,10 +136,10 @@ def _place_all(
         reasons[member] = reason
         if found is not None:
             tokens[member] = found
-    return Placed(tokens, is_placed, reasons.astype(f"U{max(len(FULL), len(TOO_FAR))}"))
+    return Placement(tokens, is_placed, reasons.astype(f"U{max(len(FULL), len(TOO_FAR))}"))
 
 
-def require_room(greedy: npt.NDArray[np.uint16], taken: Keys, codebook: Codebook, rules: Placing) -> None:
+def require_room(greedy: npt.NDArray[np.uint16], taken: Keys, codebook: Codebook, rules: CapacityRules) -> None:
     """Refuse by pigeonhole what cannot be placed.
 
     Raises:
@@ -162,7 +162,9 @@ def require_room(greedy: npt.NDArray[np.uint16], taken: Keys, codebook: Codebook
         )
 
 
-def _at_nearest(keys: Keys, errors: npt.NDArray[np.float32], hashes: npt.NDArray[np.uint64], room: Room) -> npt.NDArray[np.bool_]:
+def _at_nearest(
+    keys: Keys, errors: npt.NDArray[np.float32], hashes: npt.NDArray[np.uint64], room: FreeSlots
+) -> npt.NDArray[np.bool_]:
     """Who finds a place in its nearest Semantic ID."""
     order = np.lexsort((hashes, errors, keys))
     distinct, first, counts = np.unique(keys[order], return_index=True, return_counts=True)
@@ -182,8 +184,8 @@ def _compete(
     errors: npt.NDArray[np.float32],
     is_left: npt.NDArray[np.bool_],
     codebook: Codebook,
-    room: Room,
-    rules: Placing,
+    room: FreeSlots,
+    rules: CapacityRules,
 ) -> Iterator[tuple[int, npt.NDArray[np.uint16] | None, str]]:
     """Yield (row, tokens or None, reason) for every row that ``is_left``."""
     left = np.flatnonzero(is_left)

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from pipeline.contracts import SID_HISTORY, check
+from pipeline.contracts import IS_OPEN, SID_HISTORY, check
 
 
 def restore(history: pl.DataFrame, target: int, release_id: int) -> pl.DataFrame:
@@ -19,7 +19,7 @@ def restore(history: pl.DataFrame, target: int, release_id: int) -> pl.DataFrame
     Returns:
         SID_HISTORY rows to write by key; the open ones have the reason *rollback*.
     """
-    is_open = pl.col("valid_to").is_null()
+    is_open = IS_OPEN
     held = (pl.col("valid_from") <= target) & (is_open | (pl.col("valid_to") > target))
     now = pl.lit(release_id, dtype=pl.Int64)
     closed = history.filter(is_open & ~held).with_columns(valid_to=now)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from pipeline.contracts import IS_OPEN
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import reconstruction_errors
 from pipeline.sids.vectors import matrix, sorted_embeddings, squared_norms
@@ -60,7 +61,7 @@ def pair_up(before: pl.DataFrame, now: pl.DataFrame) -> Pairs:
 
 
 def decided_by_vanished_vectors(
-    history: pl.DataFrame, pairs: Pairs, last_night: int, kin: Collection[str], codes: Codebook | None
+    history: pl.DataFrame, pairs: Pairs, last_night: int, same_numbering_ids: Collection[str], codes: Codebook | None
 ) -> list[int]:
     """item_ids whose Semantic ID was given last night by a vector that is another tonight, so that nobody has to keep it.
 
@@ -74,16 +75,16 @@ def decided_by_vanished_vectors(
         kin: ids of the codebooks of the numbering in use.
         codes: those in use; None where they are still to be learned.
     """
-    own = history.filter(pl.col("codebook_id").is_in(list(kin)))
+    own = history.filter(pl.col("codebook_id").is_in(list(same_numbering_ids)))
     given = own.filter(
-        pl.col("valid_to").is_null()
+        IS_OPEN
         & (pl.col("valid_from") >= last_night)
         & (pl.col("valid_from") > pl.lit(own["valid_from"].min()))
         & pl.col("reason").is_in(GIVEN_BY_VECTOR)
     )
     survived = history.select("item_id", valid_from="valid_to").drop_nulls()
     ids = given.join(survived, on=["item_id", "valid_from"], how="anti")["item_id"].to_numpy()
-    is_open = pl.col("valid_to").is_null()
+    is_open = IS_OPEN
     if codes is not None and _collapsed(
         pairs, own.filter(is_open & ~pl.col("item_id").is_in(ids)).select("item_id", "tokens"), codes
     ):

@@ -80,7 +80,7 @@ class ArtifactStore:
         self.root = root
         self.withdrawn = withdrawn
 
-    def unspoiled(self, name: str) -> str:
+    def not_withdrawn_id(self, name: str) -> str:
         """``name``; where a rollback took that back, the next fingerprint in its place, so that it is computed anew."""
         while name in self.withdrawn:
             name = fingerprint(name, "withdrawn")

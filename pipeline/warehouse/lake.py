@@ -23,6 +23,8 @@ from pipeline.warehouse.traces import has_catalogue, refuse_behind, refuse_insid
 if TYPE_CHECKING:
     import polars as pl
 
+    from pipeline.contracts import Table
+
 # Tables and schema bring Polars along, which takes longer to import than a question to answer: they are imported where they are used.
 
 # Write-ahead logging lets other processes read during a commit; the mode stays with the file.
@@ -269,6 +271,10 @@ class Lake:
     def query(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> "pl.DataFrame":
         """The rows of a trusted query; text from outside is bound by ``parameters``, or goes to ``run_sql``."""
         return self.connection.execute(sql, parameters).pl()
+
+    def read(self, table: "Table", sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> "pl.DataFrame":
+        """Rows of a trusted query that has the columns of ``table``, in the types of its contract."""
+        return self.query(sql, parameters).cast(table.schema)
 
     def files(self, table: str) -> list[Path]:
         """The Parquet files behind a bulk table, in the order in which they were registered.

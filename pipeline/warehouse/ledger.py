@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.contracts import REJECTS, check
+from pipeline.contracts import REJECTS, check, rows_of
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.audits import Finding
 from pipeline.warehouse.lake import Lake
@@ -28,7 +28,7 @@ def start_run(lake: Lake, run_id: str, flow: str, code_version: str, config: Map
         "started_at": datetime.now(UTC),
     }
     with lake.transaction(f"run {run_id} started", {"run": run_id}):
-        insert(lake, "runs", check(pl.DataFrame([row], schema=RUNS.schema), RUNS, "ledger"))
+        insert(lake, "runs", rows_of(RUNS, [row], "ledger"))
 
 
 def finish_run(

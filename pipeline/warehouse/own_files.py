@@ -5,10 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
-import polars as pl
 import pyarrow.parquet as pq
 
-from pipeline.contracts import check
+from pipeline.contracts import rows_of
 from pipeline.warehouse.artifacts import bytes_of, fingerprint, sha256_of
 from pipeline.warehouse.tables import ARTIFACTS
 
@@ -33,7 +32,7 @@ def enter_hashes(connection: duckdb.DuckDBPyConnection, root: Path, before: Iter
     while fresh := sorted(own_files(root) - known):
         latest = connection.execute("SELECT coalesce(max(release_id), 0) FROM releases").fetchone()
         rows = [_row(root, path, run_id, latest[0] if latest else 0) for path in fresh]
-        connection.register("hashed", check(pl.DataFrame(rows, schema=ARTIFACTS.schema), ARTIFACTS, "artifacts"))
+        connection.register("hashed", rows_of(ARTIFACTS, rows, "artifacts"))
         # Many rows at once become such a file too, which the next turn finds.
         connection.execute("INSERT INTO artifacts BY NAME SELECT * FROM hashed")
         connection.unregister("hashed")

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pyarrow.parquet as pq
 
-from pipeline.contracts import check
+from pipeline.contracts import check, rows_of
 from pipeline.errors import AuditError, ContractError, WarehouseError, all_faults
 from pipeline.warehouse.artifacts import bytes_of, fingerprint, sha256_of
 from pipeline.warehouse.audits import Finding, run_audits
@@ -157,7 +157,7 @@ def _artifact_rows(lake: Lake, draft: ReleaseDraft, release_id: int, changes: Ch
                 "created_at": now,
             }
         )
-    arriving = check(pl.DataFrame(rows, schema=ARTIFACTS.schema), ARTIFACTS, "artifacts")
+    arriving = rows_of(ARTIFACTS, rows, "artifacts")
     _refuse_doubled(lake, changes, arriving)
     return arriving
 
@@ -195,7 +195,7 @@ def _release_row(draft: ReleaseDraft, release_id: int) -> pl.DataFrame:
         "inputs": list(draft.inputs),
         "created_at": datetime.now(UTC),
     }
-    return check(pl.DataFrame([row], schema=RELEASES.schema), RELEASES, "publish")
+    return rows_of(RELEASES, [row], "publish")
 
 
 def refuse_if_blocked(findings: list[Finding], release_id: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.small_feed import TOKENIZER, feed
 from flows.cli import app as cli
-from flows.refresh.flow import Wish, refresh
+from flows.refresh.flow import RefreshRequest, refresh
 from flows.retrain.flow import retrain
 from flows.runtime.run import Run
 from flows.runtime.settings import Settings, load_settings
@@ -67,7 +67,7 @@ class World:
         other.write_text(text)
         return load_settings(other, self.root)
 
-    def refresh(self, settings: Settings | None = None, wish: Wish | None = None) -> dict[str, Any]:
+    def refresh(self, settings: Settings | None = None, wish: RefreshRequest | None = None) -> dict[str, Any]:
         return refresh(settings or self.settings, self.root, Run("daily-refresh"), DirectSteps(), wish)
 
     def retrain(self, settings: Settings | None = None, steps: Steps | None = None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from hsrl_train.evaluation.rollouts import evaluate, summarise
 from hsrl_train.simulator.config import EnvironmentConfig, SimulatorConfig
 from hsrl_train.simulator.environment import Environment
 from hsrl_train.simulator.fit import fit_response_model, quality
-from pipeline.contracts import USER_STATE
+from pipeline.contracts import IS_TRAINING, USER_STATE
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.embeddings.embed import embed, learn
 from pipeline.embeddings.profiles import learn_profiles
@@ -49,7 +49,7 @@ def world() -> World:
     items, users = (pl.concat([getattr(batch, name) for batch in batches]).sort(key) for name, key in ID_OF.items())
     raw = pl.concat([batch.events for batch in batches])
     built = build_records(order_events(raw, USER_STATE.empty(), None, None, "ml-1m", "all").events, USER_STATE.empty(), K, H)
-    is_train = pl.col("record_index") < pl.col("n_train")
+    is_train = IS_TRAINING
     records = built.records.join(split_per_user(built.state.select("user_id", "n_records"), 0.8), on="user_id").with_columns(
         split=pl.when(is_train).then(pl.lit("train")).otherwise(pl.lit("test"))
     )

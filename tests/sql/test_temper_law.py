@@ -9,7 +9,7 @@ import torch
 
 from hsrl_train.data.world import Catalogue, State
 from hsrl_train.evaluation.baselines import ConstantSlate
-from hsrl_train.evaluation.rollouts import Played, evaluate, summarise
+from hsrl_train.evaluation.rollouts import Rollouts, evaluate, summarise
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
 from pipeline.warehouse.statements import SQL_ROOT
@@ -33,7 +33,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def played(config: EnvironmentConfig, k: int, logit: float, n: int = 40) -> Played:
+def played(config: EnvironmentConfig, k: int, logit: float, n: int = 40) -> Rollouts:
     catalogue = Catalogue(
         np.arange(1, k + 1), torch.zeros(k + 1, 1), torch.zeros(k + 1, 1, dtype=torch.int64), (1,), torch.arange(k + 1) > 0,
         torch.ones(k + 1),

@@ -18,7 +18,7 @@ from rich.console import Console
 from flows.cli import app as cli
 from flows.cli import rendering as present
 from flows.cli.demo_questions import QUESTIONS
-from flows.refresh.flow import Wish
+from flows.refresh.flow import RefreshRequest
 from pipeline.errors import ConfigError, WarehouseError
 
 COMMANDS = sorted(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
@@ -184,14 +184,14 @@ def test_a_dry_run_writes_nothing(hsrl: Callable[..., Any], refreshed: Any, tmp_
     assert list(tmp_path.iterdir()) == []
     world = refreshed.copy(tmp_path)
     before = {path: path.stat().st_mtime_ns for path in world.root.rglob("*")}
-    plan = world.refresh(world.changed(("days = 3", "days = 4")), Wish(dry_run=True))
+    plan = world.refresh(world.changed(("days = 3", "days = 4")), RefreshRequest(dry_run=True))
     assert (plan["deliveries"], plan["to_generate"], plan["tokenizer"]) == ([], ["2026-01-04"], "append")
     assert {path: path.stat().st_mtime_ns for path in world.root.rglob("*")} == before
 
 
 def test_days_that_no_day_lies_between_are_refused() -> None:
     with pytest.raises(ConfigError, match="--from 2026-01-05 lies after --to 2026-01-01"):
-        Wish(date(2026, 1, 5), date(2026, 1, 1))
+        RefreshRequest(date(2026, 1, 5), date(2026, 1, 1))
 
 
 def test_days_are_refused_where_deliveries_are_none(hsrl: Callable[..., Any], tmp_path: Path) -> None:
@@ -206,9 +206,9 @@ def test_days_are_refused_where_deliveries_are_none(hsrl: Callable[..., Any], tm
 def test_only_the_days_that_are_asked_for_are_ingested(refreshed: Any, tmp_path: Path) -> None:
     world = refreshed.copy(tmp_path)
     later = world.changed(("days = 3", "days = 6"))
-    plan = world.refresh(later, Wish(date(2026, 1, 2), date(2026, 1, 5), dry_run=True))
+    plan = world.refresh(later, RefreshRequest(date(2026, 1, 2), date(2026, 1, 5), dry_run=True))
     assert plan["to_generate"] == ["2026-01-04", "2026-01-05"]
-    assert world.refresh(later, Wish(None, date(2026, 1, 4)))["deliveries"] == ["2026-01-04"]
+    assert world.refresh(later, RefreshRequest(None, date(2026, 1, 4)))["deliveries"] == ["2026-01-04"]
 
 
 def test_the_command_is_named_as_it_can_be_typed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

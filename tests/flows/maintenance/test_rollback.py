@@ -74,7 +74,7 @@ def test_what_a_rollback_took_back_is_not_used_again(tmp_path: Path) -> None:
         warehouse.connection.execute(
             "INSERT INTO artifacts VALUES ('p', 'policy', 'artifacts/policy/p', NULL, 1, '', [], 'b', 2, now())"
         )
-        assert warehouse.artifacts.unspoiled("p") == "p"
+        assert warehouse.artifacts.not_withdrawn_id("p") == "p"
         warehouse.connection.execute("INSERT INTO releases VALUES (3, 'c', 'rollback', 1, '', '{}', 0, [], now())")
         assert warehouse.query("SELECT release_id FROM withdrawn")["release_id"].to_list() == [2]
-        assert warehouse.artifacts.unspoiled("p") != "p"
+        assert warehouse.artifacts.not_withdrawn_id("p") != "p"

@@ -40,8 +40,8 @@ def test_nothing_of_a_bad_night_stays(nights: Nights) -> None:
     newcomers = nights.open["item_id"].to_numpy() > 300
     assert mean(held[~newcomers]) < 1.1 * mean(before)
     assert (held[newcomers] <= 1.1 * nearest[newcomers] * 1.001).all()
-    recorded = nights.open["recon_error"].to_numpy()
-    assert (np.abs(recorded - held) <= 0.5 * held + 1e-3).all()
+    record_run = nights.open["recon_error"].to_numpy()
+    assert (np.abs(record_run - held) <= 0.5 * held + 1e-3).all()
     assert nights.codebook is not None
     assert (nights.open["is_ood"].to_numpy() == (held > nights.codebook.ood_error)).all()
 

@@ -13,7 +13,7 @@ import pytest
 from flows.refresh.tokenizer import Tokenized, tokenize
 from flows.runtime.settings import Settings
 from flows.stores.incumbent import Incumbent
-from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY, SID_WAITING
+from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY, SID_WAITING, open_rows
 from pipeline.errors import ContractError
 from pipeline.ingest.config import GeneratedSource
 from pipeline.sids.assign import apply_changes
@@ -67,7 +67,7 @@ class Nights:
     @property
     def open(self) -> pl.DataFrame:
         """The open rows, by item."""
-        return self.history.filter(pl.col("valid_to").is_null()).sort("item_id")
+        return open_rows(self.history).sort("item_id")
 
     def errors(self, vectors: Vectors) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Of each open row, in the order of the items: the error of what it holds, and of the nearest codes."""

@@ -9,7 +9,7 @@ import pytest
 
 from flows.maintenance.rollback import rollback
 from flows.queries.trace_page import page
-from flows.refresh.flow import Wish
+from flows.refresh.flow import RefreshRequest
 from flows.runtime.run import Run
 from pipeline.warehouse.trace import trace
 
@@ -27,7 +27,7 @@ def scored(refreshed: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[An
     """Release 1 of plain codes, release 2 rebuilt in the space of scores, release 3 a policy."""
     world = refreshed.copy(tmp_path_factory.mktemp("scored"))
     settings = world.changed(*CHANGES)
-    world.refresh(settings, Wish(rebuild=True))
+    world.refresh(settings, RefreshRequest(rebuild=True))
     fitted = sorted((world.root / "artifacts" / "simulator").iterdir())
     return world, settings, {"fitted": fitted, "retrain": world.retrain(settings)}
 

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.small_feed import feed
 from flows.queries.draw import draw_release
 from flows.refresh import tokenizer
-from flows.refresh.flow import Wish, refresh
+from flows.refresh.flow import RefreshRequest, refresh
 from flows.runtime.run import Run
 from flows.runtime.settings import Settings, load_settings
 from flows.runtime.steps import DirectSteps
@@ -49,7 +49,11 @@ def world(tmp_path: Path) -> Callable[..., dict]:
                 tmp_path / "v.parquet"
             )
         return refresh(
-            settings(days, sids), tmp_path / "w", Run("daily-refresh"), DirectSteps(), Wish(rebuild=rebuild, dry_run=dry)
+            settings(days, sids),
+            tmp_path / "w",
+            Run("daily-refresh"),
+            DirectSteps(),
+            RefreshRequest(rebuild=rebuild, dry_run=dry),
         )
 
     def settings(days: int, sids: str) -> Settings:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flows.refresh.flow import Wish
+from flows.refresh.flow import RefreshRequest
 from flows.retrain import flow, training
 from flows.runtime.steps import DirectSteps
 from flows.stores import policies
@@ -140,7 +140,7 @@ def test_a_policy_of_another_codebook_is_refused(refreshed: Any, tmp_path: Path)
     world = refreshed.copy(tmp_path)
     other = world.changed(("vocabulary = 4", "vocabulary = 5"))
     with pytest.raises(WarehouseError, match=r"the codebook changed from .* train again with: hsrl retrain"):
-        world.retrain(steps=Meanwhile(lambda: world.refresh(other, Wish(rebuild=True))))
+        world.retrain(steps=Meanwhile(lambda: world.refresh(other, RefreshRequest(rebuild=True))))
     assert world.ask("from policies").is_empty() and world.ask("from evaluations").is_empty()
     assert world.ask("select status from runs where flow = 'nightly-retrain'").item() == "failed"
 

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from flows.runtime.workers import side_by_side
+from flows.runtime.workers import run_parallel
 from flows.stores.pinned import pin_latest
-from flows.stores.workspace import Workplace
+from flows.stores.workspace import Workspace
 from pipeline.errors import TrainingError
 from pipeline.warehouse.artifacts import sha256_of
 from pipeline.warehouse.warehouse import Warehouse
 
 ROOT = Path(__file__).parents[3]
 LEFT_ALONE = """
-from tests.flows.test_processes import work_on
+from tests.flows.runtime.test_workers import work_on
 from flows.runtime.workers import side_by_side
 if __name__ == "__main__":
     side_by_side(work_on, {folders!r}, 2, lambda *_: None)
@@ -68,18 +68,18 @@ def die(_: int, __) -> None:
 def test_jobs_of_one_process_are_one_bar() -> None:
     """Three jobs of four steps: 1 of 12, 2 of 12 … 12 of 12."""
     seen: list[tuple[int, int]] = []
-    assert side_by_side(double, [1, 2, 3], 1, lambda done, total: seen.append((done, total))) == [2, 4, 6]
+    assert run_parallel(double, [1, 2, 3], 1, lambda done, total: seen.append((done, total))) == [2, 4, 6]
     assert seen == [(done, 12) for done in range(1, 13)]
 
 
 def test_a_single_job_needs_no_other_process() -> None:
-    assert side_by_side(lambda job, _: (job, os.getpid()), [7], 8, lambda *_: None) == [(7, os.getpid())]
+    assert run_parallel(lambda job, _: (job, os.getpid()), [7], 8, lambda *_: None) == [(7, os.getpid())]
 
 
 @pytest.mark.slow
 def test_jobs_of_two_processes_come_back_in_order() -> None:
     seen: list[tuple[int, int]] = []
-    assert side_by_side(double, [1, 2, 3], 2, lambda done, total: seen.append((done, total))) == [2, 4, 6]
+    assert run_parallel(double, [1, 2, 3], 2, lambda done, total: seen.append((done, total))) == [2, 4, 6]
     assert seen == sorted(seen) and seen[-1] == (12, 12)
 
 
@@ -87,14 +87,14 @@ def test_jobs_of_two_processes_come_back_in_order() -> None:
 def test_the_first_error_stops_the_others() -> None:
     began = time.monotonic()
     with pytest.raises(TrainingError, match="refused"):
-        side_by_side(refuse_or_wait, ["wait", "refuse"], 2, lambda *_: None)
+        run_parallel(refuse_or_wait, ["wait", "refuse"], 2, lambda *_: None)
     assert time.monotonic() < began + 50
 
 
 @pytest.mark.slow
 def test_a_worker_that_dies_is_one_line() -> None:
     with pytest.raises(TrainingError, match=r"^one of 2 worker processes died, .* run it again, .*N_PROCESSES=1$"):
-        side_by_side(die, [1, 2], 2, lambda *_: None)
+        run_parallel(die, [1, 2], 2, lambda *_: None)
 
 
 @pytest.mark.slow
@@ -157,11 +157,11 @@ def test_of_several_seeds_the_best_where_it_learned_is_published(refreshed, tmp_
 def test_what_a_killed_process_laid_out_is_cleared_by_the_next_and_a_running_ones_stays(refreshed: Any, tmp_path: Path) -> None:
     world = refreshed.copy(tmp_path)
     with Warehouse.open(world.root) as warehouse:
-        place = Workplace.of(warehouse, pin_latest(warehouse, world.settings).world)
+        place = Workspace.of(warehouse, pin_latest(warehouse, world.settings).world)
         place.lay_out()
         ended = subprocess.Popen([sys.executable, "-c", ""])
         ended.wait()
         dead = replace(place, name=f"world-0123-{ended.pid}", _world=place.world)
         dead.lay_out()
-        Workplace.of(warehouse, place.world)
+        Workspace.of(warehouse, place.world)
         assert [folder.name for folder in (world.root / "staging" / "training").iterdir()] == [place.name]

@@ -11,7 +11,7 @@ from PIL import Image
 from flows.runtime.run import Run
 from flows.study import plan, trial
 from flows.study import reproduce as flow
-from flows.study.reproduce import Wish, reproduce
+from flows.study.reproduce import StudyRequest, reproduce
 from flows.study.variants import BASE, Study, Sweep, Variant
 from pipeline.errors import ConfigError
 
@@ -42,7 +42,7 @@ class Heard(Run):
 
 def study(world: Any, name: str, out: Path, n_seeds: int = 2) -> tuple[dict[str, Any], list[str]]:
     run = Heard()
-    return reproduce(world.settings, world.root, run, Wish(name, n_seeds, 50, out)), run.lines
+    return reproduce(world.settings, world.root, run, StudyRequest(name, n_seeds, 50, out)), run.lines
 
 
 def trained(monkeypatch: pytest.MonkeyPatch, dies_at: int | None = None) -> list[str]:
@@ -149,4 +149,4 @@ def test_level_weights_are_told_over_the_training(refreshed: Any, tmp_path: Path
 def test_an_unknown_study_is_refused(refreshed: Any, tmp_path: Path) -> None:
     world = refreshed.copy(tmp_path)
     with pytest.raises(ConfigError, match="reproduce: unknown study ablations; known are small, swept"):
-        flow.reproduce(world.settings, world.root, Heard(), Wish("ablations", 1, 50, tmp_path / "out"))
+        flow.reproduce(world.settings, world.root, Heard(), StudyRequest("ablations", 1, 50, tmp_path / "out"))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hsrl_train.evaluation.baselines import ConstantSlate, GreedyOracle, RandomSlates
-from hsrl_train.evaluation.rollouts import Played, evaluate, paired_difference, summarise
+from hsrl_train.evaluation.rollouts import Rollouts, evaluate, paired_difference, summarise
 from pipeline.errors import TrainingError
 
 
@@ -92,7 +92,7 @@ def test_a_row_of_the_results_by_hand() -> None:
 
     Mean 3, sd √(8/3), users' means (2, 4) with variance 2, spent 3 · 4 − 2 · 3 = 6.
     """
-    played = Played("x", 2, np.array([[1.0, 3.0], [3.0, 5.0]]), np.full((2, 2), 4), np.array([8, 0, 8]))
+    played = Rollouts("x", 2, np.array([[1.0, 3.0], [3.0, 5.0]]), np.full((2, 2), 4), np.array([8, 0, 8]))
     row = summarise(played)
     assert (row.total_reward, row.depth, row.user_reward_variance, row.spent_temper) == (3, 4, 2, 6)
     assert row.sd == pytest.approx((8 / 3) ** 0.5)
@@ -103,13 +103,13 @@ def test_a_row_of_the_results_by_hand() -> None:
 def test_the_paired_difference_is_surer_than_the_rows() -> None:
     """b = a − 1 in every session: the difference is 1 for sure, however far the sessions spread."""
     rewards = np.array([[1.0, 9.0, 5.0]])
-    a, b = (Played(name, 1, r, np.ones((1, 3), int), np.ones(1, int)) for name, r in (("a", rewards), ("b", rewards - 1)))
+    a, b = (Rollouts(name, 1, r, np.ones((1, 3), int), np.ones(1, int)) for name, r in (("a", rewards), ("b", rewards - 1)))
     difference = paired_difference(a, b)
     assert (difference.low, difference.mean, difference.high) == (1, 1, 1)
 
 
 def test_rows_of_other_sessions_cannot_be_paired() -> None:
-    a, b = (Played(name, 1, np.ones((1, n)), np.ones((1, n), int), np.ones(1, int)) for name, n in (("a", 2), ("b", 3)))
+    a, b = (Rollouts(name, 1, np.ones((1, n)), np.ones((1, n), int), np.ones(1, int)) for name, n in (("a", 2), ("b", 3)))
     with pytest.raises(ValueError, match="a has"):
         paired_difference(a, b)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hsrl_train.data.world import Records
 from hsrl_train.learner.config import LearnerConfig
-from hsrl_train.learner.early_stopping import Plateau
+from hsrl_train.learner.early_stopping import EarlyStopping
 from hsrl_train.learner.hsrl import Hsrl
 from hsrl_train.learner.loop import Training, train
 from pipeline.errors import TrainingError
@@ -27,13 +27,13 @@ CONFIG = LearnerConfig(
 )
 
 
-def told(*figures: float, every: int = 10, patience: int = 2) -> Plateau:
+def told(*figures: float, every: int = 10, patience: int = 2) -> EarlyStopping:
     """A judge that answers these figures, one after another."""
     answers: Iterator[float] = iter(figures)
-    return Plateau(lambda _: next(answers), every, patience)
+    return EarlyStopping(lambda _: next(answers), every, patience)
 
 
-def learned(world, plateau: Plateau | None, **more: object) -> Training:
+def learned(world, plateau: EarlyStopping | None, **more: object) -> Training:
     records = Records(
         user=torch.zeros(1, dtype=torch.int64),
         exposed=torch.ones(1, world.k, dtype=torch.int64),
@@ -69,7 +69,7 @@ def test_being_judged_leaves_no_trace_in_what_is_learned(two_shelves) -> None:
         generator = torch.Generator().manual_seed(0)
         return float(policy.slates(two_shelves.starts(4), 2, generator).sum())  # type: ignore[attr-defined]
 
-    judged = learned(two_shelves, Plateau(judge, 10, 0)).policy.to_tensors()
+    judged = learned(two_shelves, EarlyStopping(judge, 10, 0)).policy.to_tensors()
     alone = learned(two_shelves, None).policy.to_tensors()
     assert all(torch.equal(tensor, judged[name]) for name, tensor in alone.items())
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.contracts import SID_HISTORY
+from pipeline.contracts import SID_HISTORY, open_rows
 from pipeline.errors import ContractError
 from pipeline.sids.assign import SidChanges, apply_changes, assign
 from pipeline.sids.codebook import Codebook
@@ -17,9 +17,9 @@ Frames = Callable[..., pl.DataFrame]
 NO_HISTORY = SID_HISTORY.empty()
 
 
-def open_rows(history: pl.DataFrame) -> dict[int, tuple[str, int]]:
+def open_sids(history: pl.DataFrame) -> dict[int, tuple[str, int]]:
     """item → (SID, slot) of the open rows."""
-    rows = history.filter(pl.col("valid_to").is_null()).select("item_id", "sid", "slot")
+    rows = open_rows(history).select("item_id", "sid", "slot")
     return {item: (sid, slot) for item, sid, slot in rows.iter_rows()}
 
 
@@ -42,18 +42,18 @@ def night(line: Codebook, embed: Frames, catalogue: Frames) -> Callable[..., Sid
 
 def test_the_first_night_gives_every_item_its_nearest_codes(night: Callable[..., SidChanges]) -> None:
     changes = night(NO_HISTORY, 1, {7: 5.2, 8: -3.1})
-    assert open_rows(changes.upserts) == {7: ("1-1", 0), 8: ("0-1", 0)}
+    assert open_sids(changes.upserts) == {7: ("1-1", 0), 8: ("0-1", 0)}
     assert changes.upserts["assigned_by"].to_list() == ["greedy", "greedy"]
     assert count(changes) == {"new": 2}
 
 
 def test_items_of_one_sid_queue_by_error(night: Callable[..., SidChanges]) -> None:
     """All three are nearest 5; their errors are 0.09, 0.01 and 0.04."""
-    assert open_rows(night(NO_HISTORY, 1, {1: 5.3, 2: 5.1, 3: 4.8}).upserts) == {1: ("1-1", 2), 2: ("1-1", 0), 3: ("1-1", 1)}
+    assert open_sids(night(NO_HISTORY, 1, {1: 5.3, 2: 5.1, 3: 4.8}).upserts) == {1: ("1-1", 2), 2: ("1-1", 0), 3: ("1-1", 1)}
 
 
 def test_twins_queue_by_a_fixed_hash_not_by_id(night: Callable[..., SidChanges]) -> None:
-    slots = [slot for _, slot in open_rows(night(NO_HISTORY, 1, dict.fromkeys(range(8), 5.0)).upserts).values()]
+    slots = [slot for _, slot in open_sids(night(NO_HISTORY, 1, dict.fromkeys(range(8), 5.0)).upserts).values()]
     assert sorted(slots) == list(range(8))
     assert slots != list(range(8))
 
@@ -61,7 +61,7 @@ def test_twins_queue_by_a_fixed_hash_not_by_id(night: Callable[..., SidChanges])
 def test_a_newcomer_queues_behind_incumbents_even_where_it_fits_better(night: Callable[..., SidChanges]) -> None:
     history = night(NO_HISTORY, 1, {1: 5.3}).upserts
     changes = night(history, 2, {1: 5.3, 2: 5.0})
-    assert open_rows(changes.upserts) == {2: ("1-1", 1)}
+    assert open_sids(changes.upserts) == {2: ("1-1", 1)}
     assert count(changes) == {"unchanged": 1, "new": 1}
 
 
@@ -83,7 +83,7 @@ def test_an_item_that_moves_back_gets_its_old_slot(night: Callable[..., SidChang
     history = night(NO_HISTORY, 1, {1: 5.0, 2: 5.3}).upserts
     for release, point in ((2, -3.0), (3, 5.3)):
         history = apply_changes(history, night(history, release, {1: 5.0, 2: point, 10 + release: 5.0}).upserts)
-    assert open_rows(history)[2] == ("1-1", 1)
+    assert open_sids(history)[2] == ("1-1", 1)
 
 
 def test_only_the_last_sid_is_held_on_to(night: Callable[..., SidChanges]) -> None:
@@ -112,7 +112,7 @@ def test_a_returning_item_gets_its_sid_and_slot_back(night: Callable[..., SidCha
     history = night(NO_HISTORY, 1, {1: 3.0}).upserts
     history = apply_changes(history, night(history, 2, {2: 3.0}).upserts)
     changes = night(history, 3, {1: 4.02, 2: 3.0})
-    assert open_rows(changes.upserts) == {1: ("1-0", 0)}
+    assert open_sids(changes.upserts) == {1: ("1-0", 0)}
     assert changes.upserts.select("assigned_by", "reason").rows() == [("hysteresis", "returned")]
     assert changes.upserts["recon_error"].to_list() == pytest.approx([1.02**2], rel=1e-3)  # of the SID it has, not of the nearest
     same = night(history, 3, {1: 3.0, 2: 3.0})
@@ -129,7 +129,7 @@ def test_active_items_without_a_vector_have_no_sid_and_a_reason(line: Codebook, 
     vectors = embed({1: [5.0], 2: [0.0]}, without_signal=[2])
     changes = assign(vectors, catalogue([1, 2, 3], inactive=[4]), line, NO_HISTORY, 1, 0.10)
     assert changes.without.rows() == [(2, "zero vector"), (3, "no vector")]
-    assert open_rows(changes.upserts) == {1: ("1-1", 0)}
+    assert open_sids(changes.upserts) == {1: ("1-1", 0)}
     assert count(changes) == {"new": 1, "without": 2}
 
 
@@ -169,7 +169,7 @@ def test_going_back_to_an_earlier_codebook_gives_the_old_slots(line: Codebook, e
     first = assign(vectors, items, line, NO_HISTORY, 1, 0.10).upserts
     history = apply_changes(first, assign(vectors, items, finer, first, 2, 0.10).upserts)
     back = assign(vectors, items, line, history, 3, 0.10)
-    assert open_rows(back.upserts) == open_rows(first)
+    assert open_sids(back.upserts) == open_sids(first)
     assert count(back) == {"rebuild": 2}
 
 
@@ -214,8 +214,8 @@ def test_whatever_the_nights_bring_nothing_is_renumbered(
         history = apply_changes(before, changes.upserts)
 
         usable = {item for item, (point, state) in world.items() if state == "active" and point != 0}
-        assert set(open_rows(history)) == usable
-        assert history.filter(pl.col("valid_to").is_null())["item_id"].is_duplicated().sum() == 0
+        assert set(open_sids(history)) == usable
+        assert open_rows(history)["item_id"].is_duplicated().sum() == 0
         assert history.group_by("codebook_id", "sid_key", "slot").agg(n=pl.col("item_id").n_unique())["n"].max() in (None, 1)
         intervals = history.sort("item_id", "valid_from").with_columns(
             until=pl.col("valid_from").shift(-1).over("item_id"), ends=pl.col("valid_to").fill_null(10**9)

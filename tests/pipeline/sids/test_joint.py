@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline.sids.joint import fit_together
+from pipeline.sids.joint import refine_jointly
 
 Matrix = npt.NDArray[np.float32]
 
@@ -21,14 +21,14 @@ def mean_square(left: Matrix) -> float:
 
 def test_a_bias_that_no_single_level_sees_is_taken_out() -> None:
     """−5, −3, 3 and 5 under coarse ±4 and fine −1, 1.5: every fine 1.5 is 0.5 too far, and its mean says so."""
-    fitted = fit_together(column(-5, -3, 3, 5), None, (column(-4, 4), column(-1, 1.5)), 20)
+    fitted = refine_jointly(column(-5, -3, 3, 5), None, (column(-4, 4), column(-1, 1.5)), 20)
     assert fitted.left[:, 0] == pytest.approx([0, 0, 0, 0], abs=1e-3)
     assert [tokens.tolist() for tokens in fitted.tokens] == [[0, 0, 1, 1], [0, 1, 0, 1]]
 
 
 def test_a_code_without_rows_goes_to_the_row_described_worst() -> None:
     """One code at 0.5 for 0, 1 and 9, the other far off: 9 is the worst and gets it, without any round of fitting."""
-    fitted = fit_together(column(0, 1, 9), None, (column(0.5, 100),), 0)
+    fitted = refine_jointly(column(0, 1, 9), None, (column(0.5, 100),), 0)
     assert fitted.codes[0][:, 0].tolist() == [0.5, 9.0]
     assert fitted.tokens[0].tolist() == [0, 0, 1]
 
@@ -36,15 +36,15 @@ def test_a_code_without_rows_goes_to_the_row_described_worst() -> None:
 def test_two_codes_without_rows_go_to_two_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """0, 5 and 9 all under 0: 9 takes one code, 5 the other, in one repair."""
     monkeypatch.setattr("pipeline.sids.joint.REPAIRS", 1)
-    fitted = fit_together(column(0, 5, 9), None, (column(0, 100, 200),), 0)
+    fitted = refine_jointly(column(0, 5, 9), None, (column(0, 100, 200),), 0)
     assert sorted(fitted.codes[0][:, 0].tolist()) == [0.0, 5.0, 9.0]
 
 
 def test_heavy_rows_draw_the_codes() -> None:
     """One code for 0 and 10, the second weighing three times as much: at 7.5; and 5 where both weigh the same."""
-    heavy = fit_together(column(0, 10), np.array([1, 3], dtype=np.float32), (column(2),), 20)
+    heavy = refine_jointly(column(0, 10), np.array([1, 3], dtype=np.float32), (column(2),), 20)
     assert heavy.codes[0][0, 0] == pytest.approx(7.5, abs=1e-3)
-    assert fit_together(column(0, 10), None, (column(2),), 20).codes[0][0, 0] == pytest.approx(5.0, abs=1e-3)
+    assert refine_jointly(column(0, 10), None, (column(2),), 20).codes[0][0, 0] == pytest.approx(5.0, abs=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -53,11 +53,11 @@ def test_rounds_never_make_it_worse(seed: int) -> None:
     draw = np.random.default_rng(seed)
     rows = draw.standard_normal((300, 3)).astype(np.float32)
     levels = (rows[:8], 0.5 * draw.standard_normal((8, 3)).astype(np.float32))
-    before, *after = (mean_square(fit_together(rows, None, levels, n).left) for n in (0, 1, 3, 20))
+    before, *after = (mean_square(refine_jointly(rows, None, levels, n).left) for n in (0, 1, 3, 20))
     assert max(after) <= before
 
 
 def test_codes_given_are_left_as_they_were() -> None:
     given = (column(-4, 4), column(-1, 1.5))
-    fit_together(column(-5, -3, 3, 5), None, given, 5)
+    refine_jointly(column(-5, -3, 3, 5), None, given, 5)
     assert [level[:, 0].tolist() for level in given] == [[-4, 4], [-1, 1.5]]

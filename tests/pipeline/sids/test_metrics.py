@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.contracts import ITEMS, SID_HISTORY
+from pipeline.contracts import ITEMS, SID_HISTORY, open_rows
 from pipeline.errors import ContractError
 from pipeline.sids import metrics
 from pipeline.sids.assign import apply_changes, assign
@@ -34,7 +34,7 @@ def nights(line: Codebook, embed: Frames, catalogue: Frames) -> Nights:
         for release, points in enumerate(worlds, start=1):
             vectors = embed({item: [point] for item, point in points.items()})
             history = apply_changes(history, assign(vectors, catalogue(points), line, history, release, 0.10).upserts)
-            seen.append((history.filter(pl.col("valid_to").is_null()), vectors))
+            seen.append((open_rows(history), vectors))
         return seen
 
     return run

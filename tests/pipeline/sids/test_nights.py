@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.contracts import SID_HISTORY, SID_WAITING
+from pipeline.contracts import IS_OPEN, SID_HISTORY, SID_WAITING, open_rows
 from pipeline.errors import ContractError
 from pipeline.sids.assign import SidChanges, apply_changes, assign
 from pipeline.sids.codebook import Codebook
@@ -18,9 +18,9 @@ from pipeline.sids.recentre import recentre
 Frames = Callable[..., pl.DataFrame]
 
 
-def open_rows(history: pl.DataFrame) -> dict[int, str]:
+def open_sids(history: pl.DataFrame) -> dict[int, str]:
     """item → SID of the open rows."""
-    return dict(history.filter(pl.col("valid_to").is_null()).select("item_id", "sid").iter_rows())
+    return dict(open_rows(history).select("item_id", "sid").iter_rows())
 
 
 def count(changes: SidChanges) -> dict[str, int]:
@@ -43,7 +43,7 @@ def test_those_who_gain_most_move_and_the_others_wait(
     changes = assign(embed(points), catalogue(points), line, first, 2, 0.1, moves=0.25)
     assert count(changes) == {"unchanged": 2, "moved": 1, "deferred": 1}
     history = apply_changes(first, changes.upserts)
-    assert (open_rows(history)[1], open_rows(history)[2]) == ("0-0", "1-0")
+    assert (open_sids(history)[1], open_sids(history)[2]) == ("0-0", "1-0")
     nothing_left = assign(embed(points), catalogue(points), line, history, 3, 0.1, moves=0.25)
     assert count(nothing_left) == {"unchanged": 3, "moved": 1}
 
@@ -80,12 +80,12 @@ def test_under_codes_centred_anew_everyone_is_carried_with_sid_and_slot(
 ) -> None:
     points = {1: [6.0], 2: [4.0], 3: [-3.0], 4: [-5.0]}
     moved = recentre(line, embed(points), first)
-    changes = assign(embed(points), catalogue(points), moved, first, 2, 0.1, kin={line.codebook_id})
+    changes = assign(embed(points), catalogue(points), moved, first, 2, 0.1, same_numbering_ids={line.codebook_id})
     after = apply_changes(first, changes.upserts)
     assert count(changes) == {"carried": 4}
-    assert open_rows(after) == open_rows(first)
-    assert after.filter(pl.col("valid_to").is_null())["codebook_id"].unique().to_list() == [moved.codebook_id]
-    told = sid_metrics(after.filter(pl.col("valid_to").is_null()), embed(points), moved, first, 2, kin={line.codebook_id})
+    assert open_sids(after) == open_sids(first)
+    assert open_rows(after)["codebook_id"].unique().to_list() == [moved.codebook_id]
+    told = sid_metrics(open_rows(after), embed(points), moved, first, 2, same_numbering_ids={line.codebook_id})
     figures = dict(told.filter(pl.col("level") == 0).select("metric", "value").iter_rows())
     assert (figures["kept_share"], figures["n_carried"]) == (1.0, 4.0)
 
@@ -97,11 +97,15 @@ def test_a_returning_item_gets_its_slot_back_also_under_codes_centred_anew(
     both = embed({1: [5.0], 2: [5.2]})
     history = assign(both, catalogue([1, 2]), line, SID_HISTORY.empty(), 1, 0.1).upserts
     history = apply_changes(history, assign(both, catalogue([1]), line, history, 2, 0.1).upserts)
-    moved = recentre(line, both, history.filter(pl.col("valid_to").is_null()))
+    moved = recentre(line, both, open_rows(history))
     three = embed({1: [5.0], 2: [5.2], 3: [5.1]})
-    history = apply_changes(history, assign(three, catalogue([1, 3]), moved, history, 3, 0.1, kin={line.codebook_id}).upserts)
-    history = apply_changes(history, assign(three, catalogue([1, 2, 3]), moved, history, 4, 0.1, kin={line.codebook_id}).upserts)
-    slots = dict(history.filter(pl.col("valid_to").is_null()).select("item_id", "slot").iter_rows())
+    history = apply_changes(
+        history, assign(three, catalogue([1, 3]), moved, history, 3, 0.1, same_numbering_ids={line.codebook_id}).upserts
+    )
+    history = apply_changes(
+        history, assign(three, catalogue([1, 2, 3]), moved, history, 4, 0.1, same_numbering_ids={line.codebook_id}).upserts
+    )
+    slots = dict(open_rows(history).select("item_id", "slot").iter_rows())
     assert slots == {1: 0, 2: 1, 3: 2}
 
 
@@ -147,8 +151,8 @@ def test_what_creeps_is_seen_from_where_the_codes_were_learned(line: Codebook, e
     since = began.with_columns(
         recon_error=pl.lit(1.0, pl.Float32), codebook_id=pl.lit(line.codebook_id), valid_from=pl.lit(3, pl.Int64), valid_to=None
     )
-    now, kin = embed({1: [6.0], 2: [2.0], 3: [-2.0], 4: [-6.0]}), {"before", line.codebook_id}
-    told = drift(now, line, pl.concat([older, began.head(2), since], how="vertical_relaxed"), kin)
+    now, same_numbering_ids = embed({1: [6.0], 2: [2.0], 3: [-2.0], 4: [-6.0]}), {"before", line.codebook_id}
+    told = drift(now, line, pl.concat([older, began.head(2), since], how="vertical_relaxed"), same_numbering_ids)
     assert told.mode == "rebuild"
     assert told.reasons == ("error_since_rebuild 1.5 > 1",)
     assert [trigger.value for trigger in told.triggers if trigger.name == "newcomer_share"] == [0.5]
@@ -177,8 +181,8 @@ def test_who_waits_under_codes_centred_anew_is_carried_and_still_waits(
     """Items 1 and 2 jump to −5 and 5; one may move. The other gets a row under the new codes and stays in the queue."""
     points = {1: [-5.0], 2: [5.0], 3: [-3.0], 4: [-5.0]}
     moved = recentre(line, embed(points), first.filter(pl.col("item_id") > 2))
-    changes = assign(embed(points), catalogue(points), moved, first, 2, 0.1, moves=0.25, kin={line.codebook_id})
+    changes = assign(embed(points), catalogue(points), moved, first, 2, 0.1, moves=0.25, same_numbering_ids={line.codebook_id})
     assert count(changes) == {"carried": 2, "moved": 1, "deferred": 1}
     assert changes.waiting.select("item_id", "sid", "since_release", "n_nights").rows() == [(2, "1-0", 2, 1)]
-    row = changes.upserts.filter((pl.col("item_id") == 2) & pl.col("valid_to").is_null())
+    row = changes.upserts.filter((pl.col("item_id") == 2) & IS_OPEN)
     assert row.select("reason", "assigned_by").rows() == [("carried", "deferred")]

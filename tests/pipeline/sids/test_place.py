@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.contracts import SID_HISTORY
+from pipeline.contracts import SID_HISTORY, open_rows
 from pipeline.errors import ContractError
 from pipeline.sids.assign import SidChanges, apply_changes, assign
 from pipeline.sids.beam import nearest_sids
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.config import SidsConfig
 from pipeline.sids.names import fixed_hash, sid_keys
-from pipeline.sids.place import FULL, TOO_FAR, Placed, Placing, place
+from pipeline.sids.place import FULL, TOO_FAR, CapacityRules, Placement, place
 
 Frames = Callable[..., pl.DataFrame]
-UNIQUE = Placing()
+UNIQUE = CapacityRules()
 
 
 def column(*values: float) -> np.ndarray:
@@ -26,18 +26,18 @@ def column(*values: float) -> np.ndarray:
     return np.array(values, dtype=np.float32)[:, None]
 
 
-def put(book: Codebook, points: list[float], rules: Placing, taken: tuple[int, ...] = ()) -> Placed:
+def put(book: Codebook, points: list[float], rules: CapacityRules, taken: tuple[int, ...] = ()) -> Placement:
     """Place points whose hashes rise with their place in the list."""
     return place(column(*points), np.arange(len(points), dtype=np.uint64), book, np.array(taken, dtype=np.uint64), rules)
 
 
-def names(placed: Placed) -> list[str]:
+def names(placed: Placement) -> list[str]:
     return ["-".join(map(str, row)) for row in placed.tokens.tolist()]
 
 
-def open_rows(history: pl.DataFrame) -> dict[int, str]:
+def open_sids(history: pl.DataFrame) -> dict[int, str]:
     """item → SID of the open rows."""
-    return dict(history.filter(pl.col("valid_to").is_null()).select("item_id", "sid").iter_rows())
+    return dict(open_rows(history).select("item_id", "sid").iter_rows())
 
 
 @pytest.fixture
@@ -66,14 +66,14 @@ def test_the_nearest_stays_and_the_others_take_the_best_free_one(line: Codebook)
 
 
 def test_a_capacity_of_two_holds_two(line: Codebook) -> None:
-    assert names(put(line, [5.1, 5.3, 4.6], Placing(capacity=2))) == ["1-1", "1-1", "1-0"]
+    assert names(put(line, [5.1, 5.3, 4.6], CapacityRules(capacity=2))) == ["1-1", "1-1", "1-0"]
 
 
 def test_a_locked_level_keeps_its_code_and_refuses_a_crowd(line: Codebook) -> None:
     """Level 1 of 5 has two SIDs below it; a third item is one too many."""
-    assert names(put(line, [5.1, 5.2], Placing(n_locked=1))) == ["1-1", "1-0"]
+    assert names(put(line, [5.1, 5.2], CapacityRules(n_locked=1))) == ["1-1", "1-0"]
     with pytest.raises(ContractError, match=r"1 of 1 prefixes of 1 locked levels hold more items \(3\) than the 2 places below"):
-        put(line, [5.1, 5.2, 5.3], Placing(n_locked=1))
+        put(line, [5.1, 5.2, 5.3], CapacityRules(n_locked=1))
 
 
 def test_more_items_than_places_are_refused(line: Codebook) -> None:
@@ -83,8 +83,8 @@ def test_more_items_than_places_are_refused(line: Codebook) -> None:
 
 def test_an_item_too_far_from_every_free_one_says_so(line: Codebook) -> None:
     """Two at 5.5 (.25 from 5): the other would go to 3 at 6.25, 25 times as bad."""
-    near = put(line, [5.5, 5.5], Placing(max_error_ratio=26.0))
-    far = put(line, [5.5, 5.5], Placing(max_error_ratio=24.0))
+    near = put(line, [5.5, 5.5], CapacityRules(max_error_ratio=26.0))
+    far = put(line, [5.5, 5.5], CapacityRules(max_error_ratio=24.0))
     assert (names(near), near.is_placed.tolist()) == (["1-1", "1-0"], [True, True])
     assert (far.is_placed.tolist(), far.reasons.tolist()) == ([True, False], ["", TOO_FAR])
     assert FULL != TOO_FAR
@@ -97,7 +97,7 @@ def test_twins_spread_over_the_nearest_free_ones_by_their_hash(line: Codebook) -
 
 def test_a_search_that_is_too_narrow_widens_until_a_place_is_found(line: Codebook) -> None:
     """A beam of one finds only 5; it takes the whole space to find −5."""
-    assert names(put(line, [5.0], Placing(beam_width=1), taken=(3, 2, 1))) == ["0-0"]
+    assert names(put(line, [5.0], CapacityRules(beam_width=1), taken=(3, 2, 1))) == ["0-0"]
 
 
 @pytest.mark.slow
@@ -109,7 +109,7 @@ def test_nobody_is_left_over_and_the_order_decides_nothing(seed: int, capacity: 
     book = Codebook(tuple(draw.standard_normal((codes, 2)) for codes in (4, 5)), (np.zeros(4), np.zeros(5)), 1.0, "random")
     n = min(n, 20 * capacity)
     vectors = draw.integers(-2, 3, (n, 2)).astype(np.float32)
-    hashes, rules = fixed_hash(np.arange(n)), Placing(capacity=capacity, beam_width=2)
+    hashes, rules = fixed_hash(np.arange(n)), CapacityRules(capacity=capacity, beam_width=2)
     nobody = np.zeros(0, dtype=np.uint64)
     placed = place(vectors, hashes, book, nobody, rules)
     keys = sid_keys(placed.tokens, book.vocabulary)
@@ -124,7 +124,7 @@ def test_incumbents_stay_though_a_newcomer_fits_better(night: Callable[..., SidC
     """Item 1 holds 5 from 5.4; item 2 comes exactly at 5 and gets 3, its best free one."""
     history = night(SID_HISTORY.empty(), 1, {1: 5.4}).upserts
     changes = night(history, 2, {1: 5.4, 2: 5.0})
-    assert open_rows(apply_changes(history, changes.upserts)) == {1: "1-1", 2: "1-0"}
+    assert open_sids(apply_changes(history, changes.upserts)) == {1: "1-1", 2: "1-0"}
     assert changes.upserts["assigned_by"].to_list() == ["beam"]
 
 
@@ -141,7 +141,7 @@ def test_a_place_is_kept_for_a_removed_item_and_given_away_after_its_tombstone(n
     history = apply_changes(history, night(history, 2, {9: -5.0}).upserts)
     kept = night(history, 3, {9: -5.0, 2: 5.0}, reserved_from=2)
     given = night(history, 3, {9: -5.0, 2: 5.0}, reserved_from=3)
-    assert (open_rows(kept.upserts), open_rows(given.upserts)) == ({2: "1-0"}, {2: "1-1"})
+    assert (open_sids(kept.upserts), open_sids(given.upserts)) == ({2: "1-0"}, {2: "1-1"})
 
 
 def test_a_returning_item_gets_its_sid_back_unless_it_was_given_away(night: Callable[..., SidChanges]) -> None:
@@ -155,7 +155,7 @@ def test_a_returning_item_gets_its_sid_back_unless_it_was_given_away(night: Call
 
 
 def test_an_item_that_finds_no_place_has_no_sid_and_a_reason(line: Codebook, embed: Frames, catalogue: Frames) -> None:
-    rules = Placing(max_error_ratio=1.5)
+    rules = CapacityRules(max_error_ratio=1.5)
     changes = assign(embed({1: [5.5], 2: [5.5]}), catalogue([1, 2]), line, SID_HISTORY.empty(), 1, 0.1, placing=rules)
     assert changes.without["reason"].to_list() == [TOO_FAR]
     assert changes.upserts.height == 1
@@ -167,7 +167,7 @@ def test_under_suffix_the_last_token_tells_items_apart_at_no_cost(line: Codebook
     book = Codebook((*line.centroids, np.zeros((4, 1))), (*line.n_items, np.zeros(4)), 4.0, "line")
     vectors, items = embed({item: [5.0] for item in (1, 2, 3)}), catalogue([1, 2, 3])
     first = assign(vectors, items, book, SID_HISTORY.empty(), 1, 0.1, placing=config.placing)
-    assert sorted(open_rows(first.upserts).values()) == ["1-1-0", "1-1-1", "1-1-2"]
+    assert sorted(open_sids(first.upserts).values()) == ["1-1-0", "1-1-1", "1-1-2"]
     assert sorted(first.upserts["assigned_by"].to_list()) == ["greedy", "suffix", "suffix"]
     assert assign(vectors, items, book, first.upserts, 2, 0.1, placing=config.placing).upserts.is_empty()
     with pytest.raises(ContractError, match=r"1 of 1 prefixes of 2 locked levels hold more items \(5\) than the 4 places"):

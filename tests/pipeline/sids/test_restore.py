@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from pipeline.contracts import SID_HISTORY
+from pipeline.contracts import IS_OPEN, SID_HISTORY, open_rows
 from pipeline.sids.assign import apply_changes
 from pipeline.sids.restore import restore
 
@@ -20,7 +20,7 @@ def history() -> pl.DataFrame:
 
 
 def at(rows: pl.DataFrame, release: int) -> list[tuple]:
-    held = (pl.col("valid_from") <= release) & (pl.col("valid_to").is_null() | (pl.col("valid_to") > release))
+    held = (pl.col("valid_from") <= release) & (IS_OPEN | (pl.col("valid_to") > release))
     return sorted(rows.filter(held).select("item_id", "sid", "slot").rows())
 
 
@@ -32,7 +32,7 @@ def test_the_new_release_has_the_semantic_ids_of_the_old_one_and_every_release_k
     for release in (1, 2, 3):
         assert at(after, release) == at(history(), release)
     assert 4 not in upserts["item_id"]
-    assert set(upserts.filter(pl.col("valid_to").is_null())["reason"]) == {"rollback"}
+    assert set(open_rows(upserts)["reason"]) == {"rollback"}
 
 
 def test_going_back_to_what_is_changes_nothing() -> None:
