@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
-from tests.flows.test_nights import Nights, Vectors, clusters
+from tests.flows.refresh.test_nights import Nights, Vectors, clusters
 
 from pipeline.sids.config import SidsConfig
 
