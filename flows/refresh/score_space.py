@@ -12,8 +12,8 @@ from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
 from flows.stores.artifacts import Artifact
 from flows.stores.models import Models
-from flows.stores.tensors import build_world
 from flows.stores.workspace import Workspace
+from flows.stores.world import build_world
 from hsrl_train.data.starts import sample_starts
 from hsrl_train.simulator.score_aware import score_weights
 from pipeline.contracts import IS_TRAINING

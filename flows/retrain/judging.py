@@ -8,8 +8,8 @@ import polars as pl
 
 from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
-from flows.stores.tensors import World
 from hsrl_train.data.starts import sample_starts
+from hsrl_train.data.tensors import World
 from hsrl_train.data.world import Policy, ResponseModel, State
 from hsrl_train.evaluation.baselines import reference_policies
 from hsrl_train.evaluation.look_ahead import search_look_ahead

@@ -12,8 +12,8 @@ from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
 from flows.runtime.workers import run_parallel
 from flows.stores.artifacts import Artifact
-from flows.stores.tensors import World
 from flows.stores.workspace import Workspace
+from hsrl_train.data.tensors import World
 from hsrl_train.simulator.config import SimulatorConfig
 from hsrl_train.simulator.fit import FitOn, FittedSimulator, Quality, fit_response_model, quality
 from pipeline.contracts import rows_of

@@ -17,9 +17,9 @@ from flows.runtime.settings import Settings
 from flows.runtime.workers import run_parallel
 from flows.stores.artifacts import Artifact
 from flows.stores.policies import CONFIG, COURSE, CURVES, KIND, WEIGHTS, course_of, load_policy, load_tensors
-from flows.stores.tensors import World
 from flows.stores.workspace import Workspace
 from hsrl_train.data.starts import sample_starts
+from hsrl_train.data.tensors import World
 from hsrl_train.data.world import Policy, on_device
 from hsrl_train.evaluation.rollouts import evaluate
 from hsrl_train.learner.early_stopping import EarlyStopping

@@ -9,7 +9,6 @@ from flows.retrain.simulators import SimulatorSpec, simulator_specs
 from flows.runtime.settings import Settings
 from flows.stores.models import of_codebook
 from flows.stores.pinned import Pinned
-from flows.stores.tensors import with_sids
 from flows.stores.workspace import Workspace
 from flows.study.trial import Trial
 from flows.study.variants import STUDIES, Study, Variant, applied, variants_of
@@ -106,4 +105,4 @@ def _own_sids(warehouse: Warehouse, place: Workspace, pinned: Pinned, settings: 
     codebook = learn_codebook(embeddings, settings.sids, settings.seed, pl.DataFrame(likes))
     placing = settings.sids.placing
     changes = assign(embeddings, items, codebook, SID_HISTORY.empty(), 1, settings.sids.epsilon, placing=placing)
-    return place.lay_out_sids(with_sids(pinned.world, SidTable.from_frame(open_rows(changes.upserts), codebook.vocabulary)))
+    return place.lay_out_sids(pinned.world.with_sids(SidTable.from_frame(open_rows(changes.upserts), codebook.vocabulary)))

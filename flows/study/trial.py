@@ -14,8 +14,8 @@ from flows.retrain.training import TrainingJob, learn
 from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
 from flows.stores.policies import load_policy
-from flows.stores.tensors import World
 from flows.stores.workspace import Workspace
+from hsrl_train.data.tensors import World
 from hsrl_train.evaluation.rollouts import Rollouts
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 

@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 import torch
 
-from flows.stores.tensors import World, build_world, with_sids
+from flows.stores.world import build_world
 from hsrl_train.data.starts import sample_starts
+from hsrl_train.data.tensors import World
 from hsrl_train.evaluation.baselines import reference_policies
 from hsrl_train.evaluation.rollouts import evaluate, summarise
 from hsrl_train.simulator.config import EnvironmentConfig, SimulatorConfig
@@ -58,7 +59,7 @@ def world() -> World:
     model = learn(items, [positives], EmbeddingsConfig(), seed=0)
     ids, vectors = model.standardised(embed(model, items, [positives]))
     sids = SidTable("any", (64,), ids, (np.arange(len(ids)) % 64).astype(np.uint16)[:, None], np.zeros(len(ids), np.uint32))
-    return with_sids(build_world(items, users, records, vectors, learn_profiles(users)), sids)
+    return build_world(items, users, records, vectors, learn_profiles(users)).with_sids(sids)
 
 
 ID_OF = {"items": "item_id", "users": "user_id"}
