@@ -24,7 +24,7 @@ from pipeline.contracts import check
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.release import Changes, ReleaseDraft
-from pipeline.warehouse.tables import POLICIES
+from pipeline.warehouse.result_tables import POLICIES
 from pipeline.warehouse.warehouse import Warehouse
 
 _SHOWN = ("n_simulators", "n_sessions", "total_reward", "ci95_low", "ci95_high", "sd", "depth", "distinct_items", "gini")

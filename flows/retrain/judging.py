@@ -16,7 +16,7 @@ from hsrl_train.evaluation.look_ahead import search_look_ahead
 from hsrl_train.evaluation.rollouts import Rollouts, evaluate, summarise
 from hsrl_train.simulator.environment import Environment
 from pipeline.contracts import check
-from pipeline.warehouse.tables import EVALUATIONS
+from pipeline.warehouse.result_tables import EVALUATIONS
 
 # States that the best constant slate is chosen on; more change nothing.
 _N_CHOOSING = 1_000

@@ -19,7 +19,7 @@ from hsrl_train.simulator.fit import FitOn, FittedSimulator, Quality, fit_respon
 from pipeline.contracts import rows_of
 from pipeline.errors import TrainingError, reason_of
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint, refuse_unreadable
-from pipeline.warehouse.tables import SIMULATORS
+from pipeline.warehouse.result_tables import SIMULATORS
 
 KIND = "simulator"
 _FILE = "model.safetensors"

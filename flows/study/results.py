@@ -17,7 +17,7 @@ from flows.study.variants import BASE, Variant
 from hsrl_train.evaluation.intervals import Interval, mean_interval
 from hsrl_train.evaluation.rollouts import summarise
 from pipeline.contracts import rows_of
-from pipeline.warehouse.tables import EXPERIMENTS
+from pipeline.warehouse.result_tables import EXPERIMENTS
 
 LEVEL_WEIGHT = "level_weight_"
 
