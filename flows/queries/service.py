@@ -13,7 +13,8 @@ from flows.queries.rank_requests import KnownIds, Raw
 from flows.stores.incumbent import current_codebook, items_without_vector
 from flows.stores.models import Models, load_models
 from flows.stores.policies import load_policy
-from flows.stores.tensors import build_catalogue, under_sids
+from flows.stores.world import catalogue_of
+from hsrl_train.data.tensors import under_sids
 from hsrl_train.data.world import Catalogue
 from hsrl_train.learner.policy import HsrlPolicy
 from hsrl_train.serving.ranker import Ranker, Request
@@ -149,5 +150,5 @@ def _catalogue(warehouse: Warehouse, codebook: Codebook, models: Models, items: 
     seen = warehouse.query("FROM embeddings WHERE embedding_id = $seen", {"seen": models.items.embedding_id})
     _, vectors = models.items.standardised(seen.cast(EMBEDDINGS.schema))
     rows = warehouse.read(SID_HISTORY, "FROM sid_history WHERE valid_to IS NULL")
-    catalogue = build_catalogue(items, vectors, items["n_positives"].to_numpy())
+    catalogue = catalogue_of(items, vectors, items["n_positives"].to_numpy())
     return under_sids(catalogue, SidTable.from_frame(rows, codebook.vocabulary))
