@@ -20,8 +20,9 @@ from pipeline.sids.restore import restore
 from pipeline.warehouse.config import WarehouseConfig
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.result_tables import POLICIES
 from pipeline.warehouse.statements import statement
-from pipeline.warehouse.tables import POLICIES, SID_MISSING, TABLES
+from pipeline.warehouse.tables import SID_MISSING, TABLES
 from pipeline.warehouse.verify import require_intact
 from pipeline.warehouse.warehouse import Warehouse
 

@@ -13,7 +13,7 @@ from flows.stores.pinned import Pinned
 from flows.stores.policies import started_from
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.release import Changes, ReleaseDraft
-from pipeline.warehouse.tables import POLICIES
+from pipeline.warehouse.result_tables import POLICIES
 from pipeline.warehouse.warehouse import Warehouse
 
 
