@@ -15,7 +15,7 @@ from flows.runtime.settings import Settings
 from flows.stores.incumbent import Incumbent
 from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY, SID_WAITING, open_rows
 from pipeline.errors import ContractError
-from pipeline.ingest.config import GeneratedSource
+from pipeline.ingest.generated_config import GeneratedSource
 from pipeline.sids.assign import apply_changes
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import encode, reconstruction_errors
