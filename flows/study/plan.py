@@ -13,9 +13,10 @@ from flows.stores.tensors import with_sids
 from flows.stores.workspace import Workspace
 from flows.study.trial import Trial
 from flows.study.variants import STUDIES, Study, Variant, applied, variants_of
-from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY, open_rows
+from pipeline.contracts import EMBEDDINGS, ITEMS, open_rows
 from pipeline.errors import ConfigError, ContractError
 from pipeline.sids.assign import assign
+from pipeline.sids.inputs import NightInputs, SidIncumbents
 from pipeline.sids.learn import learn_codebook
 from pipeline.sids.table import SidTable
 from pipeline.warehouse.warehouse import Warehouse
@@ -104,6 +105,5 @@ def _own_sids(warehouse: Warehouse, place: Workspace, pinned: Pinned, settings: 
     catalogue = pinned.world.catalogue
     likes = {"item_id": catalogue.item_ids, "n_positives": catalogue.popularity[1:].long().numpy()}
     codebook = learn_codebook(embeddings, settings.sids, settings.seed, pl.DataFrame(likes))
-    placing = settings.sids.placing
-    changes = assign(embeddings, items, codebook, SID_HISTORY.empty(), 1, settings.sids.epsilon, placing=placing)
+    changes = assign(NightInputs(1, items, embeddings), codebook, SidIncumbents(), settings.sids.assignment_rules)
     return place.lay_out_sids(with_sids(pinned.world, SidTable.from_frame(open_rows(changes.upserts), codebook.vocabulary)))
