@@ -7,7 +7,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from benchmarks.small_feed import feed
 from flows.queries.draw import draw_release
 from flows.refresh.flow import RefreshRequest, refresh
 from flows.runtime.run import Run
@@ -18,6 +17,7 @@ from pipeline.sids import nightly
 from pipeline.sids.assign import assign
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.warehouse import Warehouse
+from tests.support.small_feed import feed
 
 TOKENIZER = """
 [embeddings]
