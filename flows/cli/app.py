@@ -41,7 +41,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stan
 
 def _tell_version(is_asked: bool) -> None:
     if is_asked:
-        from flows.runtime.run import code_version
+        from flows.runtime.resources import code_version
 
         print(f"hsrl {code_version()}")
         raise typer.Exit

@@ -10,7 +10,8 @@ import torch
 from flows.retrain.judging import Judge, Row, evaluation_rows
 from flows.retrain.simulators import Simulator, fit_missing, load_simulator, simulator_rows, simulator_specs
 from flows.retrain.training import Trained, TrainingJob, find_or_train, usable_device, with_method
-from flows.runtime.run import Run, code_version
+from flows.runtime.resources import code_version
+from flows.runtime.run import Run
 from flows.runtime.run_outcome import RunOutcome, record_run
 from flows.runtime.settings import Settings
 from flows.runtime.steps import Steps
