@@ -27,7 +27,7 @@ from typing import Any
 import polars as pl
 
 from benchmarks.crash_state import LEAST, Seen, garbage, look, orphans, torn
-from benchmarks.small_feed import TOKENIZER, feed
+from tests.support.small_feed import TOKENIZER, feed
 
 MORE = """
 [simulator]

@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from flows.cli import rendering as present
 from flows.cli.refusals import refusal_of
 from flows.cli.sql_input import TextCommand
+from flows.runtime.extras import missing_extra
 from flows.runtime.locations import warehouse_path
 from pipeline.errors import ConfigError, HsrlError
 from pipeline.printable import printable
@@ -336,6 +337,11 @@ def main() -> None:
         _refuse(
             f"{error.format_message().rstrip('.')}; see: {_command_of(error)} --help"
         ) if error.format_message() else sys.exit(2)
+    except ModuleNotFoundError as error:
+        line = missing_extra(error, " ".join(["hsrl", *sys.argv[1:2]]))
+        if line is None:
+            raise
+        _refuse(line)
     except BrokenPipeError:  # whoever reads the answer has enough
         _drop_stdout()
         sys.exit(1)

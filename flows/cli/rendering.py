@@ -155,7 +155,7 @@ def retrain(console: Console, report: dict[str, Any]) -> None:
     for name in ("policy", "judged", "total reward", "95 % interval", "depth", "distinct items", "Gini"):
         drawn.add_column(name, justify="left" if name in ("policy", "judged") else "right")
     for row in report["evaluation"]:
-        interval = f"{row['ci95_low']:.2f} … {row['ci95_high']:.2f}"
+        interval = f"{row['ci_low']:.2f} … {row['ci_high']:.2f}"
         figures = (
             f"{row['total_reward']:.2f}",
             interval,

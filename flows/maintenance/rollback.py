@@ -21,6 +21,7 @@ from pipeline.sids.restore import restore
 from pipeline.warehouse.config import WarehouseConfig
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.statements import statement
 from pipeline.warehouse.tables import POLICIES, SID_MISSING, TABLES
 from pipeline.warehouse.verify import require_intact
 from pipeline.warehouse.warehouse import Warehouse
@@ -90,12 +91,7 @@ def rollback(root: Path, target: int, run: Run, engine: WarehouseConfig | None =
 
 def _config_of(warehouse: Warehouse, release_id: int) -> dict[str, Any]:
     """The settings that the Semantic IDs of a release were made with: of the last refresh (or rollback) that it is built upon."""
-    rows = warehouse.query(
-        "WITH RECURSIVE line AS (SELECT * FROM releases WHERE release_id = $id UNION "
-        "SELECT releases.* FROM releases INNER JOIN line ON releases.release_id = line.parent_id) "
-        "SELECT config FROM line WHERE kind <> 'retrain' ORDER BY release_id DESC LIMIT 1",
-        {"id": release_id},
-    )
+    rows = warehouse.query(statement("settings_behind_release"), {"id": release_id})
     config: dict[str, Any] = json.loads(rows.item()) if rows.height else {}
     return config
 

@@ -4,6 +4,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +20,7 @@ from pipeline.embeddings.vector_file import VectorFile, open_vectors
 from pipeline.embeddings.vector_rows import VectorRows
 from pipeline.errors import ContractError, WarehouseError, reason_of
 from pipeline.sids.codebook import Codebook
-from pipeline.sids.encode import encode
+from pipeline.sids.encode import Encoded, encode
 from pipeline.sids.names import name_tokens
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.verify import require_intact
@@ -78,6 +80,17 @@ def encode_vectors(root: Path, vectors: Path, out: Path, run: Run, said: str | N
     return coding.report(out) | run.seconds
 
 
+def sids_of(vectors: npt.NDArray[np.float32], coded: Encoded, codebook: Codebook) -> pl.DataFrame:
+    """The columns tokens, sid, sid_key, recon_error and is_ood of n vectors of the codes' space, in their order.
+
+    As in the catalogue, a vector of zeros has no direction and no Semantic ID: its row is null, and not unlike anything.
+    """
+    error = pl.Series(coded.recon_error)
+    named = name_tokens(coded.tokens, codebook.vocabulary).with_columns(recon_error=error, is_ood=error > codebook.ood_error)
+    has_length = pl.Series(vectors.any(axis=1))
+    return named.select(pl.when(has_length).then(pl.all())).with_columns(pl.col("is_ood").fill_null(value=False))
+
+
 class _Coding:
     """One file on its way to Semantic IDs, and what is counted meanwhile."""
 
@@ -117,17 +130,11 @@ class _Coding:
         self.space.require_rows(self.file, rows.spaces)
         vectors = self.space.to_codes(rows.vectors)
         coded = encode(vectors, self.codebook)
-        has_length = pl.Series(vectors.any(axis=1))
-        error = pl.Series(coded.recon_error)
-        named = name_tokens(coded.tokens, self.codebook.vocabulary).with_columns(
-            recon_error=error, is_ood=error > self.codebook.ood_error
-        )
-        # as in the catalogue, a vector of zeros has no direction and no Semantic ID
-        told = named.select(pl.when(has_length).then(pl.all())).with_columns(pl.col("is_ood").fill_null(value=False))
+        told = sids_of(vectors, coded, self.codebook)
         told = told.select(pl.int_range(self.n_rows, self.n_rows + pl.len()).alias("row"), *SCHEMA.names[1:])
         self.n_rows += told.height
         self.n_unlike += int(told["is_ood"].sum())
-        self.n_zero += int((~has_length).sum())
+        self.n_zero += told["sid"].null_count()
         if self.published is None or rows.ids is None:
             return told
         beside = self.published.beside(rows.ids, told["sid"], vectors, coded, self.codebook)

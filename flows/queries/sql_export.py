@@ -14,6 +14,7 @@ from pipeline.warehouse.adhoc import GiveUp, run_sql
 from pipeline.warehouse.answer import Answer
 from pipeline.warehouse.lake import open_readers, quoted
 from pipeline.warehouse.limits import DEFAULT_LIMITS, Limits
+from pipeline.warehouse.statements import statement
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,9 +43,9 @@ def dictionary_sql(root: Path, name: str | None) -> str:
         WarehouseError: there is no warehouse at ``root``.
     """
     if name is None:
-        return "SELECT kind, name, doc FROM dictionary WHERE column_name IS NULL ORDER BY kind, name"
+        return statement("tables_and_views")
     with open_readers(root) as connection:
-        entries = connection.execute("SELECT name, min(kind), count(column_name) FROM dictionary GROUP BY name").fetchall()
+        entries = connection.execute(statement("dictionary_names")).fetchall()
     known = {known_name: n_columns for known_name, _, n_columns in entries}
     if name.lower() not in known:
         near = difflib.get_close_matches(name.lower(), known, n=1)

@@ -19,8 +19,9 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from flows.runtime.locations import PLACES, PREFIX
-from hsrl_train.learner.config import LearnerConfig
-from hsrl_train.simulator.config import EnvironmentConfig, EvaluationConfig, SimulatorConfig, TrainingConfig
+from hsrl_train.evaluation.config import EvaluationConfig
+from hsrl_train.learner.config import LearnerConfig, TrainingConfig
+from hsrl_train.simulator.config import EnvironmentConfig, SimulatorConfig
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.errors import ConfigError, all_faults
 from pipeline.ingest.config import DeliveriesConfig, GeneratedSource, IngestConfig, MovieLensSource, SourceConfig, TableSource

@@ -9,7 +9,7 @@ import polars as pl
 from flows.queries.draw import to_image
 from flows.runtime.files import written
 from flows.study.chart import Panel, Picture, Point, Series, dot_chart, panels
-from flows.study.plan import Plan
+from flows.study.plan import StudyPlan
 from flows.study.variants import BASE, configured
 
 _MARKS = ("popular slate", "transfer oracle", "greedy oracle")
@@ -44,7 +44,7 @@ class Found:
     """
 
     name: str
-    plan: Plan
+    plan: StudyPlan
     summary: pl.DataFrame
     references: pl.DataFrame
     weights: pl.DataFrame | None

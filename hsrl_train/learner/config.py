@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -201,4 +201,45 @@ class LearnerConfig(BaseModel):
             raise ValueError(
                 f"learn_after {self.learn_after} is more than replay_capacity {self.replay_capacity}: nothing would be learned"
             )
+        return self
+
+
+class TrainingConfig(BaseModel):
+    """How trainings are run; what is learned, and how long at most, says ``[learner]``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_seeds: int = Field(
+        1,
+        description="Seeds that a retrain learns with; published is the policy that does best in the training simulators.",
+        ge=1,
+    )
+    n_processes: int | None = Field(
+        None, description="Processes that fit and learn side by side, one thread each; not given: one for each usable core.", ge=1
+    )
+    device: str = Field(
+        "cpu",
+        description="Where policies learn: cpu, cuda or cuda:1. Random numbers are drawn on the processor either way, so that the same comes "
+        "out but for rounding; simulators are fitted, and policies judged, on the processor.",
+    )
+    warm_start: bool = Field(
+        False, description="Whether the weights of the published policy of this codebook are where a retrain begins."
+    )
+    judge_every: int = Field(
+        0,
+        description="Iterations between two judgements in the training simulators, points of the training curve; 0 = none.",
+        ge=0,
+    )
+    judge_sessions: int = Field(200, description="Whole sessions of such a judgement; always the same starts and luck.", ge=1)
+    stop_after_flat: int = Field(
+        0,
+        description="Judgements in a row without a gain over the best so far after which a training ends; 0 = never. "
+        "Learning rates still fall by the whole n_iterations of [learner].",
+        ge=0,
+    )
+
+    @model_validator(mode="after")
+    def _judges_before_it_stops(self) -> Self:
+        if self.stop_after_flat and not self.judge_every:
+            raise ValueError("stop_after_flat counts judgements, but judge_every is 0; set it, for example to 250 iterations")
         return self

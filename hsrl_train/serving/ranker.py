@@ -86,7 +86,7 @@ class PackedSids:
 
 
 class Ranker:
-    """A published policy and a SID table, ready to serve; ``rank`` is all there is to it.
+    """A published policy and a SID table, ready to serve: ``rank`` what is given, or ``recommend`` of all.
 
     Args:
         policy: over the items of ``catalogue``.
@@ -127,6 +127,25 @@ class Ranker:
             order = np.argsort(-scores[row, :n], kind="stable")
             ranked.append(Ranked(np.asarray(request.candidates, np.int64)[order], scores[row, :n][order]))
         return ranked
+
+    @torch.no_grad()
+    def recommend(self, requests: Sequence[Request], k: int, seed: int = 0) -> list[Ranked]:
+        """The k items that the policy would show next, best first; the candidates of the requests are not looked at.
+
+        Args:
+            requests: of b users.
+            k: length of a slate.
+            seed: of the choice within a Semantic ID, where ``within_sid`` is ``uniform``; else it changes nothing.
+
+        Raises:
+            TrainingError: fewer than k items may be shown, a history names an unknown item, or a request brings another profile.
+        """
+        if not requests:
+            return []
+        state = self._states(requests)
+        items = self.policy.slates(state, k, torch.Generator().manual_seed(seed)).numpy()
+        scores = self.sids.scores(self.policy.log_probs(state).numpy(), items)
+        return [Ranked(self.item_ids[row - 1], score) for row, score in zip(items, scores, strict=True)]
 
     def _states(self, requests: Sequence[Request]) -> State:
         history = torch.zeros(len(requests), self.max_history, dtype=torch.int64)

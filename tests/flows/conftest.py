@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from benchmarks.small_feed import TOKENIZER, feed
 from flows.cli import app as cli
 from flows.refresh.flow import RefreshRequest, refresh
 from flows.retrain.flow import retrain
@@ -17,6 +16,7 @@ from flows.runtime.run import Run
 from flows.runtime.settings import Settings, load_settings
 from flows.runtime.steps import DirectSteps, Steps
 from pipeline.warehouse.adhoc import run_sql
+from tests.support.small_feed import TOKENIZER, feed
 
 # Three days of forty users; 60 iterations are enough to publish a policy, not to learn one.
 TINY = f"""

@@ -1,9 +1,11 @@
 """The schema files say what the contracts say, and every public name of the design exists and is explained."""
 
+import re
+
 import duckdb
 import pytest
 
-from pipeline.warehouse.statements import statements
+from pipeline.warehouse.statements import SQL_ROOT, Statement, statements
 from pipeline.warehouse.tables import TABLES, sql_type
 
 PUBLIC = [
@@ -57,13 +59,28 @@ def test_a_public_name_can_be_asked(world: duckdb.DuckDBPyConnection, name: str)
     assert world.execute(f"FROM {name}").fetchall()
 
 
-@pytest.mark.parametrize("folder", ["views", "macros", "audits", "examples"])
+FIRST_KEYS = {"views": "model", "macros": "model", "audits": "audit", "examples": "example", "queries": "query"}
+
+
+@pytest.mark.parametrize("folder", FIRST_KEYS)
 def test_a_sql_file_is_one_statement_under_a_whole_header(folder: str) -> None:
-    first, wanted = {"views": "model", "macros": "model", "audits": "audit", "examples": "example"}[folder], {"reads", "doc"}
     for statement in statements(folder):
-        assert statement.header[first] == statement.name
-        assert wanted <= statement.header.keys(), statement.name
+        assert statement.header[FIRST_KEYS[folder]] == statement.name
+        assert {"reads", "doc"} <= statement.header.keys(), statement.name
         assert len(duckdb.extract_statements(statement.sql)) == 1
+
+
+@pytest.mark.parametrize("query", list(statements("queries")), ids=lambda query: query.name)
+def test_a_query_of_the_code_fits_the_schema(world: duckdb.DuckDBPyConnection, query: Statement) -> None:
+    """Its names resolve, whatever is bound; and it reads what its header says."""
+    world.execute(f"PREPARE query AS {query.sql}")
+    for name in query.header["reads"].split(", "):
+        assert re.search(rf"\b{name}\b", query.sql.partition("-- doc")[2].partition("\n")[2]), name
+
+
+def test_every_query_is_used() -> None:
+    sources = "".join(path.read_text() for package in ("flows", "pipeline") for path in (SQL_ROOT.parent / package).rglob("*.py"))
+    assert [query.name for query in statements("queries") if f'"{query.name}"' not in sources] == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.app import app
 from flows.queries.sql_export import as_csv, dictionary, snapshot, write_answer
 from pipeline.errors import ConfigError, QueryError
 from pipeline.warehouse.adhoc import run_sql

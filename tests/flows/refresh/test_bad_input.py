@@ -14,28 +14,9 @@ from typing import Any
 import pytest
 
 from pipeline.warehouse.adhoc import run_sql
+from tests.support.configurations import log_toml
 
-TABLE = """
-[source]
-kind = "table"
-name = "log"
-path = "log.csv"
-positive = ["1"]
-[source.columns]
-user = "user"
-item = "item"
-time = "at"
-feedback = "clicked"
-[ingest]
-buckets = 2
-[records]
-slate_size = 5
-[sids]
-levels = 2
-vocabulary = 4
-[embeddings]
-width = 4
-"""
+TABLE = log_toml()
 HEADER = "user,item,at,clicked\n"
 # Thirty users who see forty items each, every third of them liked, in an order of their own.
 ROWS = [

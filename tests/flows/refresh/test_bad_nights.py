@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pytest
-from tests.flows.refresh.test_nights import Nights, Vectors, clusters
 
 from pipeline.sids.config import SidsConfig
+from tests.flows.refresh.test_nights import Nights, Vectors, clusters
 
 LET_THROUGH = {"mode": "auto", "churn_budget": 0.003}
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from benchmarks.small_feed import feed
 from flows.queries.draw import draw_release
 from flows.refresh import tokenizer
 from flows.refresh.flow import RefreshRequest, refresh
@@ -17,6 +16,7 @@ from pipeline.errors import AuditError, ContractError, HsrlError
 from pipeline.sids.assign import assign
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.warehouse import Warehouse
+from tests.support.small_feed import feed
 
 TOKENIZER = """
 [embeddings]

@@ -49,11 +49,11 @@ def trained(monkeypatch: pytest.MonkeyPatch, dies_at: int | None = None) -> list
     """Variant and seed of every training from now on; the process is interrupted before that number."""
     seen: list[str] = []
 
-    def learn(place: Any, world: Any, lesson: Any, tick: Any, real: Any = trial.learn) -> float:
+    def learn(workspace: Any, world: Any, job: Any, tick: Any, real: Any = trial.learn) -> float:
         if len(seen) == dies_at:
             raise KeyboardInterrupt
-        seen.append(f"{lesson.settings.learner.entropy_weight:g} {lesson.seed}")
-        return real(place, world, lesson, tick)
+        seen.append(f"{job.learner.entropy_weight:g} {job.seed}")
+        return real(workspace, world, job, tick)
 
     monkeypatch.setattr(trial, "learn", learn)
     return seen

@@ -51,7 +51,7 @@ def learned(world, seed: int, **settings: object) -> float:
         profiles=torch.zeros(1, 0),
     )
     policy = train(Hsrl(world.catalogue, 0, H, config, seed), world.environment, records, config, seed).policy
-    played = evaluate("hsrl", [policy], [world.environment], world.starts(2000), world.k, world.catalogue, seed=1)
+    played = evaluate("hsrl", [policy], [world.environment], world.shared(2000))
     return summarise(played).total_reward
 
 

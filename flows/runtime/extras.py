@@ -1,0 +1,30 @@
+"""What each extra of pyproject.toml brings, and the line for a command that lacks one."""
+
+# By the name a module is imported by.
+EXTRA_OF = {
+    "torch": "train",
+    "jaxtyping": "train",
+    "faiss": "train",
+    "sklearn": "train",
+    "prefect": "flows",
+    "fastapi": "flows",
+    "sqlalchemy": "flows",
+    "pandas": "pandas",
+    "PIL": "plots",
+}
+
+
+def needs(what: str, extra: str) -> str:
+    """The line for something that lacks an extra."""
+    return f"{what} needs the extra {extra}; install it with: pip install -e '.[{extra}]'"
+
+
+def missing_extra(error: ModuleNotFoundError, what: str) -> str | None:
+    """The line for a module that an extra brings; None for any other, which is a bug or a broken installation.
+
+    Args:
+        error: as the import raised it.
+        what: the command that needed it, such as ``hsrl retrain``.
+    """
+    extra = EXTRA_OF.get((error.name or "").partition(".")[0])
+    return needs(what, extra) if extra else None
