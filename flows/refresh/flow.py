@@ -16,7 +16,8 @@ from flows.refresh.meaning import require_acceptable, require_same_meaning, stor
 from flows.refresh.release_changes import Tables, changes_of, with_meaning
 from flows.refresh.semantic_ids import SemanticIds, make_semantic_ids, make_splits
 from flows.refresh.staging import KIND, Arrived, Staged, TakenIn, arrived_deliveries, stage_next
-from flows.runtime.run import Run, code_version
+from flows.runtime.resources import code_version
+from flows.runtime.run import Run
 from flows.runtime.run_outcome import RunOutcome, record_run
 from flows.runtime.settings import Settings
 from flows.runtime.steps import Steps
