@@ -25,7 +25,8 @@ from flows.refresh.staging import (
     new_deliveries,
     stage_deliveries,
 )
-from flows.runtime.run import Run, code_version
+from flows.runtime.resources import code_version
+from flows.runtime.run import Run
 from flows.runtime.run_outcome import RunOutcome, record_run
 from flows.runtime.settings import Settings
 from flows.runtime.steps import Steps

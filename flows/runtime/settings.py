@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from flows.runtime.locations import PLACES, PREFIX
 from hsrl_train.evaluation.config import EvaluationConfig
 from hsrl_train.learner.config import LearnerConfig, TrainingConfig
+from hsrl_train.renamed_settings import RENAMED
 from hsrl_train.simulator.config import EnvironmentConfig, SimulatorConfig
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.errors import ConfigError, all_faults
@@ -77,8 +78,8 @@ def require_memory(settings: Settings) -> None:
         ValueError: there is none, and something needs it.
     """
     needs = {
-        "learner.uses_refusals": settings.learner.uses_refusals,
-        "learner.max_shows": settings.learner.max_shows > 0,
+        "learner.network.uses_refusals": settings.learner.network.uses_refusals,
+        "learner.decoding.max_shows": settings.learner.decoding.max_shows > 0,
         "simulator.preset saturating": settings.simulator.preset == "saturating",
     }
     needing = [name for name, is_on in needs.items() if is_on]
@@ -166,7 +167,8 @@ def _fault(fault: ErrorDetails) -> str:
     if fault["type"] == "missing":
         return f"{told} is missing"
     value = "" if isinstance(fault["input"], dict) else f", got {fault['input']!r:.60}"
-    return f"{f'{told}: ' if told else ''}{fault['msg'].removeprefix('Value error, ')}{value}"
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{f'{told}: ' if told and not message.startswith(f'{told}.') else ''}{message}{value}"
 
 
 def _section_at(place: tuple[str | int, ...]) -> type[BaseModel] | None:
@@ -195,10 +197,20 @@ def refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     """
     known = _variables()
     unknown = [name for name in sorted(environment) if name.upper().startswith(PREFIX) and name.upper() not in known]
-    mends = [_nearest(name.upper(), known) or f"; variables are {PREFIX}SECTION__FIELD" for name in unknown]
     if unknown:
-        faults = [f"unknown variable {name}{mend}" for name, mend in zip(unknown, mends, strict=True)]
-        raise ConfigError(f"environment: {all_faults(faults)}")
+        raise ConfigError(f"environment: {all_faults([_unknown_variable(name, known) for name in unknown])}")
+
+
+def _unknown_variable(name: str, known: set[str]) -> str:
+    renamed = {_variable(old): _variable(new) for old, new in RENAMED.items()}
+    if name.upper() in renamed:
+        return f"{name} is now {renamed[name.upper()]}"
+    return f"unknown variable {name}{_nearest(name.upper(), known) or f'; variables are {PREFIX}SECTION__FIELD'}"
+
+
+def _variable(setting: str) -> str:
+    """The variable of a setting such as ``sids.vocabulary``."""
+    return f"{PREFIX}{setting.replace('.', '__')}".upper()
 
 
 def _variables() -> set[str]:
@@ -207,9 +219,17 @@ def _variables() -> set[str]:
     for name, field in Settings.model_fields.items():
         sections = list(SECTION_OF_KIND.values()) if name == "source" else [_model_in(field.annotation)]
         for section in sections:
-            names |= (
-                {f"{PREFIX}{name}__{inner}".upper() for inner in section.model_fields} if section else {f"{PREFIX}{name}".upper()}
-            )
+            names |= {_variable(setting) for setting in _settings_in(section, name)} if section else {_variable(name)}
+    return names
+
+
+def _settings_in(section: type[BaseModel], prefix: str) -> set[str]:
+    """Dotted names of all that a section holds, sections inside it and their settings among them."""
+    names = set()
+    for name, field in section.model_fields.items():
+        names.add(f"{prefix}.{name}")
+        if inner := _model_in(field.annotation):
+            names |= _settings_in(inner, f"{prefix}.{name}")
     return names
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from flows.refresh.deliveries import Decided, DeliveryJob, EarlierData, stage_delivery
+from flows.refresh.deliveries import Decided, DeliveryJob, EarlierData, RowCounts, stage_delivery
 from flows.refresh.flow import RefreshRequest, refresh
 from flows.refresh.staging import NewDelivery, StagedDelivery
 from flows.runtime.run import Run
