@@ -5,7 +5,7 @@ from pathlib import Path
 
 PREFIX = "HSRL_"
 # Read before the configuration is: where things are, not what is done with them.
-PLACES = frozenset({"HSRL_SHARED", "HSRL_WAREHOUSE", "HSRL_CONFIG"})
+LOCATIONS = frozenset({"HSRL_SHARED", "HSRL_WAREHOUSE", "HSRL_CONFIG"})
 
 
 def warehouse_path(given: Path | None) -> Path:
@@ -14,8 +14,9 @@ def warehouse_path(given: Path | None) -> Path:
     Raises:
         ConfigError: an unknown variable, which may be this one misspelt.
     """
-    if any(name.upper().startswith(PREFIX) and name.upper() not in PLACES for name in os.environ):
-        from flows.runtime.settings import refuse_unknown_variables  # it knows every section, which takes a while to import
+    if any(name.upper().startswith(PREFIX) and name.upper() not in LOCATIONS for name in os.environ):
+        from flows.runtime.setting_faults import refuse_unknown_variables  # every section takes a while to import
+        from flows.runtime.settings import Settings
 
-        refuse_unknown_variables(os.environ)
+        refuse_unknown_variables(os.environ, Settings)
     return (given or Path(os.environ.get("HSRL_WAREHOUSE", "warehouse"))).absolute()

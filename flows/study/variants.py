@@ -236,7 +236,7 @@ def applied(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     try:
         changed = {name: type(getattr(settings, name)).model_validate(values) for name, values in given.items()}
         made = settings.model_copy(update=changed)  # validated as a whole, the environment would have its say again
-        require_memory(made)
+        require_memory(made.learner, made.simulator, made.environment)
     except ValueError as error:
         faults = [str(error)]
         if isinstance(error, ValidationError):

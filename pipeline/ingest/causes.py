@@ -27,17 +27,17 @@ def refuse_if_most(file: str, rejects: pl.DataFrame, n_read: int, names: Sequenc
     Raises:
         SourceError: more than half of the lines are rejected.
     """
-    told = rejects.filter(pl.col("reason") != reasons.OPEN_LINE)
-    if told.height <= n_read / 2:
+    wrong = rejects.filter(pl.col("reason") != reasons.OPEN_LINE)
+    if wrong.height <= n_read / 2:
         return
-    reason = told.group_by("reason").len().sort("len", "reason", descending=[True, False])["reason"][0]
-    first = told.filter(pl.col("reason") == reason).sort("line").row(0, named=True)
-    begin = f"{file}: {told.height} of the first {n_read} lines are"
+    reason = wrong.group_by("reason").len().sort("len", "reason", descending=[True, False])["reason"][0]
+    first = wrong.filter(pl.col("reason") == reason).sort("line").row(0, named=True)
+    begin = f"{file}: {wrong.height} of the first {n_read} lines are"
     if reason == reasons.TEXT:
         raise SourceError(f"{begin} not readable as {encoding}, the first is line {first['line']}; {_HINTS[reason]}")
     if reason in (reasons.SPANS, reasons.NULL_BYTES, reasons.RETURN):
         raise SourceError(f"{begin} no rows: {reason}, the first is line {first['line']}; {_HINTS[reason]}")
-    other = _separator_of(told["raw"][:100].to_list(), len(names), separator)
+    other = _separator_of(wrong["raw"][:100].to_list(), len(names), separator)
     hint = f"set separator = {other}" if other else "check the separator and the layout"
     raise SourceError(
         f"{begin} not {len(names)} fields parted by {separator!r} ({', '.join(names[:8])}), the first is line {first['line']}: "
@@ -48,9 +48,9 @@ def refuse_if_most(file: str, rejects: pl.DataFrame, n_read: int, names: Sequenc
 def missing_columns(path: object, missing: Sequence[str], names: Sequence[str], *, is_text: bool) -> SourceError:
     """What to say of a file that lacks mapped columns."""
     begin = f"{path}: has no column {', '.join(missing)}, only {', '.join(names)[:300]}"
-    if is_text and (told := re.fullmatch(r"sep=(.)", ",".join(names).strip(), re.IGNORECASE)):
+    if is_text and (note := re.fullmatch(r"sep=(.)", ",".join(names).strip(), re.IGNORECASE)):
         return SourceError(
-            f"{path}: its first line is {names[0]!r}, a note for Excel; remove that line and set separator = {told[1]!r}".replace(
+            f"{path}: its first line is {names[0]!r}, a note for Excel; remove that line and set separator = {note[1]!r}".replace(
                 "'", '"'
             )
         )
@@ -79,10 +79,10 @@ def _separator_in_header(line: str, n_wanted: int) -> str | None:
     return _SEPARATORS[max(found, key=lambda separator: found[separator])] if found else None
 
 
-def _separator_of(lines: Sequence[str], n_fields: int, told: str) -> str | None:
+def _separator_of(lines: Sequence[str], n_fields: int, configured: str) -> str | None:
     """The separator by which most of the lines have the right number of fields."""
     for separator, spelling in _SEPARATORS.items():
-        if separator != told and 2 * sum(_n_fields(line, separator) == n_fields for line in lines) > len(lines):
+        if separator != configured and 2 * sum(_n_fields(line, separator) == n_fields for line in lines) > len(lines):
             return spelling
     return None
 

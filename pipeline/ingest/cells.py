@@ -27,7 +27,7 @@ JSON_NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$"
 Check = tuple[str, pl.Expr]  # reason, and where it holds
 
 
-def part(frame: pl.DataFrame, checks: Sequence[Check], file: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+def split_rejects(frame: pl.DataFrame, checks: Sequence[Check], file: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Part the rows that pass every check from those that do not.
 
     Args:
@@ -43,8 +43,8 @@ def part(frame: pl.DataFrame, checks: Sequence[Check], file: str) -> tuple[pl.Da
     reason = pl.coalesce([pl.when(is_bad).then(pl.lit(text)) for text, is_bad in checks])
     marked = frame.with_columns(reason.alias(_REASON))
     bad = marked.filter(pl.col(_REASON).is_not_null())
-    told = [name for name in frame.columns if not name.startswith(OWN)]
-    raw = pl.col(RAW).str.slice(0, reasons.RAW_LENGTH) if RAW in frame.columns else reasons.row_json(told)
+    columns = [name for name in frame.columns if not name.startswith(OWN)]
+    raw = pl.col(RAW).str.slice(0, reasons.RAW_LENGTH) if RAW in frame.columns else reasons.row_json(columns)
     rejects = bad.select(
         pl.lit(file).alias("file"),
         pl.col(LINE).alias("line"),
@@ -241,5 +241,5 @@ def categories(names: Sequence[str], separator: str | None) -> pl.Expr:
 
 def in_contract(columns: Mapping[str, pl.Expr | None], table: Table) -> list[pl.Expr]:
     """One expression a column of ``table``, of its type; a column that is not told is null."""
-    told = {name: pl.lit(None) if expr is None else expr for name, expr in columns.items()}
-    return [told.get(name, pl.lit(None)).cast(dtype).alias(name) for name, dtype in table.schema.items()]
+    given = {name: pl.lit(None) if expr is None else expr for name, expr in columns.items()}
+    return [given.get(name, pl.lit(None)).cast(dtype).alias(name) for name, dtype in table.schema.items()]

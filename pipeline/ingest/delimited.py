@@ -10,12 +10,12 @@ import polars as pl
 from pipeline.contracts import REJECTS
 from pipeline.errors import EmptyFileError, SourceError
 from pipeline.ingest import causes, reasons
-from pipeline.ingest.cells import LINE, OWN, RAW, Check, part
+from pipeline.ingest.cells import LINE, OWN, RAW, Check, split_rejects
 from pipeline.ingest.lines import REPLACEMENT, Block, LineCount, read_blocks
 from pipeline.ingest.quotes import QuoteReader
 
 BLOCK_BYTES = 8 << 20
-_PLACE = OWN + "place"
+_INDEX = OWN + "index"
 
 OpenLine = Literal["take", "reject", "refuse"]
 
@@ -157,11 +157,11 @@ class _Reader:
                 f"{self.file}: its last line has no line end, so that the list may be cut; if it is whole, end it with a line "
                 "break, or set ingest.settle_hours = 0"
             )
-        _, rejects = part(lines[-1:], [(reasons.OPEN_LINE, pl.lit(value=True))], self.file)
+        _, rejects = split_rejects(lines[-1:], [(reasons.OPEN_LINE, pl.lit(value=True))], self.file)
         return lines[:-1], rejects, count + LineCount(n_open=1)
 
     def _behind_the_header(self, lines: pl.DataFrame, count: LineCount, block: Block) -> tuple[pl.DataFrame, LineCount]:
-        n_blank = next((place for place, text in enumerate(lines[RAW]) if text), lines.height)
+        n_blank = next((index for index, text in enumerate(lines[RAW]) if text), lines.height)
         if n_blank == lines.height:
             return lines[n_blank:], count + LineCount(n_blank=n_blank)
         if block.is_open and self.open_line != "take" and n_blank == lines.height - 1:
@@ -209,8 +209,8 @@ class _Reader:
         if marks.carriage_return:
             checks.append((reasons.RETURN, is_wrong & pl.col(RAW).str.contains("\r", literal=True)))
         checks.append((reasons.FIELD_COUNT, is_wrong))
-        good, rejects = part(plain.with_columns(fields=pl.col(RAW).str.split(self.layout.separator)), checks, self.file)
-        cells = good.select(LINE, RAW, *(fields.list.get(place).alias(name) for place, name in enumerate(self.names)))
+        good, rejects = split_rejects(plain.with_columns(fields=pl.col(RAW).str.split(self.layout.separator)), checks, self.file)
+        cells = good.select(LINE, RAW, *(fields.list.get(index).alias(name) for index, name in enumerate(self.names)))
         if quoted is None:
             return Rows(cells, rejects, count)
         return Rows(pl.concat([cells, quoted.cells]).sort(LINE), pl.concat([rejects, quoted.rejects]).sort("line"), count)
@@ -218,16 +218,16 @@ class _Reader:
     def _quoted(self, lines: pl.DataFrame, marks: _Marks, *, is_last: bool) -> tuple[pl.DataFrame, Rows, int]:
         """The lines without quotes, the rows of those with, and how many lines continue a field; holds back what may go on."""
         if self.quotes is None:
-            exact = [place for place, name in enumerate(self.names) if name in self.layout.exact]
+            exact = [index for index, name in enumerate(self.names) if name in self.layout.exact]
             self.quotes = QuoteReader(self.layout.separator, self.layout.quote, len(self.names), self.layout.multiline, exact)
         texts = lines[RAW].to_list()
         self.quotes.learn_numbers(texts)
-        places = lines[RAW].str.contains(self.layout.quote, literal=True).arg_true().to_list()
-        found, end = self.quotes.read(texts, places, is_last=is_last)
+        indices = lines[RAW].str.contains(self.layout.quote, literal=True).arg_true().to_list()
+        found, end = self.quotes.read(texts, indices, is_last=is_last)
         if end < len(texts):
             self.held = (lines[end:], marks)
-        taken = [place for read in found for place in range(read.at, read.at + read.n_lines)]
-        rest = lines[:end].with_row_index(_PLACE).filter(~pl.col(_PLACE).is_in(taken)).drop(_PLACE)
+        taken = [index for read in found for index in range(read.at, read.at + read.n_lines)]
+        rest = lines[:end].with_row_index(_INDEX).filter(~pl.col(_INDEX).is_in(taken)).drop(_INDEX)
         numbers = lines[LINE]
         good, bad = [read for read in found if read.fields is not None], [read for read in found if read.fields is None]
         columns = zip(*(read.fields for read in good), strict=True) if good else ([] for _ in self.names)
@@ -237,8 +237,8 @@ class _Reader:
             {LINE: numbers[[read.at for read in good]], RAW: raws}
             | {name: pl.Series(column, dtype=pl.String) for name, column in zip(self.names, columns, strict=True)}
         )
-        cells, unreadable = part(cells, _text_checks(marks), self.file)
-        told = pl.DataFrame(
+        cells, unreadable = split_rejects(cells, _text_checks(marks), self.file)
+        rejects = pl.DataFrame(
             {
                 "file": pl.Series([self.file] * len(bad), dtype=pl.String),
                 "line": numbers[[read.at for read in bad]],
@@ -247,7 +247,7 @@ class _Reader:
             }
         )
         n_continued = sum(read.n_lines - 1 for read in found)
-        return rest, Rows(cells, pl.concat([told, unreadable])), n_continued
+        return rest, Rows(cells, pl.concat([rejects, unreadable])), n_continued
 
 
 def _text_checks(marks: _Marks) -> list[Check]:

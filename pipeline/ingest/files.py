@@ -192,12 +192,12 @@ class Archive:
             self.is_zip = path.is_file()
             if self.is_zip:
                 with zipfile.ZipFile(path) as archive:
-                    places = [info.filename for info in archive.infolist() if not info.is_dir()]
+                    members = [info.filename for info in archive.infolist() if not info.is_dir()]
             elif path.exists():
-                places = [str(place.relative_to(path)) for place in sorted(path.iterdir()) if place.is_file()]
+                members = [str(member.relative_to(path)) for member in sorted(path.iterdir()) if member.is_file()]
             else:
                 raise FileNotFoundError(path)
-        self.members = {PurePosixPath(place).name: place for place in reversed(places)}
+        self.members = {PurePosixPath(member).name: member for member in reversed(members)}
 
     def require(self, name: str) -> None:
         """Raise SourceError if there is no such member."""

@@ -74,6 +74,6 @@ def _is_utf16(head: bytes) -> bool:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return True
     sample = head[:1000]
-    nulls = [place for place, byte in enumerate(sample) if byte == 0]
+    nulls = [index for index, byte in enumerate(sample) if byte == 0]
     # Latin letters in UTF-16: every other byte is null.
-    return len(nulls) > len(sample) / 3 and len({place % 2 for place in nulls}) == 1
+    return len(nulls) > len(sample) / 3 and len({index % 2 for index in nulls}) == 1

@@ -97,11 +97,11 @@ class GeneratedFeed:
             lines = file_lines(users.name, users, "users", listed)
             batch = RawBatch(users=check(good.select(*cells.in_contract(_USERS, USERS)), USERS, users.name), rejects=rejects)
             yield batch._replace(lines=lines)
-        told = {**_EVENTS, "file": pl.lit(events.name), "line": pl.col(cells.LINE)}
+        columns = {**_EVENTS, "file": pl.lit(events.name), "line": pl.col(cells.LINE)}
         for shown in self._read(events, ["user_id", "item_id", "occurred_at", "clicked", "request_id"]):
             good, rejects = self._complete(shown, ["user_id", "item_id", "occurred_at", "clicked"], events)
             yield RawBatch(
-                events=check(good.select(*cells.in_contract(told, RAW_EVENTS)), RAW_EVENTS, events.name),
+                events=check(good.select(*cells.in_contract(columns, RAW_EVENTS)), RAW_EVENTS, events.name),
                 rejects=rejects,
                 lines=file_lines(events.name, events, "events", shown),
             )
@@ -109,7 +109,7 @@ class GeneratedFeed:
     def _complete(self, rows: Rows, needed: list[str], file: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The feed never leaves a cell empty; a hand or a disk may."""
         checks = [(reasons.is_missing(name), pl.col(name).is_null()) for name in needed]
-        good, rejects = cells.part(rows.cells, checks, file.name)
+        good, rejects = cells.split_rejects(rows.cells, checks, file.name)
         return good, pl.concat([rows.rejects, rejects])
 
     def _read(self, path: Path, wanted: list[str]) -> Iterator[Rows]:

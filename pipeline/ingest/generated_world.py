@@ -28,7 +28,7 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All items that have appeared by a day, gone ones included; row n is item n + 1.
+    """All items that have appeared by a day, those that are gone included; row n is item n + 1.
 
     Attributes:
         subcategory: (n,) in [0, categories × subcategories); its category is subcategory // subcategories.

@@ -45,9 +45,11 @@ class LineCount:
         Raises:
             ContractError: the lines are not accounted for.
         """
-        n_told = self.n_header + self.n_blank + self.n_continued + n_rows
-        if self.n_lines != n_told:
-            raise ContractError(f"{file}: {n_told:,} of {self.n_lines:,} physical lines are accounted for, expected all; {self}")
+        n_accounted = self.n_header + self.n_blank + self.n_continued + n_rows
+        if self.n_lines != n_accounted:
+            raise ContractError(
+                f"{file}: {n_accounted:,} of {self.n_lines:,} physical lines are accounted for, expected all; {self}"
+            )
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def to_events(good: pl.DataFrame, config: TableSource, users: Ids, items: Ids, f
     """RAW_EVENTS of rows of ``read_events`` that pass ``event_checks``."""
     columns = config.columns
 
-    def told(name: str | None, as_text: bool = True) -> pl.Expr | None:
+    def cell(name: str | None, as_text: bool = True) -> pl.Expr | None:
         return None if name is None else cells.text(name) if as_text else cells.number(name)
 
     def whole(name: str | None) -> pl.Expr | None:
@@ -119,12 +119,12 @@ def to_events(good: pl.DataFrame, config: TableSource, users: Ids, items: Ids, f
         "occurred_at": pl.col(_TIME) if columns.time else None,
         "feedback": feedback,
         "behavior": pl.when(pl.col(_ANSWER) != as_text).then(pl.col(_ANSWER)) if columns.feedback else None,
-        "value": told(columns.value, as_text=False),
-        "request_id": told(columns.request),
-        "session_id": told(columns.session),
+        "value": cell(columns.value, as_text=False),
+        "request_id": cell(columns.request),
+        "session_id": cell(columns.session),
         "position": whole(columns.position),
-        "behavior_policy_id": told(columns.policy),
-        "propensity": told(columns.propensity, as_text=False),
+        "behavior_policy_id": cell(columns.policy),
+        "propensity": cell(columns.propensity, as_text=False),
         "file": pl.lit(file),
         "line": pl.col(LINE),
     }

@@ -17,7 +17,7 @@ from pipeline.columns import TIMESTAMP
 from pipeline.contracts import ITEMS, RAW_EVENTS, USERS, check
 from pipeline.errors import SourceError
 from pipeline.ingest import cells, reasons
-from pipeline.ingest.cells import LINE, Check, part
+from pipeline.ingest.cells import LINE, Check, split_rejects
 from pipeline.ingest.delimited import Layout, OpenLine, Rows, read_rows
 from pipeline.ingest.files import Archive, open_raw, refusing
 from pipeline.ingest.identity import Identity
@@ -100,7 +100,7 @@ ML_100K = _Release(
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Text:
     """One text of the release, opened."""
 
     content: str
@@ -149,21 +149,21 @@ class MovieLens:
         archive, release = self._opened()
         read_items = _items_1m if release is ML_1M else _items_100k
         read_users = _users_1m if release is ML_1M else _users_100k
-        movies = _Part("items", *self._member(archive, release.items), release.items_layout)
+        movies = _Text("items", *self._member(archive, release.items), release.items_layout)
         for rows, lines in self._rows(delivery, movies):
-            good, rejects = part(rows.cells, _id_checks(["item"]), movies.name)
+            good, rejects = split_rejects(rows.cells, _id_checks(["item"]), movies.name)
             yield RawBatch(
                 items=check(read_items(good), ITEMS, movies.name), rejects=pl.concat([rows.rejects, rejects]), lines=lines
             )
-        users = _Part("users", *self._member(archive, release.users), release.users_layout)
+        users = _Text("users", *self._member(archive, release.users), release.users_layout)
         for rows, lines in self._rows(delivery, users):
-            good, rejects = part(rows.cells, _id_checks(["user"]), users.name)
+            good, rejects = split_rejects(rows.cells, _id_checks(["user"]), users.name)
             yield RawBatch(
                 users=check(read_users(good), USERS, users.name), rejects=pl.concat([rows.rejects, rejects]), lines=lines
             )
-        ratings = _Part("events", *self._ratings(archive, release, delivery), release.ratings_layout)
+        ratings = _Text("events", *self._ratings(archive, release, delivery), release.ratings_layout)
         for rows, lines in self._rows(delivery, ratings):
-            good, rejects = part(rows.cells, _rating_checks(self.config.ratings_order), ratings.name)
+            good, rejects = split_rejects(rows.cells, _rating_checks(self.config.ratings_order), ratings.name)
             events = self._events(good, ratings.name)
             yield RawBatch(events=events, rejects=pl.concat([rows.rejects, rejects]), lines=lines)
 
@@ -188,13 +188,13 @@ class MovieLens:
         path = self.config.ratings
         return path, path.name, open_raw(path, delivery.size_of(path))
 
-    def _rows(self, delivery: Delivery, part: _Part) -> Iterator[tuple[Rows, pl.DataFrame]]:
+    def _rows(self, delivery: Delivery, text: _Text) -> Iterator[tuple[Rows, pl.DataFrame]]:
         # What an archive holds was written before its end; only files by themselves may still grow.
-        may_grow = part.path in delivery.growing and not zipfile.is_zipfile(part.path)
-        open_line: OpenLine = "take" if not may_grow else "reject" if part.content == "events" else "refuse"
-        with refusing(part.path):
-            for rows in read_rows(part.stream, part.name, part.layout, self.chunk_rows, open_line=open_line):
-                yield rows, file_lines(part.name, part.path, part.content, rows)
+        may_grow = text.path in delivery.growing and not zipfile.is_zipfile(text.path)
+        open_line: OpenLine = "take" if not may_grow else "reject" if text.content == "events" else "refuse"
+        with refusing(text.path):
+            for rows in read_rows(text.stream, text.name, text.layout, self.chunk_rows, open_line=open_line):
+                yield rows, file_lines(text.name, text.path, text.content, rows)
 
     def _events(self, good: pl.DataFrame, file: str) -> pl.DataFrame:
         rating = cells.number("rating")
@@ -217,12 +217,12 @@ def _id_checks(names: list[str]) -> list[Check]:
 
 
 def _rating_checks(ratings_order: str) -> list[Check]:
-    place = (
+    rank_or_time = (
         (reasons.is_not("rank", "a whole number"), cells.integer("place").is_null())
         if ratings_order == "rank"
         else (reasons.is_not("time", "unix seconds"), cells.timestamp("place", "s", pl.String()).is_null())
     )
-    return [*_id_checks(["user", "item"]), (reasons.is_not("rating", "a number"), cells.number("rating").is_null()), place]
+    return [*_id_checks(["user", "item"]), (reasons.is_not("rating", "a number"), cells.number("rating").is_null()), rank_or_time]
 
 
 def _items(good: pl.DataFrame, genres: pl.Expr, attributes: pl.Expr) -> pl.DataFrame:

@@ -94,24 +94,24 @@ def order_events(
             f"ordering: {n_without} of {raw.height} rows have no order, expected all or none; mend the source's mapping"
         )
     has_order = raw.height > 0 and not n_without
-    place = "order" if has_order else "occurred_at"
+    by = "order" if has_order else "occurred_at"
     if not has_order and (n_nowhen := raw["occurred_at"].null_count()):
         raise ContractError(f"ordering: {n_nowhen} of {raw.height} rows have neither order nor time; mend the source's mapping")
 
     # Decided on the few columns that matter; sorted twice, first so that equal rows are neighbours, then into the order kept.
     ties = ["file", "line"] if has_order else ["position", "file", "line"]
     last = state.select("user_id", "last_seq", last=pl.col("last_seq" if has_order else "last_occurred_at"))
-    rows = raw.select("user_id", "item_id", place, *ties).with_row_index("row").join(last, on="user_id", how="left")
-    rows, outside = _part(rows.with_columns(raw["occurred_at"].alias("when")), _bound_checks(rules.bounds, has_order=has_order))
-    key = ["user_id", "item_id", place]
+    rows = raw.select("user_id", "item_id", by, *ties).with_row_index("row").join(last, on="user_id", how="left")
+    rows, outside = _split(rows.with_columns(raw["occurred_at"].alias("when")), _bound_checks(rules.bounds, has_order=has_order))
+    key = ["user_id", "item_id", by]
     rows, known_in = _without_known(rows, raw, key, rules.identity, stored)
-    rows = rows.sort("user_id", place, "item_id", *ties)
+    rows = rows.sort("user_id", by, "item_id", *ties)
     rows = rows.with_columns(_repeated(rows, raw, key, rules.identity).alias("is_repeated"))
-    kept, refused = _part(rows, _checks(place, rules))
+    kept, refused = _split(rows, _checks(by, rules))
     refused = pl.concat([outside.drop("when"), refused.select(outside.drop("when").columns)])
-    kept = kept.sort("user_id", place, *ties)
+    kept = kept.sort("user_id", by, *ties)
     if has_order:  # asked last: a refused row takes no place
-        kept, repeated = _part(kept, [(reasons.DUPLICATE_ORDER, _repeats("user_id", "order"))])
+        kept, repeated = _split(kept, [(reasons.DUPLICATE_ORDER, _repeats("user_id", "order"))])
         refused = pl.concat([refused, repeated.select(refused.columns)])
     else:
         kept = _whole_requests(kept, raw["request_id"])
@@ -147,11 +147,11 @@ def _whole_requests(rows: pl.DataFrame, request_id: pl.Series) -> pl.DataFrame:
     if request_id.null_count() == len(request_id):
         return rows
     moment = ["user_id", "occurred_at"]
-    told = rows.select(*moment).with_columns(request_id[rows["row"]])
+    moments = rows.select(*moment).with_columns(request_id[rows["row"]])
     is_other = pl.col("request_id").ne_missing(pl.col("request_id").shift())
-    if not told.select((_repeats(*moment) & is_other).any()).item():
+    if not moments.select((_repeats(*moment) & is_other).any()).item():
         return rows
-    first = told.with_row_index("first").select(pl.col("first").min().over(*moment, "request_id")).to_series()
+    first = moments.with_row_index("first").select(pl.col("first").min().over(*moment, "request_id")).to_series()
     return rows.with_columns(first).sort(*moment, "first", maintain_order=True).drop("first")
 
 
@@ -165,19 +165,19 @@ def _without_known(
     suspicious = rows.filter(is_suspicious)
     if suspicious.is_empty():
         return rows, rows["file"].clear()
-    told = _told(suspicious, raw, key, identity)
+    keys = _identifying(suspicious, raw, key, identity)
     if identity.is_row:
-        told = told.with_columns(_nth(told.columns))
-    known = stored(told).unique()
-    known_rows = told.with_columns(suspicious["row"]).join(known, on=told.columns, how="semi", nulls_equal=True)["row"]
+        keys = keys.with_columns(_nth(keys.columns))
+    known = stored(keys).unique()
+    known_rows = keys.with_columns(suspicious["row"]).join(known, on=keys.columns, how="semi", nulls_equal=True)["row"]
     is_known = pl.col("row").is_in(known_rows.implode())
     return rows.filter(~is_known), rows.filter(is_known)["file"]
 
 
-def _told(rows: pl.DataFrame, raw: pl.DataFrame, key: list[str], identity: Identity) -> pl.DataFrame:
+def _identifying(rows: pl.DataFrame, raw: pl.DataFrame, key: list[str], identity: Identity) -> pl.DataFrame:
     """What makes each of the rows the event it is."""
-    told = raw[rows["row"]].with_columns(ANSWER).select(identity.columns)
-    return pl.concat([rows.select(key), told], how="horizontal")
+    columns = raw[rows["row"]].with_columns(ANSWER).select(identity.columns)
+    return pl.concat([rows.select(key), columns], how="horizontal")
 
 
 def _nth(columns: list[str]) -> pl.Expr:
@@ -195,10 +195,10 @@ def _repeated(rows: pl.DataFrame, raw: pl.DataFrame, key: list[str], identity: I
     shares_key = rows.select(_repeats(*key)).to_series()
     if not identity.columns or not shares_key.any():
         return shares_key
-    places = (shares_key | shares_key.shift(-1, fill_value=False)).arg_true()
-    told = _told(rows[places], raw, key, identity)
+    indices = (shares_key | shares_key.shift(-1, fill_value=False)).arg_true()
+    keys = _identifying(rows[indices], raw, key, identity)
     is_repeated = pl.repeat(value=False, n=rows.height, eager=True)
-    return is_repeated.scatter(places, told.select(_nth(told.columns) > 0).to_series())
+    return is_repeated.scatter(indices, keys.select(_nth(keys.columns) > 0).to_series())
 
 
 def _bound_checks(bounds: Bounds, *, has_order: bool) -> list[tuple[str, pl.Expr]]:
@@ -214,11 +214,11 @@ def _bound_checks(bounds: Bounds, *, has_order: bool) -> list[tuple[str, pl.Expr
     return checks
 
 
-def _checks(place: str, rules: Rules) -> list[tuple[str, pl.Expr]]:
+def _checks(by: str, rules: Rules) -> list[tuple[str, pl.Expr]]:
     """Reasons to refuse a row and where they hold."""
-    is_late = pl.col("order") <= pl.col("last") if place == "order" else pl.col("occurred_at") < pl.col("last")
+    is_late = pl.col("order") <= pl.col("last") if by == "order" else pl.col("occurred_at") < pl.col("last")
     is_known = pl.lit(value=True) if rules.known_items is None else pl.col("item_id").is_in(rules.known_items.implode())
-    duplicate = reasons.duplicate(rules.identity.names, "order" if place == "order" else "time")
+    duplicate = reasons.duplicate(rules.identity.names, "order" if by == "order" else "time")
     return [(reasons.UNKNOWN_ITEM, ~is_known), (duplicate, pl.col("is_repeated")), (reasons.LATE, is_late)]
 
 
@@ -227,7 +227,7 @@ def _repeats(*columns: str) -> pl.Expr:
     return pl.all_horizontal(pl.col(column) == pl.col(column).shift() for column in columns).fill_null(value=False)
 
 
-def _part(rows: pl.DataFrame, checks: list[tuple[str, pl.Expr]]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _split(rows: pl.DataFrame, checks: list[tuple[str, pl.Expr]]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows that no check holds for, and the others with the first that does as their ``reason``."""
     if not checks:
         return rows, rows.clear().with_columns(reason=pl.lit(None, pl.String))
@@ -237,8 +237,8 @@ def _part(rows: pl.DataFrame, checks: list[tuple[str, pl.Expr]]) -> tuple[pl.Dat
 
 def _rejected(rows: pl.DataFrame) -> pl.DataFrame:
     """REJECTS; these rows were read long ago, so that their raw text is their cells as JSON."""
-    told = [name for name in RAW_EVENTS.schema if name not in ("file", "line") and rows[name].null_count() < rows.height]
+    columns = [name for name in RAW_EVENTS.schema if name not in ("file", "line") and rows[name].null_count() < rows.height]
     if rows.is_empty():
         return REJECTS.empty()
-    rejects = rows.with_columns(raw=reasons.row_json(told)).select(list(REJECTS.schema)).sort("file", "line")
+    rejects = rows.with_columns(raw=reasons.row_json(columns)).select(list(REJECTS.schema)).sort("file", "line")
     return check(rejects, REJECTS, "ordering")

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pipeline.contracts import REJECTS
 from pipeline.errors import EmptyFileError, SourceError
 from pipeline.ingest import causes, reasons
-from pipeline.ingest.cells import LINE, part
+from pipeline.ingest.cells import LINE, split_rejects
 from pipeline.ingest.delimited import Rows
 from pipeline.ingest.files import refusing
 from pipeline.ingest.lines import REPLACEMENT, LineCount
@@ -50,7 +50,7 @@ def parquet_rows(path: Path, name: str, wanted: Sequence[str], chunk_rows: int, 
         if n_unreadable:
             texts = [column for column, dtype in cells.schema.items() if dtype == pl.String]
             is_bad = pl.any_horizontal(pl.col(texts).str.contains(REPLACEMENT, literal=True).fill_null(value=False))
-            cells, rejects = part(cells, [(reasons.TEXT, is_bad)], name)
+            cells, rejects = split_rejects(cells, [(reasons.TEXT, is_bad)], name)
         yield Rows(cells, rejects, LineCount(n_lines=batch.num_rows))
     if not n_read:
         raise EmptyFileError(f"{name}: no rows; expected a Parquet file with some")

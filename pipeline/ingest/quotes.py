@@ -78,17 +78,17 @@ class QuoteReader:
         found: list[Read] = []
         done = 0  # lines before this place are part of a field that was read
         for start in range(0, len(quoted), _LINES_AT_ONCE):
-            places = [place for place in quoted[start : start + _LINES_AT_ONCE] if place >= done]
-            texts = [lines[place] for place in places]
+            indices = [index for index in quoted[start : start + _LINES_AT_ONCE] if index >= done]
+            texts = [lines[index] for index in indices]
             if (rows := self._each_by_itself(texts)) is not None:
-                found += [self._by_count(place, row) for place, row in zip(places, rows, strict=True)]
+                found += [self._by_count(index, row) for index, row in zip(indices, rows, strict=True)]
                 continue
-            for place in places:
-                if place < done:
+            for index in indices:
+                if index < done:
                     continue
-                read = self._one(lines, place, is_last=is_last)
+                read = self._read_line(lines, index, is_last=is_last)
                 if read is None:
-                    return found, place
+                    return found, index
                 found += read
                 done = read[-1].at + read[-1].n_lines
         return found, len(lines)
@@ -107,7 +107,7 @@ class QuoteReader:
     def _by_count(self, at: int, row: list[str]) -> Read:
         return Read(at, 1, row) if len(row) == self.n_fields else Read(at, 1, None, reasons.FIELD_COUNT)
 
-    def _one(self, lines: Sequence[str], at: int, *, is_last: bool) -> list[Read] | None:
+    def _read_line(self, lines: Sequence[str], at: int, *, is_last: bool) -> list[Read] | None:
         """What the line is, with those it takes in; None where that depends on lines that are not there yet."""
         if (rows := self._each_by_itself([lines[at]])) is not None:
             return [self._by_count(at, rows[0])]
@@ -117,10 +117,10 @@ class QuoteReader:
         if n_lines and (row := self._spanning(lines[at : at + n_lines])):
             if self.multiline:
                 return [Read(at, n_lines, row)]
-            places = range(at, at + n_lines)
-            return [Read(place, 1, None, reasons.SPANS) for place in places if lines[place]]
+            indices = range(at, at + n_lines)
+            return [Read(index, 1, None, reasons.SPANS) for index in indices if lines[index]]
         literal = lines[at].split(self.separator)
-        is_row = len(literal) == self.n_fields and not any(self.quote in literal[place] for place in self.exact)
+        is_row = len(literal) == self.n_fields and not any(self.quote in literal[index] for index in self.exact)
         return [Read(at, 1, literal) if is_row else Read(at, 1, None, reasons.QUOTES)]
 
     def _closes_after(self, lines: Sequence[str], at: int) -> int | None:
@@ -134,7 +134,7 @@ class QuoteReader:
             if self.quote in last and self._closing.match(last):
                 together = [f"{line}\n" for line in lines[at : at + n_lines]]
                 if not self._is_open(together):
-                    return n_lines if self._each_is_one(together) else 0
+                    return n_lines if self._are_a_row(together) else 0
         return 0
 
     def _is_open(self, texts: list[str]) -> bool:
@@ -145,7 +145,7 @@ class QuoteReader:
             return "unexpected end of data" in str(error)
         return False
 
-    def _each_is_one(self, texts: list[str]) -> bool:
+    def _are_a_row(self, texts: list[str]) -> bool:
         try:
             return len(list(self._csv(texts))) == 1
         except csv.Error:
@@ -162,7 +162,7 @@ class QuoteReader:
 
     def _is_row(self, line: str) -> bool:
         cells = self._cells(line)
-        return len(cells) == self.n_fields and all(_NUMBER.match(cells[place]) for place in self._numbers or [])
+        return len(cells) == self.n_fields and all(_NUMBER.match(cells[index]) for index in self._numbers or [])
 
     def _cells(self, line: str) -> list[str]:
         rows = self._each_by_itself([line]) if self.quote in line else None
@@ -176,7 +176,7 @@ class QuoteReader:
             ]
             if rows:
                 self._numbers = [
-                    place
-                    for place, cells in enumerate(zip(*rows, strict=True))
+                    index
+                    for index, cells in enumerate(zip(*rows, strict=True))
                     if sum(bool(_NUMBER.match(cell)) for cell in cells) >= 0.9 * len(cells)
                 ]

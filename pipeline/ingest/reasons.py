@@ -36,10 +36,10 @@ _ADVICE = (
 )
 
 
-def duplicate(names: Sequence[str], place: str) -> str:
+def duplicate(names: Sequence[str], moment: str) -> str:
     """The reason for a row that repeats another in all that makes an event."""
-    told = ["user", "item", place, *(name for name in names if name not in ("user", "item", place))]
-    return f"duplicate ({', '.join(told)})"
+    columns = ["user", "item", moment, *(name for name in names if name not in ("user", "item", moment))]
+    return f"duplicate ({', '.join(columns)})"
 
 
 def before(earliest: datetime) -> str:
@@ -61,7 +61,7 @@ def advice(reason: str, default: str) -> str:
     """What to do where too many rows were rejected for ``reason``."""
     if " but would be one in " in reason:
         return f'set source.time_unit = "{reason.rsplit(" ", 1)[1]}"'
-    return next((told for start, told in _ADVICE if reason.startswith(start)), default)
+    return next((what for start, what in _ADVICE if reason.startswith(start)), default)
 
 
 def is_missing(what: str) -> str:

@@ -9,7 +9,7 @@ import polars as pl
 
 from pipeline.contracts import ITEMS, REJECTS
 from pipeline.errors import EmptyFileError, SourceError
-from pipeline.ingest.cells import OWN, part
+from pipeline.ingest.cells import OWN, split_rejects
 from pipeline.ingest.delimited import OpenLine, Rows
 from pipeline.ingest.ids import IdKinds, Ids, Tally, likely_kinds
 from pipeline.ingest.mapping import event_checks, identity_of, read_events, to_events, to_items, to_users
@@ -40,10 +40,10 @@ class TableLog:
             SourceError: a path leads to no file, or to one that may not be read.
         """
         events = matching(self.config.path)
-        beside = [file for section in (self.config.items, self.config.users) if section for file in matching(section.path)]
+        catalogues = [file for section in (self.config.items, self.config.users) if section for file in matching(section.path)]
         if self.config.delivery == "all":
-            return [Delivery("all", _each_once(*events, *beside))]
-        return [Delivery(name_in(self.config.path, file), _each_once(file, *beside)) for file in events]
+            return [Delivery("all", _each_once(*events, *catalogues))]
+        return [Delivery(name_in(self.config.path, file), _each_once(file, *catalogues)) for file in events]
 
     def read(self, delivery: Delivery, kinds: IdKinds | None = None) -> Iterator[RawBatch]:
         """Items and users first where they have files of their own, then the events in chunks.
@@ -138,7 +138,7 @@ class TableLog:
         columns, users, items = self.config.columns, reading.users, reading.items
         read = read_events(rows.cells, self.config, users, items)
         reading.note(read, users, items)
-        good, rejects = part(read, event_checks(read, self.config, users, items), file)
+        good, rejects = split_rejects(read, event_checks(read, self.config, users, items), file)
         return RawBatch(
             events=to_events(good, self.config, users, items, file),
             rejects=pl.concat([rows.rejects, rejects]),
@@ -149,8 +149,8 @@ class TableLog:
         )
 
     def _mapped(self) -> list[str]:
-        told = self.config.columns.model_dump(exclude_none=True).values()
-        return list(dict.fromkeys(name for names in told for name in ([names] if isinstance(names, str) else names)))
+        mapped = self.config.columns.model_dump(exclude_none=True).values()
+        return list(dict.fromkeys(name for names in mapped for name in ([names] if isinstance(names, str) else names)))
 
     def _item_batches(self, delivery: Delivery, section: ItemFile, reading: "_Reading") -> Iterator[RawBatch]:
         columns, ids = section.columns, replace(reading.items, column=section.columns.item)
@@ -203,7 +203,7 @@ class _Reading:
         """Rows of an item or user file with their ids read, and REJECTS of those that have none."""
         read = ids.read(rows.cells)
         self.note(read, ids)
-        good, rejects = part(read, ids.checks(read), file)
+        good, rejects = split_rejects(read, ids.checks(read), file)
         return good, pl.concat([rows.rejects, rejects])
 
     def require_kinds(self) -> None:

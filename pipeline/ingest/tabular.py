@@ -99,10 +99,10 @@ def read_file(
         yield from parquet_rows(file.path, file.name, wanted, chunk_rows, with_others=with_others)
         return
     for rows in _text_rows(file, text, chunk_rows, exact):
-        told = [column for column in rows.cells.columns if not column.startswith(OWN)]
-        if missing := [column for column in wanted if column not in told]:
-            raise missing_columns(file.path, missing, told, is_text=True)
-        if patterns := [column for column in told if is_pattern(column)]:
+        columns = [column for column in rows.cells.columns if not column.startswith(OWN)]
+        if missing := [column for column in wanted if column not in columns]:
+            raise missing_columns(file.path, missing, columns, is_text=True)
+        if patterns := [column for column in columns if is_pattern(column)]:
             raise SourceError(
                 f"{file.path}: column {', '.join(patterns)} is named like a pattern of Polars; rename it in the file"
             )

@@ -107,7 +107,7 @@ def _records(
         stream.rows[slates].max(axis=1, initial=-1)
     ]
     is_first = np.append([True], users[1:] != users[:-1])[: len(users)]
-    index = stream.carried["n_records"].to_numpy()[users] + _places(is_first)
+    index = stream.carried["n_records"].to_numpy()[users] + _ranks(is_first)
     sequence = _sequence_ids(closing["session_id"], is_first, stream.carried[users[is_first]], index)
     records = closing.with_columns(
         pl.Series("record_index", index),
@@ -123,7 +123,7 @@ def _records(
     return records, last
 
 
-def _places(is_first: Flags) -> Numbers:
+def _ranks(is_first: Flags) -> Numbers:
     """The place of each row since the last first one: T F F T F → 0 1 2 0 1."""
     starts = np.flatnonzero(is_first)
     rows = np.arange(len(is_first))
@@ -137,7 +137,7 @@ def _sequence_ids(sessions: pl.Series, is_first: Flags, carried: pl.DataFrame, r
     before = np.zeros(len(sessions), dtype=np.int64)
     before[is_first] = np.where(goes_on, carried["last_sequence_id"].to_numpy() + 1, 0)
     visits = np.cumsum(changes) - 1
-    in_session = _places(changes) + before[changes][visits]
+    in_session = _ranks(changes) + before[changes][visits]
     return np.where(sessions.is_null().to_numpy(), record_index, in_session)
 
 

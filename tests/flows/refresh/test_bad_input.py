@@ -33,12 +33,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def one_line(told: Any) -> str:
+def refusal_line(answer: Any) -> str:
     """The one line that a refused command prints."""
-    assert told.code == 2, told.err
-    assert told.out == ""
-    lines = [line for line in told.err.splitlines() if line.startswith("hsrl: ")]
-    assert told.err.splitlines()[-1:] == lines and len(lines[0]) < 600
+    assert answer.code == 2, answer.err
+    assert answer.out == ""
+    lines = [line for line in answer.err.splitlines() if line.startswith("hsrl: ")]
+    assert answer.err.splitlines()[-1:] == lines and len(lines[0]) < 600
     return lines[0]
 
 
@@ -105,21 +105,21 @@ MISTAKES: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_all_faults_of_a_configuration_are_told_at_once(folder: Path, hsrl: Callable[..., Any]) -> None:
     text = TABLE.replace("levels = 2", "levels = 0").replace("vocabulary", "vocabullary").replace('time = "at"\n', "tim = 1\n")
     (folder / "table.toml").write_text(text.replace("width = 4", "width = 4\n[environment]\ncost = -1"))
-    line = one_line(hsrl("refresh", "--config", "table.toml", "--warehouse", "w"))
+    line = refusal_line(hsrl("refresh", "--config", "table.toml", "--warehouse", "w"))
     assert "configuration table.toml: 4 faults: 1) unknown key " in line and "more" not in line
-    for told in (
+    for fault in (
         "sids.vocabullary; did you mean vocabulary?",
         "source.columns.tim; did you mean time?",
         "sids.levels: ",
         "environment.cost: ",
     ):
-        assert told in line
+        assert fault in line
 
 
 def test_all_unknown_variables_are_told_at_once(folder: Path, hsrl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HSRL_SIDS__VOCABULRY", "4")
     monkeypatch.setenv("HSRL_WAREHOSE", "4")
-    line = one_line(hsrl("status"))
+    line = refusal_line(hsrl("status"))
     assert "environment: 2 faults: 1) unknown variable HSRL_SIDS__VOCABULRY; " in line
     assert "2) unknown variable HSRL_WAREHOSE; did you mean HSRL_WAREHOUSE?" in line
 
@@ -127,7 +127,7 @@ def test_all_unknown_variables_are_told_at_once(folder: Path, hsrl: Callable[...
 def test_all_that_needs_a_memory_is_told_at_once(folder: Path, hsrl: Callable[..., Any]) -> None:
     more = '[simulator]\npreset = "saturating"\n[learner.decoding]\nmax_shows = 2\n'
     (folder / "table.toml").write_text(TABLE + more)
-    line = one_line(hsrl("retrain", "--config", "table.toml", "--warehouse", "w"))
+    line = refusal_line(hsrl("retrain", "--config", "table.toml", "--warehouse", "w"))
     assert (
         "table.toml: learner.decoding.max_shows and simulator.preset saturating need what sessions have shown; set environment.memory"
         in line
@@ -136,14 +136,14 @@ def test_all_that_needs_a_memory_is_told_at_once(folder: Path, hsrl: Callable[..
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_one_line_and_nothing_is_published(folder: Path, hsrl: Callable[..., Any], name: str) -> None:
-    spoil, told = MISTAKES[name]
+    spoil, message = MISTAKES[name]
     spoil(folder)
-    assert told in one_line(hsrl("refresh", "--config", "table.toml", "--warehouse", "w"))
+    assert message in refusal_line(hsrl("refresh", "--config", "table.toml", "--warehouse", "w"))
     assert not (folder / "w").exists() or published(folder / "w") == 0
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "told"),
+    ("variable", "value", "message"),
     [
         ("HSRL_SIDS__VOCABULRY", "4", "unknown variable HSRL_SIDS__VOCABULRY; did you mean HSRL_SIDS__VOCABULARY?"),
         ("HSRL_SIDS_VOCABULARY", "4", "unknown variable HSRL_SIDS_VOCABULARY; did you mean HSRL_SIDS__VOCABULARY?"),
@@ -155,10 +155,10 @@ def test_a_mistake_is_one_line_and_nothing_is_published(folder: Path, hsrl: Call
     ],
 )
 def test_a_variable_that_says_nothing_is_one_line(
-    folder: Path, hsrl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str
+    folder: Path, hsrl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    assert told in one_line(hsrl("refresh", "--config", "table.toml", "--warehouse", "w"))
+    assert message in refusal_line(hsrl("refresh", "--config", "table.toml", "--warehouse", "w"))
     assert not (folder / "w").exists()
 
 
@@ -167,7 +167,7 @@ def test_a_misspelt_variable_is_told_by_a_command_that_reads_no_configuration(
 ) -> None:
     """Else `hsrl sql` would ask the warehouse of the current folder in place of the one that was meant."""
     monkeypatch.setenv("HSRL_WAREHOSE", "elsewhere")
-    assert "did you mean HSRL_WAREHOUSE?" in one_line(hsrl("sql", "select 1"))
+    assert "did you mean HSRL_WAREHOUSE?" in refusal_line(hsrl("sql", "select 1"))
 
 
 def test_a_few_bad_rows_are_kept_with_file_line_and_reason(folder: Path, hsrl: Callable[..., Any]) -> None:
@@ -179,8 +179,8 @@ def test_a_few_bad_rows_are_kept_with_file_line_and_reason(folder: Path, hsrl: C
     lines[11] = lines[10]
     lines[14] = ",".join([*lines[14].split(",")[:3], ""])
     (folder / "log.csv").write_text("\n".join(lines) + "\n")
-    told = hsrl("refresh", "--config", "table.toml", "--warehouse", "w", "--json")
-    assert told.code == 0, told.err
+    answer = hsrl("refresh", "--config", "table.toml", "--warehouse", "w", "--json")
+    assert answer.code == 0, answer.err
     kept = run_sql(folder / "w", "select line, reason, file from quarantine order by line").rows()
     assert kept == [
         (3, "wrong number of fields", "log.csv"),
@@ -196,7 +196,7 @@ def test_above_one_percent_of_bad_rows_nothing_is_published_but_the_evidence(fol
     """The first 13 of 1,200 rows are 1.08 %; the limit of 1 % would allow 12."""
     bad = [row.replace(",", ";") for row in ROWS[:13]]
     (folder / "log.csv").write_text(HEADER + "".join([*bad, *ROWS[13:]]))
-    line = one_line(hsrl("refresh", "--config", "table.toml", "--warehouse", "w"))
+    line = refusal_line(hsrl("refresh", "--config", "table.toml", "--warehouse", "w"))
     assert "13 of 1,200 rows of delivery log.csv were rejected, above the limit of 1.0%" in line
     assert "most: wrong number of fields (13), first at log.csv:2" in line
     assert published(folder / "w") == 0
@@ -216,8 +216,8 @@ def test_an_item_outside_the_catalogue_is_kept_aside(folder: Path, hsrl: Callabl
 def test_text_ids_can_be_published(folder: Path, hsrl: Callable[..., Any]) -> None:
     """They are hashed to 63 bits, so that a sum of two overflows: the audits must not add them as whole numbers."""
     (folder / "log.csv").write_text(HEADER + "".join("u" + row.replace(",", ",i", 1) for row in ROWS))
-    told = hsrl("refresh", "--config", "table.toml", "--warehouse", "w")
-    assert told.code == 0, told.err
+    answer = hsrl("refresh", "--config", "table.toml", "--warehouse", "w")
+    assert answer.code == 0, answer.err
     assert run_sql(folder / "w", "select raw_id from users order by raw_id limit 1").item() == "u0"
     assert run_sql(folder / "w", "select max(user_id) > 2**61 from events").item()
 
@@ -226,7 +226,9 @@ def test_a_split_by_time_of_a_log_without_times_names_the_other_split(folder: Pa
     (folder / "table.toml").write_text(
         TABLE.replace('time = "at"', 'order = "at"').replace("slate_size = 5", 'split = "by_time"')
     )
-    assert "120 of 120 records have no time" in (line := one_line(hsrl("refresh", "--config", "table.toml", "--warehouse", "w")))
+    assert "120 of 120 records have no time" in (
+        line := refusal_line(hsrl("refresh", "--config", "table.toml", "--warehouse", "w"))
+    )
     assert line.endswith("set records.split = 'per_user'")
     assert published(folder / "w") == 0
 
@@ -294,8 +296,8 @@ def test_what_may_not_be_read_or_written_is_one_line(folder: Path) -> None:
     finally:
         for path in closed:
             path.chmod(0o700)
-    for (code, out, err), told in zip(answers, expected.values(), strict=True):
-        assert (code, out) == (2, "") and told in err and err.startswith("hsrl: ") and err.count("\n") == 1, err
+    for (code, out, err), message in zip(answers, expected.values(), strict=True):
+        assert (code, out) == (2, "") and message in err and err.startswith("hsrl: ") and err.count("\n") == 1, err
 
 
 @pytest.mark.slow
@@ -308,11 +310,11 @@ def test_a_warehouse_that_may_not_be_written_answers_and_plans_but_takes_nothing
     given = ("--config", world.config, *where)
     commands = (("sql", "--json", "select 1 n", *where), ("status", *where), ("refresh", "--dry-run", *given))
     try:
-        asked, told, planned, *refused = without_rights(*commands, ("refresh", *given), ("retrain", *given))
+        asked, status, planned, *refused = without_rights(*commands, ("refresh", *given), ("retrain", *given))
     finally:
         for path in paths:
             path.chmod(0o755)
-    assert asked[:2] == (0, '[{"n":1}]\n') and told[0] == 0
+    assert asked[:2] == (0, '[{"n":1}]\n') and status[0] == 0
     assert planned[0] == 0 and "nothing to do" in planned[1]
     for code, _, err in refused:
         assert code == 2 and "may not be written" in err and err.count("\n") == 1, err

@@ -46,11 +46,11 @@ class Nights:
 
     def next(self, slate_size: int = 5) -> tuple[dict[str, Any], str]:
         """What a refresh reports and says."""
-        told = io.StringIO()
+        said = io.StringIO()
         config = self.folder / "log.toml"
         config.write_text(config.read_text().replace("slate_size = 5", f"slate_size = {slate_size}"))
-        run = Run("daily-refresh", Console(file=told, width=400))
-        return refresh(load_settings(config, self.root), self.root, run, DirectSteps()), told.getvalue()
+        run = Run("daily-refresh", Console(file=said, width=400))
+        return refresh(load_settings(config, self.root), self.root, run, DirectSteps()), said.getvalue()
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         return run_sql(self.root, query).rows()
@@ -78,16 +78,16 @@ def test_one_growing_log_through_five_nights(tmp_path: Path) -> None:
     bad = "".join(f"{user},soon,1,{user}\n" for user in range(5))
     day = [rows(number) for number in range(1, 6)]
     log.write_text(HEADER + bad + day[0].removesuffix("05\n"))
-    report, told = nights.next()
+    report, said = nights.next()
     assert report["n_accepted"] == 999 and report["n_rejected"] == 6
-    assert "log.csv: the last line has no line end; it waits in quarantine" in told and "ingest.settle_hours" in told
+    assert "log.csv: the last line has no line end; it waits in quarantine" in said and "ingest.settle_hours" in said
     assert nights.ask(
         "select count(*) from events where item_id in (1, 105) and occurred_at = to_timestamp(1700000000 + 86400 + 60 * 25 + 40)"
     ) == [(0,)]
     assert nights.ask("select raw from quarantine where reason like 'the last line%'") == [("39,1700087940,1,1",)]
 
     log.write_text(HEADER + bad + day[0] + day[1][: len(day[1]) // 10].rpartition("\n")[0] + "\n")
-    report, told = nights.next()
+    report, said = nights.next()
     n_new = report["n_rows"] - 1005
     assert 50 < n_new < 120 and (report["n_accepted"], report["n_rejected"], report["n_known"]) == (n_new + 1, 0, 1004)
     assert nights.ask("select count(*) from events where item_id = 105") == [(1,)]
@@ -101,15 +101,15 @@ def test_one_growing_log_through_five_nights(tmp_path: Path) -> None:
     assert nights.ask("select max(release_id) from releases") == [(2,)]
 
     log.write_text(whole + day[2])
-    report, told = nights.next()
+    report, said = nights.next()
     assert (report["n_accepted"], report["n_rejected"], report["n_known"]) == (1000, 0, n_new + 1005)
 
     log.write_text(whole + day[2] + "3,1700999999,1,7")
-    report, told = nights.next()
+    report, said = nights.next()
     assert (report["n_accepted"], report["n_rejected"]) == (0, 1)
     assert nights.next()[0]["status"] == "nothing new"
     os.utime(log, (log.stat().st_mtime - 200_000,) * 2)
-    report, told = nights.next()
+    report, said = nights.next()
     assert (report["n_accepted"], report["n_rejected"]) == (1, 0)
     assert nights.next()[0]["status"] == "nothing new"
     assert nights.ask("select count(*) from events") == [(999 + 1 + n_new + 1000 + 1,)]
@@ -129,11 +129,11 @@ def test_empty_files_among_good_days_are_told_and_passed_over(tmp_path: Path) ->
         "10": HEADER + rows(10),
     }.items():
         (tmp_path / f"day_{name}.csv").write_text(text)
-    report, told = nights.next()
+    report, said = nights.next()
     assert report["deliveries"] == ["day_1.csv", "day_10.csv"] and report["passed_over"] == [f"day_{n}.csv" for n in (2, 3, 4, 5)]
-    assert all(f"day_{n}.csv: no rows" in told for n in (2, 3, 4, 5))
-    report, told = nights.next()
-    assert report["status"] == "nothing new" and "day_2.csv: no rows" in told
+    assert all(f"day_{n}.csv: no rows" in said for n in (2, 3, 4, 5))
+    report, said = nights.next()
+    assert report["status"] == "nothing new" and "day_2.csv: no rows" in said
     (tmp_path / "day_11.csv").write_text("")
     (tmp_path / "day_12.csv").write_text(HEADER + rows(12))
     assert nights.next()[0]["deliveries"] == ["day_12.csv"]

@@ -13,7 +13,7 @@ from pipeline.errors import SourceError
 from tests.support.logs import Log
 
 ANSWERS = {"positive": ["buy", "cart"]}
-PLACED = {"user": "user_id", "item": "item_id", "time": "timestamp", "feedback": "clicked", "position": "position"}
+WITH_POSITION = {"user": "user_id", "item": "item_id", "time": "timestamp", "feedback": "clicked", "position": "position"}
 
 
 def with_answers(rows: pl.DataFrame, n_bought: int = 20) -> pl.DataFrame:
@@ -53,9 +53,11 @@ def test_a_file_delivered_again_as_parquet_is_known(log: Log) -> None:
 
 def test_values_are_compared_as_numbers_and_two_empty_cells_are_equal(log: Log) -> None:
     """The value 0.50 of the first night is 0.5 in the second; a third of the values and of the positions are empty."""
-    columns = PLACED | {"value": "value"}
-    is_told = pl.int_range(pl.len()) % 3 > 0
-    rows = log.rows.with_columns(pl.when(is_told).then(0).alias("position"), pl.when(is_told).then(pl.lit("0.50")).alias("value"))
+    columns = WITH_POSITION | {"value": "value"}
+    is_given = pl.int_range(pl.len()) % 3 > 0
+    rows = log.rows.with_columns(
+        pl.when(is_given).then(0).alias("position"), pl.when(is_given).then(pl.lit("0.50")).alias("value")
+    )
     first = log.stage(rows, columns=columns)
     again = log.stage(rows.with_columns(value=pl.col("value").cast(pl.Float32)), "2.parquet", first, columns=columns)
     assert (again.counts.n_known, again.counts.n_accepted, first.rejected) == (1000, 0, {})
@@ -72,7 +74,7 @@ def test_a_source_says_what_tells_its_rows_apart(log: Log, identity: Any, n_even
     """Rows of one user, item and second: 40 on position 0, 20 of them again on position 1, and 20 again as they were."""
     first = log.rows.with_columns(position=pl.lit(0)).head(40)
     rows = pl.concat([first, first.head(20).with_columns(position=pl.lit(1)), first.tail(20)])
-    night = log.stage(rows, columns=PLACED, identity=identity, ingest={"quarantine_limit": 0.6})
+    night = log.stage(rows, columns=WITH_POSITION, identity=identity, ingest={"quarantine_limit": 0.6})
     assert night.counts.n_accepted == n_events
 
 
@@ -118,5 +120,5 @@ def test_the_fragment_of_rl4rs_is_read_whole(log: Log) -> None:
                     for position, (item, liked) in enumerate(shown)
                 ]
     pages = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "clicked", "page", "position"], orient="row")
-    night = log.stage(pages, columns=PLACED | {"request": "page"})
+    night = log.stage(pages, columns=WITH_POSITION | {"request": "page"})
     assert (night.counts.n_rows, night.counts.n_accepted) == (567, 567)

@@ -75,7 +75,7 @@ def test_ids_of_a_catalogue_decide_too(log: Log) -> None:
 
 
 def test_advice_on_times_in_another_unit_leaves_the_rows_before_what_they_are(log: Log) -> None:
-    """The unit holds since release 1: a new file may be told to be another, with --accept; a file that has known rows may not."""
+    """The unit holds since release 1: a new file may be declared to be another, with --accept; a file that has known rows may not."""
     first = log.stage(log.rows)
     wrong = log.later(1).with_columns(pl.col("timestamp") * 1000)
     with pytest.raises(QuarantineError, match=r'set source.time_unit = "ms", or raise'):
@@ -130,8 +130,8 @@ def test_a_setting_that_gives_rows_their_meaning_cannot_change_unseen(log: Log) 
         (f'{good}\nencoding = "latin-1"', {}, "source.encoding"),
         (f'{good}\nquote = ""', {}, "source.quote"),
     ]
-    for source, columns, told in changes:
-        with pytest.raises(ConfigError, match=told):
+    for source, columns, said in changes:
+        with pytest.raises(ConfigError, match=said):
             log.refresh(source, columns)
     assert log.ask("select count(*), max(release_id) from releases") == [(1, 1)]
     log.refresh('positive = ["1", "1.0", "true"]\nids = "integer"\nseparator = ","')
@@ -154,12 +154,12 @@ def test_another_source_or_kind_and_an_acceptance_that_cannot_be_are_refused(log
     config = log.folder / "log.toml"
     text = config.read_text()
     other = '[source]\nkind = "generated"\nname = "log"\npath = "raw"\n' + text[text.index("[ingest]") :]
-    for changed, told in (
+    for changed, said in (
         (text.replace('"log"', '"shop"'), "source.name"),
         (other, 'source.kind is "generated", but .* "table"'),
     ):
         config.write_text(changed)
-        with pytest.raises(ConfigError, match=told):
+        with pytest.raises(ConfigError, match=said):
             refresh(load_settings(config, log.folder / "w"), log.folder / "w", Run("daily-refresh"), DirectSteps())
 
 
@@ -168,8 +168,8 @@ def test_a_night_without_positives_is_blocked_leaves_its_evidence_and_can_be_acc
     log.write(log.rows, "1.csv")
     log.refresh()
     log.write(log.later(1).with_columns(clicked=pl.lit("yes")), "2.csv")
-    told = r"share of positives of 2\.csv is 0\.000, usually 0\.33.*hsrl refresh --accept delivery_drift"
-    with pytest.raises(AuditError, match=told) as refusal:
+    said = r"share of positives of 2\.csv is 0\.000, usually 0\.33.*hsrl refresh --accept delivery_drift"
+    with pytest.raises(AuditError, match=said) as refusal:
         log.refresh()
     assert len(str(refusal.value)) < 600
     assert log.ask("select max(release_id), (select count(*) from events) from releases") == [(1, 1000)]

@@ -54,11 +54,11 @@ def test_a_night_of_1970_in_a_log_of_the_calendar_is_refused(log: Log) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "factor", "told"),
+    ("said", "factor", "fitting"),
     [("s", 1_000, "ms"), ("s", 1_000_000, "us"), ("ms", 1, "s"), ("us", 1_000, "ms"), ("ms", 1_000_000, "us"), ("iso", 1, "s")],
 )
-def test_a_wrong_unit_is_named_with_the_right_one(log: Log, said: str, factor: int, told: str) -> None:
-    with pytest.raises(QuarantineError, match=rf'would be one in {told} \(1,000\).*source\.time_unit = "{told}"'):
+def test_a_wrong_unit_is_named_with_the_right_one(log: Log, said: str, factor: int, fitting: str) -> None:
+    with pytest.raises(QuarantineError, match=rf'would be one in {fitting} \(1,000\).*source\.time_unit = "{fitting}"'):
         log.stage(log.rows.with_columns(pl.col("timestamp") * factor), time_unit=said)
 
 

@@ -70,8 +70,8 @@ CAUSES: dict[str, tuple[bytes, dict[str, Any], list[str]]] = {
 @pytest.mark.parametrize("name", CAUSES)
 def test_the_true_cause_is_named(tmp_path: Path, name: str) -> None:
     content, config, words = CAUSES[name]
-    told = refused(tmp_path / "log.csv", content, **config)
-    assert all(word in told for word in words), told
+    message = refused(tmp_path / "log.csv", content, **config)
+    assert all(word in message for word in words), message
 
 
 @pytest.mark.parametrize("header", ['"user","item","at","clicked"', " user , item,at,clicked ", "\ufeffuser,item,at,clicked\r"])
@@ -100,13 +100,13 @@ def test_files_come_in_natural_order(tmp_path: Path) -> None:
 def test_paths_that_lead_to_no_file_are_named(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "gone.csv").symlink_to(tmp_path / "nowhere.csv")
-    for path, told in [
+    for path, message in [
         (tmp_path / "logs", r"a folder where a file was expected; name a file or a glob in it, such as .*logs/\*\.csv"),
         (tmp_path / "*.tsv", "matches no file"),
         (tmp_path / "g*.csv", r"gone\.csv: no such file"),
         (Path("/dev/null"), "no regular file"),
     ]:
-        with pytest.raises(SourceError, match=told):
+        with pytest.raises(SourceError, match=message):
             TableLog(TableSource.model_validate({"path": path, "columns": COLUMNS}), 100).deliveries()
 
 

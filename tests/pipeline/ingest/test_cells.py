@@ -23,20 +23,20 @@ def test_numbers_are_finite_and_whole_numbers_whole() -> None:
 
 def test_a_time_in_another_unit_than_said_is_none() -> None:
     """978300760 s is 2000-12-31; the same in milliseconds, read as seconds, would lie in the year 32970."""
-    told = ["978300760", "978300760000", "-1", "then"]
-    assert of(cells.timestamp("c", "s", pl.String()), c=told) == [
+    texts = ["978300760", "978300760000", "-1", "then"]
+    assert of(cells.timestamp("c", "s", pl.String()), c=texts) == [
         datetime(2000, 12, 31, 22, 12, 40, tzinfo=UTC),
         None,
         None,
         None,
     ]
-    assert of(cells.timestamp("c", "ms", pl.String()), c=told)[1] == datetime(2000, 12, 31, 22, 12, 40, tzinfo=UTC)
+    assert of(cells.timestamp("c", "ms", pl.String()), c=texts)[1] == datetime(2000, 12, 31, 22, 12, 40, tzinfo=UTC)
 
 
 def test_iso_times_may_name_a_zone_or_a_day_only() -> None:
-    told = ["2026-01-02T03:04:05Z", "2026-01-02 03:04:05.5", "2026-01-02 03:04:05+02:00", "2026-01-02", "02.01.2026"]
+    texts = ["2026-01-02T03:04:05Z", "2026-01-02 03:04:05.5", "2026-01-02 03:04:05+02:00", "2026-01-02", "02.01.2026"]
     day = datetime(2026, 1, 2, tzinfo=UTC)
-    found = of(cells.timestamp("c", "iso", pl.String()), c=told)
+    found = of(cells.timestamp("c", "iso", pl.String()), c=texts)
     assert found == [
         day.replace(hour=3, minute=4, second=5),
         day.replace(hour=3, minute=4, second=5, microsecond=500_000),
@@ -91,7 +91,7 @@ def test_categories_come_from_columns_or_from_one_cell() -> None:
 @pytest.mark.parametrize("n_bad", [0, 2])
 def test_each_row_is_either_good_or_rejected_for_the_first_reason(n_bad: int) -> None:
     rows = pl.DataFrame({cells.LINE: [1, 2, 3], cells.RAW: ["a" * 600, "b", "c"], "x": [-1, -1, 1] if n_bad else [1, 1, 1]})
-    good, rejects = cells.part(rows, [("negative", pl.col("x") < 0), ("below five", pl.col("x") < -5)], "f")
+    good, rejects = cells.split_rejects(rows, [("negative", pl.col("x") < 0), ("below five", pl.col("x") < -5)], "f")
     assert (good.height, rejects.height) == (3 - n_bad, n_bad)
     assert rejects["raw"].str.len_chars().to_list() == [500, 1][:n_bad]
     assert set(rejects["reason"]) <= {"negative"}

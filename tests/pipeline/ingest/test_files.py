@@ -53,8 +53,8 @@ def test_members_are_known_by_base_name_in_a_zip_and_in_a_folder(tmp_path: Path)
     (tmp_path / "u.data").write_bytes(CONTENT)
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("../../etc/u.data", CONTENT)
-    for place in (tmp_path, tmp_path / "a.zip"):
-        with Archive(place).open("u.data") as member:
+    for path in (tmp_path, tmp_path / "a.zip"):
+        with Archive(path).open("u.data") as member:
             assert member.read() == CONTENT
     assert sorted(file.name for file in tmp_path.parent.rglob("u.data")) == ["u.data"]
 

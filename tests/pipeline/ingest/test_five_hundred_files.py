@@ -28,7 +28,7 @@ def read_with_its_kinds(source: TableLog, delivery: Delivery) -> list[RawBatch]:
             kinds = others.kinds
 
 
-def read_one(draw: random.Random, path: Path) -> str:
+def read_file(draw: random.Random, path: Path) -> str:
     content = content_of(draw)
     path.write_bytes(content)
     source = TableLog(TableSource.model_validate(settings_of(draw, path)), draw.choice([7, 1000]))
@@ -42,11 +42,11 @@ def read_one(draw: random.Random, path: Path) -> str:
         pl.concat([empty, *(getattr(batch, name) for batch in batches)])
         for name, empty in (("events", RAW_EVENTS.empty()), ("rejects", REJECTS.empty()), ("lines", FILE_LINES.empty()))
     )
-    told = lines.select(pl.exclude("file", "path", "content").sum()).row(0, named=True)
-    assert told["n_lines"] == told["n_header"] + told["n_blank"] + told["n_continued"] + told["n_rows"]
-    assert told["n_rows"] == events.height + rejects.height
+    total = lines.select(pl.exclude("file", "path", "content").sum()).row(0, named=True)
+    assert total["n_lines"] == total["n_header"] + total["n_blank"] + total["n_continued"] + total["n_rows"]
+    assert total["n_rows"] == events.height + rejects.height
     expected = physical_lines(content)
-    assert expected is None or told["n_lines"] == expected
+    assert expected is None or total["n_lines"] == expected
     ordered = order_events(events, USER_STATE.empty(), Origin("log", "i"))
     assert ordered.events.height + ordered.rejects.height + ordered.n_known == events.height
     assert rejects["reason"].null_count() == 0 and (rejects["line"] >= 0).all()
@@ -56,5 +56,5 @@ def read_one(draw: random.Random, path: Path) -> str:
 @pytest.mark.parametrize("seed", range(5))
 def test_a_hundred_malformed_files_lose_no_line_and_raise_nothing_else(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)  # noqa: S311
-    outcomes = [read_one(draw, tmp_path / f"log{number}.csv") for number in range(100)]
+    outcomes = [read_file(draw, tmp_path / f"log{number}.csv") for number in range(100)]
     assert 10 < outcomes.count("read") < 95  # neither all nor none

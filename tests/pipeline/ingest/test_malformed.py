@@ -1,4 +1,4 @@
-"""Malformed rows and files drawn from the contract: every bad row is told with a reason, every good one is taken, none is lost."""
+"""Malformed rows and files drawn from the contract: every bad row has a reason, every good one is taken, none is lost."""
 
 import gzip
 from pathlib import Path
@@ -27,7 +27,7 @@ BREAKS = [
     (6, ["x", "0", "-0.1", "1.01", "nan"]),
 ]
 bad_rows = st.one_of(
-    *[st.sampled_from(texts).map(lambda text, place=place: ",".join([*GOOD[:place], text, *GOOD[place + 1 :]])) for place, texts in BREAKS],
+    *[st.sampled_from(texts).map(lambda text, index=index: ",".join([*GOOD[:index], text, *GOOD[index + 1 :]])) for index, texts in BREAKS],
     st.integers(1, 6).map(lambda n: ",".join(GOOD[:n])),
     st.integers(1, 4).map(lambda n: ",".join([*GOOD, *["x"] * n])),
     st.just('7,"12,1700000000,1,3.5,0,0.5'),
@@ -52,17 +52,17 @@ def test_a_thousand_malformed_rows_are_all_told_and_no_good_one_is_lost(tmp_path
     for batch in source.read(source.deliveries()[0]):
         events.append(batch.events)
         rejects.append(batch.rejects)
-    taken, told = pl.concat(events), pl.concat(rejects)
+    taken, refused = pl.concat(events), pl.concat(rejects)
     expected = {number for number, (_, is_good) in enumerate(lines, start=2) if not is_good}
-    assert set(told["line"]) == expected, [lines[line - 2] for line in set(told["line"]) ^ expected]
-    assert taken.height + told.height == len(lines)
-    assert (told["reason"].str.len_chars() > 0).all() and (told["file"] == "log.csv").all()
+    assert set(refused["line"]) == expected, [lines[line - 2] for line in set(refused["line"]) ^ expected]
+    assert taken.height + refused.height == len(lines)
+    assert (refused["reason"].str.len_chars() > 0).all() and (refused["file"] == "log.csv").all()
     ordered = order_events(taken, USER_STATE.empty(), Origin("shop", "i1"), stored=lambda keys: keys.clear())
     assert ordered.events.height + ordered.rejects.height + ordered.n_known == 30
 
 
-def mutated(content: bytes, kind: str, place: float, byte: int) -> bytes:
-    at = int(place * (len(content) - 1))
+def mutated(content: bytes, kind: str, index: float, byte: int) -> bytes:
+    at = int(index * (len(content) - 1))
     return {
         "cut": content[:at],
         "flip": content[:at] + bytes([content[at] ^ byte]) + content[at + 1 :],
@@ -76,7 +76,7 @@ def mutated(content: bytes, kind: str, place: float, byte: int) -> bytes:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.sampled_from(["cut", "flip", "insert", "twice", "empty"]), st.floats(0, 1), st.integers(1, 255))
 def test_a_malformed_file_is_refused_in_one_line_or_read_with_nothing_lost(
-    tmp_path: Path, ending: str, kind: str, place: float, byte: int
+    tmp_path: Path, ending: str, kind: str, index: float, byte: int
 ) -> None:
     """Whatever is done to the bytes, no other error comes out, and the rows that come out fit their contract."""
     text = "user,item,ts,liked,value,place,p\n" + "".join(good_row(n) + "\n" for n in range(40))
@@ -85,7 +85,7 @@ def test_a_malformed_file_is_refused_in_one_line_or_read_with_nothing_lost(
         pl.read_csv(text.encode()).write_parquet(path)
     else:
         path.write_bytes(gzip.compress(text.encode(), mtime=0) if ending == "csv.gz" else text.encode())
-    path.write_bytes(mutated(path.read_bytes(), kind, place, byte))
+    path.write_bytes(mutated(path.read_bytes(), kind, index, byte))
     try:
         source = TableLog(TableSource(path=path, columns=COLUMNS, ids="integer"), chunk_rows=16)
         batches = list(source.read(source.deliveries()[0]))

@@ -15,20 +15,20 @@ from pipeline.ingest.ordering import Ordered, Origin, Rules, Stored, bucket_of, 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def raw(*rows: tuple[int, int, int], place: str = "occurred_at") -> pl.DataFrame:
-    """Rows (user, item, place), on lines 1, 2, 3 …; places are hours of a day, or the source's own order."""
-    told = [
+def raw(*rows: tuple[int, int, int], by: str = "occurred_at") -> pl.DataFrame:
+    """Rows (user, item, hour or order), on lines 1, 2, 3 …; ``by`` says which: hours of a day, or the source's own order."""
+    dicts = [
         {
             "user_id": user,
             "item_id": item,
-            place: DAY + timedelta(hours=at) if place == "occurred_at" else at,
+            by: DAY + timedelta(hours=at) if by == "occurred_at" else at,
             "feedback": 1,
             "file": "log.csv",
             "line": line,
         }
         for line, (user, item, at) in enumerate(rows, 1)
     ]
-    return pl.DataFrame(told, schema=RAW_EVENTS.schema)
+    return pl.DataFrame(dicts, schema=RAW_EVENTS.schema)
 
 
 def state_after(events: pl.DataFrame) -> pl.DataFrame:
@@ -53,7 +53,7 @@ def order(rows: pl.DataFrame, before: pl.DataFrame | None = None, known: list[in
     return order_events(rows, state_after(before), Origin("s", "i"), Rules(known_items=items), stored_in(before))
 
 
-def placed(ordered: Ordered) -> list[tuple[int, int, int]]:
+def in_order(ordered: Ordered) -> list[tuple[int, int, int]]:
     return ordered.events.select("user_id", "item_id", "user_seq").rows()
 
 
@@ -62,14 +62,14 @@ def refused(ordered: Ordered) -> list[tuple[int, str]]:
 
 
 def test_events_are_numbered_by_time_within_their_user() -> None:
-    assert placed(order(raw((1, 7, 3), (2, 8, 2), (1, 9, 1)))) == [(1, 9, 0), (1, 7, 1), (2, 8, 0)]
+    assert in_order(order(raw((1, 7, 3), (2, 8, 2), (1, 9, 1)))) == [(1, 9, 0), (1, 7, 1), (2, 8, 0)]
 
 
 def test_events_of_one_moment_follow_their_position_then_their_line() -> None:
     rows = raw((1, 7, 0), (1, 8, 0), (1, 9, 0))
-    assert placed(order(rows)) == [(1, 7, 0), (1, 8, 1), (1, 9, 2)]
+    assert in_order(order(rows)) == [(1, 7, 0), (1, 8, 1), (1, 9, 2)]
     shown = rows.with_columns(position=pl.Series([2, 1, 0], dtype=pl.UInt16))
-    assert placed(order(shown)) == [(1, 9, 0), (1, 8, 1), (1, 7, 2)]
+    assert in_order(order(shown)) == [(1, 9, 0), (1, 8, 1), (1, 7, 2)]
 
 
 def test_requests_of_one_moment_stay_whole_and_follow_their_lines() -> None:
@@ -77,51 +77,51 @@ def test_requests_of_one_moment_stay_whole_and_follow_their_lines() -> None:
     rows = raw((1, 7, 0), (1, 8, 0), (1, 5, 0), (1, 6, 0), (2, 9, 0), (1, 4, 1))
     shown = rows.with_columns(position=pl.Series([0, 1, 0, 1, 0, 0], dtype=pl.UInt16), request_id=pl.Series([*"bbaaba"]))
     ordered = [(1, 7, 0), (1, 8, 1), (1, 5, 2), (1, 6, 3), (1, 4, 4), (2, 9, 0)]
-    assert placed(order(shown)) == ordered
-    assert placed(order(shown.with_columns(position=pl.lit(None, pl.UInt16)))) == ordered
+    assert in_order(order(shown)) == ordered
+    assert in_order(order(shown.with_columns(position=pl.lit(None, pl.UInt16)))) == ordered
     mixed = shown.with_columns(line=pl.Series([1, 3, 2, 4, 5, 6], dtype=rows.schema["line"]), position=pl.lit(None, pl.UInt16))
-    assert placed(order(mixed)) == ordered
+    assert in_order(order(mixed)) == ordered
 
 
 def test_events_of_one_moment_follow_their_file_before_their_line() -> None:
     """Lines 1 and 2 are of b.csv, line 3 of a.csv: the files are read in the order of their names."""
     rows = raw((1, 7, 0), (1, 8, 0), (1, 9, 0)).with_columns(file=pl.Series(["b.csv", "b.csv", "a.csv"]))
-    assert placed(order(rows)) == [(1, 9, 0), (1, 7, 1), (1, 8, 2)]
+    assert in_order(order(rows)) == [(1, 9, 0), (1, 7, 1), (1, 8, 2)]
 
 
 def test_a_repeated_row_is_found_behind_others_of_its_moment() -> None:
     """Item 7 on lines 1 and 3, item 8 of the same moment between them."""
     ordered = order(raw((1, 7, 0), (1, 8, 0), (1, 7, 0)))
     assert refused(ordered) == [(3, "duplicate (user, item, time)")]
-    assert placed(ordered) == [(1, 7, 0), (1, 8, 1)]
+    assert in_order(ordered) == [(1, 7, 0), (1, 8, 1)]
 
 
 def test_a_place_that_the_source_tells_is_kept_with_its_gaps() -> None:
-    ordered = order(raw((1, 7, 30), (1, 9, 10), place="order"))
-    assert placed(ordered) == [(1, 9, 10), (1, 7, 30)]
+    ordered = order(raw((1, 7, 30), (1, 9, 10), by="order"))
+    assert in_order(ordered) == [(1, 9, 10), (1, 7, 30)]
     assert ordered.events["occurred_at"].null_count() == 2
 
 
 def test_numbers_go_on_after_the_last_stored_event() -> None:
     first = order(raw((1, 7, 1), (1, 8, 2))).events
-    assert placed(order(raw((1, 9, 3), (2, 9, 0)), first)) == [(1, 9, 2), (2, 9, 0)]
+    assert in_order(order(raw((1, 9, 3), (2, 9, 0)), first)) == [(1, 9, 2), (2, 9, 0)]
 
 
 def test_a_repeated_row_is_refused_and_the_first_line_stays() -> None:
     ordered = order(raw((1, 7, 1), (1, 7, 1), (1, 7, 2)))
-    assert placed(ordered) == [(1, 7, 0), (1, 7, 1)]
+    assert in_order(ordered) == [(1, 7, 0), (1, 7, 1)]
     assert refused(ordered) == [(2, "duplicate (user, item, time)")]
     assert json.loads(ordered.rejects["raw"][0])["item_id"] == 7
 
 
 def test_two_items_cannot_have_one_place() -> None:
-    assert refused(order(raw((1, 7, 5), (1, 8, 5), place="order"))) == [(2, "duplicate (user, order)")]
+    assert refused(order(raw((1, 7, 5), (1, 8, 5), by="order"))) == [(2, "duplicate (user, order)")]
 
 
 def test_a_refused_row_takes_no_place_from_a_good_one() -> None:
-    """Item 99 is unknown, so item 8 has place 5 to itself."""
-    ordered = order(raw((1, 99, 5), (1, 8, 5), place="order"), known=[8])
-    assert placed(ordered) == [(1, 8, 5)]
+    """Item 99 is unknown, so item 8 has order 5 to itself."""
+    ordered = order(raw((1, 99, 5), (1, 8, 5), by="order"), known=[8])
+    assert in_order(ordered) == [(1, 8, 5)]
     assert refused(ordered) == [(1, "unknown item")]
 
 
@@ -137,19 +137,19 @@ def test_a_row_before_the_last_stored_event_is_late_unless_it_is_stored() -> Non
     ordered = order(raw((1, 7, 1), (1, 9, 4), (1, 9, 5)), first)
     assert ordered.n_known == 1
     assert refused(ordered) == [(2, "late: before the user's last stored event")]
-    assert placed(ordered) == [(1, 9, 2)]
+    assert in_order(ordered) == [(1, 9, 2)]
 
 
 def test_a_told_place_that_is_taken_or_passed_is_late() -> None:
-    first = order(raw((1, 7, 10), place="order")).events
-    ordered = order(raw((1, 7, 10), (1, 8, 10), (1, 8, 9), (1, 8, 11), place="order"), first)
-    assert (ordered.n_known, [line for line, _ in refused(ordered)], placed(ordered)) == (1, [2, 3], [(1, 8, 11)])
+    first = order(raw((1, 7, 10), by="order")).events
+    ordered = order(raw((1, 7, 10), (1, 8, 10), (1, 8, 9), (1, 8, 11), by="order"), first)
+    assert (ordered.n_known, [line for line, _ in refused(ordered)], in_order(ordered)) == (1, [2, 3], [(1, 8, 11)])
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (pl.concat([raw((1, 7, 1), place="order"), raw((1, 8, 1))]), "1 of 2 rows have no order"),
+        (pl.concat([raw((1, 7, 1), by="order"), raw((1, 8, 1))]), "1 of 2 rows have no order"),
         (raw((1, 7, 1)).with_columns(occurred_at=pl.lit(None, RAW_EVENTS.schema["occurred_at"])), "neither order nor time"),
     ],
 )
@@ -167,8 +167,8 @@ LOGS = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(0, 6
 
 @settings(max_examples=50, deadline=None)
 @given(LOGS, st.sampled_from(["order", "occurred_at"]), st.randoms(use_true_random=False))
-def test_the_order_of_the_input_rows_does_not_matter(log: list[tuple[int, int, int]], place: str, random: object) -> None:
-    rows = raw(*log, place=place)
+def test_the_order_of_the_input_rows_does_not_matter(log: list[tuple[int, int, int]], by: str, random: object) -> None:
+    rows = raw(*log, by=by)
     shuffled = rows.sample(fraction=1, shuffle=True, seed=random.randrange(1000))  # type: ignore[attr-defined]
     a, b = order(rows, known=[1, 2, 3]), order(shuffled, known=[1, 2, 3])
     assert a.events.equals(b.events)
@@ -178,9 +178,9 @@ def test_the_order_of_the_input_rows_does_not_matter(log: list[tuple[int, int, i
 @settings(max_examples=50, deadline=None)
 @given(LOGS, st.sampled_from(["order", "occurred_at"]))
 def test_every_row_is_an_event_a_reject_or_known_and_a_second_delivery_adds_nothing(
-    log: list[tuple[int, int, int]], place: str
+    log: list[tuple[int, int, int]], by: str
 ) -> None:
-    rows = raw(*log, place=place)
+    rows = raw(*log, by=by)
     first = order(rows, known=[1, 2, 3])
     assert first.events.height + first.rejects.height + first.n_known == len(log)
     again = order(rows, first.events, known=[1, 2, 3])
@@ -191,8 +191,8 @@ def test_every_row_is_an_event_a_reject_or_known_and_a_second_delivery_adds_noth
 
 @settings(max_examples=50, deadline=None)
 @given(LOGS, st.sampled_from(["order", "occurred_at"]), st.integers(0, 6))
-def test_two_nights_make_the_events_of_one(log: list[tuple[int, int, int]], place: str, midnight: int) -> None:
-    rows = raw(*log, place=place)
+def test_two_nights_make_the_events_of_one(log: list[tuple[int, int, int]], by: str, midnight: int) -> None:
+    rows = raw(*log, by=by)
     is_early = pl.Series([at < midnight for _, _, at in log], dtype=pl.Boolean)
     first = order(rows.filter(is_early)).events
     second = order(rows.filter(~is_early), first).events

@@ -84,7 +84,7 @@ def test_a_date_is_the_begin_of_its_day(tmp_path: Path, kind: pa.DataType) -> No
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "message"),
     [
         ({"uid": pa.array([[1], [2]])}, "uid holds list"),
         ({"uid": pa.array([{"a": 1}, {"a": 2}])}, "uid holds lists or structs"),
@@ -93,14 +93,14 @@ def test_a_date_is_the_begin_of_its_day(tmp_path: Path, kind: pa.DataType) -> No
         ({"uid": pa.array([b"ab", b"cd"], pa.binary(2))}, "uid holds fixed_size_binary"),
     ],
 )
-def test_a_mapped_column_that_holds_no_single_values_is_refused(tmp_path: Path, columns: dict[str, Any], told: str) -> None:
-    with pytest.raises(SourceError, match=told) as refusal:
+def test_a_mapped_column_that_holds_no_single_values_is_refused(tmp_path: Path, columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(SourceError, match=message) as refusal:
         read(write(tmp_path / "log.parquet", **columns))
     assert "\n" not in str(refusal.value)
 
 
 def test_cells_that_say_nothing_are_rejected_one_by_one(tmp_path: Path) -> None:
-    """Bytes that are no text, a column without any value, an id above 2^63: all are told."""
+    """Bytes that are no text, a column without any value, an id above 2^63: all are named."""
     batch = read(write(tmp_path / "a.parquet", uid=pa.array([b"\xff", b"2"])))
     assert batch.events.height == 1 and batch.rejects["line"].to_list() == [0]
     batch = read(write(tmp_path / "b.parquet", did=pa.nulls(2)))

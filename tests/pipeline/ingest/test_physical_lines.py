@@ -159,8 +159,8 @@ def test_physical_lines_are_accounted_for(lines: list[str], block_bytes: int, en
     assert counted["n_lines"] == counted["n_header"] + counted["n_blank"] + counted["n_continued"] + n_rows
     if not multiline:
         assert counted["n_continued"] == 0
-    told = sorted(line for rows in batches for line in (*rows.cells[LINE], *rows.rejects["line"]))
-    assert len(told) == len(set(told)) == n_rows
+    found = sorted(line for rows in batches for line in (*rows.cells[LINE], *rows.rejects["line"]))
+    assert len(found) == len(set(found)) == n_rows
 
 
 def test_a_catalogue_and_users_lose_no_row_to_quotes_either(tmp_path: Path) -> None:

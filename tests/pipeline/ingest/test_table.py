@@ -124,9 +124,11 @@ def test_every_column_is_checked_for_what_it_must_be(tmp_path: Path) -> None:
         "propensity": "prop",
     }
     batch = read(path, columns=columns, positive=None)
-    told = batch.events.select("feedback", "position", "value", "request_id", "session_id", "behavior_policy_id", "propensity")
-    assert told.rows()[0][:6] == (1, 0, 0.5, "r1", "s1", "p")
-    assert told.rows()[1] == (0, None, None, None, None, None, None)
+    optional = batch.events.select(
+        "feedback", "position", "value", "request_id", "session_id", "behavior_policy_id", "propensity"
+    )
+    assert optional.rows()[0][:6] == (1, 0, 0.5, "r1", "s1", "p")
+    assert optional.rows()[1] == (0, None, None, None, None, None, None)
     assert batch.rejects["reason"].to_list() == [
         "time is not a time in s since 1970",
         "feedback is not 0 or 1",

@@ -181,8 +181,8 @@ def test_any_cut_into_nights_gives_the_records_of_one_night_and_both_are_those_m
     assert_frame_equal(pl.concat(nights).sort("user_id", "record_index"), once.records)
     assert_frame_equal(state, once.state)
     assert n_short == once.n_short
-    told = once.records.select("user_id", "exposed_items", "feedback", "history", "sequence_id")
-    assert told.rows() == by_hand(rows, k, h)
+    columns = once.records.select("user_id", "exposed_items", "feedback", "history", "sequence_id")
+    assert columns.rows() == by_hand(rows, k, h)
 
 
 @settings(deadline=None, max_examples=40)
