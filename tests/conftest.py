@@ -1,173 +1,22 @@
-"""What all tests share."""
+"""What all tests share; help that is more than a fixture lies in tests/support."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import polars as pl
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.support.logs import Log
 
 # Cores are shared with other work: a deadline would measure them, not the code.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 
-START = 1_500_000_000  # seconds since 1970: July 2017
-NOW = datetime(2026, 11, 1, tzinfo=UTC)
-COLUMNS = {"user": "user_id", "item": "item_id", "time": "timestamp", "feedback": "clicked"}
-LOG_TOML = """
-[source]
-kind = "table"
-name = "log"
-path = "logs/*"
-{source}
-[source.columns]
-user = "user_id"
-item = "item_id"
-time = "timestamp"
-feedback = "clicked"
-{columns}
-[ingest]
-buckets = 2
-[records]
-slate_size = 5
-[sids]
-levels = 2
-vocabulary = 4
-[embeddings]
-width = 4
-{more}
-"""
-
-
-@dataclass(frozen=True)
-class Night:
-    """A delivery that was staged, and what the next one finds."""
-
-    folder: Path
-    counts: Any
-    before: Any
-
-    @property
-    def events(self) -> pl.DataFrame:
-        """EVENTS by user and place."""
-        files = sorted((self.folder / "events").iterdir())
-        return pl.concat(pl.read_parquet(file) for file in files).sort("user_id", "user_seq")
-
-    @property
-    def items(self) -> pl.DataFrame:
-        """ITEMS, the whole catalogue."""
-        return pl.read_parquet(self.folder / "items.parquet")
-
-    @property
-    def rejected(self) -> dict[str, int]:
-        """Rows in quarantine by reason."""
-        rejects = pl.read_parquet(self.folder / "rejects.parquet")
-        return dict(rejects["reason"].value_counts().sort("reason").iter_rows())
-
-
-@dataclass(frozen=True)
-class Log:
-    """40 users × 25 events of items 1–30, a third of them clicked."""
-
-    folder: Path
-
-    @property
-    def rows(self) -> pl.DataFrame:
-        """The log: user_id, item_id, timestamp (100 s apart within the user), clicked."""
-        pairs = [(user, n) for user in range(1, 41) for n in range(25)]
-        return pl.DataFrame(
-            {
-                "user_id": [user for user, _ in pairs],
-                "item_id": np.random.default_rng(0).integers(1, 31, len(pairs)),
-                "timestamp": [START + 100 * n + user for user, n in pairs],
-                "clicked": [int((user + n) % 3 == 0) for user, n in pairs],
-            }
-        )
-
-    def later(self, days: int, n_events: int = 5) -> pl.DataFrame:
-        """Rows of the same users some days later, ``n_events`` each."""
-        moved = pl.col("timestamp") + 86_400 * days
-        return self.rows.filter(pl.col("timestamp") < START + 100 * n_events).with_columns(moved)
-
-    def write(self, rows: pl.DataFrame, name: str = "1.csv") -> Path:
-        """Add a file to the log, as CSV or Parquet by its name."""
-        path = self.folder / "logs" / name
-        path.parent.mkdir(exist_ok=True)
-        rows.write_parquet(path) if path.suffix == ".parquet" else rows.write_csv(path)
-        return path
-
-    def stage(
-        self,
-        rows: pl.DataFrame,
-        name: str = "1.csv",
-        after: Night | None = None,
-        columns: Mapping[str, str] = COLUMNS,
-        ingest: Mapping[str, Any] | None = None,
-        **source: Any,
-    ) -> Night:
-        """Take in one file, in a second or less: what a refresh does up to the records, without a warehouse."""
-        from flows.refresh.deliveries import Before, Plan, stage_delivery
-        from flows.refresh.staging import Arrived, Staged
-        from flows.runtime.steps import DirectSteps
-        from pipeline.contracts import ITEMS, USERS
-        from pipeline.ingest.config import IngestConfig, TableSource
-        from pipeline.ingest.open import open_source
-
-        config = IngestConfig.model_validate(ingest or {})
-        told = {"positive": ["1"], "columns": columns, "path": self.write(rows, name)} | source
-        opened = open_source(TableSource.model_validate(told), config.chunk_rows, config.quarantine_limit)
-        (delivery,) = opened.deliveries()
-        number = len(list(self.folder.glob("night-*")))
-        folder = self.folder / f"night-{number}"
-        earlier = Staged(Arrived(delivery, (), ""), after.folder) if after else None
-        plan = Plan(
-            source="log",
-            delivery=delivery,
-            ingest_id=f"i{number}",
-            n_buckets=2,
-            slate_size=5,
-            history_length=10,
-            quarantine_limit=config.quarantine_limit,
-            kinds=earlier.kinds if earlier else None,
-            counts_own_time=earlier.counts_own_time if earlier else None,
-            earliest=config.earliest,
-            latest=NOW + timedelta(days=config.future_days),
-            holds_since="since release 1" if earlier else "",
-        )
-        found = after.before if after else Before([], [], ITEMS.empty(), USERS.empty())
-        counts = stage_delivery(opened, plan, found, folder, DirectSteps())
-        events = [*found.events, *(folder / "events").iterdir()]
-        frames = (pl.read_parquet(folder / f"{name}.parquet") for name in ("items", "users"))
-        return Night(folder, counts, Before(events, sorted((folder / "state").iterdir()), *frames))
-
-    def refresh(
-        self, source: str = 'positive = ["1"]', columns: str = "", more: str = "", accept: Sequence[str] = ()
-    ) -> dict[str, Any]:
-        """A whole refresh of the files in ``logs``, with further lines in the configuration; the warehouse is ``w``."""
-        from flows.refresh.flow import RefreshRequest, refresh
-        from flows.runtime.run import Run
-        from flows.runtime.settings import load_settings
-        from flows.runtime.steps import DirectSteps
-
-        config = self.folder / "log.toml"
-        config.write_text(LOG_TOML.format(source=source, columns=columns, more=more))
-        root = self.folder / "w"
-        return refresh(
-            load_settings(config, root), root, Run("daily-refresh"), DirectSteps(), RefreshRequest(accept=tuple(accept))
-        )
-
-    def ask(self, sql: str) -> Any:
-        """The rows that the warehouse answers with."""
-        from pipeline.warehouse.adhoc import run_sql
-
-        return run_sql(self.folder / "w", sql).rows()
-
 
 @pytest.fixture
-def log(tmp_path: Path) -> Log:
+def log(tmp_path: Path) -> "Log":
     """A small log without any file yet."""
+    from tests.support.logs import Log  # flows are slow to import, and most tests need none
+
     return Log(tmp_path)

@@ -11,6 +11,7 @@ from pipeline.contracts import ITEMS
 from pipeline.embeddings.brought import Catalogue
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import Encoded, reconstruction_errors
+from pipeline.warehouse.statements import statement
 from pipeline.warehouse.warehouse import Warehouse
 
 # Why a row's Semantic ID is not the one that its item has; a row of an item that has it is "same".
@@ -39,8 +40,8 @@ class Published:
         items = warehouse.query("SELECT item_id, raw_id FROM items").cast(
             {name: ITEMS.schema[name] for name in ("item_id", "raw_id")}
         )
-        sids = warehouse.query("SELECT item_id, sid AS current_sid, tokens AS current_tokens, assigned_by FROM sids")
-        config = warehouse.query("SELECT config FROM releases WHERE kind <> 'retrain' ORDER BY release_id DESC LIMIT 1").item()
+        sids = warehouse.query(statement("current_sids"))
+        config = warehouse.query(statement("settings_of_last_refresh")).item()
         return cls(warehouse, Catalogue(items), sids, float(json.loads(config)["sids"]["epsilon"]))
 
     def beside(
@@ -79,8 +80,7 @@ class Published:
         current = rows["current_tokens"].explode().to_numpy().reshape(len(at), book.n_levels).astype(np.uint16)
         is_near = reconstruction_errors(vectors[at], current, book) <= (1.0 + self.epsilon) * coded.recon_error[at]
         stored = self.warehouse.query(
-            "SELECT item_id, vector FROM embeddings WHERE embedding_id = $space AND item_id IN (SELECT unnest($ids))",
-            {"space": book.embedding_id, "ids": rows["item_id"].to_list()},
+            statement("vectors_of_items"), {"embedding_id": book.embedding_id, "ids": rows["item_id"].to_list()}
         )
         told = pl.DataFrame({"item_id": rows["item_id"], "now": pl.Series(vectors[at]).arr.to_list()})
         pairs = told.join(stored, on="item_id", how="left", maintain_order="left")

@@ -13,7 +13,8 @@ from flows.queries.rank_requests import KnownIds, Raw
 from flows.stores.incumbent import current_codebook, items_without_vector
 from flows.stores.models import Models, load_models
 from flows.stores.policies import load_policy
-from flows.stores.tensors import build_catalogue, under_sids
+from flows.stores.world import catalogue_of
+from hsrl_train.data.tensors import under_sids
 from hsrl_train.data.world import Catalogue
 from hsrl_train.learner.policy import HsrlPolicy
 from hsrl_train.serving.ranker import Ranker, Request
@@ -22,6 +23,7 @@ from pipeline.embeddings.profiles import encode_profiles
 from pipeline.errors import WarehouseError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.table import SidTable
+from pipeline.warehouse.statements import statement
 from pipeline.warehouse.verify import require_intact
 from pipeline.warehouse.warehouse import Warehouse
 
@@ -38,20 +40,6 @@ _READ = (
     "embedding_model",
     "policy",
 )
-# A column of the vectors that the policy was learned on; sums of whole numbers have no order.
-_POPULARITY = """
-SELECT items.item_id, items.raw_id, items.is_active, items.first_seen, coalesce(liked.n_positives, 0)::BIGINT AS n_positives
-FROM items LEFT JOIN (
-    SELECT item_id, count(*) AS n_positives
-    FROM (SELECT unnest(exposed_items) AS item_id, unnest(feedback) AS answer FROM records WHERE split = 'train')
-    WHERE answer > 0 GROUP BY item_id
-) AS liked ON liked.item_id = items.item_id
-ORDER BY items.item_id
-"""
-_PUBLISHED = """
-SELECT policy_id FROM policies WHERE is_published
-AND codebook_id IN (SELECT codebook_id FROM codebooks WHERE numbering_id = $numbering)
-"""
 
 
 @dataclass(frozen=True)
@@ -122,14 +110,14 @@ def open_service(root: Path, memory_limit_mb: int) -> Service:
         codebook = current_codebook(warehouse)
         if codebook is None:
             raise WarehouseError(f"{root}: release {release_id} has no Semantic IDs; make them with: hsrl refresh")
-        published = warehouse.query(_PUBLISHED, {"numbering": codebook.numbering_id})
+        published = warehouse.query(statement("published_policy_of_numbering"), {"numbering": codebook.numbering_id})
         if published.is_empty():
             raise WarehouseError(
                 f"{root}: no policy is published on codebook {codebook.codebook_id}; train one with: hsrl retrain"
             )
         store = warehouse.artifacts
         models = load_models(store, codebook.embedding_id)
-        items = warehouse.query(_POPULARITY)
+        items = warehouse.query(statement("items_with_positives"))
         catalogue = _catalogue(warehouse, codebook, models, items)
         policy = load_policy(store, published.item(), catalogue)
         users = warehouse.read(USERS, "FROM users ORDER BY user_id")
@@ -162,5 +150,5 @@ def _catalogue(warehouse: Warehouse, codebook: Codebook, models: Models, items: 
     seen = warehouse.query("FROM embeddings WHERE embedding_id = $seen", {"seen": models.items.embedding_id})
     _, vectors = models.items.standardised(seen.cast(EMBEDDINGS.schema))
     rows = warehouse.read(SID_HISTORY, "FROM sid_history WHERE valid_to IS NULL")
-    catalogue = build_catalogue(items, vectors, items["n_positives"].to_numpy())
+    catalogue = catalogue_of(items, vectors, items["n_positives"].to_numpy())
     return under_sids(catalogue, SidTable.from_frame(rows, codebook.vocabulary))

@@ -8,21 +8,8 @@ import duckdb
 
 from pipeline.warehouse.lake import open_readers
 from pipeline.warehouse.lock import is_alive
+from pipeline.warehouse.statements import statement
 
-# A record has a split, and a Semantic ID is open, without a look at the other table that the views join.
-_COUNTED = {
-    "events": "events",
-    "records": "record_rows",
-    "items": "items",
-    "users": "users",
-    "sids": "sid_history WHERE valid_to IS NULL",
-    "quarantine": "quarantine",
-}
-_RELEASE = "SELECT release_id, kind, run_id, epoch_us(created_at) AS created_at FROM releases ORDER BY release_id DESC LIMIT 1"
-_RUNS = (
-    "SELECT run_id, status, release_id, epoch_us(started_at) AS started_at, round(epoch(finished_at - started_at), 1) AS seconds, "
-    "round(cpu_seconds, 1) AS cpu_seconds, peak_memory_mb, message FROM runs ORDER BY runs.started_at DESC LIMIT 10"
-)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -33,32 +20,31 @@ def status(root: Path) -> dict[str, Any]:
         WarehouseError: there is no warehouse at ``root``.
     """
     with open_readers(root) as connection:
-        release = _rows(connection, _RELEASE)
-        policy = connection.execute("SELECT policy_id FROM policies WHERE is_published").fetchone()
-        counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in _COUNTED.values())
-        counted = connection.execute(f"SELECT {counts}").fetchone() or ()
-        runs = _rows(connection, _RUNS)
+        release = _rows(connection, "last_release")
+        policy = _rows(connection, "published_policy")
+        [sizes] = _rows(connection, "table_sizes")
+        runs = _rows(connection, "last_runs")
     return {
         "warehouse": str(root),
         "release": release[0] if release else None,
-        "policy": policy[0] if policy else None,
-        "rows": dict(zip(_COUNTED, counted, strict=True)),
+        "policy": policy[0]["policy_id"] if policy else None,
+        "rows": sizes,
         "runs": _with_dead(root, runs),
     }
 
 
 def _with_dead(root: Path, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The last ten runs. One that died while it was running stands so in the ledger until the next run; here it is told already."""
+    """The last ten runs. The ledger shows a run that died as running until the next run; here it is shown as killed already."""
     dead = {run["run_id"] for run in runs if run["status"] == "running" and not is_alive(root, run["run_id"])}
-    if dead:  # or it ended between the two looks: its end is entered before its mark goes
+    if dead:  # or it ended between the query and the check: a run enters its end before it removes its mark
         with open_readers(root) as connection:
-            runs = _rows(connection, _RUNS)
+            runs = _rows(connection, "last_runs")
     return [run | ({"status": "killed"} if run["run_id"] in dead and run["status"] == "running" else {}) for run in runs]
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
-    """Rows by name; times come as microseconds since 1970."""
-    answer = connection.execute(sql)
+def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    """The rows of a file of ``sql/queries`` as dicts; columns ``…_at`` arrive as microseconds since 1970 and leave as times."""
+    answer = connection.execute(statement(query))
     names = [column[0] for column in answer.description or []]
     rows = [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
     return [

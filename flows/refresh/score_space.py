@@ -7,13 +7,13 @@ from pathlib import Path
 import polars as pl
 import torch
 
-from flows.retrain.simulators import KIND, fit_missing, load_fitted, simulator_specs
+from flows.retrain.simulators import KIND, fit_missing, load_fitted, training_specs
 from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
 from flows.stores.artifacts import Artifact
 from flows.stores.models import Models
-from flows.stores.tensors import build_world
 from flows.stores.workspace import Workspace
+from flows.stores.world import build_world
 from hsrl_train.data.starts import sample_starts
 from hsrl_train.simulator.score_aware import score_weights
 from pipeline.contracts import IS_TRAINING
@@ -61,7 +61,7 @@ def learn_scores(
     _, features = models.items.standardised(vectors)
     world = build_world(items.sort("item_id"), users.sort("user_id"), slates, features, models.profiles)
     place = Workspace.of(warehouse, world)
-    wanted = simulator_specs(place.artifacts, settings, world, "train")
+    wanted = training_specs(place.artifacts, world, settings.simulator, settings.seed)
     try:
         fit_missing(place, wanted, settings.training.n_processes, tick)
     finally:

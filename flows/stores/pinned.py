@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from flows.runtime.settings import Settings
 from flows.stores.incumbent import current_codebook, items_without_vector
 from flows.stores.models import load_models, of_codebook
-from flows.stores.tensors import World, build_world, with_sids
+from flows.stores.world import build_world
+from hsrl_train.data.tensors import World
 from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY, USERS
 from pipeline.errors import WarehouseError
 from pipeline.sids.codebook import Codebook
@@ -71,7 +72,7 @@ def pin_latest(warehouse: Warehouse, settings: Settings) -> Pinned:
         )
     models = load_models(warehouse.artifacts, codebook.embedding_id)
     _, vectors = models.items.standardised(of_codebook(embeddings, models.items.embedding_id))
-    world = with_sids(build_world(items, users, records, vectors, models.profiles), sids)
+    world = build_world(items, users, records, vectors, models.profiles).with_sids(sids)
     policy = published.item() if published.height else None
     is_there = policy is not None and warehouse.artifacts.exists("policy", policy)
     return Pinned(latest, world, codebook, models.items.embedding_id, policy if is_there else None, None if is_there else policy)

@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from flows.stores.tensors import World
+from hsrl_train.data.tensors import World
 from hsrl_train.data.world import Catalogue, Records
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 from pipeline.warehouse.warehouse import Warehouse

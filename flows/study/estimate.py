@@ -3,70 +3,72 @@
 import time
 from collections.abc import Sequence
 
-from flows.retrain.judging import Judge
 from flows.stores.workspace import Workspace
 from flows.study.trial import Trial, models
+from hsrl_train.evaluation.judge import Judge, NamedPolicy
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.loop import Training, train
-from hsrl_train.learner.methods import fresh_method
+from hsrl_train.learner.methods import method_named
 from hsrl_train.simulator.environment import Environment
 
 _ITERATIONS = (5, 35)  # the first warm up; the difference is what counts
 _SESSIONS = 50
 
 
-def cpu_seconds(place: Workspace, trials: Sequence[Trial]) -> float:
-    """CPU seconds that these trials will take, by the speed of the first one that learns; methods differ, so about.
+def cpu_seconds(workspace: Workspace, trials: Sequence[Trial]) -> float:
+    """CPU seconds that these trials will take, by the speed of the first that learns; methods differ, so that this is an estimate.
 
     Args:
-        place: where their simulators are fitted already.
+        workspace: where their simulators are fitted already.
         trials: those that are left to do.
     """
     learning = [trial for trial in trials if trial.seed is not None]
     if not learning:
         return 0.0
     first = learning[0]
-    second_an_iteration, trained = _learning_speed(place, first)
-    second_a_session = _judging_speed(place, first, trained)
+    second_an_iteration, trained = _learning_speed(workspace, first)
+    second_a_session = _judging_speed(workspace, first, trained)
     n_sessions = sum(
-        trial.settings.evaluation.n_sessions * (len(trial.taught_in) + len(trial.judged_by)) + _searched(trial.settings.learner)
+        trial.settings.evaluation.n_sessions * (len(trial.learned_in) + len(trial.judged_by)) + _searched(trial.settings.learner)
         for trial in learning
     )
-    return second_an_iteration * sum(trial.settings.learner.n_iterations for trial in learning) + second_a_session * n_sessions
+    return (
+        second_an_iteration * sum(trial.settings.learner.schedule.n_iterations for trial in learning)
+        + second_a_session * n_sessions
+    )
 
 
 def _searched(config: LearnerConfig) -> int:
     """Sessions that the search for foresight plays."""
-    is_searching = config.method == "hsrl"
-    return is_searching * config.foresight_rounds * config.foresight_candidates * config.foresight_sessions
+    search = method_named(config.method).configured(config).search
+    return search.n_rounds * search.n_candidates * search.n_sessions
 
 
-def _learning_speed(place: Workspace, trial: Trial) -> tuple[float, Training]:
+def _learning_speed(workspace: Workspace, trial: Trial) -> tuple[float, Training]:
     """CPU seconds of an iteration with its update, and what so few of them have learned."""
-    world = place.world_under(trial.sids)
+    world = workspace.world_under(trial.sids)
     records = world.records.select(world.records.is_train)
-    environment = Environment(list(models(place.artifacts, world, trial.taught_in).values()), trial.settings.environment)
+    environment = Environment(list(models(workspace.artifacts, world, trial.learned_in).values()), trial.settings.environment)
     spent = []
     for n_iterations in _ITERATIONS:
-        changes = {
-            "n_iterations": n_iterations,
-            "foresight_rounds": 0,
-            "learn_after": min(trial.settings.learner.learn_after, trial.settings.learner.n_sessions),
-        }
-        config = trial.settings.learner.model_copy(update=changes)
-        method = fresh_method(world.catalogue, records.profiles.shape[1], records.history.shape[1], config, 0)
+        learner = trial.settings.learner
+        learn_after = min(learner.schedule.learn_after, learner.exploration.n_sessions)
+        config = learner.changed(
+            {"schedule": {"n_iterations": n_iterations, "learn_after": learn_after}, "search": {"n_rounds": 0}}
+        )
+        method, sizes = method_named(config.method), (records.profiles.shape[1], records.history.shape[1])
         began = time.process_time()
-        trained = train(method, environment, records, config, 0)
+        trained = train(method.fresh(world.catalogue, *sizes, config, 0), environment, records, config, 0)
         spent.append(time.process_time() - began)
     return max(spent[1] - spent[0], 0.0) / (_ITERATIONS[1] - _ITERATIONS[0]), trained
 
 
-def _judging_speed(place: Workspace, trial: Trial, trained: Training) -> float:
+def _judging_speed(workspace: Workspace, trial: Trial, trained: Training) -> float:
     """CPU seconds of a whole session; those of a policy that has learned are longer, so more."""
-    world = place.world_under(trial.sids)
+    world = workspace.world_under(trial.sids)
     evaluation = trial.settings.evaluation.model_copy(update={"n_sessions": _SESSIONS})
-    judge = Judge(world, trial.settings.model_copy(update={"evaluation": evaluation}))
-    simulator_specs = models(place.artifacts, world, trial.judged_by[:1])
+    judge = Judge(world, evaluation, trial.settings.environment, trial.settings.seed)
+    judging = models(workspace.artifacts, world, trial.judged_by[:1])
     began = time.process_time()
-    judge.play("measured", trained.policy, simulator_specs, "transferred")
+    judge.play(NamedPolicy("measured", trained.policy), judging, "transferred")
     return (time.process_time() - began) / _SESSIONS

@@ -9,7 +9,7 @@ import polars as pl
 from flows.queries.draw import to_image
 from flows.runtime.files import written
 from flows.study.chart import Panel, Picture, Point, Series, dot_chart, panels
-from flows.study.plan import Plan
+from flows.study.plan import StudyPlan
 from flows.study.variants import BASE, configured
 
 _MARKS = ("popular slate", "transfer oracle", "greedy oracle")
@@ -44,7 +44,7 @@ class Found:
     """
 
     name: str
-    plan: Plan
+    plan: StudyPlan
     summary: pl.DataFrame
     references: pl.DataFrame
     weights: pl.DataFrame | None
@@ -84,7 +84,7 @@ def markdown(found: Found) -> str:
         "",
         f"{found.made_by}.",
         f"Source {settings.source.name}, simulator `{settings.simulator.preset}`, learner preset `{settings.learner.preset}`, "
-        f"{settings.learner.n_iterations:,} iterations, {n_seeds} {_s('seed', n_seeds)}. "
+        f"{settings.learner.schedule.n_iterations:,} iterations, {n_seeds} {_s('seed', n_seeds)}. "
         f"*Own*: judged in the {n_taught} training {_s('simulator', n_taught)}; *transferred*: in {n_judged} evaluation "
         f"{_s('simulator', n_judged)} of other seeds "
         f"and the same family; {settings.evaluation.n_sessions:,} whole sessions in each, the same starts "

@@ -8,17 +8,18 @@ import torch
 
 from flows.retrain.simulators import fit_missing
 from flows.retrain.training import usable_device
-from flows.runtime.run import Run, code_version
+from flows.runtime.resources import code_version
+from flows.runtime.run import Run
 from flows.runtime.run_outcome import record_run
 from flows.runtime.settings import Settings
 from flows.runtime.workers import run_parallel, usable_cores
 from flows.stores.pinned import pin_latest
 from flows.stores.workspace import Workspace
 from flows.study.estimate import cpu_seconds
-from flows.study.plan import Plan, planned
+from flows.study.plan import StudyPlan, planned
 from flows.study.report import Found, write_report
 from flows.study.results import experiment_rows, level_weights, reference_rows, summary
-from flows.study.trial import Outcome, Trial, do, is_kept, outcome
+from flows.study.trial import Outcome, Trial, do, is_kept, outcome_of
 from pipeline.warehouse.ledger import add_experiments
 from pipeline.warehouse.lock import locked
 from pipeline.warehouse.naming_damage import naming_damage
@@ -27,7 +28,7 @@ from pipeline.warehouse.warehouse import Warehouse
 
 @dataclass(frozen=True)
 class StudyRequest:
-    """What is asked.
+    """What is asked for.
 
     Attributes:
         study: its name.
@@ -43,7 +44,7 @@ class StudyRequest:
 
 
 @naming_damage
-def reproduce(settings: Settings, root: Path, run: Run, wish: StudyRequest) -> dict[str, Any]:
+def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest) -> dict[str, Any]:
     """Learn and judge every variant of a study on the newest release; nothing is published.
 
     What is done is kept: run again, after a kill or with more seeds, it goes on.
@@ -55,63 +56,65 @@ def reproduce(settings: Settings, root: Path, run: Run, wish: StudyRequest) -> d
     usable_device(settings.training.device)
     with (
         Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse,
-        record_run(warehouse, run, settings.model_dump(mode="json")) as ending,
+        record_run(warehouse, run, settings.model_dump(mode="json")) as outcome,
         locked(root / "study.lock", run.run_id, 0.0),  # two would do the same trials at once
     ):
         with run.stage("read the release"):
             pinned = pin_latest(warehouse, settings)
-            place = Workspace.of(warehouse, pinned.world)
-            plan = planned(warehouse, place, pinned, wish.study, settings, wish.n_seeds, wish.n_iterations)
+            workspace = Workspace.of(warehouse, pinned.world)
+            plan = planned(warehouse, workspace, pinned, request.study, settings, request.n_seeds, request.n_iterations)
         try:
-            estimate, outcomes = _done(place, plan, run)
+            estimate, outcomes = _done(workspace, plan, run)
         finally:
-            place.clear(*plan.sids)
+            workspace.clear(*plan.sids)
         with run.stage("report"):
-            weights = level_weights(place, outcomes) if wish.study == "weights" else None
-            made_by = f"`hsrl reproduce {wish.study}`, hsrl {code_version()}, release {pinned.release.release_id}"
-            found = Found(wish.study, plan, summary(plan, outcomes), reference_rows(outcomes), weights, made_by)
-            paths = write_report(found, wish.out, root)
-        add_experiments(warehouse, experiment_rows(plan, wish.study, outcomes, run.run_id, pinned.release.release_id))
-        ending.is_done = True
+            weights = level_weights(workspace, outcomes) if request.study == "weights" else None
+            made_by = f"`hsrl reproduce {request.study}`, hsrl {code_version()}, release {pinned.release.release_id}"
+            found = Found(request.study, plan, summary(plan, outcomes), reference_rows(outcomes), weights, made_by)
+            paths = write_report(found, request.out, root)
+        add_experiments(warehouse, experiment_rows(plan, request.study, outcomes, run.run_id, pinned.release.release_id))
+        outcome.is_done = True
         return {
             "run_id": run.run_id,
-            "study": wish.study,
+            "study": request.study,
             "estimated_cpu_seconds": estimate,
             "files": [str(path) for path in paths],
             "variants": found.summary.to_dicts(),
             "references": found.references.to_dicts(),
-            "skipped": [list(one) for one in plan.skipped],
+            "skipped": [list(skipped) for skipped in plan.skipped],
             "seconds": run.seconds,
         }
 
 
-def _done(place: Workspace, plan: Plan, run: Run) -> tuple[float, list[Outcome]]:
+def _done(workspace: Workspace, plan: StudyPlan, run: Run) -> tuple[float, list[Outcome]]:
     """Tell what it will take, do what is not kept, and collect everything."""
     n_processes = plan.settings.training.n_processes
-    left = _left(place, plan)
+    left = _left(workspace, plan)
     learning = [trial for trial in plan.trials if trial.seed is not None]
     n_left = sum(trial.seed is not None for trial in left)
     run.say(
-        f"{len(plan.variants)} variants, {len(learning)} trainings of {plan.settings.learner.n_iterations:,} iterations, "
+        f"{len(plan.variants)} variants, {len(learning)} trainings of {plan.settings.learner.schedule.n_iterations:,} iterations, "
         f"{len(learning) - n_left} of them done already; {len(plan.simulators)} simulators"
     )
     for name, why in plan.skipped:
         run.say(f"{name} is left out: {why}")
     with run.stage("simulators") as tick:
-        fit_missing(place, plan.simulators if left else [], n_processes, tick)
+        fit_missing(workspace, plan.simulators if left else [], n_processes, tick)
     with run.stage("estimate"):
-        estimate = cpu_seconds(place, left)
+        estimate = cpu_seconds(workspace, left)
     n_workers = min(n_processes or usable_cores(), max(len(left), 1))
     run.say(f"about {estimate:,.0f} CPU seconds to go: {estimate / n_workers / 60:,.1f} minutes on {n_workers} free cores")
     with run.stage("trials") as tick:
         if left:
-            place.lay_out()
-            run_parallel(do, [(place, trial) for trial in left], n_processes, tick)
-    return round(estimate, 1), [outcome(place, trial) for trial in plan.trials]
+            workspace.lay_out()
+            run_parallel(do, [(workspace, trial) for trial in left], n_processes, tick)
+    return round(estimate, 1), [outcome_of(workspace, trial) for trial in plan.trials]
 
 
-def _left(place: Workspace, plan: Plan) -> list[Trial]:
+def _left(workspace: Workspace, plan: StudyPlan) -> list[Trial]:
     """Trials without a result; variants that come to the same thing are one."""
-    store = place.artifacts
-    named = {trial.name(store, place.world_under(trial.sids)): trial for trial in plan.trials if not is_kept(place, trial)}
+    store = workspace.artifacts
+    named = {
+        trial.name(store, workspace.world_under(trial.sids)): trial for trial in plan.trials if not is_kept(workspace, trial)
+    }
     return list(named.values())

@@ -1,4 +1,4 @@
-"""The look-ahead oracle: greedy by true probability plus what each item is worth later (DESIGN §7, FACTS, recipe)."""
+"""The look-ahead oracle: greedy by true probability plus what each item is worth later (docs/measurements.md)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,15 @@ from torch import Tensor
 
 from hsrl_train.data.world import Catalogue, ResponseModel, State
 from hsrl_train.evaluation.baselines import mean_probabilities
+from hsrl_train.evaluation.config import LookAheadConfig
+from hsrl_train.evaluation.rollouts import SharedStarts
 from hsrl_train.learner.cross_entropy import cross_entropy_search
-from hsrl_train.simulator.config import LookAheadConfig
 from hsrl_train.simulator.environment import Environment
 
 N_DIRECTIONS = 16
 # States that the directions are taken from, each with its logit for every item.
 N_STATES = 500
-# Whether the found beats greedy is asked of this many times the sessions of a candidate.
+# The check of what was found against greedy takes this many times the sessions of a candidate.
 N_CHECKS = 4
 
 
@@ -41,11 +42,8 @@ class LookAheadOracle:
 def search_look_ahead(
     models: Sequence[ResponseModel],
     environment: Environment,
-    starts: State,
-    k: int,
-    catalogue: Catalogue,
+    starts: SharedStarts,
     config: LookAheadConfig,
-    seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> LookAheadOracle:
     """Find the bonus by cross-entropy search: whole sessions from the training starts, the best fifth of the candidates kept.
@@ -56,22 +54,20 @@ def search_look_ahead(
     Args:
         models: what the oracle knows.
         environment: where it is searched; of the same models.
-        starts: states of training records; each candidate is played from ``config.n_sessions`` of them.
-        k: length of a slate.
-        catalogue: the items.
+        starts: states of training records, of which each candidate is played from ``config.n_sessions``; slate length, items,
+            and the seed of candidates and luck.
         config: the budget.
-        seed: of candidates and luck.
-        progress: told (rounds done, rounds) after each.
+        progress: called with (rounds done, rounds) after each.
     """
-    generator = torch.Generator().manual_seed(seed)
-    features = item_features(models, starts.select(torch.arange(min(N_STATES, len(starts.history)))), catalogue)
+    generator, states = torch.Generator().manual_seed(starts.seed), starts.states
+    features = item_features(models, states.select(torch.arange(min(N_STATES, len(states.history)))), starts.catalogue)
 
     def values(candidates: Float[Tensor, "c f"], n_sessions: int = config.n_sessions) -> Float[Tensor, " c"]:
         """Of each candidate, from the same starts with the same luck."""
-        rows = torch.randint(len(starts.history), (n_sessions,), generator=generator)
-        luck = torch.rand(n_sessions, environment.config.max_steps, k, generator=generator)
+        rows = torch.randint(len(states.history), (n_sessions,), generator=generator)
+        luck = torch.rand(n_sessions, environment.config.max_steps, starts.k, generator=generator)
         oracles = [LookAheadOracle(tuple(models), features @ weights) for weights in candidates]
-        return torch.stack([mean_reward(oracle, environment, starts.select(rows), luck, generator) for oracle in oracles])
+        return torch.stack([mean_reward(oracle, environment, states.select(rows), luck, generator) for oracle in oracles])
 
     found = cross_entropy_search(
         values,

@@ -1,4 +1,4 @@
-"""Judging policies by whole sessions with simulated users (DESIGN §7)."""
+"""Judging policies by whole sessions with simulated users (docs/protocol.md)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,6 +40,23 @@ class Rollouts:
 
 
 @dataclass(frozen=True)
+class SharedStarts:
+    """What every policy that is compared meets alike.
+
+    Attributes:
+        states: S states in which sessions begin; every simulator begins in all of them.
+        k: length of a slate.
+        catalogue: what may be shown.
+        seed: of the users' luck and of whatever is random about a policy.
+    """
+
+    states: State
+    k: int
+    catalogue: Catalogue
+    seed: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """A row of the results.
 
@@ -48,14 +65,14 @@ class Evaluation:
         n_simulators: m.
         n_sessions: S, in each simulator.
         total_reward: mean sum of rewards of a session.
-        sd: standard deviation of that sum over all m · S sessions.
-        ci95_low: lower bound of the mean, over users and simulators; see ``mean_interval``.
-        ci95_high: upper bound.
+        total_reward_sd: standard deviation of that sum over all m · S sessions.
+        ci_low: lower bound of the mean, over users and simulators; see ``mean_interval``.
+        ci_high: upper bound.
         depth: mean count of slates.
         user_reward_variance: variance over the S users of their mean total reward.
         distinct_items: active items shown at least once.
         gini: of exposure over the active items; 0 = all alike, near 1 = a few get all.
-        spent_temper: (1 + K) · depth − K · total_reward, the patience that a session spent. Who left spent more than temper0 − 1; who
+        temper_law: (1 + K) · depth − K · total_reward, the patience that a session spent. Who left spent more than temper0 − 1; who
             was stopped after max_steps slates spent at least max_steps (sql/audits/temper_law.sql states it for means).
     """
 
@@ -63,100 +80,95 @@ class Evaluation:
     n_simulators: int
     n_sessions: int
     total_reward: float
-    sd: float
-    ci95_low: float
-    ci95_high: float
+    total_reward_sd: float
+    ci_low: float
+    ci_high: float
     depth: float
     user_reward_variance: float
     distinct_items: int
     gini: float
-    spent_temper: float
+    temper_law: float
 
 
 def evaluate(
     name: str,
     policies: Sequence[Policy],
     environments: Sequence[Environment],
-    starts: State,
-    k: int,
-    catalogue: Catalogue,
-    seed: int,
+    starts: SharedStarts,
     progress: Callable[[int, int], None] | None = None,
 ) -> Rollouts:
     """Play whole sessions with each policy in its environment.
 
-    Two calls with the same starts, k and seed meet the same users with the same luck, so that what differs is the policies'.
+    Two calls with the same ``starts`` meet the same users with the same luck, so that what differs is the policies'.
 
     Args:
         name: of the row.
-        policies: one for each environment; mostly the same one, but an oracle knows one simulator only.
+        policies: as many as environments; mostly the same policy, but an oracle knows a single simulator only.
         environments: the m evaluation simulators.
-        starts: S states; every simulator begins in all of them.
-        k: length of a slate.
-        catalogue: what may be shown.
-        seed: of the users' luck and of whatever is random about a policy.
-        progress: told (sessions that are over, m · S) after every slate.
+        starts: S states, slate length, items and seed.
+        progress: called with (sessions that are over, m · S) after every slate.
 
     Raises:
         TrainingError: a slate repeats an item, or shows an inactive one.
     """
     sessions = []
-    exposure = np.zeros(len(catalogue.is_active), dtype=np.int64)
-    n_over, n_sessions = 0, len(environments) * len(starts.history)
+    is_active, n_starts = starts.catalogue.is_active, len(starts.states.history)
+    exposure = np.zeros(len(is_active), dtype=np.int64)
+    n_over, n_sessions = 0, len(environments) * n_starts
     for policy, environment in zip(policies, environments, strict=True):
-        generator = torch.Generator().manual_seed(seed)
-        luck = torch.rand(len(starts.history), environment.config.max_steps, k, generator=generator)
-        for rows in torch.arange(len(luck)).split(SESSIONS_AT_ONCE):
-            states = starts.select(rows)
-            told = None if progress is None else partial(_tell, progress, n_over, n_sessions)
-            reward, depth, shown = _play(name, policy, environment, states, luck[rows], catalogue, generator, told)
+        generator = torch.Generator().manual_seed(starts.seed)
+        luck = torch.rand(n_starts, environment.config.max_steps, starts.k, generator=generator)
+        choose = partial(_showable_slates, name, policy, starts, generator)
+        for rows in torch.arange(n_starts).split(SESSIONS_AT_ONCE):
+            count = None if progress is None else partial(_count, progress, n_over, n_sessions)
+            reward, depth, shown = _play(choose, environment, starts.states.select(rows), luck[rows], count)
             n_over += len(rows)
             sessions.append((reward, depth))
-            exposure += shown
+            exposure += np.bincount(shown, minlength=len(exposure))
     rewards, depths = (np.concatenate(part).reshape(len(environments), -1) for part in zip(*sessions, strict=True))
-    return Rollouts(name, k, rewards, depths, exposure[catalogue.is_active.numpy()])
+    return Rollouts(name, starts.k, rewards, depths, exposure[is_active.numpy()])
 
 
-def _tell(progress: Callable[[int, int], None], n_before: int, n_sessions: int, n_over: int) -> None:
+def _count(progress: Callable[[int, int], None], n_before: int, n_sessions: int, n_over: int) -> None:
     progress(n_before + n_over, n_sessions)
 
 
 def _play(
-    name: str,
-    policy: Policy,
+    choose: Callable[[State], Int[Tensor, "b k"]],
     environment: Environment,
-    starts: State,
+    states: State,
     luck: Float[Tensor, "b steps k"],
-    catalogue: Catalogue,
-    generator: torch.Generator,
-    told: Callable[[int], None] | None,
+    count: Callable[[int], None] | None,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Sum of rewards (b,) and slates (b,) of whole sessions, and how often every item was shown (n + 1,)."""
-    b, _, k = luck.shape
-    reward, depth = torch.zeros(b, dtype=torch.float64), torch.zeros(b, dtype=torch.int64)
-    exposure = np.zeros(len(catalogue.is_active), dtype=np.int64)
-    running, sessions = torch.arange(b), environment.start(starts)
+    """Sum of rewards (b,) and slates (b,) of whole sessions, and the number of every item that was shown, each time it was."""
+    b = len(luck)
+    reward, depth, shown = torch.zeros(b, dtype=torch.float64), torch.zeros(b, dtype=torch.int64), []
+    running, sessions = torch.arange(b), environment.start(states)
     while len(running):
-        slate = policy.slates(sessions.state, k, generator)
-        _require_showable(name, slate, catalogue)
+        slate = choose(sessions.state)
         step = environment.step(sessions, slate, luck[running, sessions.n_steps])
         reward[running] += step.reward
         depth[running] += 1
-        exposure += np.bincount(slate.flatten().numpy(), minlength=len(exposure))
+        shown.append(slate.flatten().numpy())
         running, sessions = running[~step.done], step.sessions.select(~step.done)
-        if told is not None:
-            told(b - len(running))
-    return reward.numpy(), depth.numpy(), exposure
+        if count is not None:
+            count(b - len(running))
+    return reward.numpy(), depth.numpy(), np.concatenate(shown)
 
 
-def _require_showable(name: str, slate: Int[Tensor, "b k"], catalogue: Catalogue) -> None:
+def _showable_slates(
+    name: str, policy: Policy, starts: SharedStarts, generator: torch.Generator, state: State
+) -> Int[Tensor, "b k"]:
+    """The policy's slates; TrainingError where they are none that may be shown."""
+    slate = policy.slates(state, starts.k, generator)
     has_repeat = (slate.sort(dim=1).values.diff(dim=1) == 0).any(dim=1)
-    is_wrong = has_repeat | ~catalogue.is_active[slate].all(dim=1)
+    is_wrong = has_repeat | ~starts.catalogue.is_active[slate].all(dim=1)
     if is_wrong.any():
         raise TrainingError(
             f"{name}: {int(is_wrong.sum())} of {len(slate)} slates repeat an item or show an inactive one, "
             f"expected {slate.shape[1]} different active items; mend the policy"
         )
+    return slate
 
 
 def summarise(played: Rollouts) -> Evaluation:
@@ -168,14 +180,14 @@ def summarise(played: Rollouts) -> Evaluation:
         n_simulators=played.rewards.shape[0],
         n_sessions=played.rewards.shape[1],
         total_reward=interval.mean,
-        sd=float(played.rewards.std(ddof=1)),
-        ci95_low=interval.low,
-        ci95_high=interval.high,
+        total_reward_sd=float(played.rewards.std(ddof=1)),
+        ci_low=interval.low,
+        ci_high=interval.high,
         depth=depth,
         user_reward_variance=float(played.rewards.mean(axis=0).var(ddof=1)),
         distinct_items=int((played.exposure > 0).sum()),
         gini=gini(played.exposure),
-        spent_temper=(1 + played.k) * depth - played.k * interval.mean,
+        temper_law=(1 + played.k) * depth - played.k * interval.mean,
     )
 
 

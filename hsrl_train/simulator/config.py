@@ -1,8 +1,8 @@
-"""Settings of the user simulator, its sessions, the course of a training and the evaluation of policies."""
+"""The sections ``[simulator]`` and ``[environment]``: the user response model and its sessions."""
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class SimulatorConfig(BaseModel):
@@ -58,75 +58,4 @@ class EnvironmentConfig(BaseModel):
     )
     is_reward_folded: bool = Field(
         False, description="Take 1 - |r - 0.9| for the reward r, as the authors' code does on RL4RS: 8 likes of 9 are then best."
-    )
-
-
-class TrainingConfig(BaseModel):
-    """How trainings are run; what is learned, and how long at most, says ``[learner]``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    n_seeds: int = Field(
-        1,
-        description="Seeds that a retrain learns with; published is the policy that does best in the training simulators.",
-        ge=1,
-    )
-    n_processes: int | None = Field(
-        None, description="Processes that fit and learn side by side, one thread each; not given: one for each usable core.", ge=1
-    )
-    device: str = Field(
-        "cpu",
-        description="Where policies learn: cpu, cuda or cuda:1. Random numbers are drawn on the processor either way, so that the same comes "
-        "out but for rounding; simulators are fitted, and policies judged, on the processor.",
-    )
-    warm_start: bool = Field(
-        False, description="Whether the weights of the published policy of this codebook are where a retrain begins."
-    )
-    judge_every: int = Field(
-        0,
-        description="Iterations between two judgements in the training simulators, points of the training curve; 0 = none.",
-        ge=0,
-    )
-    judge_sessions: int = Field(200, description="Whole sessions of such a judgement; always the same starts and luck.", ge=1)
-    stop_after_flat: int = Field(
-        0,
-        description="Judgements in a row without a gain over the best so far after which a training ends; 0 = never. "
-        "Learning rates still fall by the whole n_iterations of [learner].",
-        ge=0,
-    )
-
-    @model_validator(mode="after")
-    def _judges_before_it_stops(self) -> Self:
-        if self.stop_after_flat and not self.judge_every:
-            raise ValueError("stop_after_flat counts judgements, but judge_every is 0; set it, for example to 250 iterations")
-        return self
-
-
-class LookAheadConfig(BaseModel):
-    """Budget of the look-ahead oracle: sessions played in all = rounds · candidates · sessions."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    n_rounds: int = Field(0, description="Rounds of the cross-entropy search; 0 leaves the row out of the results.", ge=0)
-    n_candidates: int = Field(32, description="Candidates of a round; the best fifth shapes the next.", ge=5)
-    n_sessions: int = Field(100, description="Whole sessions that a candidate is judged by.", ge=1)
-    first_spread: float = Field(0.05, description="Standard deviation of the first candidates, in probability.", gt=0)
-
-
-class EvaluationConfig(BaseModel):
-    """How policies are judged."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    n_sessions: int = Field(
-        2_000, description="Whole sessions, from starts held out of training, in each evaluation simulator.", ge=2
-    )
-    n_simulators: int = Field(
-        2, description="Simulators fitted on all records, each by a seed of its own; policies are judged there.", ge=1
-    )
-    beside: tuple[Literal["item_sasrec", "token_sasrec"], ...] = Field(
-        (), description="Methods that are trained and judged beside the policy, in the same table, with the same settings."
-    )
-    look_ahead: LookAheadConfig = Field(
-        LookAheadConfig(), description="The look-ahead oracle, a reference row of its own; off, since it costs minutes."
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pipeline.errors import WarehouseError
@@ -48,6 +49,20 @@ def read_statement(path: Path) -> Statement:
 
 
 def statements(folder: str, root: Path = SQL_ROOT) -> Iterator[Statement]:
-    """The SQL files of one folder (schema, views, macros, audits, examples) in the order of their names."""
+    """The SQL files of one folder (schema, views, macros, audits, examples, queries) in the order of their names."""
     for path in sorted((root / folder).glob("*.sql")):
         yield read_statement(path)
+
+
+@cache
+def statement(name: str) -> str:
+    """The text of ``sql/queries/<name>.sql``, for ``Lake.query`` and ``Lake.read``; its ``$parameters`` are bound, never written in.
+
+    Raises:
+        WarehouseError: there is no such file, or its header says no ``doc``.
+    """
+    path = SQL_ROOT / "queries" / f"{name}.sql"
+    if not path.is_file():
+        known = ", ".join(sorted(found.stem for found in path.parent.glob("*.sql")))
+        raise WarehouseError(f"sql/queries has no {name}.sql, expected one of: {known}")
+    return read_statement(path).sql

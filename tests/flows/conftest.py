@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from benchmarks.small_feed import TOKENIZER, feed
 from flows.cli import app as cli
 from flows.refresh.flow import RefreshRequest, refresh
 from flows.retrain.flow import retrain
@@ -17,6 +16,7 @@ from flows.runtime.run import Run
 from flows.runtime.settings import Settings, load_settings
 from flows.runtime.steps import DirectSteps, Steps
 from pipeline.warehouse.adhoc import run_sql
+from tests.support.small_feed import TOKENIZER, feed
 
 # Three days of forty users; 60 iterations are enough to publish a policy, not to learn one.
 TINY = f"""
@@ -26,18 +26,21 @@ seed = 5
 [simulator]
 n_epochs = 6
 batch_size = 16
-[learner]
-n_iterations = 60
-foresight_rounds = 1
-foresight_candidates = 5
-foresight_sessions = 4
-n_sessions = 4
-learn_after = 40
-batch_size = 8
+[learner.network]
 width = 8
 n_blocks = 1
 n_heads = 2
+[learner.exploration]
+n_sessions = 4
+[learner.schedule]
+n_iterations = 60
+learn_after = 40
+batch_size = 8
 curve_every = 10
+[learner.search]
+n_rounds = 1
+n_candidates = 5
+n_sessions = 4
 [training]
 n_processes = 1 # a process starts slower than these are learned
 [evaluation]

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from benchmarks import small_feed as feed
 from flows.maintenance.verify import verify
 from flows.retrain import flow as retraining
 from flows.runtime.run import Run
@@ -21,6 +20,7 @@ from pipeline.errors import SourceError, WarehouseError
 from pipeline.warehouse import publish
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.warehouse import Warehouse
+from tests.support import small_feed as feed
 
 pytestmark = pytest.mark.slow
 EVENTS = "SELECT user_id, user_seq, item_id, feedback FROM events ORDER BY ALL"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.crash_state import Seen, look, orphans, torn
-from benchmarks.small_feed import config_of, night
+from tests.support.small_feed import config_of, night
 
 pytestmark = pytest.mark.slow
 SIZE = 256 << 20

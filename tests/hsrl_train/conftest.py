@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hsrl_train.data.world import Catalogue, ResponseModel, State
+from hsrl_train.evaluation.rollouts import SharedStarts
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
 
@@ -32,6 +33,10 @@ class KnownWorld:
     def starts(self, n: int) -> State:
         """n users of whom nothing is known."""
         return State(torch.zeros(n, 0), torch.zeros(n, HISTORY, dtype=torch.int64))
+
+    def shared(self, n: int, seed: int = 1) -> SharedStarts:
+        """The same n users and their luck for every policy."""
+        return SharedStarts(self.starts(n), self.k, self.catalogue, seed)
 
 
 @dataclass(frozen=True)

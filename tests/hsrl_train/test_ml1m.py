@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 import torch
 
-from flows.stores.tensors import World, build_world, with_sids
+from flows.stores.world import build_world
 from hsrl_train.data.starts import sample_starts
+from hsrl_train.data.tensors import World
 from hsrl_train.evaluation.baselines import reference_policies
-from hsrl_train.evaluation.rollouts import evaluate, summarise
+from hsrl_train.evaluation.rollouts import SharedStarts, evaluate, summarise
 from hsrl_train.simulator.config import EnvironmentConfig, SimulatorConfig
 from hsrl_train.simulator.environment import Environment
 from hsrl_train.simulator.fit import fit_response_model, quality
@@ -19,8 +20,7 @@ from pipeline.contracts import IS_TRAINING, USER_STATE
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.embeddings.embed import embed, learn
 from pipeline.embeddings.profiles import learn_profiles
-from pipeline.ingest.config import MovieLensSource
-from pipeline.ingest.open import open_source
+from pipeline.ingest.movielens import MovieLensSource
 from pipeline.ingest.ordering import order_events
 from pipeline.records.slates import build_records
 from pipeline.records.split import split_per_user
@@ -38,13 +38,11 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def world() -> World:
     """The ranked ratings as tensors. The SIDs are arbitrary: nothing here depends on them."""
-    source = open_source(
-        MovieLensSource(
-            path=DATA / "ml-1m-first-2999-users.zip",
-            ratings=DATA / "ml-1m-all-ratings-rank-not-timestamp.dat.xz",
-            ratings_order="rank",
-        )
-    )
+    source = MovieLensSource(
+        path=DATA / "ml-1m-first-2999-users.zip",
+        ratings=DATA / "ml-1m-all-ratings-rank-not-timestamp.dat.xz",
+        ratings_order="rank",
+    ).open()
     batches = [batch for delivery in source.deliveries() for batch in source.read(delivery)]
     items, users = (pl.concat([getattr(batch, name) for batch in batches]).sort(key) for name, key in ID_OF.items())
     raw = pl.concat([batch.events for batch in batches])
@@ -58,7 +56,7 @@ def world() -> World:
     model = learn(items, [positives], EmbeddingsConfig(), seed=0)
     ids, vectors = model.standardised(embed(model, items, [positives]))
     sids = SidTable("any", (64,), ids, (np.arange(len(ids)) % 64).astype(np.uint16)[:, None], np.zeros(len(ids), np.uint32))
-    return with_sids(build_world(items, users, records, vectors, learn_profiles(users)), sids)
+    return build_world(items, users, records, vectors, learn_profiles(users)).with_sids(sids)
 
 
 ID_OF = {"items": "item_id", "users": "user_id"}
@@ -81,8 +79,9 @@ def test_reference_rows_stand_in_their_order(world: World) -> None:
     )
     states = sample_starts(world.records, 1_000, 1, "train")
     policies = reference_policies([training], judge, states, world.catalogue, K)
-    environment, starts = Environment([judge], EnvironmentConfig()), sample_starts(world.records, 2_000, 1)
-    played = {name: evaluate(name, [p], [environment], starts, K, world.catalogue, 1) for name, p in policies.items()}
+    environment = Environment([judge], EnvironmentConfig())
+    starts = SharedStarts(sample_starts(world.records, 2_000, 1), K, world.catalogue, 1)
+    played = {name: evaluate(name, [p], [environment], starts) for name, p in policies.items()}
     reward = {name: summarise(sessions).total_reward for name, sessions in played.items()}
     assert reward["random"] < reward["popular slate"] < reward["transfer oracle"] <= reward["greedy oracle"]
     assert reward["greedy oracle"] >= 1.4 * reward["popular slate"]

@@ -9,7 +9,7 @@ import torch
 
 from hsrl_train.data.world import Catalogue, State
 from hsrl_train.evaluation.baselines import ConstantSlate
-from hsrl_train.evaluation.rollouts import Rollouts, evaluate, summarise
+from hsrl_train.evaluation.rollouts import Rollouts, SharedStarts, evaluate, summarise
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
 from pipeline.warehouse.statements import SQL_ROOT
@@ -38,9 +38,9 @@ def played(config: EnvironmentConfig, k: int, logit: float, n: int = 40) -> Roll
         np.arange(1, k + 1), torch.zeros(k + 1, 1), torch.zeros(k + 1, 1, dtype=torch.int64), (1,), torch.arange(k + 1) > 0,
         torch.ones(k + 1),
     )  # fmt: skip
-    starts = State(torch.zeros(n, 0), torch.zeros(n, 2, dtype=torch.int64))
+    states = State(torch.zeros(n, 0), torch.zeros(n, 2, dtype=torch.int64))
     slate = ConstantSlate(torch.arange(1, k + 1))
-    return evaluate("row", [slate], [Environment([Mixed(logit)], config)], starts, k, catalogue, seed=3)
+    return evaluate("row", [slate], [Environment([Mixed(logit)], config)], SharedStarts(states, k, catalogue, seed=3))
 
 
 def refused(world: duckdb.DuckDBPyConnection, *rows: tuple[EnvironmentConfig, int, float, float]) -> list[int]:
@@ -116,4 +116,4 @@ def test_judging_by_other_rules_than_the_stored_ones_is_found(world: duckdb.Duck
 def test_the_spent_temper_of_a_row_is_what_its_sessions_lost() -> None:
     """K = 2, all missed at c = 0: each slate takes 3, so that 20 last 7 slates and 21 are spent."""
     row = dataclasses.asdict(summarise(played(EnvironmentConfig(cost=0), 2, -30)))
-    assert (row["depth"], row["spent_temper"]) == (7, 21)
+    assert (row["depth"], row["temper_law"]) == (7, 21)

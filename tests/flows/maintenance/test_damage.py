@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import small_feed as feed
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.warehouse import Warehouse
+from tests.support import small_feed as feed
 
 pytestmark = pytest.mark.slow
 HARMS = {

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.small_feed import config_of, night
 from flows.maintenance.gc import collect_garbage
 from flows.runtime.run import Run
 from pipeline.errors import WarehouseError
@@ -19,6 +18,7 @@ from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.config import RetentionConfig, WarehouseConfig
 from pipeline.warehouse.gc import find_garbage
 from pipeline.warehouse.warehouse import Warehouse
+from tests.support.small_feed import config_of, night
 
 pytestmark = pytest.mark.slow
 LEAST = RetentionConfig(keep_days=0, keep_releases=2, resume_days=0)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.small_feed import night
 from flows.maintenance.gc import collect_garbage
 from flows.maintenance.rollback import rollback
 from flows.runtime.run import Run
@@ -12,6 +11,7 @@ from pipeline.errors import WarehouseError
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.config import RetentionConfig
 from pipeline.warehouse.warehouse import Warehouse
+from tests.support.small_feed import night
 
 SIDS = "SELECT item_id, codebook_id, tokens, sid, slot FROM sids ORDER BY item_id"
 

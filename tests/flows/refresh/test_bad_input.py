@@ -14,28 +14,9 @@ from typing import Any
 import pytest
 
 from pipeline.warehouse.adhoc import run_sql
+from tests.support.configurations import log_toml
 
-TABLE = """
-[source]
-kind = "table"
-name = "log"
-path = "log.csv"
-positive = ["1"]
-[source.columns]
-user = "user"
-item = "item"
-time = "at"
-feedback = "clicked"
-[ingest]
-buckets = 2
-[records]
-slate_size = 5
-[sids]
-levels = 2
-vocabulary = 4
-[embeddings]
-width = 4
-"""
+TABLE = log_toml()
 HEADER = "user,item,at,clicked\n"
 # Thirty users who see forty items each, every third of them liked, in an order of their own.
 ROWS = [
@@ -144,11 +125,11 @@ def test_all_unknown_variables_are_told_at_once(folder: Path, hsrl: Callable[...
 
 
 def test_all_that_needs_a_memory_is_told_at_once(folder: Path, hsrl: Callable[..., Any]) -> None:
-    more = '[simulator]\npreset = "saturating"\n[learner]\nmax_shows = 2\n'
+    more = '[simulator]\npreset = "saturating"\n[learner.decoding]\nmax_shows = 2\n'
     (folder / "table.toml").write_text(TABLE + more)
     line = one_line(hsrl("retrain", "--config", "table.toml", "--warehouse", "w"))
     assert (
-        "table.toml: learner.max_shows and simulator.preset saturating need what sessions have shown; set environment.memory"
+        "table.toml: learner.decoding.max_shows and simulator.preset saturating need what sessions have shown; set environment.memory"
         in line
     )
 

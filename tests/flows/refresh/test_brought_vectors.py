@@ -12,31 +12,9 @@ import polars as pl
 import pytest
 
 from pipeline.warehouse.adhoc import run_sql
+from tests.support.configurations import log_toml
 
-CONFIG = """
-[source]
-kind = "table"
-name = "log"
-path = "log.csv"
-positive = ["1"]
-[source.columns]
-user = "user"
-item = "item"
-time = "at"
-feedback = "clicked"
-[ingest]
-buckets = 2
-[records]
-slate_size = 5
-[sids]
-levels = 3
-vocabulary = 8
-[embeddings]
-parts = ["external"]
-external_path = "v.parquet"
-"""
-
-
+CONFIG = log_toml(codes=(3, 8), embeddings='parts = ["external"]\nexternal_path = "v.parquet"')
 FEW_CODES = CONFIG.replace("vocabulary = 8", "vocabulary = 4")
 
 

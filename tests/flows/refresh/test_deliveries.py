@@ -10,38 +10,19 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from benchmarks.malformed_logs import HEADER as ODD_HEADER
-from benchmarks.malformed_logs import content_of, physical_lines
 from flows.refresh.flow import refresh
 from flows.runtime.run import Run
 from flows.runtime.settings import load_settings
 from flows.runtime.steps import DirectSteps
 from pipeline.errors import EmptyFileError, HsrlError, QuarantineError, SourceError
-from pipeline.ingest.config import TableSource
 from pipeline.ingest.files import Snapshot
 from pipeline.ingest.table import TableLog
+from pipeline.ingest.table_config import TableSource
 from pipeline.warehouse.adhoc import run_sql
+from tests.support.configurations import LONG_COLUMNS, log_toml
+from tests.support.malformed_logs import HEADER as ODD_HEADER
+from tests.support.malformed_logs import content_of, physical_lines
 
-CONFIG = """
-[source]
-kind = "table"
-path = "PATTERN"
-positive = ["1"]
-[source.columns]
-user = "user_id"
-item = "item_id"
-time = "timestamp"
-feedback = "clicked"
-[ingest]
-buckets = 2
-[records]
-slate_size = 5
-[sids]
-levels = 1
-vocabulary = 4
-[embeddings]
-width = 4
-"""
 START = 1_700_000_000
 HEADER = "user_id,timestamp,clicked,item_id\n"
 
@@ -61,7 +42,7 @@ class Nights:
 
     def __init__(self, folder: Path, pattern: str) -> None:
         self.folder, self.root = folder, folder / "w"
-        (folder / "log.toml").write_text(CONFIG.replace("PATTERN", pattern))
+        (folder / "log.toml").write_text(log_toml(pattern, LONG_COLUMNS, codes=(1, 4)))
 
     def next(self, slate_size: int = 5) -> tuple[dict[str, Any], str]:
         """What a refresh reports and says."""

@@ -3,8 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks import small_feed
 from flows.refresh.feed import missing_days, write_missing_days
+from tests.support import small_feed
 
 
 def test_two_that_write_the_same_days_at_once_both_end_well(tmp_path: Path) -> None:

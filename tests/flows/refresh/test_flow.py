@@ -5,13 +5,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from benchmarks.small_feed import night, settings_of
 from flows.refresh.flow import refresh
 from flows.runtime.run import Run
 from flows.runtime.settings import load_settings
 from flows.runtime.steps import DirectSteps
 from pipeline.errors import ConfigError
 from pipeline.warehouse.adhoc import run_sql
+from tests.support.small_feed import night, settings_of
 
 
 def table(warehouse: Path, name: str, keys: str) -> pl.DataFrame:

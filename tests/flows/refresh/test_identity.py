@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.errors import SourceError
+from tests.support.logs import Log
 
 ANSWERS = {"positive": ["buy", "cart"]}
 PLACED = {"user": "user_id", "item": "item_id", "time": "timestamp", "feedback": "clicked", "position": "position"}
@@ -21,19 +22,19 @@ def with_answers(rows: pl.DataFrame, n_bought: int = 20) -> pl.DataFrame:
     return pl.concat([seen, seen.filter(clicked="pv").head(n_bought).with_columns(clicked=pl.lit("buy"))])
 
 
-def test_a_view_and_a_purchase_of_one_second_are_two_events(log: Any) -> None:
+def test_a_view_and_a_purchase_of_one_second_are_two_events(log: Log) -> None:
     night = log.stage(with_answers(log.rows), **ANSWERS)
     assert (night.counts.n_accepted, night.rejected) == (1020, {})
     assert night.events["feedback"].sum() == log.rows["clicked"].sum() + 20
     assert night.events.filter(behavior="buy").height == 20
 
 
-def test_a_repeated_row_is_refused_for_a_reason_that_names_the_identity(log: Any) -> None:
+def test_a_repeated_row_is_refused_for_a_reason_that_names_the_identity(log: Log) -> None:
     night = log.stage(pl.concat([log.rows, log.rows.head(3)]))
     assert night.rejected == {"duplicate (user, item, time, feedback)": 3}
 
 
-def test_the_second_night_knows_events_by_the_same_identity(log: Any) -> None:
+def test_the_second_night_knows_events_by_the_same_identity(log: Log) -> None:
     """The file grew by a purchase at each user's last second: 1,000 rows are known, 40 are new. The stored feedback, 0 or 1,
     would not tell a cart from a purchase."""
     rows = with_answers(log.rows, n_bought=0)
@@ -43,14 +44,14 @@ def test_the_second_night_knows_events_by_the_same_identity(log: Any) -> None:
     assert (second.counts.n_known, second.counts.n_accepted, second.rejected) == (1000, 40, {})
 
 
-def test_a_file_delivered_again_as_parquet_is_known(log: Any) -> None:
+def test_a_file_delivered_again_as_parquet_is_known(log: Log) -> None:
     """Answers "1" and 1.0, seconds "1500000001" and 1500000001.0, ids "7" and 7.0 are the same values."""
     first = log.stage(log.rows)
     again = log.stage(log.rows.with_columns(pl.col("timestamp", "clicked", "user_id").cast(pl.Float64)), "2.parquet", first)
     assert (again.counts.n_known, again.counts.n_accepted) == (1000, 0)
 
 
-def test_values_are_compared_as_numbers_and_two_empty_cells_are_equal(log: Any) -> None:
+def test_values_are_compared_as_numbers_and_two_empty_cells_are_equal(log: Log) -> None:
     """The value 0.50 of the first night is 0.5 in the second; a third of the values and of the positions are empty."""
     columns = PLACED | {"value": "value"}
     is_told = pl.int_range(pl.len()) % 3 > 0
@@ -60,14 +61,14 @@ def test_values_are_compared_as_numbers_and_two_empty_cells_are_equal(log: Any) 
     assert (again.counts.n_known, again.counts.n_accepted, first.rejected) == (1000, 0, {})
 
 
-def test_the_same_rows_in_two_files_are_events_once(log: Any) -> None:
+def test_the_same_rows_in_two_files_are_events_once(log: Log) -> None:
     first = log.stage(log.rows)
     again = log.stage(pl.concat([log.rows.tail(100), log.later(1)]), "2.csv", first)
     assert (again.counts.n_known, again.counts.n_accepted) == (100, 200)
 
 
 @pytest.mark.parametrize(("identity", "n_events"), [(None, 60), ("row", 80), (["feedback"], 40), (["position", "time"], 60)])
-def test_a_source_says_what_tells_its_rows_apart(log: Any, identity: Any, n_events: int) -> None:
+def test_a_source_says_what_tells_its_rows_apart(log: Log, identity: Any, n_events: int) -> None:
     """Rows of one user, item and second: 40 on position 0, 20 of them again on position 1, and 20 again as they were."""
     first = log.rows.with_columns(position=pl.lit(0)).head(40)
     rows = pl.concat([first, first.head(20).with_columns(position=pl.lit(1)), first.tail(20)])
@@ -75,7 +76,7 @@ def test_a_source_says_what_tells_its_rows_apart(log: Any, identity: Any, n_even
     assert night.counts.n_accepted == n_events
 
 
-def test_rows_that_are_events_each_are_known_again_as_often_as_they_came(log: Any) -> None:
+def test_rows_that_are_events_each_are_known_again_as_often_as_they_came(log: Log) -> None:
     """A growing file holds a row three times, then four times: three are known, the fourth is new."""
     last = log.rows.tail(1)
     first = log.stage(pl.concat([log.rows, last, last]), identity="row")
@@ -84,17 +85,17 @@ def test_rows_that_are_events_each_are_known_again_as_often_as_they_came(log: An
     assert (second.counts.n_known, second.counts.n_accepted) == (1002, 1)
 
 
-def test_an_identity_of_an_unmapped_column_is_refused(log: Any) -> None:
+def test_an_identity_of_an_unmapped_column_is_refused(log: Log) -> None:
     with pytest.raises(ValidationError, match="identity names position, which is not mapped"):
         log.stage(log.rows, identity=["position"])
 
 
-def test_a_refusal_for_repeated_rows_names_the_key_that_helps(log: Any) -> None:
+def test_a_refusal_for_repeated_rows_names_the_key_that_helps(log: Log) -> None:
     with pytest.raises(SourceError, match=r"duplicate \(user, item, time, feedback\) \(1,000\).*source\.identity"):
         log.stage(pl.concat([log.rows, log.rows]))
 
 
-def test_an_answer_that_was_mapped_otherwise_is_known_by_its_text(log: Any) -> None:
+def test_an_answer_that_was_mapped_otherwise_is_known_by_its_text(log: Log) -> None:
     """Carts became positives (an accepted change): what a growing file repeats is known nevertheless."""
     first = log.stage(with_answers(log.rows), positive=["buy"])
     again = log.stage(pl.concat([with_answers(log.rows), with_answers(log.later(1), 0)]), "2.csv", first, **ANSWERS)
@@ -102,7 +103,7 @@ def test_an_answer_that_was_mapped_otherwise_is_known_by_its_text(log: Any) -> N
 
 
 @pytest.mark.real
-def test_the_fragment_of_rl4rs_is_read_whole(log: Any) -> None:
+def test_the_fragment_of_rl4rs_is_read_whole(log: Log) -> None:
     """63 slates of 9 items: pages of a session share a timestamp, and repeat items that the page before had shown."""
     folder = Path(os.environ.get("HSRL_SHARED", "../shared")) / "data" / "rl4rs"
     if not folder.is_dir():

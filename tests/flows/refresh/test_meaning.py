@@ -1,11 +1,14 @@
 """What gives ids, times and answers their meaning is decided once and cannot change unseen."""
 
-from typing import Any
-
 import polars as pl
 import pytest
 
+from flows.refresh.flow import refresh
+from flows.runtime.run import Run
+from flows.runtime.settings import load_settings
+from flows.runtime.steps import DirectSteps
 from pipeline.errors import AuditError, ConfigError, QuarantineError
+from tests.support.logs import Log
 
 
 def spelt(rows: pl.DataFrame, old: str | None = None, new: str = "") -> pl.DataFrame:
@@ -14,20 +17,20 @@ def spelt(rows: pl.DataFrame, old: str | None = None, new: str = "") -> pl.DataF
     return rows.with_columns(ids.replace({old: new}) if old else ids)
 
 
-def once_more(log: Any, text: str) -> pl.DataFrame:
+def once_more(log: Log, text: str) -> pl.DataFrame:
     """The log, and one event of an item 7 that is spelt otherwise."""
     return pl.concat([spelt(log.rows), spelt(log.later(1).head(1).with_columns(item_id=7), "7", text)])
 
 
 @pytest.mark.parametrize("text", ["0007", "+7", "-07", "9223372036854775808"])
-def test_an_item_written_in_two_ways_is_two_items(log: Any, text: str) -> None:
+def test_an_item_written_in_two_ways_is_two_items(log: Log, text: str) -> None:
     night = log.stage(once_more(log, text))
     assert (night.items.height, night.rejected) == (31, {})
     assert {"7", text} <= set(night.items["raw_id"])
 
 
 @pytest.mark.parametrize("text", ["0007", "+7", "7.0", "-07", "7e0", "9223372036854775808"])
-def test_whole_numbers_by_decree_never_merge_two_texts(log: Any, text: str) -> None:
+def test_whole_numbers_by_decree_never_merge_two_texts(log: Log, text: str) -> None:
     night = log.stage(once_more(log, text), ids="integer")
     assert night.items.height == 30
     [reason] = night.rejected
@@ -35,7 +38,7 @@ def test_whole_numbers_by_decree_never_merge_two_texts(log: Any, text: str) -> N
 
 
 @pytest.mark.parametrize("ids", ["auto", "integer", "text"])
-def test_blanks_around_an_id_are_no_part_of_it(log: Any, ids: str) -> None:
+def test_blanks_around_an_id_are_no_part_of_it(log: Log, ids: str) -> None:
     night = log.stage(once_more(log, " 7 "), ids=ids)
     assert (night.items.height, night.rejected) == (30, {})
     assert "7" in night.items["raw_id"].to_list()
@@ -43,7 +46,7 @@ def test_blanks_around_an_id_are_no_part_of_it(log: Any, ids: str) -> None:
 
 @pytest.mark.parametrize(("n_letters", "kind"), [(10, "integer"), (11, "text")])
 @pytest.mark.parametrize("chunk_rows", [7, 100_000])
-def test_the_whole_first_delivery_decides_whatever_its_chunks(log: Any, n_letters: int, kind: str, chunk_rows: int) -> None:
+def test_the_whole_first_delivery_decides_whatever_its_chunks(log: Log, n_letters: int, kind: str, chunk_rows: int) -> None:
     """The last rows have letters: 1 % of faults is borne, more are texts."""
     is_letter = pl.int_range(pl.len()) >= 1000 - n_letters
     ids = pl.col("item_id").cast(pl.String)
@@ -55,7 +58,7 @@ def test_the_whole_first_delivery_decides_whatever_its_chunks(log: Any, n_letter
     assert (night.items["item_id"].max() > 30) == (kind == "text")
 
 
-def test_first_rows_of_letters_do_not_decide_for_the_rest(log: Any) -> None:
+def test_first_rows_of_letters_do_not_decide_for_the_rest(log: Log) -> None:
     """The first 600 of 100,000 rows have letters, less than 1 %: whole numbers, as if they came last."""
     many = pl.concat([log.rows.with_columns(pl.col("timestamp") + 86_400 * day) for day in range(100)])
     ids = pl.col("item_id").cast(pl.String)
@@ -64,14 +67,14 @@ def test_first_rows_of_letters_do_not_decide_for_the_rest(log: Any) -> None:
     assert night.rejected == {"item id is not a whole number": 600}
 
 
-def test_ids_of_a_catalogue_decide_too(log: Any) -> None:
+def test_ids_of_a_catalogue_decide_too(log: Log) -> None:
     """All events have numbers, but the catalogue writes 0007: 7 and 0007 are two items there."""
     (log.folder / "items.csv").write_text("id\n0007\n" + "".join(f"{item}\n" for item in range(1, 31)))
     items = {"path": log.folder / "items.csv", "columns": {"item": "id"}}
     assert log.stage(log.rows, items=items).items.height == 31
 
 
-def test_advice_on_times_in_another_unit_leaves_the_rows_before_what_they_are(log: Any) -> None:
+def test_advice_on_times_in_another_unit_leaves_the_rows_before_what_they_are(log: Log) -> None:
     """The unit holds since release 1: a new file may be told to be another, with --accept; a file that has known rows may not."""
     first = log.stage(log.rows)
     wrong = log.later(1).with_columns(pl.col("timestamp") * 1000)
@@ -85,7 +88,7 @@ def test_advice_on_times_in_another_unit_leaves_the_rows_before_what_they_are(lo
         log.stage(pl.concat([log.rows, wrong]), "1.csv", first)
 
 
-def test_a_day_that_comes_late_is_told_what_helps(log: Any) -> None:
+def test_a_day_that_comes_late_is_told_what_helps(log: Log) -> None:
     second = log.stage(log.later(1), "day_2.csv")
     with pytest.raises(
         QuarantineError, match=r'together by source.delivery = "all" \(in another --warehouse.* move the file away'
@@ -93,7 +96,7 @@ def test_a_day_that_comes_late_is_told_what_helps(log: Any) -> None:
         log.stage(log.rows, "day_1.csv", second)
 
 
-def test_letters_on_a_later_night_are_kept_aside_or_refused_with_what_holds_since(log: Any) -> None:
+def test_letters_on_a_later_night_are_kept_aside_or_refused_with_what_holds_since(log: Log) -> None:
     first = log.stage(log.rows)
     ids = pl.col("item_id").cast(pl.String)
     few = log.later(1).with_columns(item_id=pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("x7")).otherwise(ids))
@@ -102,32 +105,32 @@ def test_letters_on_a_later_night_are_kept_aside_or_refused_with_what_holds_sinc
         log.stage(log.later(1).with_columns(item_id=pl.lit("x") + ids), "2.csv", first)
 
 
-def test_numbers_on_a_later_night_stay_texts_where_ids_are_texts(log: Any) -> None:
+def test_numbers_on_a_later_night_stay_texts_where_ids_are_texts(log: Log) -> None:
     first = log.stage(log.rows.with_columns(user_id=pl.lit("u") + pl.col("user_id").cast(pl.String)))
     second = log.stage(log.later(1), "2.csv", first)
     assert second.events["user_id"].min() > 40
     assert pl.read_parquet(second.folder / "users.parquet")["raw_id"].sort().to_list()[0] == "1"
 
 
-def test_a_setting_that_gives_rows_their_meaning_cannot_change_unseen(log: Any) -> None:
+def test_a_setting_that_gives_rows_their_meaning_cannot_change_unseen(log: Log) -> None:
     """Each is refused by its name, with both values; what only says how the log is read is free; a change that is meant is
     accepted by its name and recorded, and holds from then on."""
     log.write(log.rows)
     log.refresh()
     log.write(log.later(1), "2.csv")
     good = 'positive = ["1"]'
-    changes = {
-        (f'{good}\ntime_unit = "ms"', ""): r'source.time_unit is "ms", but .* "s" since release 1; .* --accept source.time_unit$',
-        ('positive = ["0"]', ""): r'source.positive is \["0"\], but .* \["1"\] since release 1',
-        ("", ""): r"source.positive is null, but",
-        (f'{good}\nidentity = "row"', ""): r'source.identity is "row", but',
-        (f'{good}\nids = "text"', ""): r'source.ids.user is "text", but .* "integer" since release 1.*--warehouse',
-        (good, 'request = "timestamp"'): r'source.columns.request is "timestamp", but .* null',
-        (f'{good}\nhas_header = false\nnames = ["item_id", "user_id", "timestamp", "clicked"]', ""): "source.has_header",
-        (f'{good}\nencoding = "latin-1"', ""): "source.encoding",
-        (f'{good}\nquote = ""', ""): "source.quote",
-    }
-    for (source, columns), told in changes.items():
+    changes = [
+        (f'{good}\ntime_unit = "ms"', {}, r'source.time_unit is "ms", but .* "s" since release 1; .* --accept source.time_unit$'),
+        ('positive = ["0"]', {}, r'source.positive is \["0"\], but .* \["1"\] since release 1'),
+        ("", {}, r"source.positive is null, but"),
+        (f'{good}\nidentity = "row"', {}, r'source.identity is "row", but'),
+        (f'{good}\nids = "text"', {}, r'source.ids.user is "text", but .* "integer" since release 1.*--warehouse'),
+        (good, {"request": "timestamp"}, r'source.columns.request is "timestamp", but .* null'),
+        (f'{good}\nhas_header = false\nnames = ["item_id", "user_id", "timestamp", "clicked"]', {}, "source.has_header"),
+        (f'{good}\nencoding = "latin-1"', {}, "source.encoding"),
+        (f'{good}\nquote = ""', {}, "source.quote"),
+    ]
+    for source, columns, told in changes:
         with pytest.raises(ConfigError, match=told):
             log.refresh(source, columns)
     assert log.ask("select count(*), max(release_id) from releases") == [(1, 1)]
@@ -141,12 +144,7 @@ def test_a_setting_that_gives_rows_their_meaning_cannot_change_unseen(log: Any) 
         log.refresh()
 
 
-def test_another_source_or_kind_and_an_acceptance_that_cannot_be_are_refused(log: Any) -> None:
-    from flows.refresh.flow import refresh
-    from flows.runtime.run import Run
-    from flows.runtime.settings import load_settings
-    from flows.runtime.steps import DirectSteps
-
+def test_another_source_or_kind_and_an_acceptance_that_cannot_be_are_refused(log: Log) -> None:
     log.write(log.rows)
     with pytest.raises(ConfigError, match=r"--accept source\.positve: no such change; did you mean source\.positive"):
         log.refresh(accept=["source.positve"])
@@ -165,7 +163,7 @@ def test_another_source_or_kind_and_an_acceptance_that_cannot_be_are_refused(log
             refresh(load_settings(config, log.folder / "w"), log.folder / "w", Run("daily-refresh"), DirectSteps())
 
 
-def test_a_night_without_positives_is_blocked_leaves_its_evidence_and_can_be_accepted(log: Any) -> None:
+def test_a_night_without_positives_is_blocked_leaves_its_evidence_and_can_be_accepted(log: Log) -> None:
     """Warnings of a night that is published stand in its report."""
     log.write(log.rows, "1.csv")
     log.refresh()

@@ -10,15 +10,20 @@ import torch
 from safetensors import SafetensorError
 
 from flows.retrain import training
-from flows.retrain.simulators import fit_missing, simulator_specs
+from flows.retrain.simulators import SimulatorSpec, fit_missing, training_specs
 from flows.retrain.training import TrainingJob, find_or_train
+from flows.runtime.settings import Settings
 from flows.stores.pinned import pin_latest
 from flows.stores.policies import load_tensors
 from flows.stores.workspace import Workspace
-from hsrl_train.learner.hsrl import Hsrl
+from hsrl_train.learner.methods.hsrl import Hsrl
 from pipeline.errors import TrainingError
 from pipeline.warehouse.artifacts import sha256_of
 from pipeline.warehouse.warehouse import Warehouse
+
+
+def job_of(settings: Settings, simulators: tuple[SimulatorSpec, ...]) -> TrainingJob:
+    return TrainingJob(settings.learner, settings.environment, settings.training, settings.seed, 5, simulators)
 
 
 def weights_of(world: Any) -> list[str]:
@@ -109,12 +114,12 @@ def test_too_few_items_with_semantic_ids_are_refused(refreshed: Any, tmp_path: P
         pinned = pin_latest(warehouse, world.settings)
         pinned.world.catalogue.tokens[4:] = -1
         place = Workspace.of(warehouse, pinned.world)
-        simulators = tuple(simulator_specs(place.artifacts, world.settings, pinned.world, "train"))
+        simulators = tuple(training_specs(place.artifacts, pinned.world, world.settings.simulator, world.settings.seed))
         fit_missing(place, simulators, 1, lambda *_: None)
         with pytest.raises(
             TrainingError, match=r"3 active items have a SID, expected at least the slate's 10; shorten the slate"
         ):
-            find_or_train(place, [TrainingJob(world.settings, 5, simulators)], 1, lambda *_: None)
+            find_or_train(place, [job_of(world.settings, simulators)], 1, lambda *_: None)
 
 
 def test_records_of_items_without_semantic_ids_are_learned_from(refreshed: Any, tmp_path: Path) -> None:
@@ -124,9 +129,9 @@ def test_records_of_items_without_semantic_ids_are_learned_from(refreshed: Any, 
         pinned = pin_latest(warehouse, world.settings)
         pinned.world.catalogue.tokens[21:] = -1
         place = Workspace.of(warehouse, pinned.world)
-        simulators = tuple(simulator_specs(place.artifacts, world.settings, pinned.world, "train"))
+        simulators = tuple(training_specs(place.artifacts, pinned.world, world.settings.simulator, world.settings.seed))
         fit_missing(place, simulators, 1, lambda *_: None)
-        (trained,) = find_or_train(place, [TrainingJob(world.settings, 5, simulators)], 1, lambda *_: None)
+        (trained,) = find_or_train(place, [job_of(world.settings, simulators)], 1, lambda *_: None)
         records = pinned.world.records
         state = training.sample_starts(records, 40, 0)
         assert (records.history > 20).any() and int(trained.policy.slates(state, 10, torch.Generator()).max()) <= 20

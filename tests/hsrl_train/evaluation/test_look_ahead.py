@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from hsrl_train.evaluation.baselines import GreedyOracle
+from hsrl_train.evaluation.config import LookAheadConfig
 from hsrl_train.evaluation.look_ahead import LookAheadOracle, search_look_ahead
-from hsrl_train.evaluation.rollouts import evaluate, summarise
-from hsrl_train.simulator.config import EnvironmentConfig, LookAheadConfig
+from hsrl_train.evaluation.rollouts import SharedStarts, evaluate, summarise
+from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
 
 LUCK = torch.Generator().manual_seed(0)
@@ -22,21 +23,18 @@ def test_a_bonus_of_nothing_is_greedy_and_inactive_items_stay_hidden(two_shelves
 
 def test_looking_ahead_finds_the_shelf_that_pays_later(two_shelves) -> None:
     """Greedy stays with A and gets 5.36; B is worth 10.73."""
-    world, told = two_shelves, []
+    world, counts = two_shelves, []
     budget = LookAheadConfig(n_rounds=4, n_candidates=15, n_sessions=100, first_spread=0.3)
     oracle = search_look_ahead(
         world.environment.models,
         world.environment,
-        world.starts(100),
-        2,
-        world.catalogue,
+        world.shared(100, seed=0),
         budget,
-        seed=0,
-        progress=lambda done, of: told.append((done, of)),
+        progress=lambda done, of: counts.append((done, of)),
     )
-    played = evaluate("look-ahead", [oracle], [world.environment], world.starts(1000), 2, world.catalogue, seed=1)
+    played = evaluate("look-ahead", [oracle], [world.environment], world.shared(1000))
     assert summarise(played).total_reward == pytest.approx(10.7, abs=0.4)
-    assert told[-1] == (4, 4)
+    assert counts[-1] == (4, 4)
 
 
 def test_where_nothing_pays_later_it_is_not_below_greedy(catalogue_of, fixed_response, two_shelves) -> None:
@@ -44,5 +42,5 @@ def test_where_nothing_pays_later_it_is_not_below_greedy(catalogue_of, fixed_res
     catalogue, models = catalogue_of([[0]] * 4), [fixed_response(0.9, 0.8, 0.2, 0.1)]
     environment = Environment(models, EnvironmentConfig())
     budget = LookAheadConfig(n_rounds=2, n_candidates=6, n_sessions=50)
-    oracle = search_look_ahead(models, environment, two_shelves.starts(50), 2, catalogue, budget, seed=0)
+    oracle = search_look_ahead(models, environment, SharedStarts(two_shelves.starts(50), 2, catalogue, seed=0), budget)
     assert set(oracle.slates(two_shelves.starts(1), 2, LUCK)[0].tolist()) == {1, 2}

@@ -17,11 +17,8 @@ def test_how_far_a_judgement_is_is_told_after_every_slate(two_shelves) -> None:
         "row",
         [policy] * 2,
         [environment] * 2,
-        two_shelves.starts(30),
-        2,
-        two_shelves.catalogue,
-        1,
-        lambda *told: seen.append(told),
+        two_shelves.shared(30),
+        lambda *counts: seen.append(counts),
     )
     over = [done for done, _ in seen]
     assert over == sorted(over) and over[-1] == 60 and {total for _, total in seen} == {60} and len(seen) > 10
@@ -29,8 +26,8 @@ def test_how_far_a_judgement_is_is_told_after_every_slate(two_shelves) -> None:
 
 def value_of(world, policy, n: int = 6_000) -> tuple[float, float]:
     """Reward and depth, rounded as BASELINES.md gives them."""
-    row = summarise(evaluate("row", [policy], [world.environment], world.starts(n), world.k, world.catalogue, seed=1))
-    assert row.spent_temper > world.environment.config.temper0 - 1
+    row = summarise(evaluate("row", [policy], [world.environment], world.shared(n)))
+    assert row.temper_law > world.environment.config.temper0 - 1
     return row.total_reward, row.depth
 
 
@@ -59,32 +56,29 @@ def test_a_hidden_genre_is_met_by_chance_only(four_genres) -> None:
 def test_every_policy_meets_the_same_luck(two_shelves) -> None:
     """The same slate in another order meets the same luck at the same places; two runs of one policy agree to the last digit."""
     world, first = two_shelves, ConstantSlate(torch.tensor([1, 2]))
-    args = ([world.environment], world.starts(700), 2, world.catalogue)
-    a, again, swapped = (evaluate("a", [p], *args, seed=3) for p in (first, first, ConstantSlate(torch.tensor([2, 1]))))
+    sessions = ([world.environment], world.shared(700, seed=3))
+    a, again, swapped = (evaluate("a", [p], *sessions) for p in (first, first, ConstantSlate(torch.tensor([2, 1]))))
     assert np.array_equal(a.rewards, again.rewards)
     assert np.array_equal(a.rewards, swapped.rewards)
-    assert not np.array_equal(a.rewards, evaluate("a", [first], *args, seed=4).rewards)
+    assert not np.array_equal(a.rewards, evaluate("a", [first], [world.environment], world.shared(700, seed=4)).rewards)
 
 
 def test_each_simulator_is_played_by_its_own_policy(two_shelves) -> None:
-    world, told = two_shelves, []
+    world, counts = two_shelves, []
     shelves = [ConstantSlate(torch.tensor([1, 2])), ConstantSlate(torch.tensor([3, 4]))]
     played = evaluate(
         "both",
         shelves,
         [world.environment] * 2,
-        world.starts(600),
-        2,
-        world.catalogue,
-        seed=1,
-        progress=lambda done, of: told.append((done, of)),
+        world.shared(600),
+        progress=lambda done, of: counts.append((done, of)),
     )
     assert played.rewards.shape == (2, 600)
     assert played.rewards.mean(axis=1).tolist() == pytest.approx([5.36, 10.73], abs=0.5)
     # Both items of a shelf are shown in every slate; A's slates are counted by the first row, B's by the second.
     assert played.exposure.tolist() == [played.depths[0].sum()] * 2 + [played.depths[1].sum()] * 2
     # Sessions that are over, of 600 in each of the two; told after every slate.
-    assert told[-1] == (1200, 1200) and [done for done, _ in told] == sorted(done for done, _ in told)
+    assert counts[-1] == (1200, 1200) and [done for done, _ in counts] == sorted(done for done, _ in counts)
 
 
 def test_a_row_of_the_results_by_hand() -> None:
@@ -94,10 +88,10 @@ def test_a_row_of_the_results_by_hand() -> None:
     """
     played = Rollouts("x", 2, np.array([[1.0, 3.0], [3.0, 5.0]]), np.full((2, 2), 4), np.array([8, 0, 8]))
     row = summarise(played)
-    assert (row.total_reward, row.depth, row.user_reward_variance, row.spent_temper) == (3, 4, 2, 6)
-    assert row.sd == pytest.approx((8 / 3) ** 0.5)
+    assert (row.total_reward, row.depth, row.user_reward_variance, row.temper_law) == (3, 4, 2, 6)
+    assert row.total_reward_sd == pytest.approx((8 / 3) ** 0.5)
     assert (row.n_simulators, row.n_sessions, row.distinct_items) == (2, 2, 2)
-    assert row.ci95_low < 3 < row.ci95_high
+    assert row.ci_low < 3 < row.ci_high
 
 
 def test_the_paired_difference_is_surer_than_the_rows() -> None:
@@ -118,4 +112,4 @@ def test_rows_of_other_sessions_cannot_be_paired() -> None:
 def test_a_slate_that_may_not_be_shown_is_refused(two_shelves, slate: list[int]) -> None:
     world = two_shelves
     with pytest.raises(TrainingError, match="cheat: 3 of 3 slates"):
-        evaluate("cheat", [ConstantSlate(torch.tensor(slate))], [world.environment], world.starts(3), 2, world.catalogue, seed=1)
+        evaluate("cheat", [ConstantSlate(torch.tensor(slate))], [world.environment], world.shared(3))

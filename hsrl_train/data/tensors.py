@@ -9,10 +9,10 @@ import polars as pl
 import torch
 
 from hsrl_train.data.world import Catalogue, Records
-from pipeline.embeddings.profiles import ProfileModel, encode_profiles
-from pipeline.embeddings.score_aware import with_popularity
 from pipeline.errors import TrainingError
 from pipeline.sids.table import SidTable
+
+Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class World:
     """Everything a retrain learns from.
 
     Attributes:
-        records: all records, by user and place.
+        records: all records, by user and position.
         catalogue: all items.
         fingerprint: of the records, vectors and profiles; Semantic IDs have their own.
         sid_fingerprint: of the tokens.
@@ -31,59 +31,59 @@ class World:
     fingerprint: str
     sid_fingerprint: str
 
+    @classmethod
+    def of(cls, records: Records, catalogue: Catalogue) -> "World":
+        """Take the fingerprints of what belongs together."""
+        tensors = (records.user, records.exposed, records.feedback, records.history, records.is_train, catalogue.vectors[1:])
+        arrays = (catalogue.item_ids, *(tensor.numpy() for tensor in (*tensors, records.profiles, catalogue.is_active[1:])))
+        return cls(records, catalogue, _fingerprint(*arrays), _fingerprint(catalogue.tokens[1:].numpy()))
 
-def build_world(
-    items: pl.DataFrame,
-    users: pl.DataFrame,
-    records: pl.DataFrame,
-    vectors: npt.NDArray[np.float32],
-    model: ProfileModel,
-) -> World:
-    """Number items and users and lay everything out; Semantic IDs come by ``with_sids``.
+    def with_sids(self, sids: SidTable) -> "World":
+        """The same world under other Semantic IDs."""
+        catalogue = under_sids(self.catalogue, sids)
+        return replace(self, catalogue=catalogue, sid_fingerprint=_fingerprint(catalogue.tokens[1:].numpy()))
+
+
+def build_records(records: pl.DataFrame, item_ids: Ids, user_ids: Ids, profiles: npt.NDArray[np.float32]) -> Records:
+    """Number the items and users of the records and lay them out by user and position.
 
     Args:
-        items: ITEMS, by item_id.
-        users: USERS, by user_id, every user of ``records`` among them.
         records: user_id, record_index, exposed_items, feedback, history, split; all slates of one length K.
-        vectors: (n, d) standardised item vectors in the order of ``items``; the catalogue's have a column more, popularity.
-        model: the frozen encoding of user attributes.
+        item_ids: (n,) rising.
+        user_ids: (m,) rising, every user of ``records`` among them.
+        profiles: (m, u) float32, the encoded attributes of those users.
 
     Raises:
-        TrainingError: no test records, or slates of several lengths.
+        TrainingError: no test records, slates of several lengths, or an item that is not in the catalogue.
     """
     records = records.sort("user_id", "record_index")
     _require_slates(records)
-    item_ids = items["item_id"].to_numpy()
     exposed = _numbers(records["exposed_items"], item_ids)
     feedback = np.asarray(records["feedback"].explode().to_numpy(), np.float32).reshape(exposed.shape)
     history = _padded(records["history"], item_ids)
     is_train = (records["split"] == "train").to_numpy()
-    profiles = encode_profiles(model, users)
-    user = np.searchsorted(users["user_id"].to_numpy(), records["user_id"].to_numpy())
-    popularity = np.bincount(exposed[is_train][feedback[is_train] > 0], minlength=len(item_ids) + 1)[1:]
-    catalogue = build_catalogue(items, vectors, popularity)
-    features = catalogue.vectors[1:].numpy()
-    arrays = (item_ids, user, exposed, feedback, history, is_train, features, profiles, items["is_active"].to_numpy())
-    return World(
-        Records(*(torch.from_numpy(array) for array in (user, exposed, feedback, history, is_train, profiles))),
-        catalogue,
-        _fingerprint(*arrays),
-        _fingerprint(catalogue.tokens[1:].numpy()),
-    )
+    user = np.searchsorted(user_ids, records["user_id"].to_numpy())
+    return Records(*(torch.from_numpy(array) for array in (user, exposed, feedback, history, is_train, profiles)))
 
 
-def build_catalogue(items: pl.DataFrame, vectors: npt.NDArray[np.float32], popularity: npt.NDArray[np.int64]) -> Catalogue:
+def train_positives(records: Records, n_items: int) -> Ids:
+    """(n_items,) how often each item was liked in the training records."""
+    liked = records.exposed[records.is_train][records.feedback[records.is_train] > 0]
+    return np.bincount(liked.numpy(), minlength=n_items + 1)[1:]
+
+
+def build_catalogue(items: pl.DataFrame, features: npt.NDArray[np.float32], popularity: Ids) -> Catalogue:
     """Lay out what is known of the items; Semantic IDs come by ``under_sids``.
 
     Args:
         items: item_id, is_active and first_seen of ITEMS, by item_id.
-        vectors: (n, d) standardised item vectors in that order; the catalogue's have a column more, popularity.
+        features: (n, d) what simulators see of the items, standardised, in that order.
         popularity: (n,) positives in the training records.
     """
     item_ids, is_active = items["item_id"].to_numpy(), items["is_active"].to_numpy()
     return Catalogue(
         item_ids,
-        torch.from_numpy(_with_padding(with_popularity(vectors, popularity, is_active), 0)),
+        torch.from_numpy(_with_padding(features, 0)),
         torch.from_numpy(_with_padding(np.empty((len(item_ids), 0), np.int64), -1)),
         (),
         torch.from_numpy(_with_padding(is_active, fill=False)),
@@ -98,13 +98,7 @@ def under_sids(catalogue: Catalogue, sids: SidTable) -> Catalogue:
     return replace(catalogue, tokens=tokens, vocabulary=sids.vocabulary)
 
 
-def with_sids(world: World, sids: SidTable) -> World:
-    """The same world under other Semantic IDs."""
-    catalogue = under_sids(world.catalogue, sids)
-    return replace(world, catalogue=catalogue, sid_fingerprint=_fingerprint(catalogue.tokens[1:].numpy()))
-
-
-def _tokens(sids: SidTable, item_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _tokens(sids: SidTable, item_ids: Ids) -> Ids:
     """(n, L) tokens in the order of ``item_ids``; −1 where an item has no Semantic ID."""
     tokens = np.full((len(item_ids), len(sids.vocabulary)), -1, np.int64)
     tokens[np.searchsorted(item_ids, sids.item_ids)] = sids.tokens
@@ -130,12 +124,12 @@ def _require_slates(records: pl.DataFrame) -> None:
         )
 
 
-def _numbers(lists: pl.Series, item_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _numbers(lists: pl.Series, item_ids: Ids) -> Ids:
     """Lists of one length as a matrix of item numbers."""
     return _look_up(lists.explode().to_numpy(), item_ids).reshape(len(lists), -1)
 
 
-def _padded(lists: pl.Series, item_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _padded(lists: pl.Series, item_ids: Ids) -> Ids:
     """Lists of many lengths as a matrix of item numbers, padded on the right; at least one column."""
     lengths = lists.list.len().to_numpy()
     width = max(int(lengths.max(initial=0)), 1)
@@ -144,20 +138,20 @@ def _padded(lists: pl.Series, item_ids: npt.NDArray[np.int64]) -> npt.NDArray[np
     return matrix
 
 
-def _look_up(ids: npt.NDArray[np.int64], item_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _look_up(ids: Ids, item_ids: Ids) -> Ids:
     """Item numbers, 1 = first.
 
     Raises:
         TrainingError: an id is not in the catalogue.
     """
-    places = np.searchsorted(item_ids, ids)
-    is_known = item_ids[np.minimum(places, len(item_ids) - 1)] == ids
+    rows = np.searchsorted(item_ids, ids)
+    is_known = item_ids[np.minimum(rows, len(item_ids) - 1)] == ids
     if not is_known.all():
         raise TrainingError(
             f"records: {(~is_known).sum()} of {len(ids)} shown or liked items are not in items, such as {ids[~is_known][0]}; "
             "the warehouse is damaged: restore it from a copy of its folder"
         )
-    return places + 1
+    return rows + 1
 
 
 def _with_padding(rows: npt.NDArray, fill: float) -> npt.NDArray:

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 import torch
 
-from flows.stores.tensors import World, build_world, with_sids
+from flows.stores.world import build_world
+from hsrl_train.data.tensors import World
 from pipeline.contracts import USERS
 from pipeline.embeddings.profiles import learn_profiles
 from pipeline.errors import TrainingError
@@ -34,7 +35,7 @@ def built(records: pl.DataFrame = RECORDS, *, has_times: bool = True) -> World:
     )
     users = pl.DataFrame({"user_id": [10, 20], "raw_id": ["a", "b"], "attributes": ["{}", "{}"]}, schema=USERS.schema)
     sids = SidTable("book", (4, 4), np.array([5, 7]), np.array([[1, 2], [3, 0]], np.uint16), np.zeros(2, np.uint32))
-    return with_sids(build_world(items, users, records, VECTORS, learn_profiles(users)), sids)
+    return build_world(items, users, records, VECTORS, learn_profiles(users)).with_sids(sids)
 
 
 def test_ids_become_numbers_and_records_stand_by_user_and_place() -> None:

@@ -1,4 +1,4 @@
-"""The small generated feed of the flows' tests and of benchmarks.crash: two days make a warehouse in about two seconds."""
+"""A small generated feed, for the tests of flows and the benchmark of crashes: two days make a warehouse in two seconds."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ width = 4
 
 
 def feed(raw: Path | str, days: int, users: int = 40, items: int = 80) -> str:
-    """The sections of a configuration that tell of the feed; its files lie in the folder ``raw``."""
+    """The sections of a configuration that describe the feed; its files lie in the folder ``raw``."""
     return f"""
 [source]
 kind = "generated"
@@ -50,6 +50,6 @@ def settings_of(root: Path, days: int, vocabulary: int = 4, more: str = "") -> S
     return load_settings(config_of(root, days, vocabulary, more), root)
 
 
-def night(root: Path, days: int, vocabulary: int = 4, **wish: Any) -> dict[str, Any]:
+def night(root: Path, days: int, vocabulary: int = 4, **request: Any) -> dict[str, Any]:
     """A refresh after ``days`` days."""
-    return refresh(settings_of(root, days, vocabulary), root, Run("daily-refresh"), DirectSteps(), RefreshRequest(**wish))
+    return refresh(settings_of(root, days, vocabulary), root, Run("daily-refresh"), DirectSteps(), RefreshRequest(**request))

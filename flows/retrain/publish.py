@@ -1,0 +1,93 @@
+"""What a retrain publishes, in one transaction: simulators, policies, evaluations, curves, and what they were made from."""
+
+from dataclasses import replace
+
+from flows.retrain.results import Results
+from flows.retrain.rows import evaluation_rows, policy_row, published_policies, simulator_rows
+from flows.runtime.resources import code_version
+from flows.runtime.run import Run
+from flows.runtime.run_outcome import RunOutcome
+from flows.runtime.settings import Settings
+from flows.stores.artifacts import Artifact, artifact_rows, records_up_to
+from flows.stores.incumbent import current_codebook
+from flows.stores.pinned import Pinned
+from flows.stores.policies import started_from
+from pipeline.errors import WarehouseError
+from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.result_tables import POLICIES
+from pipeline.warehouse.warehouse import Warehouse
+
+
+def publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: Results, run: Run, outcome: RunOutcome) -> None:
+    """Publish what was learned, unless the warehouse has it already.
+
+    Raises:
+        WarehouseError: the codebook changed or the release was withdrawn while the policy learned.
+    """
+    _require_unchanged(warehouse, pinned)
+    policy_id = results.policy.policy_id
+    if warehouse.query("SELECT policy_id FROM policies WHERE policy_id = $id", {"id": policy_id}).height:
+        run.say(f"nothing new: policy {policy_id} of the same inputs is in the warehouse already")
+        return
+    release_id = warehouse.next_release_id()
+    inputs = (
+        f"release:{pinned.release.release_id}",
+        pinned.codebook.codebook_id,
+        *(simulator.simulator_id for simulator in results.simulators),
+    )
+    draft = ReleaseDraft(run.run_id, "retrain", code_version(), settings.model_dump(mode="json"), settings.seed, inputs)
+    known = warehouse.query("SELECT simulator_id FROM simulators")["simulator_id"].to_list()
+    new = [simulator for simulator in results.simulators if simulator.simulator_id not in known]
+    policy = policy_row(results.policy, settings.learner, pinned.codebook.codebook_id, results.training)
+    published = warehouse.read(POLICIES, "FROM policies WHERE is_published")
+    artifacts = _artifacts(warehouse, pinned, results, [simulator.artifact for simulator in new])
+    changes = Changes(
+        upsert={"policies": published_policies(policy, published, is_published=results.is_published, release_id=release_id)},
+        append={
+            "simulators": simulator_rows(new, pinned.world, release_id),
+            "evaluations": evaluation_rows(
+                results.rows, settings.simulator.preset, settings.environment, release_id, pinned.embedding_id
+            ),
+            "training_curves": results.policy.curves,
+            "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
+        },
+    )
+    warehouse.publish(draft, changes)
+    outcome.release_id = release_id
+
+
+def _require_unchanged(warehouse: Warehouse, pinned: Pinned) -> None:
+    now = current_codebook(warehouse)
+    if now is None or now.numbering_id != pinned.codebook.numbering_id:
+        raise WarehouseError(
+            f"the codebook changed from {pinned.codebook.codebook_id} while the policy learned, which does not fit the new Semantic IDs; "
+            "train again with: hsrl retrain"
+        )
+    if pinned.release.release_id in warehouse.query("SELECT release_id FROM withdrawn")["release_id"]:
+        raise WarehouseError(
+            f"release {pinned.release.release_id}, which the policy learned from, was taken back meanwhile; "
+            "train again with: hsrl retrain"
+        )
+
+
+def _artifacts(warehouse: Warehouse, pinned: Pinned, results: Results, simulators: list[Artifact]) -> list[Artifact]:
+    """New simulators and policies with what they were made from.
+
+    That is the records in place of the fingerprints of their tensors, which lead nowhere; and no release, since a release holds
+    what comes of them.
+    """
+    records, codebook_id = records_up_to(warehouse, pinned.release.release_id), pinned.codebook.codebook_id
+    simulator_ids = {simulator.simulator_id for simulator in results.simulators}
+    artifacts = [_simulator_artifact(warehouse, pinned.codebook.embedding_id, simulator, records) for simulator in simulators]
+    for trained in (*results.others, results.policy):
+        learned_in = (name for name in trained.artifact.inputs if name in simulator_ids)
+        starts_from = started_from(warehouse.artifacts, trained.policy_id)
+        began = [] if starts_from is None else [starts_from]
+        artifacts.append(replace(trained.artifact, inputs=(records, codebook_id, *learned_in, *began)))
+    return artifacts
+
+
+def _simulator_artifact(warehouse: Warehouse, model: str, artifact: Artifact, records: str) -> Artifact:
+    """With what it saw: the records and the model of items and users; not where the codes' part of that model was made from it."""
+    made_from = warehouse.query("SELECT unnest(inputs) AS name FROM artifacts WHERE artifact_id = $id", {"id": model})["name"]
+    return replace(artifact, inputs=(records,) if artifact.name in made_from else (records, model))

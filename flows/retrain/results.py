@@ -1,0 +1,53 @@
+"""What a retrain has made before anything of it is published."""
+
+from dataclasses import dataclass, field
+
+from flows.retrain.simulators import Simulator
+from flows.retrain.training import Trained
+from hsrl_train.evaluation.judge import PolicyResult
+
+
+@dataclass(frozen=True)
+class Results:
+    """The simulators and policies of a retrain, and once they are judged, the policy that may be published.
+
+    Attributes:
+        training: simulators that policies learned in.
+        judging: simulators that judge.
+        trained: the configured method in every seed, then the methods it is compared with.
+        n_seeds: of the configured method.
+        best: the seed that does best where it learned; None until policies are judged.
+        rows: of the evaluation; the reference rows first.
+        is_published: whether ``best`` passed the gate.
+        verdict: of the gate, in words.
+    """
+
+    training: list[Simulator]
+    judging: list[Simulator]
+    trained: list[Trained]
+    n_seeds: int
+    best: Trained | None = None
+    rows: list[PolicyResult] = field(default_factory=list)
+    is_published: bool = False
+    verdict: str = ""
+
+    @property
+    def simulators(self) -> list[Simulator]:
+        """All of them."""
+        return [*self.training, *self.judging]
+
+    @property
+    def candidates(self) -> list[Trained]:
+        """The policies of the configured method."""
+        return self.trained[: self.n_seeds]
+
+    @property
+    def policy(self) -> Trained:
+        """The best seed; only once policies are judged."""
+        assert self.best is not None, "the policies are not judged yet"  # noqa: S101
+        return self.best
+
+    @property
+    def others(self) -> list[Trained]:
+        """The other seeds and the other methods."""
+        return [trained for trained in self.trained if trained is not self.best]

@@ -1,0 +1,46 @@
+"""The tensors that policies and simulators learn from, with the features and profiles that the frozen models give."""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from hsrl_train.data.tensors import World, build_catalogue, build_records, train_positives
+from hsrl_train.data.world import Catalogue
+from pipeline.embeddings.profiles import ProfileModel, encode_profiles
+from pipeline.embeddings.score_aware import with_popularity
+
+
+def build_world(
+    items: pl.DataFrame,
+    users: pl.DataFrame,
+    records: pl.DataFrame,
+    vectors: npt.NDArray[np.float32],
+    model: ProfileModel,
+) -> World:
+    """Number items and users and lay everything out; Semantic IDs come by ``World.with_sids``.
+
+    Args:
+        items: ITEMS, by item_id.
+        users: USERS, by user_id, every user of ``records`` among them.
+        records: user_id, record_index, exposed_items, feedback, history, split; all slates of one length K.
+        vectors: (n, d) standardised item vectors in the order of ``items``; the catalogue's have a column more, popularity.
+        model: the frozen encoding of user attributes.
+
+    Raises:
+        TrainingError: no test records, or slates of several lengths.
+    """
+    profiles = encode_profiles(model, users)
+    tensors = build_records(records, items["item_id"].to_numpy(), users["user_id"].to_numpy(), profiles)
+    return World.of(tensors, catalogue_of(items, vectors, train_positives(tensors, items.height)))
+
+
+def catalogue_of(items: pl.DataFrame, vectors: npt.NDArray[np.float32], popularity: npt.NDArray[np.int64]) -> Catalogue:
+    """The items as simulators and policies see them, without Semantic IDs yet.
+
+    Args:
+        items: item_id, is_active and first_seen of ITEMS, by item_id.
+        vectors: (n, d) standardised item vectors in that order; the catalogue's have a column more, popularity.
+        popularity: (n,) positives in the training records.
+    """
+    features = with_popularity(vectors, popularity, items["is_active"].to_numpy())
+    return build_catalogue(items, features, popularity)
