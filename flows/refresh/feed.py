@@ -46,7 +46,7 @@ def write_missing_days(config: SourceSection) -> None:
 def _write(path: Path, frames: Iterator[pl.DataFrame]) -> None:
     """One Parquet file, a row group a frame, so that memory is bounded by a frame.
 
-    Two warehouses may share a feed's folder: whichever writes a day later puts the same bytes in its place.
+    Two warehouses may share a feed's folder: whichever writes a day second replaces it by the same bytes.
     """
     first = next(frames).to_arrow()
     with drafted(path) as draft, pq.ParquetWriter(draft, first.schema, compression="zstd") as writer:

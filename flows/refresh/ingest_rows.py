@@ -55,7 +55,7 @@ def meaning_rows(stored: Mapping[str, Meaning], now: Mapping[str, str], source: 
 
 
 def _names(files: Sequence[Path]) -> list[str]:
-    """The files' names, with as many of their folders as tell them apart."""
+    """The files' names, with as many of their folders as make them different."""
     names = [file.name for file in files]
     if len(set(names)) == len(names):
         return names

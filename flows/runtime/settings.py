@@ -1,9 +1,9 @@
 """The configuration: one TOML file with a section for each stage, composed here and nowhere else.
 
-Precedence, highest first: the command line, environment variables, the file, the defaults beside each stage.
+Precedence, highest first: the command line, environment variables, the file, the defaults in the section of each stage.
 ``HSRL_SIDS__VOCABULARY=64`` sets ``vocabulary`` in ``[sids]``. A misspelt key or variable is an error.
 In paths, ``{shared}`` stands for HSRL_SHARED (default ../shared), ``{warehouse}`` for the warehouse's folder;
-what is left relative is relative to the file it stands in.
+a relative path is relative to the configuration file.
 """
 
 import os
@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment variables stand above the file, whose content arrives as arguments."""
+        """Environment variables go before the file, whose content arrives as arguments."""
         return env_settings, init_settings
 
 

@@ -21,7 +21,7 @@ def canonical(text: str) -> str:
 
 
 def answer(name: str) -> pl.Expr:
-    """The cell in one spelling (``canonical``), null where it is empty. Logs hold few different answers: each is looked at once."""
+    """The cell in one spelling (``canonical``), null where it is empty. Logs hold few different answers, so that each is converted once."""
 
     def spell_each(series: pl.Series) -> pl.Series:
         raw = series.unique().drop_nulls()

@@ -60,12 +60,12 @@ def merge_users(known: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
 
 
 def note_users(users: pl.DataFrame, seen: pl.DataFrame) -> pl.DataFrame:
-    """USERS with a row for everyone who has events, also for those of whom the source tells nothing.
+    """USERS with a row for everyone who has events, also for those whom no user file lists.
 
     Args:
         users: USERS.
         seen: user_id.
     """
-    untold = seen.unique().join(users, on="user_id", how="anti")
-    rows = untold.select("user_id", raw_id=pl.col("user_id").cast(pl.String), attributes=pl.lit(None, pl.String))
+    unlisted = seen.unique().join(users, on="user_id", how="anti")
+    rows = unlisted.select("user_id", raw_id=pl.col("user_id").cast(pl.String), attributes=pl.lit(None, pl.String))
     return check(pl.concat([users, rows]).sort("user_id"), USERS, "users")

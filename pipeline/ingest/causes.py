@@ -8,21 +8,20 @@ import polars as pl
 
 from pipeline.errors import SourceError
 from pipeline.ingest import reasons
+from pipeline.ingest.layout import Layout
 
 _SEPARATORS = {",": '","', ";": '";"', "\t": '"\\t"', "|": '"|"', "::": '"::" and quote = ""'}
 _NUMBER = re.compile(r"\s*[-+]?\d+(?:[.,]\d+)?\s*$")
 
 
-def refuse_if_most(file: str, rejects: pl.DataFrame, n_read: int, names: Sequence[str], separator: str, encoding: str) -> None:
+def refuse_if_most(file: str, rejects: pl.DataFrame, n_read: int, layout: Layout) -> None:
     """Refuse a file most of whose first lines are no rows.
 
     Args:
         file: its name.
         rejects: REJECTS of its first lines.
         n_read: how many lines these are among.
-        names: the columns.
-        separator: what the configuration says parts the fields.
-        encoding: the configured one.
+        layout: the columns, and how the configuration says that they are written.
 
     Raises:
         SourceError: more than half of the lines are rejected.
@@ -34,13 +33,14 @@ def refuse_if_most(file: str, rejects: pl.DataFrame, n_read: int, names: Sequenc
     first = wrong.filter(pl.col("reason") == reason).sort("line").row(0, named=True)
     begin = f"{file}: {wrong.height} of the first {n_read} lines are"
     if reason == reasons.TEXT:
-        raise SourceError(f"{begin} not readable as {encoding}, the first is line {first['line']}; {_HINTS[reason]}")
+        raise SourceError(f"{begin} not readable as {layout.encoding}, the first is line {first['line']}; {_HINTS[reason]}")
     if reason in (reasons.SPANS, reasons.NULL_BYTES, reasons.RETURN):
         raise SourceError(f"{begin} no rows: {reason}, the first is line {first['line']}; {_HINTS[reason]}")
-    other = _separator_of(wrong["raw"][:100].to_list(), len(names), separator)
+    other = _separator_of(wrong["raw"][:100].to_list(), len(layout.names), layout.separator)
     hint = f"set separator = {other}" if other else "check the separator and the layout"
+    columns = ", ".join(layout.names[:8])
     raise SourceError(
-        f"{begin} not {len(names)} fields parted by {separator!r} ({', '.join(names[:8])}), the first is line {first['line']}: "
+        f"{begin} not {len(layout.names)} fields parted by {layout.separator!r} ({columns}), the first is line {first['line']}: "
         f"{first['raw']:.80}; {hint}"
     )
 

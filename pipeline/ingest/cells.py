@@ -10,13 +10,13 @@ from pipeline.columns import TIMESTAMP
 from pipeline.contracts import REJECTS, Table
 from pipeline.ingest import reasons
 
-# Columns beside the raw file's own: they begin as no file's own do.
+# Columns that are added to those of the raw file; no file has names that begin so.
 OWN = "\x1f"
 LINE = OWN + "line"
 RAW = OWN + "raw"
 _REASON = OWN + "reason"
 
-LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z: a time beyond it was told in another unit
+LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z: a time beyond it is in another unit
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
 _FROM, _UNTIL = 631_152_000, 4_102_444_800  # 1990 and 2100, seconds since 1970
 EXACT = 2**53 - 1  # whole numbers up to here are exact as float64
@@ -28,7 +28,7 @@ Check = tuple[str, pl.Expr]  # reason, and where it holds
 
 
 def split_rejects(frame: pl.DataFrame, checks: Sequence[Check], file: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Part the rows that pass every check from those that do not.
+    """Split the rows that pass every check from those that do not.
 
     Args:
         frame: rows with LINE, and with RAW if they were lines of text; else their raw text is their cells as JSON.
@@ -93,7 +93,7 @@ def _whole_of_floats(name: str) -> pl.Expr:
 
 
 def whole_id(name: str, dtype: pl.DataType) -> pl.Expr:
-    """The cell as i64, null unless it is a whole number as they are spelt, so that no two texts are one id.
+    """The cell as i64, null unless it is spelt as whole numbers are, so that no two texts become the same id.
 
     Args:
         name: the column.
@@ -169,11 +169,11 @@ def _lies_in_range(ticks: pl.Series) -> bool:
 
 
 def _microseconds(cells: pl.Series, factor: int) -> pl.Series:
-    """The cells times ``factor`` as i64, null where one is no number or does not fit; parts are kept to the microsecond."""
+    """The cells times ``factor`` as i64, null where a cell is no number or does not fit; fractions are kept to the microsecond."""
     most = (2**63 - 1) // factor
     if cells.dtype.is_integer():
         return _within(cells.cast(pl.Int64, strict=False), most) * factor
-    if cells.dtype.is_numeric():  # a float64 tells microseconds of our days apart; a float32 only small whole numbers
+    if cells.dtype.is_numeric():  # a float64 holds the microseconds of our days; a float32 only small whole numbers
         values = cells.cast(pl.Float64)
         values = values.set(values.abs() > EXACT_SINGLE, None) if cells.dtype == pl.Float32 else values
         return (values * factor).round().cast(pl.Int64, strict=False)
@@ -240,6 +240,6 @@ def categories(names: Sequence[str], separator: str | None) -> pl.Expr:
 
 
 def in_contract(columns: Mapping[str, pl.Expr | None], table: Table) -> list[pl.Expr]:
-    """One expression a column of ``table``, of its type; a column that is not told is null."""
+    """An expression for each column of ``table``, of its type; a column that is not given is null."""
     given = {name: pl.lit(None) if expr is None else expr for name, expr in columns.items()}
     return [given.get(name, pl.lit(None)).cast(dtype).alias(name) for name, dtype in table.schema.items()]

@@ -2,8 +2,8 @@
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import BinaryIO, Literal, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, NamedTuple
 
 import polars as pl
 
@@ -11,13 +11,12 @@ from pipeline.contracts import REJECTS
 from pipeline.errors import EmptyFileError, SourceError
 from pipeline.ingest import causes, reasons
 from pipeline.ingest.cells import LINE, OWN, RAW, Check, split_rejects
+from pipeline.ingest.layout import Layout, OpenLine
 from pipeline.ingest.lines import REPLACEMENT, Block, LineCount, read_blocks
 from pipeline.ingest.quotes import QuoteReader
 
 BLOCK_BYTES = 8 << 20
 _INDEX = OWN + "index"
-
-OpenLine = Literal["take", "reject", "refuse"]
 
 
 class Rows(NamedTuple):
@@ -32,27 +31,6 @@ class Rows(NamedTuple):
     cells: pl.DataFrame
     rejects: pl.DataFrame
     lines: LineCount = LineCount()
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How lines are parted into fields.
-
-    Attributes:
-        names: the fields in order; empty where the first line names them.
-        separator: what parts them; more than one character only without quotes.
-        quote: what fields that hold separators are quoted by, or an empty text.
-        encoding: any in which a line break is the byte 10.
-        multiline: whether a quoted field may run over several lines.
-        exact: names of the fields that a broken quote may not be part of: ids, times, answers.
-    """
-
-    names: tuple[str, ...] = ()
-    separator: str = ","
-    quote: str = '"'
-    encoding: str = "utf-8"
-    multiline: bool = False
-    exact: tuple[str, ...] = ()
 
 
 def read_rows(
@@ -71,7 +49,7 @@ def read_rows(
     Args:
         stream: the file's bytes; read once and closed.
         file: its name, for rejects and errors.
-        layout: how lines are parted.
+        layout: how lines are split.
         chunk_rows: rows handed out at once, at most.
         block_bytes: bytes read at once.
         open_line: what is done with a last line that has no line end, as of a file that is still being written.
@@ -90,7 +68,7 @@ def read_rows(
         for block in read_blocks(stream, file, layout.encoding, block_bytes):
             for rows in reader.read(block, chunk_rows):
                 if is_first and (n_read := rows.cells.height + rows.rejects.height):
-                    causes.refuse_if_most(file, rows.rejects, n_read, reader.names, layout.separator, layout.encoding)
+                    causes.refuse_if_most(file, rows.rejects, n_read, replace(layout, names=reader.names))
                     is_first = False
                 counted += rows.lines
                 n_rows += rows.cells.height + rows.rejects.height

@@ -39,7 +39,7 @@ def refusing(path: Path) -> Iterator[None]:
 
 
 def open_raw(path: Path, n_bytes: int | None = None) -> BinaryIO:
-    """Open a plain, gzip or xz file of text, told apart by its first bytes and not by its name.
+    """Open a plain, gzip or xz file of text; which of them it is, its first bytes say, not its name.
 
     Args:
         path: the file.
@@ -183,7 +183,7 @@ class Archive:
 
     Attributes:
         path: the zip or folder.
-        members: base name → place inside; of two members of one name the first.
+        members: base name → path inside; of two members of the same name the first.
     """
 
     def __init__(self, path: Path) -> None:

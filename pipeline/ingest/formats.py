@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: the formats that are often given in place of a delimited text."""
+"""What a file is, by its first bytes: formats that people often give instead of delimited text."""
 
 import re
 from pathlib import Path

@@ -15,7 +15,7 @@ from pipeline.ingest.generated_config import GeneratedSource
 from pipeline.ingest.identity import Identity
 from pipeline.ingest.ids import IdKinds
 from pipeline.ingest.source import Delivery, RawBatch, file_lines
-from pipeline.ingest.tabular import RawFile, read_file
+from pipeline.ingest.tabular import RawFile, WantedColumns, read_file
 
 _EVENTS = {
     "user_id": pl.col("user_id"),
@@ -113,4 +113,4 @@ class GeneratedFeed:
         return good, pl.concat([rows.rejects, rejects])
 
     def _read(self, path: Path, wanted: list[str]) -> Iterator[Rows]:
-        return read_file(RawFile(path, path.name), None, wanted, self.chunk_rows)
+        return read_file(RawFile(path, path.name), None, WantedColumns(wanted, with_others=True), self.chunk_rows)

@@ -32,7 +32,7 @@ from pipeline.ingest.generated_world import (
 
 POLICY = "popular-and-personal"
 POPULARITY_POWER = 0.7
-_FEED = 7  # the purpose of the feed's random streams, beside those of the world
+_FEED = 7  # the purpose of the feed's random streams; those of the world are 0 to 3
 _DAY_US = 86_400_000_000
 
 

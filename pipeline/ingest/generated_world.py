@@ -61,7 +61,7 @@ def _item_block(config: GeneratedSource, number: int, size: int) -> tuple[Ids, F
 
 
 def affinities(config: GeneratedSource, block: int) -> Floats:
-    """a of the users of a block, (USER_BLOCK, categories × subcategories); row n is user block · USER_BLOCK + n + 1."""
+    """The affinities a of the users of a block, (USER_BLOCK, categories × subcategories); row n is user block · USER_BLOCK + n + 1."""
     n_categories, n_children = config.branching
     rng = np.random.default_rng([config.seed, _USERS, block])
     by_category = rng.standard_normal((USER_BLOCK, n_categories))
@@ -75,7 +75,7 @@ def click_probability(affinity: Floats, quality: Floats) -> Floats:
 
 
 def true_probability(config: GeneratedSource, user_ids: Ids, item_ids: Ids) -> Floats:
-    """The probability that each user clicks the item beside it.
+    """The probability that each user clicks the item of the same row.
 
     Args:
         config: the world.

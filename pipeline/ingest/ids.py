@@ -34,7 +34,7 @@ class IdKinds:
         return self.user if what == "user" else self.item
 
 
-class OtherKinds(Exception):  # noqa: N818 no error: a wish to be read again
+class OtherKinds(Exception):  # noqa: N818 no error: the delivery is to be read again
     """The delivery as a whole says that its ids are of other kinds than they were read as.
 
     Rows already handed out are not to be kept; read it again with ``kinds``.
@@ -70,7 +70,7 @@ class Ids:
         return pl.col(self.own)
 
     def read(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """The rows with the id as i64 in ``own``, null where there is none; blanks around an id are no part of it."""
+        """The rows with the id as i64 in ``own``, null where there is none; blanks around an id do not belong to it."""
         dtype = rows.schema[self.column]
         value = cells.hashed(self.column, dtype) if self.is_text else cells.whole_id(self.column, dtype)
         return rows.with_columns(value.alias(self.own))

@@ -14,7 +14,7 @@ from pipeline.ingest.cells import LINE, RAW
 LONGEST_LINE = 8 << 20  # bytes without a line break above which a file is no text of rows
 _ENOUGH_TO_SEE_LINE_ENDS = 1 << 20
 BOM = "\ufeff"
-REPLACEMENT = "\ufffd"  # stands where bytes are no text in the file's encoding
+REPLACEMENT = "\ufffd"  # replaces bytes that are no text in the file's encoding
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def read_blocks(stream: BinaryIO, file: str, encoding: str, size: int) -> Iterat
 
     Raises:
         SourceError: there is no line break in 8 MiB.
-        ContractError: the lines that were parted are not as many as the line breaks, which is a fault of the reader.
+        ContractError: the number of lines is not that of the line breaks, which is a fault of the reader.
     """
     n_lines = 0
     for data, is_last in _whole_lines(stream, file, size):

@@ -1,7 +1,8 @@
-"""A stranger's columns to the canonical ones: which cells become what, and which rows have none."""
+"""Columns of any log to the canonical columns: which cell becomes what, and which rows are rejected."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import polars as pl
 
@@ -19,7 +20,7 @@ _DAWN = datetime(1971, 1, 1, tzinfo=UTC)
 
 
 def identity_of(config: TableSource) -> Identity:
-    """What tells rows of one user, item and time (or order) apart: what the source names, else every mapped column of an event."""
+    """What distinguishes rows of the same user, item and time (or order): the columns that the source names, else all mapped ones."""
     columns = {
         "feedback": "behavior",
         "value": "value",
@@ -131,17 +132,31 @@ def to_events(good: pl.DataFrame, config: TableSource, users: Ids, items: Ids, f
     return check(good.select(*cells.in_contract(values, RAW_EVENTS)), RAW_EVENTS, file)
 
 
-def to_items(
-    good: pl.DataFrame, ids: Ids, title: str | None, categories: Sequence[str], separator: str | None, attributes: Sequence[str]
-) -> pl.DataFrame:
+class ItemDescription(NamedTuple):
+    """Columns that describe items.
+
+    Attributes:
+        title: the column of the name for people.
+        categories: columns of the categories, coarsest first.
+        separator: what separates several categories in a cell.
+        attributes: all other columns.
+    """
+
+    title: str | None
+    categories: Sequence[str]
+    separator: str | None
+    attributes: Sequence[str]
+
+
+def to_items(good: pl.DataFrame, ids: Ids, columns: ItemDescription) -> pl.DataFrame:
     """ITEMS, one row an item: as its last row describes it."""
     described = good.unique(ids.own, keep="last", maintain_order=True)
     values = {
         "item_id": ids.value,
         "raw_id": cells.id_text(ids.column, good.schema[ids.column]),
-        "title": cells.text(title) if title else None,
-        "categories": cells.categories(categories, separator),
-        "attributes": cells.attributes(attributes),
+        "title": cells.text(columns.title) if columns.title else None,
+        "categories": cells.categories(columns.categories, columns.separator),
+        "attributes": cells.attributes(columns.attributes),
         "is_active": pl.lit(value=True),
     }
     return check(described.select(*cells.in_contract(values, ITEMS)), ITEMS, "items")
@@ -159,5 +174,5 @@ def to_users(good: pl.DataFrame, ids: Ids, attributes: Sequence[str]) -> pl.Data
 
 
 def _unfit(name: str, value: pl.Expr, *, is_optional: bool) -> pl.Expr:
-    """Where ``value`` is null although the cell tells something; an empty cell is unfit too unless it is optional."""
+    """Where ``value`` is null although the cell is not empty; an empty cell is unfit too unless it is optional."""
     return value.is_null() & cells.text(name).is_not_null() if is_optional else value.is_null()

@@ -18,7 +18,7 @@ DRIFT = "delivery_drift"
 
 @dataclass(frozen=True)
 class Meaning:
-    """What one setting is, and the release since which it holds."""
+    """The value of a setting, and the release since which it holds."""
 
     value: str
     since: int
@@ -26,7 +26,7 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Change:
-    """A setting that is not what the stored rows were read by; values are JSON."""
+    """A setting whose value is not that by which the stored rows were read; values are JSON."""
 
     setting: str
     before: Meaning
@@ -34,7 +34,7 @@ class Change:
 
     @property
     def can_be_accepted(self) -> bool:
-        """Whether rows read by the new value may stand beside the old ones."""
+        """Whether rows read by the new value may be kept together with the old rows."""
         return not self.setting.startswith(_FOR_GOOD)
 
 

@@ -1,6 +1,6 @@
-"""MovieLens-1M and MovieLens-100K in their official layouts, and ratings files that tell ranks in place of times.
+"""MovieLens-1M and MovieLens-100K in their official layouts, and ratings files with ranks instead of times.
 
-Layouts as in the README files of GroupLens' archives: ml-1m parts fields by ``::``, ml-100k by tabs and pipes, with 19 genre
+Layouts as in the README files of GroupLens' archives: ml-1m separates fields by ``::``, ml-100k by tabs and pipes, with 19 genre
 flags behind each title; neither has a header.
 """
 
@@ -18,10 +18,11 @@ from pipeline.contracts import ITEMS, RAW_EVENTS, USERS, check
 from pipeline.errors import SourceError
 from pipeline.ingest import cells, reasons
 from pipeline.ingest.cells import LINE, Check, split_rejects
-from pipeline.ingest.delimited import Layout, OpenLine, Rows, read_rows
+from pipeline.ingest.delimited import Rows, read_rows
 from pipeline.ingest.files import Archive, open_raw, refusing
 from pipeline.ingest.identity import Identity
 from pipeline.ingest.ids import IdKinds
+from pipeline.ingest.layout import Layout, open_line_of
 from pipeline.ingest.section import CHUNK_ROWS, IDS_LIMIT, SourceSection
 from pipeline.ingest.source import Delivery, RawBatch, file_lines
 
@@ -66,7 +67,7 @@ ML_100K_GENRES = [
     "War",
     "Western",
 ]
-RATING_FIELDS = ("user", "item", "rating", "place")
+RATING_FIELDS = ("user", "item", "rating", "rank_or_time")
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class _Text:
 
 
 class MovieLens:
-    """One delivery: the archive, with its own ratings or those of a file beside it."""
+    """One delivery: the archive, with its own ratings or those of another file."""
 
     has_catalogue = True
     has_own_clock = False
@@ -191,7 +192,7 @@ class MovieLens:
     def _rows(self, delivery: Delivery, text: _Text) -> Iterator[tuple[Rows, pl.DataFrame]]:
         # What an archive holds was written before its end; only files by themselves may still grow.
         may_grow = text.path in delivery.growing and not zipfile.is_zipfile(text.path)
-        open_line: OpenLine = "take" if not may_grow else "reject" if text.content == "events" else "refuse"
+        open_line = open_line_of(text.content, may_grow=may_grow)
         with refusing(text.path):
             for rows in read_rows(text.stream, text.name, text.layout, self.chunk_rows, open_line=open_line):
                 yield rows, file_lines(text.name, text.path, text.content, rows)
@@ -202,8 +203,8 @@ class MovieLens:
         columns = {
             "user_id": cells.integer("user"),
             "item_id": cells.integer("item"),
-            "order": cells.integer("place") if is_ranked else None,
-            "occurred_at": None if is_ranked else cells.timestamp("place", "s", pl.String()),
+            "order": cells.integer("rank_or_time") if is_ranked else None,
+            "occurred_at": None if is_ranked else cells.timestamp("rank_or_time", "s", pl.String()),
             "feedback": (rating > self.config.positive_above).cast(pl.UInt8),
             "value": rating,
             "file": pl.lit(file),
@@ -218,9 +219,9 @@ def _id_checks(names: list[str]) -> list[Check]:
 
 def _rating_checks(ratings_order: str) -> list[Check]:
     rank_or_time = (
-        (reasons.is_not("rank", "a whole number"), cells.integer("place").is_null())
+        (reasons.is_not("rank", "a whole number"), cells.integer("rank_or_time").is_null())
         if ratings_order == "rank"
-        else (reasons.is_not("time", "unix seconds"), cells.timestamp("place", "s", pl.String()).is_null())
+        else (reasons.is_not("time", "unix seconds"), cells.timestamp("rank_or_time", "s", pl.String()).is_null())
     )
     return [*_id_checks(["user", "item"]), (reasons.is_not("rating", "a number"), cells.number("rating").is_null()), rank_or_time]
 

@@ -1,4 +1,4 @@
-"""The order of events within their user, and which rows cannot take part: unknown, repeated, late, or already stored."""
+"""The order of events within their user, and which rows are refused: of unknown items, repeated, late, or already stored."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,7 +15,7 @@ _MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 Stored = Callable[[pl.DataFrame], pl.DataFrame]
 NTH = "nth"  # number of a row among those equal to it
-# The answer of an event as its source told it: what decides whether two rows are one, as feedback is only 0 or 1.
+# The answer as its source spells it, which decides whether two rows are the same event: feedback is only 0 or 1.
 ANSWER = pl.coalesce("behavior", pl.col("feedback").cast(pl.String)).alias("behavior")
 
 
@@ -64,19 +64,19 @@ def order_events(
     rules: Rules = Rules(),  # noqa: B008 frozen
     stored: Stored | None = None,
 ) -> Ordered:
-    """Give the events of a bucket their place within the user, after those already stored.
+    """Give the events of a bucket their order within the user, after those already stored.
 
-    The place is the source's own where it tells one; else events are sorted by time, position in the slate, file and line (the
+    The order is the source's own where it has one; else events are sorted by time, position in the slate, file and line (the
     requests of one moment stay whole, one after the other), and numbered on from the user's last. Rows at or before the user's last
     stored event are asked of ``stored``: those it knows are counted and dropped, so that rows that arrive twice add nothing; of the
-    others an earlier one is late, and one at the same time is new (places are never equal, so there it is late too).
+    others an earlier row is late, and a row at the same time is new (orders are never equal, so there it is late too).
 
     Args:
-        raw: RAW_EVENTS of the bucket in any row order; ``order`` is told for all rows or for none.
+        raw: RAW_EVENTS of the bucket in any row order; ``order`` is given for all rows or for none.
         state: USER_STATE of the bucket's users.
         origin: the source, and the delivery's id.
         rules: identity, bounds and known items.
-        stored: given rows of (user_id, item_id, occurred_at) or, where the source tells places, (user_id, item_id, order), and
+        stored: given rows of (user_id, item_id, occurred_at) or, where the source has orders, (user_id, item_id, order), and
             of the columns of the identity, returns those the warehouse holds (order is its user_seq, ``NTH`` the number
             among equal rows); None while it holds none.
 
@@ -84,7 +84,7 @@ def order_events(
         EVENTS by (user_id, user_seq), REJECTS by (file, line), and the number of known rows, in all and by file.
 
     Raises:
-        ContractError: an input breaks its contract, or ``order`` is told for some rows only.
+        ContractError: an input breaks its contract, or ``order`` is given for some rows only.
     """
     check(raw, RAW_EVENTS, "ordering")
     check(state, USER_STATE, "ordering")
@@ -110,7 +110,7 @@ def order_events(
     kept, refused = _split(rows, _checks(by, rules))
     refused = pl.concat([outside.drop("when"), refused.select(outside.drop("when").columns)])
     kept = kept.sort("user_id", by, *ties)
-    if has_order:  # asked last: a refused row takes no place
+    if has_order:  # checked last: a refused row takes no order from another
         kept, repeated = _split(kept, [(reasons.DUPLICATE_ORDER, _repeats("user_id", "order"))])
         refused = pl.concat([refused, repeated.select(refused.columns)])
     else:
@@ -202,7 +202,7 @@ def _repeated(rows: pl.DataFrame, raw: pl.DataFrame, key: list[str], identity: I
 
 
 def _bound_checks(bounds: Bounds, *, has_order: bool) -> list[tuple[str, pl.Expr]]:
-    """Where times and places cannot be meant; such a row would make all later ones late."""
+    """Where times and orders make no sense; such a row would make all later rows of its user late."""
     checks = []
     if bounds.earliest:
         checks.append((reasons.before(bounds.earliest), pl.col("when") < bounds.earliest))

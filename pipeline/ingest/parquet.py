@@ -1,4 +1,4 @@
-"""Parquet files of strangers as rows of plain cells: texts, numbers, truth values, dates and times.
+"""Parquet files of any kind as rows of plain cells: texts, numbers, truth values, dates and times.
 
 Only the columns that are asked for are read, and every type becomes one of a few before Polars sees it: what Polars or Arrow cannot
 hold is refused by the name of its column, or left out where no setting names it.
@@ -59,7 +59,7 @@ def parquet_rows(path: Path, name: str, wanted: Sequence[str], chunk_rows: int, 
 
 
 def _batches(path: Path, wanted: Sequence[str], chunk_rows: int, *, with_others: bool) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """Batches of the columns to read, and the rows that the footer tells."""
+    """Batches of the columns to read, and the number of rows by the footer."""
     try:
         with refusing(path), pq.ParquetFile(path) as file:
             schema = file.schema_arrow

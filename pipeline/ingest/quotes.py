@@ -1,6 +1,6 @@
 """Lines with quotes to fields: a quote never takes in lines that are rows by themselves.
 
-A line whose quotes close is read as CSV. One whose quotes are broken is taken as it stands where that gives the right number of
+A line whose quotes close is read as CSV. A line whose quotes are broken is taken as it is where that gives the right number of
 fields (a title such as 12" or "Heroes" in a log that nobody quoted), unless the quote is in an id, a time or an answer, which would
 be another one with it. Only where a quoted field is closed on a later line, and the lines up to there are no rows by themselves, does
 the field span lines: then they are one row, or each a reject, as the layout says.
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from pipeline.ingest import reasons
 
-# The csv module refuses longer fields by default, and there is no other place to say so; a line's length is bounded elsewhere.
+# The csv module refuses longer fields by default, which cannot be set for a single reader; a line's length is bounded elsewhere.
 csv.field_size_limit(1 << 30)
 
 MOST_LINES_OF_A_FIELD = 1_000
@@ -27,7 +27,7 @@ class Read(NamedTuple):
     """What some neighbouring lines are.
 
     Attributes:
-        at: place of the first line.
+        at: index of the first line.
         n_lines: how many lines; of several only the first has the fields, the others continue it.
         fields: the row's cells, or None where the line is rejected.
         reason: why it is rejected.
@@ -41,14 +41,14 @@ class Read(NamedTuple):
 
 @dataclass
 class QuoteReader:
-    """Reads lines with quotes; remembers which columns hold numbers, by which a row is told from a line of prose.
+    """Reads lines with quotes; remembers which columns hold numbers, by which a row is distinguished from a line of prose.
 
     Attributes:
         separator: one character.
         quote: one character.
         n_fields: of a row.
         multiline: whether a field may span lines.
-        exact: places of the fields that a broken quote may not be part of.
+        exact: indices of the fields that a broken quote may not be part of.
     """
 
     separator: str
@@ -68,15 +68,15 @@ class QuoteReader:
 
         Args:
             lines: neighbouring physical lines.
-            quoted: places of those with a quote, rising.
+            quoted: indices of the lines with a quote, rising.
             is_last: whether no line follows.
 
         Returns:
-            What they are, by place (with other lines where a field spans them), and the place from which on lines have to be
+            What they are, by index (with other lines where a field spans them), and the index from which on lines have to be
             read again together with those that follow: ``len(lines)`` unless a quoted field may close there.
         """
         found: list[Read] = []
-        done = 0  # lines before this place are part of a field that was read
+        done = 0  # lines before this index are part of a field that was read
         for start in range(0, len(quoted), _LINES_AT_ONCE):
             indices = [index for index in quoted[start : start + _LINES_AT_ONCE] if index >= done]
             texts = [lines[index] for index in indices]

@@ -14,7 +14,7 @@ from pipeline.ingest.source import EMPTY, RawBatch
 
 @dataclass(frozen=True)
 class ReadDelivery:
-    """What a delivery holds beside its events.
+    """What a delivery holds but its events.
 
     Attributes:
         n_rows: events and rejects.

@@ -1,4 +1,4 @@
-"""Every source, a line each: all that has to be told of a new one outside its own file (docs/adding-a-source.md)."""
+"""Every source, a line each: a new source is its own file and a line here (docs/adding-a-source.md)."""
 
 from typing import TYPE_CHECKING, Annotated, Union
 

@@ -1,4 +1,4 @@
-"""What the section ``[source]`` of every kind of source can do: open its reader, say what gives rows their meaning, make its own files."""
+"""What the section ``[source]`` of each kind can do: open its reader, say what gives rows their meaning, make its own files."""
 
 import json
 from collections.abc import Iterator

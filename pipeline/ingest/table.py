@@ -1,4 +1,4 @@
-"""Any delimited or Parquet log with a column mapping: how a stranger's data comes in."""
+"""The source "table": any delimited or Parquet log, read by a mapping of its columns."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -10,12 +10,13 @@ import polars as pl
 from pipeline.contracts import ITEMS, REJECTS
 from pipeline.errors import EmptyFileError, SourceError
 from pipeline.ingest.cells import OWN, split_rejects
-from pipeline.ingest.delimited import OpenLine, Rows
+from pipeline.ingest.delimited import Rows
 from pipeline.ingest.ids import IdKinds, Ids, Tally, likely_kinds
-from pipeline.ingest.mapping import event_checks, identity_of, read_events, to_events, to_items, to_users
+from pipeline.ingest.layout import open_line_of
+from pipeline.ingest.mapping import ItemDescription, event_checks, identity_of, read_events, to_events, to_items, to_users
 from pipeline.ingest.source import EMPTY, Delivery, RawBatch, file_lines
 from pipeline.ingest.table_config import EventColumns, ItemFile, TableSource, UserFile
-from pipeline.ingest.tabular import RawFile, matching, name_in, read_file
+from pipeline.ingest.tabular import RawFile, WantedColumns, matching, name_in, read_file
 
 _ROWS_THAT_SUGGEST_KINDS = 1_000
 
@@ -63,7 +64,7 @@ class TableLog:
         for batch in self._passing_empty_files(
             delivery, self.config.path, self._event_files(delivery), partial(self._event_batches, reading=reading), "events"
         ):
-            # What the users' own file tells of a user stands; the events only add those it does not list.
+            # The user file decides what is known of its users; events only add users that it does not list.
             yield batch._replace(users=batch.users.filter(~pl.col("user_id").is_in(listed_users.implode())))
         reading.require_kinds()
 
@@ -93,7 +94,7 @@ class TableLog:
             try:
                 return next(
                     rows.cells
-                    for rows in read_file(file, self.config, self._mapped(), _ROWS_THAT_SUGGEST_KINDS, with_others=False)
+                    for rows in read_file(file, self.config, WantedColumns(self._mapped()), _ROWS_THAT_SUGGEST_KINDS)
                     if rows.cells.height
                 )
             except EmptyFileError as error:
@@ -118,8 +119,7 @@ class TableLog:
         """
         n_empty, empty = 0, None
         for path in paths:
-            may_grow = path in delivery.growing
-            open_line: OpenLine = "take" if not may_grow else "reject" if content == "events" else "refuse"
+            open_line = open_line_of(content, may_grow=path in delivery.growing)
             file = RawFile(path, name_in(pattern, path), delivery.size_of(path), open_line)
             try:
                 yield from read(file)
@@ -131,7 +131,7 @@ class TableLog:
 
     def _event_batches(self, file: RawFile, reading: "_Reading") -> Iterator[RawBatch]:
         exact = [name for name in self.config.columns.model_dump().values() if isinstance(name, str)]
-        for rows in read_file(file, self.config, self._mapped(), self.chunk_rows, with_others=False, exact=exact):
+        for rows in read_file(file, self.config, WantedColumns(self._mapped(), exact), self.chunk_rows):
             yield self._event_batch(rows, file.name, reading)._replace(lines=file_lines(file.name, file.path, "events", rows))
 
     def _event_batch(self, rows: Rows, file: str, reading: "_Reading") -> RawBatch:
@@ -144,7 +144,9 @@ class TableLog:
             rejects=pl.concat([rows.rejects, rejects]),
             items=ITEMS.empty()
             if self.config.items
-            else to_items(good, items, None, columns.categories, self.config.category_separator, columns.item_attributes),
+            else to_items(
+                good, items, ItemDescription(None, columns.categories, self.config.category_separator, columns.item_attributes)
+            ),
             users=to_users(good, users, columns.user_attributes),
         )
 
@@ -157,10 +159,11 @@ class TableLog:
         mapped = [columns.item, *columns.categories, *([columns.title] if columns.title else [])]
 
         def read(file: RawFile) -> Iterator[RawBatch]:
-            for rows in read_file(file, section, mapped, self.chunk_rows, exact=[columns.item]):
+            for rows in read_file(file, section, WantedColumns(mapped, [columns.item], with_others=True), self.chunk_rows):
                 good, rejects = reading.ids_of(rows, ids, file.name)
                 others = _others(good, mapped)
-                items = to_items(good, ids, columns.title, columns.categories, section.category_separator, others)
+                described = ItemDescription(columns.title, columns.categories, section.category_separator, others)
+                items = to_items(good, ids, described)
                 yield RawBatch(items=items, rejects=rejects, lines=file_lines(file.name, file.path, "items", rows))
 
         paths = [path for path in matching(section.path) if path in delivery.files]
@@ -170,7 +173,7 @@ class TableLog:
         ids = replace(reading.users, column=section.columns.user)
 
         def read(file: RawFile) -> Iterator[RawBatch]:
-            for rows in read_file(file, section, [ids.column], self.chunk_rows, exact=[ids.column]):
+            for rows in read_file(file, section, WantedColumns([ids.column], [ids.column], with_others=True), self.chunk_rows):
                 good, rejects = reading.ids_of(rows, ids, file.name)
                 users = to_users(good, ids, _others(good, [ids.column]))
                 yield RawBatch(users=users, rejects=rejects, lines=file_lines(file.name, file.path, "users", rows))

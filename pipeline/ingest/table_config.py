@@ -12,7 +12,7 @@ from pipeline.ingest.source import Source
 
 
 def _as_text(value: Any) -> Any:
-    """A number or truth value of the configuration as the text that stands for it in a log."""
+    """A number or truth value of the configuration as the text that a log has for it."""
     return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, int | float) else value
 
 
@@ -129,7 +129,7 @@ class TableSource(SourceSection, TextFormat):
 
     free_to_change: ClassVar[frozenset[str]] = SourceSection.free_to_change | {
         *("delivery", "ids", "title", "categories", "item_attributes", "user_attributes", "category_separator"),
-        "separator",  # another parts no rows, so that they are refused
+        "separator",  # by a wrong separator no row has its fields, so that all are refused
     }
 
     kind: Literal["table"] = Field("table", description="Any CSV, TSV or Parquet log.")

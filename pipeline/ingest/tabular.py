@@ -9,8 +9,9 @@ from pathlib import Path
 from pipeline.errors import SourceError
 from pipeline.ingest.causes import missing_columns
 from pipeline.ingest.cells import OWN
-from pipeline.ingest.delimited import Layout, OpenLine, Rows, read_rows
+from pipeline.ingest.delimited import Rows, read_rows
 from pipeline.ingest.files import open_raw, refusing, require_regular
+from pipeline.ingest.layout import Layout, OpenLine
 from pipeline.ingest.parquet import MAGIC, is_pattern, parquet_rows
 from pipeline.ingest.table_config import TextFormat
 
@@ -72,35 +73,40 @@ class RawFile:
     open_line: OpenLine = "take"
 
 
-def read_file(
-    file: RawFile,
-    text: TextFormat | None,
-    wanted: Sequence[str],
-    chunk_rows: int,
-    *,
-    with_others: bool = True,
-    exact: Sequence[str] = (),
-) -> Iterator[Rows]:
+@dataclass(frozen=True)
+class WantedColumns:
+    """Which columns of a file are read.
+
+    Attributes:
+        names: columns that it must have.
+        exact: columns of text that a broken quote may not be part of.
+        with_others: whether columns that are not wanted are needed too; of text they are read in any case.
+    """
+
+    names: Sequence[str]
+    exact: Sequence[str] = ()
+    with_others: bool = False
+
+
+def read_file(file: RawFile, text: TextFormat | None, wanted: WantedColumns, chunk_rows: int) -> Iterator[Rows]:
     """Stream a file's rows with ``cells.LINE``.
 
     Args:
         file: Parquet if it begins as such or its name ends in .parquet, else text.
         text: how it is written (plain, gzipped or xz) if it is text; None where only Parquet is expected.
-        wanted: columns that it must have.
+        wanted: the columns.
         chunk_rows: rows handed out at once, at most.
-        with_others: whether the columns beside the wanted are needed; of text they come in any case.
-        exact: columns of text that a broken quote may not be part of.
 
     Raises:
         EmptyFileError: it holds no rows.
         SourceError: the file is refused as a whole, lacks a wanted column, or has one that cannot be addressed.
     """
     if text is None or _is_parquet(file.path):
-        yield from parquet_rows(file.path, file.name, wanted, chunk_rows, with_others=with_others)
+        yield from parquet_rows(file.path, file.name, wanted.names, chunk_rows, with_others=wanted.with_others)
         return
-    for rows in _text_rows(file, text, chunk_rows, exact):
+    for rows in _text_rows(file, text, chunk_rows, wanted.exact):
         columns = [column for column in rows.cells.columns if not column.startswith(OWN)]
-        if missing := [column for column in wanted if column not in columns]:
+        if missing := [column for column in wanted.names if column not in columns]:
             raise missing_columns(file.path, missing, columns, is_text=True)
         if patterns := [column for column in columns if is_pattern(column)]:
             raise SourceError(

@@ -46,7 +46,7 @@ def build_records(events: pl.DataFrame, state: pl.DataFrame, slate_size: int, hi
     """Cut each user's events into slates of K and give each the positives that came strictly before it.
 
     A *run* is the consecutive events of a user with the same request_id; no request id counts as one value. A run is cut into
-    lists of K. What its end leaves over is carried in the state while the run may go on (it is the user's last one) and otherwise
+    lists of K. What its end leaves over is carried in the state while the run may go on (it is the user's last) and otherwise
     becomes no record. So a source without requests yields K consecutive events a record, a request longer than K several records,
     and any cut of the log into nights the same records and the same last state as one night (positions of a request that is cut
     in two must then rise with user_seq).
@@ -107,7 +107,7 @@ def _records(
         stream.rows[slates].max(axis=1, initial=-1)
     ]
     is_first = np.append([True], users[1:] != users[:-1])[: len(users)]
-    index = stream.carried["n_records"].to_numpy()[users] + _ranks(is_first)
+    index = stream.carried["n_records"].to_numpy()[users] + _rows_since(is_first)
     sequence = _sequence_ids(closing["session_id"], is_first, stream.carried[users[is_first]], index)
     records = closing.with_columns(
         pl.Series("record_index", index),
@@ -123,21 +123,21 @@ def _records(
     return records, last
 
 
-def _ranks(is_first: Flags) -> Numbers:
-    """The place of each row since the last first one: T F F T F → 0 1 2 0 1."""
+def _rows_since(is_first: Flags) -> Numbers:
+    """How many rows ago the last true was: T F F T F → 0 1 2 0 1."""
     starts = np.flatnonzero(is_first)
     rows = np.arange(len(is_first))
     return rows - np.repeat(starts, np.diff(np.append(starts, len(rows))))
 
 
 def _sequence_ids(sessions: pl.Series, is_first: Flags, carried: pl.DataFrame, record_index: Numbers) -> Numbers:
-    """Place within the session; without one, within the user. ``carried`` has a row for each first record of a user."""
+    """The number within the session; without a session, within the user. ``carried`` has a row for each first record of a user."""
     changes = is_first | sessions.ne_missing(sessions.shift(1)).to_numpy()
     goes_on = (sessions.filter(is_first) == carried["last_session_id"]).fill_null(value=False).to_numpy()
     before = np.zeros(len(sessions), dtype=np.int64)
     before[is_first] = np.where(goes_on, carried["last_sequence_id"].to_numpy() + 1, 0)
     visits = np.cumsum(changes) - 1
-    in_session = _ranks(changes) + before[changes][visits]
+    in_session = _rows_since(changes) + before[changes][visits]
     return np.where(sessions.is_null().to_numpy(), record_index, in_session)
 
 

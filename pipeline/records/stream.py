@@ -20,7 +20,7 @@ class Stream:
     Attributes:
         carried: USER_STATE of the m users before the night, in the order of the stream; new users have empty lists.
         last_row: (m,) row in the events of each user's last event.
-        user_offsets: (m + 1,) where each user's part starts.
+        user_offsets: (m + 1,) where each user's entries start.
         items: (n,) item ids.
         liked: (n,) true for positives.
         rows: (n,) row in the events; -1 for entries of a carried open list.

@@ -39,7 +39,7 @@ def log_toml(
         columns: which column of the log is what.
         source: further keys of ``[source]``.
         codes: levels, and codes of each.
-        embeddings: keys of ``[embeddings]``, which stands last; sections may follow.
+        embeddings: keys of ``[embeddings]``, the last section; others may follow.
     """
     mapped = "\n".join(f'{ours} = "{theirs}"' for ours, theirs in columns.items())
     levels, vocabulary = codes

@@ -62,7 +62,7 @@ def table(draw: Draw, n: int) -> list[str]:
 
 
 def text(draw: Draw) -> str:
-    """A header and rows, with what else stands in logs."""
+    """A header and rows, with what else logs hold."""
     rows = table(draw, draw.choice([0, 1, 5, 60, 120]))
     for _ in range(draw.randrange(4)):
         rows.insert(

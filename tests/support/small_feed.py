@@ -37,7 +37,7 @@ lock_timeout_seconds = 60
 
 
 def config_of(root: Path, days: int, vocabulary: int = 4, more: str = "") -> Path:
-    """A configuration file beside the warehouse's folder, where the raw files lie too; ``more`` sections follow."""
+    """A configuration file next to the warehouse's folder, where the raw files lie too; ``more`` sections follow."""
     config = root.parent / f"{days}-{vocabulary}{'-more' if more else ''}.toml"
     tokenizer = TOKENIZER.replace("vocabulary = 4", f"vocabulary = {vocabulary}")
     with drafted(config) as draft:  # two at once may ask for the same file

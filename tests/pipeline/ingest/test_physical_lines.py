@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
 from pipeline.ingest.cells import LINE
-from pipeline.ingest.delimited import Layout, Rows, read_rows
+from pipeline.ingest.delimited import Rows, read_rows
+from pipeline.ingest.layout import Layout
 from pipeline.ingest.table import TableLog
 from pipeline.ingest.table_config import TableSource
 
