@@ -120,8 +120,8 @@ def _changes(warehouse: Warehouse, past: _Past, target: int, release_id: int) ->
     if past.codebooks.height and now.height:
         book = Codebook.from_frame(past.codebooks.filter(pl.col("codebook_id").is_in(now["codebook_id"].implode())))
         was_open = open_rows(before)
-        told = of_codebook(vectors if keeps_vectors else past.embeddings, book.embedding_id)
-        metrics = {"sid_metrics": sid_metrics(now, told, book, was_open, release_id)}
+        used = of_codebook(vectors if keeps_vectors else past.embeddings, book.embedding_id)
+        metrics = {"sid_metrics": sid_metrics(now, used, book, was_open, release_id)}
     return Changes(
         replace_files={} if keeps_vectors else {"embeddings": past.embedding_files},
         replace={

@@ -140,9 +140,9 @@ class _Writer:
 
     def write(self, service: Service, numbers: list[int], ranked: list[Ranked]) -> int:
         """Take the answers of some requests; how many rows they are."""
-        counts = [len(one.item_ids) for one in ranked]
-        items = np.concatenate([one.item_ids for one in ranked])
-        scores = np.concatenate([one.scores for one in ranked])
+        counts = [len(answer.item_ids) for answer in ranked]
+        items = np.concatenate([answer.item_ids for answer in ranked])
+        scores = np.concatenate([answer.scores for answer in ranked])
         ends = np.cumsum(counts)
         places = np.arange(1, len(items) + 1) - np.repeat(ends - counts, counts)
         columns = [

@@ -62,10 +62,10 @@ def inside(root: Path, path: str) -> Path:
     Raises:
         WarehouseError: it would.
     """
-    place = root / path
-    if not place.resolve().is_relative_to(root.resolve()):
+    found = root / path
+    if not found.resolve().is_relative_to(root.resolve()):
         raise WarehouseError(f"{path!r}: a stored path that leads out of {root}; restore the catalogue, see docs/recovery.md")
-    return place
+    return found
 
 
 class ArtifactStore:

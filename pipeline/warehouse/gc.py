@@ -17,6 +17,7 @@ from pipeline.warehouse.lock import living, locked
 from pipeline.warehouse.own_files import enter_hashes, own_files
 from pipeline.warehouse.readers import outdate_copy, shrink
 from pipeline.warehouse.schema import INLINE_ROWS
+from pipeline.warehouse.statements import statement
 from pipeline.warehouse.tables import BULK
 from pipeline.warehouse.traces import CATALOGUE
 from pipeline.warehouse.warehouse import Warehouse
@@ -115,8 +116,8 @@ def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
 def _orphans(warehouse: Warehouse) -> list[Path]:
     """Files that no snapshot names, of those that hsrl (a folder a release) or DuckLake wrote; DuckLake's own clean-up takes any."""
     listed = _call(warehouse, "ducklake_delete_orphaned_files", "dry_run => true, cleanup_all => true")
-    place = f"{warehouse.root}/data/main/"
-    return [Path(path) for (path,) in listed if path.startswith(place) and _OWN.fullmatch(path.removeprefix(place))]
+    data_folder = f"{warehouse.root}/data/main/"
+    return [Path(path) for (path,) in listed if path.startswith(data_folder) and _OWN.fullmatch(path.removeprefix(data_folder))]
 
 
 def _to_flush(warehouse: Warehouse) -> list[str]:
@@ -156,18 +157,18 @@ def _flush(warehouse: Warehouse, tables: list[str], run_id: str) -> None:
 
 def _retained(warehouse: Warehouse, retention: RetentionConfig, now: datetime) -> tuple[dict[int, int], list[int], list[int]]:
     """Release → snapshot of those that stay, the releases that go, and all snapshots that go."""
-    told = warehouse.query("SELECT snapshot_id, commit_extra_info FROM lake.snapshots() ORDER BY snapshot_id").rows()
+    commits = warehouse.query("SELECT snapshot_id, commit_extra_info FROM lake.snapshots() ORDER BY snapshot_id").rows()
     of_release: dict[int, int] = {}
-    for snapshot, extra in told:
+    for snapshot, extra in commits:
         note = json.loads(extra) if extra else {}
         if note.get("release") is not None:
             of_release[int(note["release"])] = snapshot
     created = dict(warehouse.query("SELECT release_id, created_at FROM releases").rows())
     newest = sorted(of_release)[-retention.keep_releases :]
     since = now - timedelta(days=retention.keep_days)
-    kept = {one: snapshot for one, snapshot in of_release.items() if one in newest or created[one] >= since}
+    kept = {release: snapshot for release, snapshot in of_release.items() if release in newest or created[release] >= since}
     stay = {*kept.values(), warehouse.last_snapshot()}
-    return kept, sorted(of_release.keys() - kept.keys()), [snapshot for snapshot, _ in told if snapshot not in stay]
+    return kept, sorted(of_release.keys() - kept.keys()), [snapshot for snapshot, _ in commits if snapshot not in stay]
 
 
 def _unneeded(warehouse: Warehouse, kept: list[int]) -> list[tuple[str, int]]:
@@ -205,26 +206,13 @@ def _superseded(warehouse: Warehouse, kept: dict[int, int]) -> Iterator[Path]:
     """Published artifacts that no kept release, and no release to come, can ask for."""
     if not kept:
         return
-    needed = set(
-        warehouse.query("SELECT artifact_id FROM artifacts WHERE kind = 'user_state' ORDER BY release_id DESC LIMIT 1")[
-            "artifact_id"
-        ]
-    )
+    needed = set(warehouse.query(statement("last_user_state"))["artifact_id"])
     for snapshot in kept.values():
         with connect() as past:
             attach(past, warehouse.root, "lake", "catalog.sqlite", f"SNAPSHOT_VERSION {snapshot}", "READ_ONLY")
             past.execute("USE lake")
-            needed |= {
-                name
-                for (name,) in past.execute(
-                    "SELECT artifact_id FROM policies WHERE is_published UNION "
-                    "SELECT unnest(simulator_ids) FROM policies WHERE is_published UNION SELECT embedding_id FROM codebooks"
-                ).fetchall()
-            }
-    rows = warehouse.query(
-        "SELECT artifact_id, path FROM artifacts WHERE path LIKE 'artifacts/%' AND release_id < $oldest ORDER BY path",
-        {"oldest": min(kept)},
-    ).rows()
+            needed |= {name for (name,) in past.execute(statement("artifacts_of_release")).fetchall()}
+    rows = warehouse.query(statement("stored_before_release"), {"release_id": min(kept)}).rows()
     for name, path in rows:
         if name not in needed and (folder := inside(warehouse.root, path)).is_dir():
             yield folder

@@ -372,7 +372,7 @@ def _require(catalogue: Path, rights: int) -> None:
             refuse_traces(root)
         raise WarehouseError(f"no warehouse at {root}; make one with: hsrl demo")
     if not os.access(catalogue, rights):
-        told = "written" if os.access(catalogue, os.R_OK) else "read"
+        right = "written" if os.access(catalogue, os.R_OK) else "read"
         raise WarehouseError(
-            f"{catalogue}: may not be {told} by this user; grant the folder and its files, or give another --warehouse"
+            f"{catalogue}: may not be {right} by this user; grant the folder and its files, or give another --warehouse"
         )

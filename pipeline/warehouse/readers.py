@@ -99,8 +99,8 @@ def renew_copy(catalogue: Path, lock: int) -> None:
 def _note(root: Path, fresh: Path, note: Note) -> None:
     """Enter a copy that is about to get its name; those that are gone leave."""
     kept = {path.name for path in _numbered(root / _FOLDER)}
-    notes = {name: one for name, one in notes_of(root).items() if name in kept} | {fresh.name: note}
-    _write_notes(root, {name: asdict(one) for name, one in notes.items()})
+    notes = {name: note for name, note in notes_of(root).items() if name in kept} | {fresh.name: note}
+    _write_notes(root, {name: asdict(note) for name, note in notes.items()})
 
 
 def shrink(catalogue: Path, lock: int) -> None:
@@ -121,7 +121,7 @@ def outdate_copy(root: Path) -> None:
     notes, newest = notes_of(root), newest_copy(root)
     if newest is not None and newest.name in notes:
         notes[newest.name] = replace(notes[newest.name], is_current=False)
-    _write_notes(root, {name: asdict(one) for name, one in notes.items()})
+    _write_notes(root, {name: asdict(note) for name, note in notes.items()})
 
 
 def _write_notes(root: Path, notes: dict[str, dict[str, object]]) -> None:
@@ -133,10 +133,10 @@ def _write_notes(root: Path, notes: dict[str, dict[str, object]]) -> None:
 def notes_of(root: Path) -> dict[str, Note]:
     """Name in ``readers/`` → what was noted of that copy; {} where the notes are gone or damaged, as copies tell more than they do."""
     try:
-        told = json.loads((root / _NOTES).read_text(encoding="utf-8"))
+        noted = json.loads((root / _NOTES).read_text(encoding="utf-8"))
         return {
-            str(name): Note(str(one["sha256"]), int(one["bytes"]), int(one["snapshot"]), one["is_current"] is True)
-            for name, one in told.items()
+            str(name): Note(str(note["sha256"]), int(note["bytes"]), int(note["snapshot"]), note["is_current"] is True)
+            for name, note in noted.items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}

@@ -51,7 +51,7 @@ def write_snapshot(
 def _copied(
     source: duckdb.DuckDBPyConnection, file: duckdb.DuckDBPyConnection, target: Path, check: Callable[[], None]
 ) -> dict[str, int]:
-    told = dict(source.execute("SELECT name, doc FROM dictionary WHERE column_name IS NULL").fetchall())
+    docs = dict(source.execute("SELECT name, doc FROM dictionary WHERE column_name IS NULL").fetchall())
     columns = source.execute("SELECT name, column_name, doc FROM dictionary WHERE kind = 'column'").fetchall()
     counts = {}
     file.execute(f"ATTACH {quoted(target)} AS snapshot; USE snapshot")
@@ -60,7 +60,7 @@ def _copied(
         file.register("arriving", source.execute(f"FROM {name}").to_arrow_reader(_BATCH_ROWS))
         file.execute(f"CREATE TABLE {name} AS FROM arriving")
         file.unregister("arriving")
-        file.execute(f"COMMENT ON TABLE {name} IS {literal(told[name])}")
+        file.execute(f"COMMENT ON TABLE {name} IS {literal(docs[name])}")
         row = file.execute(f"SELECT count(*) FROM {name}").fetchone()
         counts[name] = int(row[0]) if row else 0
     for name, column, doc in columns:

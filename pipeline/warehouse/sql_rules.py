@@ -157,8 +157,8 @@ def _refuse_names(connection: duckdb.DuckDBPyConnection, nodes: list[dict[str, A
             if not (is_ours or (name in local and not schema)):
                 near = difflib.get_close_matches(name, tables | local, n=1)
                 hint = f"did you mean {near[0]}?" if near else 'see: hsrl sql "select name, doc from dictionary"'
-                told = ".".join(part for part in (catalog, schema, name) if part)
-                raise QueryError(as_line(f"there is no table {told:.200}; {hint}"))
+                full_name = ".".join(part for part in (catalog, schema, name) if part)
+                raise QueryError(as_line(f"there is no table {full_name:.200}; {hint}"))
         elif str(node.get("function_name", "")).lower() in _FUNCTIONS:
             raise QueryError(
                 as_line(f"the function {node['function_name'].lower()} is not allowed; it tells or does more than answer")

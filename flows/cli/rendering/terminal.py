@@ -52,8 +52,8 @@ def table(
 
 def facts(console: Console, lines: tuple[tuple[str, str], ...]) -> None:
     """Name and text of each, a line each."""
-    for name, told in lines:
-        console.print(printable(f"{name:<13} {told}"), markup=False, highlight=False, soft_wrap=True)
+    for name, text in lines:
+        console.print(printable(f"{name:<13} {text}"), markup=False, highlight=False, soft_wrap=True)
 
 
 def cell(value: Any) -> str:
