@@ -24,7 +24,7 @@ for commands in (nights, study, questions, ids, upkeep):
 
 def _tell_version(is_asked: bool) -> None:
     if is_asked:
-        from flows.runtime.run import code_version
+        from flows.runtime.resources import code_version
 
         print(f"hsrl {code_version()}")
         raise typer.Exit

@@ -8,14 +8,15 @@ from typing import Any
 import polars as pl
 
 from flows.refresh.brought import inputs_of_vectors
-from flows.runtime.run import Run, code_version
+from flows.runtime.resources import code_version
+from flows.runtime.run import Run
 from flows.runtime.run_outcome import record_run
 from flows.stores.incumbent import LEFT_BEHIND
 from flows.stores.models import of_codebook
 from pipeline.contracts import CODEBOOKS, EMBEDDINGS, IS_OPEN, SID_HISTORY, SID_WAITING, open_rows
 from pipeline.errors import WarehouseError
 from pipeline.sids.codebook import Codebook
-from pipeline.sids.metrics import sid_metrics
+from pipeline.sids.metrics import ReleaseSids, sid_metrics
 from pipeline.sids.restore import restore
 from pipeline.warehouse.config import WarehouseConfig
 from pipeline.warehouse.naming_damage import naming_damage
@@ -121,7 +122,7 @@ def _changes(warehouse: Warehouse, past: _Past, target: int, release_id: int) ->
         book = Codebook.from_frame(past.codebooks.filter(pl.col("codebook_id").is_in(now["codebook_id"].implode())))
         was_open = open_rows(before)
         used = of_codebook(vectors if keeps_vectors else past.embeddings, book.embedding_id)
-        metrics = {"sid_metrics": sid_metrics(now, used, book, was_open, release_id)}
+        metrics = {"sid_metrics": sid_metrics(ReleaseSids(release_id, book, now, used, was_open))}
     return Changes(
         replace_files={} if keeps_vectors else {"embeddings": past.embedding_files},
         replace={

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline.drafts import own_folder
 from pipeline.errors import WarehouseError
+from pipeline.fingerprints import short_sha256
 
 _CHUNK = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=-]*")
@@ -26,7 +27,7 @@ def fingerprint(*parts: object) -> str:
         TypeError: a part is anything else, whose text might differ from run to run.
     """
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return short_sha256([text.encode()])
 
 
 def sha256_of(path: Path) -> str:
