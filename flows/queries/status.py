@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from pipeline.warehouse.lake import open_readers
+from pipeline.warehouse.engine import open_readers
 from pipeline.warehouse.lock import is_alive
 from pipeline.warehouse.statements import statement
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from pipeline.warehouse.artifacts import bytes_of, inside
 from pipeline.warehouse.attach_files import quoted
 from pipeline.warehouse.config import RetentionConfig
-from pipeline.warehouse.lake import attach, connect, renew
+from pipeline.warehouse.engine import attach, connect
+from pipeline.warehouse.lake import renew
 from pipeline.warehouse.lock import living, locked
 from pipeline.warehouse.own_files import enter_hashes, own_files
 from pipeline.warehouse.readers import outdate_copy, shrink

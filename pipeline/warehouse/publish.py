@@ -15,7 +15,8 @@ from pipeline.contracts import check, rows_of
 from pipeline.errors import AuditError, ContractError, WarehouseError, all_faults
 from pipeline.warehouse.artifacts import bytes_of, fingerprint, sha256_of
 from pipeline.warehouse.audits import Finding, run_audits
-from pipeline.warehouse.lake import Lake, attach
+from pipeline.warehouse.engine import attach
+from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.ledger import audit_rows, insert
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.statements import Statement

@@ -7,7 +7,7 @@ import duckdb
 
 from pipeline.errors import QueryError
 from pipeline.warehouse.attach_files import quoted
-from pipeline.warehouse.lake import connect, open_readers
+from pipeline.warehouse.engine import connect, open_readers
 from pipeline.warehouse.limits import DEFAULT_LIMITS, Limits, Watch, too_large
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.schema import literal

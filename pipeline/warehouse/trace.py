@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from pipeline.errors import QueryError
-from pipeline.warehouse.lake import open_readers
+from pipeline.warehouse.engine import open_readers
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.statements import statement
 
