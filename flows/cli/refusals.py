@@ -1,4 +1,4 @@
-"""What the system refuses anywhere and a person can mend, told in one line: each library words it in its own way."""
+"""One line for what the operating system refuses and a person can mend (no room, no right, no memory), however a library words it."""
 
 import errno
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _BY_WORDS = {
 
 
 def refusal_of(error: BaseException) -> str | None:
-    """The line for an error that the system is behind, however wrapped; None for a bug, and for an error of ours, which is its own line."""
+    """The line for an error that the operating system caused, however wrapped; None for a bug and for our own errors, which are lines already."""
     if isinstance(error, HsrlError):
         return None
     for cause in _chain(error):

@@ -1,4 +1,4 @@
-"""Semantic IDs of a file beside those that the catalogue has: which differ, and why."""
+"""The Semantic IDs of a file compared with those of the catalogue: which differ, and why."""
 
 import json
 from dataclasses import dataclass

@@ -94,7 +94,7 @@ class Service:
 
 
 def open_service(root: Path, memory_limit_mb: int) -> Service:
-    """Load the newest release's published policy and its Semantic IDs, from the readers' copy: it waits for nobody and writes nothing.
+    """Load the newest release's published policy and its Semantic IDs, from the readers' copy: it waits for no writer and writes nothing.
 
     Raises:
         WarehouseError: nothing is published, no policy is on the current codebook, it scores no tokens, or what it takes is damaged.

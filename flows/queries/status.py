@@ -1,4 +1,4 @@
-"""What `hsrl status` tells, read from the readers' copy: it waits for nobody."""
+"""What `hsrl status` shows, read from the readers' copy: it waits for no writer."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -82,7 +82,7 @@ class ArtifactStore:
         self.withdrawn = withdrawn
 
     def not_withdrawn_id(self, name: str) -> str:
-        """``name``; where a rollback took that back, the next fingerprint in its place, so that it is computed anew."""
+        """``name``, or, where a rollback took that back, the next fingerprint derived from it, so that it is computed again."""
         while name in self.withdrawn:
             name = fingerprint(name, "withdrawn")
         return name
@@ -113,7 +113,9 @@ class ArtifactStore:
         with own_folder(target) as draft:
             yield draft
             for file in _files(draft):
-                file.chmod(draft.stat().st_mode & 0o666)  # safetensors makes its files for their owner alone, whatever the umask
+                file.chmod(
+                    draft.stat().st_mode & 0o666
+                )  # safetensors lets only the owner read its files, whatever the umask says
                 _flush(file)
             try:
                 draft.rename(target)
@@ -144,6 +146,6 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _flush(path: Path) -> None:
-    """Bring the bytes to the disk before the rename tells that they are there."""
+    """Write the bytes to the disk before the rename says that they are there."""
     with path.open("rb") as stream:
         os.fsync(stream.fileno())

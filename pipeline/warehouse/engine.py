@@ -45,8 +45,8 @@ def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> du
 def attach(connection: duckdb.DuckDBPyConnection, root: Path, alias: str, catalogue: str = CATALOGUE, *options: str) -> None:
     """Attach the lake of ``root`` as ``alias``.
 
-    The data path is given anew each time, so that a moved warehouse opens where it now lies. A catalogue is never made, unless the
-    options say so.
+    The data path is given each time, so that a moved warehouse opens where it lies now. A catalogue is made only where the options
+    say so.
 
     Raises:
         WarehouseError: the catalogue is damaged or cannot be read.

@@ -24,7 +24,7 @@ from pipeline.warehouse.traces import CATALOGUE
 from pipeline.warehouse.warehouse import Warehouse
 
 _TIMEOUT_SECONDS = 3600.0
-# Share of dead rows from which a file is written anew.
+# A file with at least this share of deleted rows is written again without them.
 _MOSTLY_DEAD = 0.5
 # Below data/main/: a registered file, or one of DuckLake's own.
 _OWN = re.compile(r"[a-z_]+/(r\d{6}/[^/]+|ducklake-[^/]+)\.parquet")
@@ -87,7 +87,7 @@ def find_garbage(warehouse: Warehouse, retention: RetentionConfig, run_id: str, 
 
 
 def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
-    """Take it away. Killed in the middle, it leaves more garbage and nothing else; the last release is never touched."""
+    """Delete what ``find_garbage`` found. Killed in the middle, it leaves more garbage and nothing else; the last release is never touched."""
     if garbage.to_flush:
         _flush(warehouse, garbage.to_flush, run_id)
     with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS) as lock:
@@ -142,7 +142,7 @@ def _to_flush(warehouse: Warehouse) -> list[str]:
 
 
 def _flush(warehouse: Warehouse, tables: list[str], run_id: str) -> None:
-    """Rows of small tables out of the catalogue into files, and those files anew of which most rows are dead."""
+    """Move rows of small tables from the catalogue into files, and rewrite the files of which most rows are deleted."""
     with warehouse.transaction(f"rows of {len(tables)} tables into files", {"run": run_id}):
         for table in tables:
             _call(warehouse, "ducklake_flush_inlined_data", f"table_name => {quoted(table)}")
@@ -184,8 +184,8 @@ def _call(warehouse: Warehouse, function: str, arguments: str) -> list[tuple[str
 def _stale(warehouse: Warehouse, retention: RetentionConfig, now: datetime, is_shared: bool) -> Iterator[Path]:
     """Staged stages and unpublished artifacts of runs that did not come back for them.
 
-    Where another run is alive (a retrain, which is no writer until it publishes), what it stages and stores is not told from what
-    a dead one left: all of it stays, but what only a refresh stages.
+    While another run is alive (a retrain, which becomes the writer only to publish), its files cannot be told apart from those that a
+    dead run left: all of them stay, except what only a refresh stages.
     """
     known = set(warehouse.query("SELECT artifact_id FROM artifacts")["artifact_id"])
     before = (now - timedelta(days=retention.resume_days)).timestamp()
@@ -210,7 +210,7 @@ def _superseded(warehouse: Warehouse, kept: dict[int, int]) -> Iterator[Path]:
     needed = set(warehouse.query(statement("last_user_state"))["artifact_id"])
     for snapshot in kept.values():
         with connect() as past:
-            attach(past, warehouse.root, "lake", "catalog.sqlite", f"SNAPSHOT_VERSION {snapshot}", "READ_ONLY")
+            attach(past, warehouse.root, "lake", CATALOGUE, f"SNAPSHOT_VERSION {snapshot}", "READ_ONLY")
             past.execute("USE lake")
             needed |= {name for (name,) in past.execute(statement("artifacts_of_release")).fetchall()}
     rows = warehouse.query(statement("stored_before_release"), {"release_id": min(kept)}).rows()

@@ -21,6 +21,7 @@ from pipeline.warehouse.ledger import audit_rows, insert
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.statements import Statement
 from pipeline.warehouse.tables import ARTIFACTS, BULK, LEDGERS, RELEASES, TABLES
+from pipeline.warehouse.traces import CATALOGUE
 
 
 def publish_release(lake: Lake, draft: ReleaseDraft, release_id: int, changes: Changes, audits: Sequence[Statement]) -> None:
@@ -67,7 +68,7 @@ def _check_frames(changes: Changes) -> None:
 def _linked(lake: Lake, changes: Changes, release_id: int) -> Iterator[dict[Path, Path]]:
     """Link the staged files into the data folder; where the block fails, take them away again.
 
-    Every release has a folder of its own in each table's, so that whatever lies there before its release was made is from a dead run.
+    Every release has a folder of its own in each table's, so whatever lies there before the release is made was left by a run that died.
     """
     folders = {table.name: lake.root / "data" / "main" / table.name / f"r{release_id:06d}" for table in BULK}
     for folder in folders.values():
@@ -108,7 +109,7 @@ def _link(source: Path, target: Path) -> Path:
 @contextmanager
 def _previous(lake: Lake) -> Iterator[None]:
     """The last release, attached as ``previous`` and pinned: AT (VERSION) inside a transaction would see its own changes."""
-    attach(lake.connection, lake.root, "previous", "catalog.sqlite", f"SNAPSHOT_VERSION {lake.last_snapshot()}", "READ_ONLY")
+    attach(lake.connection, lake.root, "previous", CATALOGUE, f"SNAPSHOT_VERSION {lake.last_snapshot()}", "READ_ONLY")
     try:
         yield
     finally:
@@ -134,7 +135,7 @@ def _apply(lake: Lake, changes: Changes, linked: dict[Path, Path]) -> None:
 
 
 def _artifact_rows(lake: Lake, draft: ReleaseDraft, release_id: int, changes: Changes, linked: dict[Path, Path]) -> pl.DataFrame:
-    """A row for each registered file, with the hash by which a swapped file is told later.
+    """A row for each registered file, with the hash by which a swapped file is recognised later.
 
     Raises:
         WarehouseError: the same bytes are registered in the table already, which would double their rows.

@@ -16,7 +16,7 @@ COPY = "readers.sqlite"
 _FOLDER = "readers"
 # Size, hash and last snapshot of the numbered copies.
 _NOTES = "readers.json"
-# Older copies go when nobody can be at work on them any more.
+# Older copies are deleted when no reader can still have them open.
 _KEPT, _KEPT_SECONDS = 3, 3600.0
 # A process of its own: closing a second SQLite library's file in this one would silently drop the locks that DuckDB's holds on it.
 _VACUUM = (

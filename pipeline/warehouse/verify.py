@@ -31,7 +31,7 @@ FROM files INNER JOIN {meta}.ducklake_table AS "table" ON "table".table_id = fil
 """
 _WRITTEN = "not the bytes that were written"
 _RENEWED = "make a new one with: hsrl gc"
-# What a command makes anew once its folder is gone; one that is there is taken for whole.
+# Kinds of artifacts that a command makes again once their folder is gone; a folder that is there counts as complete.
 _ANEW = {
     "policy": "train it anew with: hsrl retrain",
     "simulator": "train it anew with: hsrl retrain",
@@ -135,7 +135,7 @@ def refuse(damage: Sequence[Damage]) -> None:
 
 
 def refusal(damage: Sequence[Damage]) -> WarehouseError:
-    """The line that names the first of some damaged things, how many there are, and what to do."""
+    """The error that names the first of some damaged things, how many there are, and what to do."""
     first = damage[0]
     return WarehouseError(f"{first.path}: {first.fault}, one of {len(damage)} such; {first.mend}")
 
@@ -145,7 +145,7 @@ def damage_at(root: Path) -> list[Damage]:
     try:
         with Lake.open_copy(root) as lake:
             return [*find_damage(lake), *_catalogue(lake.root)]
-    except (HsrlError, duckdb.Error, OSError):  # then the first error tells more
+    except (HsrlError, duckdb.Error, OSError):  # then the first error says more
         return []
 
 

@@ -76,7 +76,7 @@ def _foretold(forecast: dict[str, Any] | None) -> tuple[tuple[str, str], ...]:
 
 
 def retrain(console: Console, report: dict[str, Any]) -> None:
-    """What a retrain did, the policy beside the reference rows."""
+    """What a retrain did: the policy and the reference rows it is compared with."""
     for simulator in report["simulators"]:
         fitted = f"fitted on {simulator['fit_on']}, seed {simulator['seed']}"
         figures = f"AUC {simulator['auc']:.3f}, calibration error {simulator['ece']:.4f} ({simulator['judged_on']})"

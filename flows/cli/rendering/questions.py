@@ -46,7 +46,7 @@ def trace(console: Console, found: "Trace") -> None:
 
 
 def _tree(console: Console, heading: str, found: "Trace", step: Callable[[str], list[str]], starts: Sequence[str]) -> None:
-    """What lies ever more steps away, each thing told once: it ends whatever leads where, and a long chain is cut."""
+    """A tree of what is one step away, two steps and so on; each thing appears once, so circles end, and a long chain is cut."""
     console.print(heading, highlight=False)
     shown_ids = set(starts)
     waiting: list[tuple[int, str, str | None]] = [(0, "", node_id) for node_id in reversed(starts)]

@@ -1,4 +1,4 @@
-"""Tables and lines for people, safe on a terminal whatever the data says."""
+"""Tables and lines for people; no text of the data steers the terminal."""
 
 import sys
 from collections.abc import Sequence
