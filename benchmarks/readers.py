@@ -27,7 +27,7 @@ from pipeline.warehouse.warehouse import Warehouse
 ASK = """
 SELECT
     (SELECT max(release_id) FROM releases) AS n, (SELECT sum(feedback) FROM events) AS liked,
-    (SELECT max(record_index) + 1 FROM record_rows) AS records, (SELECT sum(n_records) FROM splits) AS told,
+    (SELECT max(record_index) + 1 FROM record_rows) AS records, (SELECT sum(n_records) FROM splits) AS split_records,
     (SELECT sum(vector[2]) / 2 FROM embeddings) AS vectors
 """
 DRAFT = ReleaseDraft("bench", "refresh", "0", {}, 0, ())

@@ -28,7 +28,7 @@ _BY_WORDS = {
 
 
 def refusal_of(error: BaseException) -> str | None:
-    """The line for an error that the operating system caused, however wrapped; None for a bug and for our own errors, which are lines already."""
+    """The line for an error that the operating system caused, however wrapped; None for a bug, and for our own errors, which have their line."""
     if isinstance(error, HsrlError):
         return None
     for cause in _chain(error):

@@ -145,7 +145,7 @@ class _Coding:
         """Vectors of another space may have the width of the codes' own; only their distance from all codes gives them away.
 
         Raises:
-            ContractError: most of them are unlike all that the codes were learned from, and neither a person nor the file said that they are of this space.
+            ContractError: most of them are unlike all that the codes were learned from, and neither a person nor the file named their space.
         """
         if self.space.is_said or self.n_rows < _LEAST_JUDGED or self.n_unlike <= _MOST_UNLIKE * self.n_rows:
             return

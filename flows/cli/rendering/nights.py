@@ -79,8 +79,8 @@ def retrain(console: Console, report: dict[str, Any]) -> None:
     """What a retrain did: the policy and the reference rows it is compared with."""
     for simulator in report["simulators"]:
         fitted = f"fitted on {simulator['fit_on']}, seed {simulator['seed']}"
-        figures = f"AUC {simulator['auc']:.3f}, calibration error {simulator['ece']:.4f} ({simulator['judged_on']})"
-        console.print(f"simulator     {fitted}: {figures}", highlight=False)
+        quality = f"AUC {simulator['auc']:.3f}, calibration error {simulator['ece']:.4f} ({simulator['judged_on']})"
+        console.print(f"simulator     {fitted}: {quality}", highlight=False)
     drawn = Table(show_edge=False, title="total reward of whole sessions from held-out starts", title_justify="left")
     for name in ("policy", "judged", "total reward", "95 % interval", "depth", "distinct items", "Gini"):
         drawn.add_column(name, justify="left" if name in ("policy", "judged") else "right")
