@@ -52,7 +52,7 @@ class SidIndex:
         """
         if within == "recency" and catalogue.first_seen is None:
             raise TrainingError(
-                "decoding: items have no first_seen, expected times for within_sid = recency; choose popularity or uniform in [learner]"
+                "decoding: items have no first_seen, expected times for within_sid = recency; choose popularity or uniform in [learner.decoding]"
             )
         turn = catalogue.first_seen if within == "recency" else catalogue.popularity
         shown = (catalogue.is_active & (catalogue.tokens >= 0).all(dim=1)).nonzero()[:, 0]

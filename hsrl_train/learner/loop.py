@@ -242,7 +242,7 @@ def _learn(
     if not math.isfinite(figures["loss"]):
         raise TrainingError(
             f"training: the loss of iteration {run.iteration} of {config.schedule.n_iterations} is {figures['loss']}, "
-            "expected a finite number; lower actor_lr and critic_lr in [learner]"
+            "expected a finite number; lower actor_lr and critic_lr in [learner.schedule]"
         )
     for metric, value in figures.items():
         run.curves.add(metric, [value])
@@ -254,7 +254,7 @@ def _require_finite(tensors: Mapping[str, Tensor], iteration: int) -> None:
     if broken:
         raise TrainingError(
             f"training: {len(broken)} of {len(tensors)} tensors are no longer finite after iteration {iteration}, such as {broken[0]}; "
-            "lower actor_lr and critic_lr in [learner]"
+            "lower actor_lr and critic_lr in [learner.schedule]"
         )
 
 
@@ -265,5 +265,5 @@ def _require_work(records: Records, config: LearnerConfig) -> None:
     if n_transitions < config.schedule.learn_after:
         raise TrainingError(
             f"training: {n_transitions} transitions in all, fewer than the {config.schedule.learn_after} before the first update; "
-            "raise n_iterations or lower learn_after in [learner]"
+            "raise n_iterations or lower learn_after in [learner.schedule]"
         )

@@ -48,7 +48,7 @@ def nan_loss(monkeypatch: pytest.MonkeyPatch) -> str:
         return {**figures, "loss": float("nan")} if done_share >= 45 / 60 else figures
 
     monkeypatch.setattr(Hsrl, "learn", learn)
-    return "hsrl: training: the loss of iteration 45 of 60 is nan, expected a finite number; lower actor_lr and critic_lr in [learner]"
+    return "hsrl: training: the loss of iteration 45 of 60 is nan, expected a finite number; lower actor_lr and critic_lr in [learner.schedule]"
 
 
 def nan_weights(monkeypatch: pytest.MonkeyPatch) -> str:
