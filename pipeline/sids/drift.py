@@ -92,7 +92,7 @@ def drift(
         embeddings: EMBEDDINGS, tonight's; at most 20,000 of them are looked at, drawn by a fixed hash of item_id.
         codebook: the codes in use.
         history: SID_HISTORY, at least the rows of this numbering since it began.
-        same_numbering_ids: ids of all codebooks with the numbering of ``codebook``, its own among them.
+        kin: ids of all codebooks with the numbering of ``codebook``, its own among them.
         earlier: some of these codebooks, to go back to.
 
     Raises:
