@@ -45,8 +45,10 @@ from pipeline.warehouse.warehouse import Warehouse
 
 @dataclass(frozen=True)
 class RefreshRequest:
-    """What a person may ask of a refresh beside the configuration: days (both inclusive), a new tokenizer, only a plan, changes that are
-    meant."""
+    """What a person may ask of a refresh, besides the configuration.
+
+    Days (both inclusive), a new tokenizer, only a plan, and changes that are meant.
+    """
 
     first: date | None = None
     last: date | None = None
