@@ -12,9 +12,9 @@ from flows.refresh.semantic_ids import SemanticIds
 from flows.refresh.staging import Staged, ingest_rows
 from flows.runtime.run import Run
 from flows.runtime.settings import Settings
-from flows.stores.artifacts import Artifact, artifact_rows, records_up_to
 from flows.stores.incumbent import Incumbent
 from pipeline.ingest.meaning import Meaning, meaning_of
+from pipeline.warehouse.artifact_rows import Artifact, artifact_rows, records_up_to
 from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.release import Changes
 from pipeline.warehouse.warehouse import Warehouse
@@ -65,7 +65,7 @@ def changes_of(
         append={
             "sid_metrics": sids.metrics,
             **ingest_rows(staged, source, release_id, incumbent.n_ingests),
-            "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
+            "artifacts": artifact_rows(warehouse, artifacts, run.run_id, release_id),
         },
         file_inputs={**events, **records, embeddings: (sids.models.embedding_id, *files, learned_from)},
     )

@@ -10,7 +10,6 @@ import torch
 from flows.retrain.simulators import KIND, fit_missing, load_fitted, training_specs
 from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
-from flows.stores.artifacts import Artifact
 from flows.stores.models import Models
 from flows.stores.workspace import Workspace
 from flows.stores.world import build_world
@@ -18,6 +17,7 @@ from hsrl_train.data.starts import sample_starts
 from hsrl_train.simulator.score_aware import score_weights
 from pipeline.contracts import IS_TRAINING
 from pipeline.embeddings.score_aware import ScoreAware
+from pipeline.warehouse.artifact_rows import Artifact
 from pipeline.warehouse.warehouse import Warehouse
 
 _N_STATES = 5_000  # whose tastes weigh the space; more change nothing that matters

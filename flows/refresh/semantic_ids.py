@@ -11,7 +11,6 @@ from flows.refresh.deliveries import of_bucket
 from flows.refresh.tokenizer import count_positives, tokenize
 from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
-from flows.stores.artifacts import Artifact
 from flows.stores.incumbent import Incumbent
 from flows.stores.models import KIND, Models, load_models, of_codebook
 from pipeline.contracts import CODEBOOKS, IS_TRAINING
@@ -21,6 +20,7 @@ from pipeline.embeddings.profiles import learn_profiles
 from pipeline.errors import SourceError
 from pipeline.records.split import split_by_time, split_per_user, time_of_fraction
 from pipeline.sids.codebook import Codebook
+from pipeline.warehouse.artifact_rows import Artifact
 from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.warehouse import Warehouse
 
