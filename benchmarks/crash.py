@@ -33,10 +33,11 @@ MORE = """
 [simulator]
 n_epochs = 6
 n_training = 1
-[learner]
+[learner.schedule]
 n_iterations = 60
-foresight_rounds = 1
 learn_after = 200
+[learner.search]
+n_rounds = 1
 [evaluation]
 n_sessions = 40
 """

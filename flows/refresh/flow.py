@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from flows.refresh.brought import Brought, find_brought
-from flows.refresh.feed import is_begun, missing_days, write_missing_days
+from flows.refresh.feed import missing_days, write_missing_days
 from flows.refresh.forecast import forecast
 from flows.refresh.meaning import require_acceptable, require_same_meaning, stored_meaning
 from flows.refresh.release_changes import Tables, changes_of, with_meaning
@@ -25,11 +25,11 @@ from flows.stores.incumbent import Incumbent, items_left_behind, read_incumbent
 from pipeline.contracts import REJECTS
 from pipeline.errors import ConfigError, EmptyFileError, SourceError
 from pipeline.ingest.meaning import Meaning
-from pipeline.ingest.open import open_source
 from pipeline.ingest.source import Source
 from pipeline.warehouse.artifacts import bytes_of
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.release import ReleaseDraft
+from pipeline.warehouse.statements import statement
 from pipeline.warehouse.tables import TABLES
 from pipeline.warehouse.verify import require_intact, require_whole_or_gone
 from pipeline.warehouse.warehouse import Warehouse
@@ -86,7 +86,7 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Refres
     """
     wish = wish or RefreshRequest()
     require_acceptable(settings, wish.accept)
-    source = open_source(settings.source, settings.ingest.chunk_rows, settings.ingest.quarantine_limit)
+    source = settings.source.open(settings.ingest.chunk_rows, settings.ingest.quarantine_limit)
     if wish.dry_run:
         return _plan(root, settings, source, wish)
     with (
@@ -133,7 +133,7 @@ def _plan(root: Path, settings: Settings, source: Source, wish: RefreshRequest) 
 
 
 def _arrived(settings: Settings, source: Source, taken_in: TakenIn, wish: RefreshRequest) -> list[Arrived]:
-    if not is_begun(settings.source):
+    if not settings.source.is_begun():
         return []
     return arrived_deliveries(source, taken_in, wish.first, wish.last, settings.ingest.settle_hours)
 
@@ -268,10 +268,7 @@ def _sweep(warehouse: Warehouse) -> None:
 
 def _warnings(warehouse: Warehouse, run: Run) -> list[str]:
     """What the audits that do not block found, a line each."""
-    found = warehouse.query(
-        "SELECT audit, unnest(examples) AS example FROM audits WHERE run_id = $run AND severity = 'warn' AND n_offenders > 0",
-        {"run": run.run_id},
-    )
+    found = warehouse.query(statement("audit_warnings"), {"run": run.run_id})
     told = [(audit, json.loads(example)) for audit, example in found.iter_rows()]
     return [f"{audit}: {example.get('finding') or json.dumps(example)}" for audit, example in told]
 

@@ -6,13 +6,14 @@ from typing import Any
 import polars as pl
 
 from flows.refresh.brought import Brought, read_brought
-from flows.refresh.tokenizer import mode_of
 from flows.runtime.settings import Settings
 from flows.stores.incumbent import Incumbent
 from flows.stores.models import load_models, of_codebook
 from pipeline.contracts import EMBEDDINGS, open_rows
 from pipeline.embeddings.embed import embed
 from pipeline.sids.drift import drift
+from pipeline.sids.nightly import mode_of
+from pipeline.warehouse.statements import statement
 from pipeline.warehouse.warehouse import Warehouse
 
 _NIGHTS = 7  # that the forecast looks back on
@@ -51,7 +52,7 @@ def forecast(
 
 def _mode(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, brought: Brought | None) -> tuple[str, tuple[str, ...]]:
     if incumbent.codebook is None or not incumbent.embeddings:
-        return mode_of(settings, None)
+        return mode_of(settings.sids, None)
     if brought is not None and brought.misfit:
         return "rebuild", (f"{brought.misfit}: refused without --rebuild",)
     embeddings = of_codebook(pl.read_parquet(incumbent.embeddings), incumbent.codebook.embedding_id)
@@ -60,7 +61,7 @@ def _mode(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, brough
         external, _ = read_brought(settings, brought, incumbent.items)
         embeddings = embed(models.items, incumbent.items, (), external)
     return mode_of(
-        settings,
+        settings.sids,
         drift(
             embeddings.select(list(EMBEDDINGS.schema)),
             incumbent.codebook,
@@ -73,13 +74,7 @@ def _mode(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, brough
 
 def _nights(warehouse: Warehouse) -> list[tuple[int, int, int, float]]:
     """Rows, bytes, deliveries and seconds of the last nights, the latest first."""
-    return warehouse.query(
-        "WITH taken AS (SELECT release_id, sum(n_rows)::BIGINT AS n_rows, count(ingest_id) AS n FROM ingests GROUP BY 1), "
-        "weighed AS (SELECT release_id, sum(bytes)::BIGINT AS bytes FROM ingests JOIN ingest_files USING (ingest_id) GROUP BY 1) "
-        "SELECT n_rows, bytes, n, epoch(finished_at - started_at) AS seconds FROM taken JOIN weighed USING (release_id) "
-        "JOIN runs USING (release_id) WHERE finished_at IS NOT NULL AND n_rows > 0 AND bytes > 0 "
-        f"ORDER BY release_id DESC LIMIT {_NIGHTS}"
-    ).rows()
+    return warehouse.query(statement("nights_so_far"), {"most": _NIGHTS}).rows()
 
 
 def _churn(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, mode: str) -> dict[str, int | None]:
@@ -87,10 +82,6 @@ def _churn(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, mode:
     n_open = open_rows(incumbent.history).height
     if mode in ("learn", "rebuild"):
         return {"new": None, "moved_at_most": n_open, "closed": None, "renamed": n_open}
-    means = warehouse.query(
-        "WITH nights AS (SELECT release_id, sum(n_new) AS n_new, sum(n_closed) AS n_closed FROM sid_churn "
-        f"WHERE release_id > 1 GROUP BY 1 ORDER BY 1 DESC LIMIT {_NIGHTS}) "
-        "SELECT round(avg(n_new))::BIGINT, round(avg(n_closed))::BIGINT FROM nights"
-    ).row(0)
+    means = warehouse.query(statement("mean_churn"), {"most": _NIGHTS}).row(0)
     most = max(1, int(settings.sids.churn_budget * n_open))
     return {"new": means[0], "moved_at_most": most, "closed": means[1], "renamed": 0}

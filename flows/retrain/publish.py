@@ -14,7 +14,7 @@ from flows.stores.policies import started_from
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.artifact_rows import Artifact, artifact_rows, records_up_to
 from pipeline.warehouse.release import Changes, ReleaseDraft
-from pipeline.warehouse.tables import POLICIES
+from pipeline.warehouse.result_tables import POLICIES
 from pipeline.warehouse.warehouse import Warehouse
 
 

@@ -7,11 +7,14 @@ from pathlib import Path
 import polars as pl
 
 from flows.runtime.settings import Settings
-from pipeline.contracts import CODEBOOKS, ITEMS, SID_HISTORY, SID_WAITING, SPLITS, USERS
+from flows.stores.models import of_codebook
+from pipeline.contracts import CODEBOOKS, EMBEDDINGS, ITEMS, SID_HISTORY, SID_WAITING, SPLITS, USERS
 from pipeline.errors import ConfigError, all_faults
 from pipeline.sids.codebook import Codebook
+from pipeline.sids.inputs import SidIncumbents
 from pipeline.warehouse.artifacts import inside
 from pipeline.warehouse.release import Release
+from pipeline.warehouse.statements import statement
 from pipeline.warehouse.warehouse import Warehouse
 
 # Settings that records and states were cut by: another value would tear the user's sequence.
@@ -73,6 +76,23 @@ class Incumbent:
     earlier: tuple[Codebook, ...]
     n_ingests: int
 
+    def sids(self) -> SidIncumbents:
+        """What the nightly decision takes of it; reads the last release's vectors, where tonight's can be compared with them."""
+        embeddings = EMBEDDINGS.empty()
+        if self.codebook is not None and self.embeddings:
+            read = pl.read_parquet(self.embeddings).select(list(EMBEDDINGS.schema))
+            embeddings = of_codebook(read, self.codebook.embedding_id)
+        return SidIncumbents(
+            history=self.history,
+            codebook=self.codebook,
+            same_numbering_ids=self.same_numbering_ids,
+            earlier=self.earlier,
+            waiting=self.waiting,
+            last_night=self.last_night,
+            reserved_from=self.reserved_from,
+            embeddings=embeddings,
+        )
+
 
 def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -> Incumbent:
     """Read the last release.
@@ -81,12 +101,11 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
         ConfigError: a setting changed that the warehouse was built by.
     """
     require_same_settings(warehouse, settings, rebuild=rebuild)
-    states = warehouse.query("SELECT artifact_id, path FROM artifacts WHERE kind = 'user_state' ORDER BY release_id DESC LIMIT 1")
+    states = warehouse.query(statement("last_user_state"))
     state_id, folder = states.row(0) if states.height else (NO_STATE, None)
     codebook = None if rebuild else current_codebook(warehouse)
     same_numbering_ids = warehouse.query(
-        "SELECT DISTINCT codebook_id FROM codebooks WHERE numbering_id = $numbering",
-        {"numbering": codebook.numbering_id if codebook else ""},
+        statement("codebooks_of_numbering"), {"numbering": codebook.numbering_id if codebook else ""}
     )
     refreshes = _refreshes(warehouse)
     nights = settings.sids.tombstone_nights
@@ -101,10 +120,8 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
         records=warehouse.files("record_rows"),
         state=sorted(inside(warehouse.root, folder).glob("*.parquet")) if folder else [],
         state_id=state_id,
-        known_hashes=frozenset(warehouse.query("SELECT sha256 FROM ingest_files")["sha256"]),
-        waiting_hashes=frozenset(
-            warehouse.query("SELECT sha256 FROM ingest_lines GROUP BY sha256 HAVING min(n_open) = 1")["sha256"]
-        ),
+        known_hashes=frozenset(warehouse.query(statement("raw_files_taken_in"))["sha256"]),
+        waiting_hashes=frozenset(warehouse.query(statement("raw_files_waiting"))["sha256"]),
         same_numbering_ids=frozenset(same_numbering_ids["codebook_id"]),
         reserved_from=0 if len(refreshes) < nights else refreshes[nights - 1] if nights else refreshes[0] + 2,
         embeddings=warehouse.files("embeddings"),
@@ -117,24 +134,19 @@ def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -
 
 def _earlier_codes(warehouse: Warehouse, codebook: Codebook) -> tuple[Codebook, ...]:
     """The last codebooks of the same numbering."""
-    rows = warehouse.query(
-        "FROM codebooks WHERE numbering_id = $numbering AND codebook_id IN (SELECT codebook_id FROM sid_history "
-        f"WHERE codebook_id <> $own GROUP BY codebook_id ORDER BY min(valid_from) DESC LIMIT {_EARLIER_CODES})",
-        {"numbering": codebook.numbering_id, "own": codebook.codebook_id},
-    ).cast(CODEBOOKS.schema)
+    bound = {"numbering": codebook.numbering_id, "own": codebook.codebook_id, "most": _EARLIER_CODES}
+    rows = warehouse.read(CODEBOOKS, statement("earlier_codebooks"), bound)
     return tuple(Codebook.from_frame(book) for book in rows.partition_by("codebook_id"))
 
 
 def _refreshes(warehouse: Warehouse) -> list[int]:
     """Releases that were nights, the latest first."""
-    return warehouse.query("SELECT release_id FROM releases WHERE kind IN ('refresh', 'rebuild') ORDER BY release_id DESC")[
-        "release_id"
-    ].to_list()
+    return warehouse.query(statement("nights"))["release_id"].to_list()
 
 
 def current_codebook(warehouse: Warehouse) -> Codebook | None:
     """The codebook of the open SIDs, its bytes checked against its id."""
-    rows = warehouse.read(CODEBOOKS, "FROM codebooks WHERE codebook_id IN (SELECT codebook_id FROM sids)")
+    rows = warehouse.read(CODEBOOKS, statement("current_codebook"))
     return Codebook.from_frame(rows) if rows.height else None
 
 
@@ -142,14 +154,14 @@ def items_without_vector(warehouse: Warehouse) -> int:
     """Items that came after the vectors, as a rollback to an older embedding model leaves them until the next refresh."""
     if warehouse.latest_release() is None:
         return 0
-    return warehouse.query("SELECT item_id FROM items ANTI JOIN embeddings ON embeddings.item_id = items.item_id").height
+    return warehouse.query(statement("items_without_vector")).height
 
 
 def items_left_behind(warehouse: Warehouse) -> int:
     """Items that a rollback left without a vector or a Semantic ID until the next refresh, as they came after the release it went back to."""
     if warehouse.latest_release() is None:
         return 0
-    missing = warehouse.query("SELECT item_id FROM sid_missing WHERE starts_with(reason, $why)", {"why": LEFT_BEHIND})
+    missing = warehouse.query(statement("items_left_behind"), {"reason": LEFT_BEHIND})
     return missing.height + items_without_vector(warehouse)
 
 
@@ -159,7 +171,7 @@ def require_same_settings(warehouse: Warehouse, settings: Settings, *, rebuild: 
     Raises:
         ConfigError: names the setting, both values, and what to do.
     """
-    last = warehouse.query("SELECT config FROM releases WHERE kind <> 'retrain' ORDER BY release_id DESC LIMIT 1")
+    last = warehouse.query(statement("settings_of_last_refresh"))
     if last.is_empty():
         return
     before, now = json.loads(last.item()), settings.model_dump(mode="json")

@@ -16,7 +16,7 @@ from flows.runtime.settings import Settings
 from flows.stores.pinned import pin_latest
 from flows.stores.policies import load_tensors
 from flows.stores.workspace import Workspace
-from hsrl_train.learner.hsrl import Hsrl
+from hsrl_train.learner.methods.hsrl import Hsrl
 from pipeline.errors import TrainingError
 from pipeline.warehouse.artifacts import sha256_of
 from pipeline.warehouse.warehouse import Warehouse
