@@ -24,7 +24,8 @@ class Artifact:
 
 def records_up_to(warehouse: Warehouse, release_id: int) -> str:
     """How ``lineage`` names all deliveries and records of a release: by the last release up to it that took some in."""
-    return f"records:{warehouse.query(statement('last_release_with_deliveries'), {'id': release_id}).item()}"
+    last = warehouse.query(statement("last_release_with_deliveries"), {"id": release_id}).item()
+    return f"records:{last}"
 
 
 def artifact_rows(warehouse: Warehouse, artifacts: Sequence[Artifact], run_id: str, release_id: int) -> pl.DataFrame:
