@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from flows.refresh.brought import Brought, find_brought
+from flows.refresh.external_vectors import ExternalFiles, find_external_files
 from flows.refresh.feed import missing_days, write_missing_days
 from flows.refresh.forecast import forecast
 from flows.refresh.meaning import require_acceptable, require_same_meaning, stored_meaning
@@ -68,7 +68,7 @@ class Found:
     incumbent: Incumbent
     stored: Mapping[str, Meaning]
     staged: Sequence[Staged]
-    brought: Brought | None
+    external: ExternalFiles | None
 
 
 @naming_damage
@@ -112,22 +112,26 @@ def _plan(root: Path, settings: Settings, source: Source, wish: RefreshRequest) 
             incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
             require_same_meaning(stored_meaning(warehouse, source.name), settings, wish.accept)
             arrived = _arrived(settings, source, _taken_in(incumbent), wish)
-            brought = find_brought(warehouse, settings, incumbent)
+            external = find_external_files(settings.embeddings, warehouse, incumbent.codebook)
             n_left_behind = items_left_behind(warehouse)
-            told = forecast(warehouse, settings, incumbent, _bytes(arrived), len(to_make), brought)
+            told = forecast(warehouse, settings, incumbent, _bytes(arrived), len(to_make), external)
     else:
         Warehouse.require_room(root)
-        arrived, told, brought = _arrived(settings, source, TakenIn(), wish), None, find_brought(None, settings, None)
+        arrived, told, external = (
+            _arrived(settings, source, TakenIn(), wish),
+            None,
+            find_external_files(settings.embeddings, None, None),
+        )
         n_left_behind = 0
     learns = told is None or told["mode"] == "learn"
-    has_work = arrived or to_make or (brought is not None and brought.is_new) or n_left_behind
+    has_work = arrived or to_make or (external is not None and external.is_new) or n_left_behind
     return {
         "status": "planned",
         "deliveries": [one.delivery.id for one in arrived],
         "to_generate": to_make,
         "bytes": _bytes(arrived),
         "tokenizer": "learn anew" if learns else told["mode"] if told and has_work else "nothing to do",
-        "external": brought and {"file": str(brought.paths[0]), "width": brought.width, "is_new": brought.is_new},
+        "external": external and {"file": str(external.paths[0]), "width": external.width, "is_new": external.is_new},
         "forecast": told,
     }
 
@@ -158,19 +162,19 @@ def _refresh(
     require_same_meaning(stored, settings, wish.accept)
     with run.stage("look for new files"):
         arrived = _arrived(settings, source, _taken_in(incumbent), wish)
-        brought = find_brought(warehouse, settings, incumbent)
-    has_vectors = incumbent.release is not None and brought is not None and brought.is_new
-    if brought is not None and (arrived or wish.rebuild or has_vectors):
-        brought.require_fit()
+        external = find_external_files(settings.embeddings, warehouse, incumbent.codebook)
+    has_vectors = incumbent.release is not None and external is not None and external.is_new
+    if external is not None and (arrived or wish.rebuild or has_vectors):
+        external.require_fit()
     staged, passed_over = _stage(warehouse, settings, source, incumbent, arrived, run, steps, stored)
     if not staged and not (wish.rebuild and incumbent.release) and not has_vectors and not items_left_behind(warehouse):
         _sweep(warehouse)
         but = f" but for {len(passed_over)} without rows" if passed_over else ""
         run.say(f"nothing new: every raw file{wish.told} is in the warehouse already{but}")
         return {"status": "nothing new", "run_id": run.run_id, "release_id": None, "passed_over": passed_over}
-    if brought is not None and has_vectors:
-        run.say(f"{brought.paths[0]}: vectors that no release was made from yet")
-    found = Found(incumbent, stored, staged, brought)
+    if external is not None and has_vectors:
+        run.say(f"{external.paths[0]}: vectors that no release was made from yet")
+    found = Found(incumbent, stored, staged, external)
     report = _make_release(warehouse, settings, source, run, steps, wish, found)
     ending.release_id = report["release_id"]
     _sweep(warehouse)
@@ -181,7 +185,7 @@ def _make_release(
     warehouse: Warehouse, settings: Settings, source: Source, run: Run, steps: Steps, wish: RefreshRequest, found: Found
 ) -> dict[str, Any]:
     """Splits, Semantic IDs, audits, commit; and what was done."""
-    incumbent, staged, brought = found.incumbent, found.staged, found.brought
+    incumbent, staged, external = found.incumbent, found.staged, found.external
     state = staged[-1].files("state") if staged else incumbent.state
     records = [*incumbent.records, *(file for one in staged for file in one.files("records"))]
     if not records:
@@ -204,12 +208,12 @@ def _make_release(
             records,
             release_id,
             tick,
-            brought,
+            external,
         )
     if sids.coverage is not None and (sids.coverage.without or sids.coverage.unknown):
         run.say(f"vectors: {sids.coverage}")
     with run.stage("audits and publish"):
-        files = brought.inputs if brought else ()
+        files = external.inputs if external else ()
         inputs = (*(one.arrived.ingest_id for one in staged), *files, sids.models.embedding_id, sids.codebook.codebook_id)
         # By its kind the churn audit knows that someone asked for new Semantic IDs.
         kind = "rebuild" if wish.rebuild and incumbent.release else "refresh"

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from flows.refresh.brought import Brought, read_brought
+from flows.refresh.external_vectors import ExternalFiles, read_external_vectors
 from flows.runtime.settings import Settings
 from flows.stores.incumbent import Incumbent
 from flows.stores.models import load_models, of_codebook
@@ -25,7 +25,7 @@ def forecast(
     incumbent: Incumbent,
     n_bytes: int,
     n_unwritten: int,
-    brought: Brought | None = None,
+    external: ExternalFiles | None = None,
 ) -> dict[str, Any]:
     """Mode and why, rows, seconds and expected churn of the refresh to come.
 
@@ -33,7 +33,7 @@ def forecast(
     lie. Vectors of another width need the mode ``rebuild``, which is never begun by itself. Rows come from the bytes of the files, time
     from the nights before; both are None without a night to compare with. A delivery that is not written yet counts as a usual one.
     """
-    mode, why = _mode(warehouse, settings, incumbent, brought)
+    mode, why = _mode(warehouse, settings, incumbent, external)
     nights, rows, seconds = _nights(warehouse), None, None
     if nights:
         rows_per_byte = sum(n_rows for n_rows, _, _, _ in nights) / sum(size for _, size, _, _ in nights)
@@ -50,16 +50,18 @@ def forecast(
     }
 
 
-def _mode(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, brought: Brought | None) -> tuple[str, tuple[str, ...]]:
+def _mode(
+    warehouse: Warehouse, settings: Settings, incumbent: Incumbent, external: ExternalFiles | None
+) -> tuple[str, tuple[str, ...]]:
     if incumbent.codebook is None or not incumbent.embeddings:
         return mode_of(settings.sids, None)
-    if brought is not None and brought.misfit:
-        return "rebuild", (f"{brought.misfit}: refused without --rebuild",)
+    if external is not None and external.misfit:
+        return "rebuild", (f"{external.misfit}: refused without --rebuild",)
     embeddings = of_codebook(pl.read_parquet(incumbent.embeddings), incumbent.codebook.embedding_id)
     models = load_models(warehouse.artifacts, incumbent.codebook.embedding_id)
-    if brought is not None and brought.is_new and models.takes_brought:
-        external, _ = read_brought(settings, brought, incumbent.items)
-        embeddings = embed(models.items, incumbent.items, (), external)
+    if external is not None and external.is_new and models.takes_external:
+        vectors, _ = read_external_vectors(settings.embeddings, external, incumbent.items)
+        embeddings = embed(models.items, incumbent.items, (), vectors)
     return mode_of(
         settings.sids,
         drift(

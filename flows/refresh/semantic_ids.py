@@ -6,16 +6,16 @@ from pathlib import Path
 
 import polars as pl
 
-from flows.refresh.brought import Brought, read_brought
 from flows.refresh.deliveries import of_bucket
+from flows.refresh.external_vectors import ExternalFiles, read_external_vectors
 from flows.refresh.tokenizer import tokenize
 from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
 from flows.stores.incumbent import Incumbent
 from flows.stores.models import KIND, Models, load_models, of_codebook
 from pipeline.contracts import CODEBOOKS, IS_TRAINING
-from pipeline.embeddings.brought import Coverage
 from pipeline.embeddings.embed import embed, learn
+from pipeline.embeddings.item_matching import Coverage
 from pipeline.embeddings.positives import count_positives
 from pipeline.embeddings.profiles import learn_profiles
 from pipeline.errors import SourceError
@@ -45,7 +45,7 @@ class SemanticIds:
         simulators: that the space of the codes was taken from, where it was learned tonight.
         mode: learn, append or refresh.
         why: what asked for the mode.
-        coverage: how many items have a brought vector; None where none are brought.
+        coverage: how many items have an external vector; None where there are none.
     """
 
     models: Models
@@ -112,7 +112,7 @@ def make_semantic_ids(
     records: Sequence[Path],
     release_id: int,
     tick: Tick,
-    brought: Brought | None = None,
+    external: ExternalFiles | None = None,
 ) -> SemanticIds:
     """Embed all items, learn a codebook if there is none, and decide every item's Semantic ID.
 
@@ -126,12 +126,12 @@ def make_semantic_ids(
         records: all record files of the release.
         release_id: the release to come.
         tick: told (done, total) where simulators have to be fitted.
-        brought: the file of vectors that the user brings.
+        external: the files of external vectors; None without.
 
     Raises:
         SourceError: vectors are to be learned from likes, and no record is for training.
     """
-    external, coverage = read_brought(settings, brought, items)
+    vectors_given, coverage = read_external_vectors(settings.embeddings, external, items)
 
     def positives() -> Iterator[pl.DataFrame]:
         return train_positives(records, splits, settings.ingest.buckets)
@@ -140,8 +140,8 @@ def make_semantic_ids(
     if incumbent.codebook is None:
         if "cooccurrence" in settings.embeddings.parts and not splits["n_train"].sum():
             raise SourceError(_none_for_training(settings, splits))
-        models = Models(learn(items, positives(), settings.embeddings, settings.seed, external), learn_profiles(users), None)
-        vectors = embed(models.items, items, positives(), external)
+        models = Models(learn(items, positives(), settings.embeddings, settings.seed, vectors_given), learn_profiles(users), None)
+        vectors = embed(models.items, items, positives(), vectors_given)
         if settings.embeddings.score_aware:
             from flows.refresh.score_space import learn_scores  # brings torch, which costs seconds that other nights save
 
@@ -149,7 +149,7 @@ def make_semantic_ids(
         models.save(warehouse.artifacts)
     else:
         models = load_models(warehouse.artifacts, incumbent.codebook.embedding_id)
-        vectors = embed(models.items, items, positives(), external)
+        vectors = embed(models.items, items, positives(), vectors_given)
     popularity = count_positives(positives())
     embeddings = models.embed_scores(vectors, items, popularity)
     night = NightInputs(release_id, items, of_codebook(embeddings, models.embedding_id), popularity)

@@ -38,9 +38,9 @@ class Models:
         return self.items.embedding_id if self.scores is None else self.scores.embedding_id
 
     @property
-    def takes_brought(self) -> bool:
-        """Whether a vector that the user brings is all it takes to encode an item."""
-        return self.scores is None and self.items.is_brought
+    def takes_external(self) -> bool:
+        """Whether an external vector alone says where an item lies in the codes' space."""
+        return self.scores is None and self.items.is_external
 
     @property
     def space(self) -> str:
