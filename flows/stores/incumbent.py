@@ -142,10 +142,6 @@ def _stored_files(warehouse: Warehouse) -> StoredFiles:
 def _sid_incumbents(warehouse: Warehouse, codebook: Codebook | None, tombstone_nights: int) -> SidIncumbents:
     """What earlier nights decided, without the last release's vectors."""
     nights = warehouse.query(statement("nights"))["release_id"].to_list()  # the latest first
-    if len(nights) < tombstone_nights:
-        reserved_from = 0
-    else:  # without tombstones no release is so late
-        reserved_from = nights[tombstone_nights - 1] if tombstone_nights else nights[0] + 2
     numbering = {"numbering": codebook.numbering_id if codebook else ""}
     return SidIncumbents(
         history=warehouse.read(SID_HISTORY, "FROM sid_history ORDER BY item_id, valid_from"),
@@ -154,8 +150,15 @@ def _sid_incumbents(warehouse: Warehouse, codebook: Codebook | None, tombstone_n
         earlier=_earlier_codebooks(warehouse, codebook) if codebook else (),
         waiting=warehouse.read(SID_WAITING, "FROM sid_waiting ORDER BY item_id"),
         last_night=nights[0] if nights else 0,
-        reserved_from=reserved_from,
+        reserved_from=_reserved_from(nights, tombstone_nights),
     )
+
+
+def _reserved_from(nights: list[int], tombstone_nights: int) -> int:
+    """The release from which on a closed row still holds its Semantic ID; ``nights`` begin with the latest."""
+    if not nights or len(nights) < tombstone_nights:
+        return 0
+    return nights[tombstone_nights - 1] if tombstone_nights else nights[0] + 2  # no row was closed so late
 
 
 def _earlier_codebooks(warehouse: Warehouse, codebook: Codebook) -> tuple[Codebook, ...]:
