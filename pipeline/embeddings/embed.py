@@ -100,7 +100,7 @@ def embed(
     return check(embeddings.with_columns(embedding_id=pl.lit(model.embedding_id)), EMBEDDINGS, "embeddings")
 
 
-def embed_brought(model: EmbeddingModel, brought: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+def embed_external(model: EmbeddingModel, brought: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Vectors that are in no catalogue, in the model's space: what ``embed`` makes of the same vectors, bit for bit.
 
     Args:
@@ -114,7 +114,7 @@ def embed_brought(model: EmbeddingModel, brought: npt.NDArray[Any]) -> npt.NDArr
         ContractError: the model has other parts, which a vector alone does not give, or another width.
     """
     source = model.parts[0].source
-    if not (model.is_brought and isinstance(source, External)):
+    if not (model.is_external and isinstance(source, External)):
         raise ContractError(f"embeddings: vectors are made of {model.kinds}, which a brought vector alone does not give")
     vectors = np.empty(brought.shape, dtype=np.float32)
     for start in range(0, len(brought), _CHUNK_ROWS):

@@ -70,14 +70,14 @@ class EmbeddingModel:
         return " and ".join(part.kind for part in self.parts)
 
     @property
-    def brought_width(self) -> int | None:
+    def external_width(self) -> int | None:
         """The length of the vectors that the user brings for the external part; None without one."""
         return next((part.source.width for part in self.parts if isinstance(part.source, External)), None)
 
     @property
-    def is_brought(self) -> bool:
+    def is_external(self) -> bool:
         """Whether a brought vector alone says where an item lies: there is no other part."""
-        return len(self.parts) == 1 and self.brought_width is not None
+        return len(self.parts) == 1 and self.external_width is not None
 
     def to_arrays(self) -> tuple[Arrays, dict[str, str]]:
         """Arrays and metadata for ``safetensors.numpy.save``."""

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from pipeline.embeddings.cooccurrence import Cooccurrence, likes_of
+from pipeline.embeddings.cooccurrence import Cooccurrence
+from pipeline.embeddings.positives import likes_of
 from pipeline.embeddings.vectors import unit
 from pipeline.errors import ContractError
 
@@ -66,16 +67,6 @@ def test_with_unchanged_likes_folding_gives_back_the_singular_vectors(seed: int,
 
 def test_the_same_likes_and_seed_give_the_same_bytes() -> None:
     assert camps_basis().basis.tobytes() == camps_basis().basis.tobytes()
-
-
-def test_a_like_that_comes_twice_counts_once() -> None:
-    likes = likes_of(pairs({0: [10, 10], 1: [11]}), np.array([10, 11]))
-    assert likes.toarray().tolist() == [[1, 0], [0, 1]]
-
-
-def test_likes_of_unknown_items_are_refused() -> None:
-    with pytest.raises(ContractError, match="1 of 2 positives are of items that the table items does not hold"):
-        likes_of(pairs({0: [10, 99]}), ITEMS)
 
 
 def test_too_few_items_for_the_width_are_refused() -> None:

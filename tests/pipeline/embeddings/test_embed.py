@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline.contracts import ITEMS
 from pipeline.embeddings.config import EmbeddingsConfig
-from pipeline.embeddings.embed import embed, embed_brought, learn
+from pipeline.embeddings.embed import embed, embed_external, learn
 from pipeline.embeddings.model import EmbeddingModel
 from pipeline.errors import ContractError
 
@@ -148,12 +148,12 @@ def external(vectors: dict[int, list[float | None]] | None = None) -> pl.DataFra
     return pl.DataFrame({"item_id": list(told), "vector": list(told.values())}, schema=schema)
 
 
-BROUGHT = EmbeddingsConfig(parts=("external",))
+EXTERNAL = EmbeddingsConfig(parts=("external",))
 
 
 def test_brought_vectors_are_taken_at_length_one_and_missing_ones_lie_at_their_genre() -> None:
     """Item 10 of (3, 4, 0) points to (.6, .8, 0), and so do 11, 12 and 13, westerns without a vector."""
-    told = embed(model(BROUGHT, external=external()), items(), [], external())
+    told = embed(model(EXTERNAL, external=external()), items(), [], external())
     np.testing.assert_allclose([rows(told)[item] for item in (10, 13, 21)], [[0.6, 0.8, 0], [0.6, 0.8, 0], [0, 0, 1]], rtol=1e-6)
     assert told.filter("has_signal")["item_id"].to_list() == [10, 20]
 
@@ -170,12 +170,12 @@ def test_brought_vectors_are_taken_at_length_one_and_missing_ones_lie_at_their_g
 )
 def test_malformed_vectors_are_refused(vectors: pl.DataFrame | None, message: str) -> None:
     with pytest.raises(ContractError, match=message):
-        embed(model(BROUGHT, external=external()), items(), [], vectors)
+        embed(model(EXTERNAL, external=external()), items(), [], vectors)
 
 
 def test_no_vectors_teach_no_model() -> None:
     with pytest.raises(ContractError, match="0 external vectors"):
-        model(BROUGHT, external=external({}))
+        model(EXTERNAL, external=external({}))
 
 
 @pytest.mark.parametrize(("width", "dtype"), [(1, "f4"), (16, "f2"), (33, "f8"), (1536, "f4"), (7, "i1")])
@@ -184,17 +184,17 @@ def test_a_brought_vector_is_embedded_as_that_of_an_item_bit_for_bit(width: int,
     vectors = (20 * np.random.default_rng(width).normal(size=(40, width))).astype(dtype)
     many = items(dict.fromkeys(range(40), "western"))
     told = pl.DataFrame({"item_id": range(40), "vector": pl.Series(vectors.astype(np.float64))})
-    learned = learn(many, [], BROUGHT, 0, told)
+    learned = learn(many, [], EXTERNAL, 0, told)
     whole = np.array(embed(learned, many, [], told)["vector"].to_list(), dtype=np.float32)
-    np.testing.assert_array_equal(embed_brought(learned, vectors), whole)
-    np.testing.assert_array_equal(embed_brought(learned, np.asfortranarray(vectors)), whole)
-    np.testing.assert_array_equal(np.concatenate([embed_brought(learned, vectors[[row]]) for row in range(40)]), whole)
+    np.testing.assert_array_equal(embed_external(learned, vectors), whole)
+    np.testing.assert_array_equal(embed_external(learned, np.asfortranarray(vectors)), whole)
+    np.testing.assert_array_equal(np.concatenate([embed_external(learned, vectors[[row]]) for row in range(40)]), whole)
 
 
 def test_a_brought_vector_does_not_reach_a_space_of_several_parts() -> None:
     learned = model(EmbeddingsConfig(parts=("content", "external")), external=external())
     with pytest.raises(ContractError, match="content and external, which a brought vector alone does not give"):
-        embed_brought(learned, np.ones((1, 3)))
+        embed_external(learned, np.ones((1, 3)))
 
 
 def test_content_without_categories_or_numbers_is_refused() -> None:

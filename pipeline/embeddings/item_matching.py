@@ -45,7 +45,7 @@ class Coverage:
         return told
 
 
-class Catalogue:
+class ItemIndex:
     """Finds items by their ids: a whole number is an item_id, or else the id that the log has; a text the other way round."""
 
     def __init__(self, items: pl.DataFrame) -> None:
@@ -72,7 +72,7 @@ class Catalogue:
         return ids.to_frame().join(known, on=ids.name, how="left", maintain_order="left")["found"]
 
 
-def gather(chunks: Iterable[VectorRows], items: pl.DataFrame, where: str) -> tuple[pl.DataFrame, Coverage]:
+def match_vectors(chunks: Iterable[VectorRows], items: pl.DataFrame, where: str) -> tuple[pl.DataFrame, Coverage]:
     """The vectors of the catalogue's items; what is held is these, and the file's ids.
 
     Args:
@@ -87,7 +87,7 @@ def gather(chunks: Iterable[VectorRows], items: pl.DataFrame, where: str) -> tup
         ContractError: an id twice, or two ids of one item.
     """
     items = check(items, ITEMS, "embeddings")
-    catalogue = Catalogue(items)
+    catalogue = ItemIndex(items)
     told: list[pl.Series] = []
     found: list[pl.Series] = []
     vectors: list[Floats] = []
