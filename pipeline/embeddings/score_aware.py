@@ -1,4 +1,4 @@
-"""Vectors whose distances are differences of scores, for Semantic IDs that separate items which users rate differently (docs/measurements.md)."""
+"""Vectors whose distances are differences of scores: Semantic IDs then separate what users rate differently (docs/measurements.md)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -60,4 +60,4 @@ def _decide_exactly(
 ) -> npt.NDArray[np.int64]:
     """The lowest code whose score is within ``tolerance`` (n,) of the best."""
     scores = vectors @ codes.T - half_norms
-    return (scores >= (scores.max(axis=1) - tolerance)[:, None]).argmax(axis=1)
+    return np.asarray((scores >= (scores.max(axis=1) - tolerance)[:, None]).argmax(axis=1))
