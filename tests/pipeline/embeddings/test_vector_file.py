@@ -76,12 +76,12 @@ def test_lists_of_every_kind_in_arrow(tmp_path: Path, kind: pa.DataType) -> None
 
 
 def test_lists_of_polars_duckdb_and_tensors(tmp_path: Path) -> None:
-    found = pl.DataFrame({"item_id": IDS, "vector": pl.Series(VECTORS)})
-    found.write_parquet(tmp_path / "array.parquet")
-    found.with_columns(pl.col("vector").arr.to_list()).write_parquet(tmp_path / "list.parquet")
-    found.write_ipc(tmp_path / "array.arrow", compression="lz4")
-    found.with_columns(pl.col("item_id").cast(pl.String)).write_ipc_stream(tmp_path / "array.arrows")
-    duckdb.sql(f"COPY (SELECT item_id, vector::FLOAT[3] AS vector FROM told) TO '{tmp_path}/duck.parquet'")
+    rows = pl.DataFrame({"item_id": IDS, "vector": pl.Series(VECTORS)})
+    rows.write_parquet(tmp_path / "array.parquet")
+    rows.with_columns(pl.col("vector").arr.to_list()).write_parquet(tmp_path / "list.parquet")
+    rows.write_ipc(tmp_path / "array.arrow", compression="lz4")
+    rows.with_columns(pl.col("item_id").cast(pl.String)).write_ipc_stream(tmp_path / "array.arrows")
+    duckdb.sql(f"COPY (SELECT item_id, vector::FLOAT[3] AS vector FROM rows) TO '{tmp_path}/duck.parquet'")
     tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(VECTORS)
     pq.write_table(
         pa.table({"raw_id": pa.array([str(each) for each in IDS]).dictionary_encode(), "vector": tensors}), tmp_path / "t.parquet"
