@@ -50,19 +50,19 @@ def test_whole_numbers_that_the_log_has_as_texts_are_found() -> None:
 
 def test_vectors_are_gathered_over_chunks_and_counted() -> None:
     """Of the active items 1, 2 and 3 the first has a vector; 9, 8 and 7 are of no item."""
-    vectors, told = match_vectors([rows("item_id", [9, 1]), rows("item_id", [4, 8, 7])], CATALOGUE, "v")
+    vectors, coverage = match_vectors([rows("item_id", [9, 1]), rows("item_id", [4, 8, 7])], CATALOGUE, "v")
     assert vectors.rows() == [(1, [2.0, 0.0]), (4, [1.0, 0.0])]
-    assert (told.rows, told.unknown, told.items, told.without, told.zero) == (5, 3, 3, 2, 0)
-    assert (told.unknown_ids, told.without_ids) == (("9", "8", "7"), ("07", "sku-3"))
-    assert str(told) == (
+    assert (coverage.rows, coverage.unknown, coverage.items, coverage.without, coverage.zero) == (5, 3, 3, 2, 0)
+    assert (coverage.unknown_ids, coverage.without_ids) == (("9", "8", "7"), ("07", "sku-3"))
+    assert str(coverage) == (
         "1 of 3 active items have a brought vector; 2 have none: 07, sku-3; 3 of the file's 5 ids are of no item: 9, 8, 7"
     )
 
 
 def test_a_vector_of_zeros_is_none() -> None:
     zeros = VectorRows(np.zeros((2, 2)), pl.Series("item_id", [1, 2]), None)
-    told = match_vectors([zeros], CATALOGUE, "v")[1]
-    assert (told.without, told.zero) == (3, 2)
+    coverage = match_vectors([zeros], CATALOGUE, "v")[1]
+    assert (coverage.without, coverage.zero) == (3, 2)
 
 
 @pytest.mark.parametrize(
