@@ -128,7 +128,8 @@ def _slates(shop: _Shop, leaf_probability: Floats, user: Ids, size: int, rng: np
         leaf = np.searchsorted(axis, rng.random(shape) + of[:, None], side="right") - of[:, None] * n_leaves
         leaf = np.minimum(leaf, n_leaves - 1)  # a running sum may end a rounding error below one
         found = np.searchsorted(shop.ends, shop.starts[leaf] + rng.random(shape) * shop.mass[leaf], side="right")
-        return np.minimum(found, shop.ends.size - 1)
+        rows: Ids = np.minimum(found, shop.ends.size - 1)
+        return rows
 
     slates = np.empty((user.size, size), dtype=np.int64)
     open_rows, drawn = np.arange(user.size), draw(user)
