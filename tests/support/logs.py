@@ -94,7 +94,7 @@ class Log:
         **source: Any,
     ) -> Night:
         """Take in one file, in a second or less: what a refresh does up to the records, without a warehouse."""
-        config = IngestConfig.model_validate({"buckets": 2} | (ingest or {}))
+        config = IngestConfig.model_validate({"buckets": 2, **(ingest or {})})
         section = {"positive": ["1"], "columns": columns, "path": self.write(rows, name)} | source
         opened = TableSource.model_validate(section).open(config.chunk_rows, config.quarantine_limit)
         (delivery,) = opened.deliveries()
@@ -124,7 +124,7 @@ class Log:
     ) -> dict[str, Any]:
         """A whole refresh of the files in ``logs``, with further columns or another source; the warehouse is ``w``."""
         config = self.folder / "log.toml"
-        config.write_text(log_toml("logs/*", LONG_COLUMNS | (columns or {}), source))
+        config.write_text(log_toml("logs/*", {**LONG_COLUMNS, **(columns or {})}, source))
         root = self.folder / "w"
         return refresh(
             load_settings(config, root), root, Run("daily-refresh"), DirectSteps(), RefreshRequest(accept=tuple(accept))

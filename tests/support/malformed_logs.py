@@ -147,6 +147,7 @@ def physical_lines(content: bytes) -> int | None:
 
 def settings_of(draw: Draw, path: Path) -> dict[str, Any]:
     """A table source's settings for it, not always the right ones."""
-    odd = draw.choice([{}] * 9 + [{"multiline": True}, {"quote": ""}, {"separator": ";"}, {"ids": "text"}, {"ids": "integer"}])
-    bare = {"has_header": False, "names": HEADER.split(",")} if draw.random() < 0.2 else {}
-    return {"path": path, "columns": COLUMNS} | odd | bare
+    unchanged: list[dict[str, Any]] = [{}] * 9
+    odd = draw.choice([*unchanged, {"multiline": True}, {"quote": ""}, {"separator": ";"}, {"ids": "text"}, {"ids": "integer"}])
+    bare: dict[str, Any] = {"has_header": False, "names": HEADER.split(",")} if draw.random() < 0.2 else {}
+    return {"path": path, "columns": COLUMNS, **odd, **bare}

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pipeline.errors import SourceError
 from tests.support.logs import Log
 
-ANSWERS = {"positive": ["buy", "cart"]}
+ANSWERS: dict[str, Any] = {"positive": ["buy", "cart"]}
 WITH_POSITION = {"user": "user_id", "item": "item_id", "time": "timestamp", "feedback": "clicked", "position": "position"}
 
 

@@ -55,7 +55,7 @@ def test_the_whole_first_delivery_decides_whatever_its_chunks(log: Log, n_letter
         ingest={"chunk_rows": chunk_rows},
     )
     assert night.counts.n_rejected == (0 if kind == "text" else n_letters)
-    assert (night.items["item_id"].max() > 30) == (kind == "text")
+    assert (night.items["item_id"] > 30).any() == (kind == "text")
 
 
 def test_first_rows_of_letters_do_not_decide_for_the_rest(log: Log) -> None:
@@ -108,7 +108,7 @@ def test_letters_on_a_later_night_are_kept_aside_or_refused_with_what_holds_sinc
 def test_numbers_on_a_later_night_stay_texts_where_ids_are_texts(log: Log) -> None:
     first = log.stage(log.rows.with_columns(user_id=pl.lit("u") + pl.col("user_id").cast(pl.String)))
     second = log.stage(log.later(1), "2.csv", first)
-    assert second.events["user_id"].min() > 40
+    assert (second.events["user_id"] > 40).all()
     assert pl.read_parquet(second.folder / "users.parquet")["raw_id"].sort().to_list()[0] == "1"
 
 

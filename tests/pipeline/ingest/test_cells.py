@@ -1,6 +1,7 @@
 """Cells to values, one conversion at a time."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import polars as pl
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.ingest import cells
 
 
-def of(expr: pl.Expr, **columns: list[object]) -> list[object]:
+def of(expr: pl.Expr, **columns: Sequence[object]) -> list[object]:
     return pl.DataFrame(columns).select(expr.alias("it"))["it"].to_list()
 
 

@@ -16,9 +16,8 @@ from pipeline.ingest.layout import Layout
 PLAIN = Layout(("a", "b"))
 
 
-def read(text: bytes, layout: Layout = PLAIN, **sizes: int) -> Rows:
-    sizes = {"chunk_rows": 100, "block_bytes": 1 << 16} | sizes
-    batches = list(read_rows(io.BytesIO(text), "log.csv", layout, **sizes))
+def read(text: bytes, layout: Layout = PLAIN, chunk_rows: int = 100, block_bytes: int = 1 << 16) -> Rows:
+    batches = list(read_rows(io.BytesIO(text), "log.csv", layout, chunk_rows, block_bytes))
     return Rows(pl.concat([rows.cells for rows in batches]), pl.concat([rows.rejects for rows in batches]))
 
 

@@ -67,7 +67,7 @@ def test_clicks_come_as_often_as_the_truth_says() -> None:
     shown = events(SMALL.model_copy(update={"users": 1000}), 0)
     truth = true_probability(SMALL.model_copy(update={"users": 1000}), shown["user_id"].to_numpy(), shown["item_id"].to_numpy())
     assert shown.height > 15_000
-    assert abs((shown["clicked"].cast(pl.Float64) - truth).mean()) < 4 * 0.0034
+    assert abs(float(np.mean(shown["clicked"].to_numpy() - truth))) < 4 * 0.0034
 
 
 @pytest.mark.parametrize("position", [0, 1, 9])

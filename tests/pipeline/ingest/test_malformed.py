@@ -1,6 +1,7 @@
 """Malformed rows and files drawn from the contract: every bad row has a reason, every good one is taken, none is lost."""
 
 import gzip
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -26,8 +27,15 @@ BREAKS = [
     (5, ["x", "-1", "70000", "0.5"]),
     (6, ["x", "0", "-0.1", "1.01", "nan"]),
 ]
+
+
+def with_cell(index: int, text: str) -> str:
+    """The good row with another text in one of its cells."""
+    return ",".join([*GOOD[:index], text, *GOOD[index + 1 :]])
+
+
 bad_rows = st.one_of(
-    *[st.sampled_from(texts).map(lambda text, index=index: ",".join([*GOOD[:index], text, *GOOD[index + 1 :]])) for index, texts in BREAKS],
+    *[st.sampled_from(texts).map(partial(with_cell, index)) for index, texts in BREAKS],
     st.integers(1, 6).map(lambda n: ",".join(GOOD[:n])),
     st.integers(1, 4).map(lambda n: ",".join([*GOOD, *["x"] * n])),
     st.just('7,"12,1700000000,1,3.5,0,0.5'),

@@ -19,8 +19,8 @@ TSV = Layout(separator="\t")
 CSV = Layout()
 
 
-def read(text: bytes, layout: Layout = CSV, **sizes: int) -> Rows:
-    batches = list(read_rows(io.BytesIO(text), "log.csv", layout, **({"chunk_rows": 100, "block_bytes": 1 << 16} | sizes)))
+def read(text: bytes, layout: Layout = CSV, chunk_rows: int = 100, block_bytes: int = 1 << 16) -> Rows:
+    batches = list(read_rows(io.BytesIO(text), "log.csv", layout, chunk_rows, block_bytes))
     return Rows(pl.concat([rows.cells for rows in batches]), pl.concat([rows.rejects for rows in batches]))
 
 

@@ -52,7 +52,7 @@ def test_named_columns_become_events_items_and_users(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["log.csv", "log.csv.gz", "log.tsv", "log.tsv.gz", "log.parquet", "bare.csv"])
 def test_the_same_rows_come_from_every_format(tmp_path: Path, name: str) -> None:
-    path, config = tmp_path / name, {}
+    path, config = tmp_path / name, dict[str, Any]()
     if name == "log.parquet":
         pl.read_csv(LOG.encode()).write_parquet(path)
     elif name == "bare.csv":

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from typing import Any
 
 import polars as pl
 import pytest
@@ -26,7 +27,7 @@ def records(**hours: list[int | None]) -> pl.DataFrame:
         for user, times in hours.items()
         for index, hour in enumerate(times)
     ]
-    schema = {"user_id": pl.Int64, "record_index": pl.Int64, "occurred_at": pl.Datetime("us", "UTC")}
+    schema: dict[str, Any] = {"user_id": pl.Int64, "record_index": pl.Int64, "occurred_at": pl.Datetime("us", "UTC")}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
