@@ -246,7 +246,7 @@ def _judge(bench: Bench, case: Case, before: Seen, after: Seen) -> dict[str, Any
 
 
 def _report(told: list[dict[str, Any]], seed: int, seconds: dict[str, float], load: tuple[float, ...]) -> str:
-    from flows.runtime.run import code_version
+    from flows.runtime.resources import code_version
 
     lines = [
         "# Killed at random moments",

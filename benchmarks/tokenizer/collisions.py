@@ -11,14 +11,14 @@ from benchmarks.tokenizer.nights import Tokenized, Tokens, plain
 from benchmarks.tokenizer.report import Section
 from benchmarks.tokenizer.stability import WORLDS
 from benchmarks.tokenizer.worlds import Matrix, frame_of, vectors_of
+from pipeline.sids.capacity import CapacityRules, Seekers, assign_free_sids
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import reconstruction_errors
 from pipeline.sids.learn import learn_codebook
 from pipeline.sids.names import fixed_hash, sid_keys
-from pipeline.sids.place import CapacityRules, place
 from pipeline.sids.vectors import distinct_rows
 
-NOBODY = np.zeros(0, dtype=np.uint64)
+NONE_TAKEN = np.zeros(0, dtype=np.uint64)
 
 
 def next_best(ids: npt.NDArray[np.int64], vectors: Matrix, book: Codebook) -> Tokens:
@@ -89,7 +89,8 @@ def _unique(ids: npt.NDArray[np.int64], vectors: Matrix, book: Codebook) -> list
     greedy, base = plain(vectors, book).tokens, plain(vectors, book).mse
 
     def beam(**rules: int) -> Callable[[], Tokens]:
-        return lambda: place(vectors, fixed_hash(ids), book, NOBODY, CapacityRules(**rules)).tokens
+        seekers = Seekers.all_new(vectors, fixed_hash(ids), book)
+        return lambda: assign_free_sids(seekers, book, NONE_TAKEN, CapacityRules(**rules)).tokens
 
     ways: dict[str, Callable[[], Tokens]] = {
         "nearest (candidates)": lambda: greedy,

@@ -12,12 +12,12 @@ from benchmarks.tokenizer.measure import measured
 from benchmarks.tokenizer.report import Section
 from benchmarks.tokenizer.stability import catalogue
 from benchmarks.tokenizer.worlds import clouds, frame_of
-from pipeline.contracts import SID_HISTORY
 from pipeline.embeddings.vector_file import open_vectors
 from pipeline.sids.assign import assign
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.config import SidsConfig
 from pipeline.sids.encode import encode
+from pipeline.sids.inputs import NightInputs, SidIncumbents
 from pipeline.sids.learn import learn_codebook
 
 CONFIG = SidsConfig(vocabulary=256)
@@ -36,10 +36,11 @@ def append(n_before: int, n_new: int) -> Callable[[], int]:
     vectors = clouds(n_before + n_new, WIDTH)
     frame, items = frame_of(np.arange(len(vectors)), vectors), catalogue(np.arange(len(vectors)))
     book = learn_codebook(frame.head(30_000), CONFIG, 0)
-    first = assign(frame.head(n_before), items.head(n_before), book, SID_HISTORY.empty(), 1, 0.1).upserts
+    rules = CONFIG.assignment_rules
+    first = assign(NightInputs(1, items.head(n_before), frame.head(n_before)), book, SidIncumbents(), rules).upserts
 
     def night() -> int:
-        return assign(frame, items, book, first, 2, 0.1, moves=0.003).upserts.height
+        return assign(NightInputs(2, items, frame), book, SidIncumbents(first), rules).upserts.height
 
     return night
 

@@ -18,6 +18,7 @@ from pipeline.sids.codebook import Codebook
 from pipeline.sids.config import SidsConfig
 from pipeline.sids.drift import drift
 from pipeline.sids.encode import reconstruction_errors
+from pipeline.sids.inputs import NightInputs, SidIncumbents
 from pipeline.sids.learn import learn_codebook
 from pipeline.sids.recentre import recentre
 
@@ -41,7 +42,7 @@ def catalogue(ids: Ids) -> pl.DataFrame:
 
 
 class Ours:
-    """The nightly decision, one release after another, as flows/refresh/tokenizer.py does it."""
+    """The nightly decision, one release after another, as pipeline/sids/nightly.py does it."""
 
     def __init__(self, book: Codebook, config: SidsConfig, **without: float | str) -> None:
         self.book, self.config = book, config.model_copy(update=without)
@@ -61,15 +62,10 @@ class Ours:
             self.book = recentre(before, embeddings, self.history.filter(is_open))
         self.modes.append(mode)
         changes = assign(
-            embeddings,
-            catalogue(ids),
+            NightInputs(self.release, catalogue(ids), embeddings),
             self.book,
-            self.history,
-            self.release,
-            self.config.epsilon,
-            moves=self.config.churn_budget,
-            placing=self.config.placing,
-            same_numbering_ids=same_numbering_ids,
+            SidIncumbents(self.history, same_numbering_ids=same_numbering_ids),
+            self.config.assignment_rules,
         )
         self.history = apply_changes(self.history, changes.upserts)
 

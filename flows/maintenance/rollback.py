@@ -8,20 +8,22 @@ from typing import Any
 import polars as pl
 
 from flows.refresh.brought import inputs_of_vectors
-from flows.runtime.run import Run, code_version
+from flows.runtime.resources import code_version
+from flows.runtime.run import Run
 from flows.runtime.run_outcome import record_run
 from flows.stores.incumbent import LEFT_BEHIND
 from flows.stores.models import of_codebook
 from pipeline.contracts import CODEBOOKS, EMBEDDINGS, IS_OPEN, SID_HISTORY, SID_WAITING, open_rows
 from pipeline.errors import WarehouseError
 from pipeline.sids.codebook import Codebook
-from pipeline.sids.metrics import sid_metrics
+from pipeline.sids.metrics import ReleaseSids, sid_metrics
 from pipeline.sids.restore import restore
 from pipeline.warehouse.config import WarehouseConfig
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.result_tables import POLICIES
 from pipeline.warehouse.statements import statement
-from pipeline.warehouse.tables import POLICIES, SID_MISSING, TABLES
+from pipeline.warehouse.tables import SID_MISSING, TABLES
 from pipeline.warehouse.verify import require_intact
 from pipeline.warehouse.warehouse import Warehouse
 
@@ -120,7 +122,7 @@ def _changes(warehouse: Warehouse, past: _Past, target: int, release_id: int) ->
         book = Codebook.from_frame(past.codebooks.filter(pl.col("codebook_id").is_in(now["codebook_id"].implode())))
         was_open = open_rows(before)
         told = of_codebook(vectors if keeps_vectors else past.embeddings, book.embedding_id)
-        metrics = {"sid_metrics": sid_metrics(now, told, book, was_open, release_id)}
+        metrics = {"sid_metrics": sid_metrics(ReleaseSids(release_id, book, now, told, was_open))}
     return Changes(
         replace_files={} if keeps_vectors else {"embeddings": past.embedding_files},
         replace={

@@ -10,13 +10,14 @@ from typing import Any
 import polars as pl
 
 from flows.refresh.brought import Brought, find_brought
-from flows.refresh.feed import is_begun, missing_days, write_missing_days
+from flows.refresh.feed import missing_days, write_missing_days
 from flows.refresh.forecast import forecast
 from flows.refresh.meaning import require_acceptable, require_same_meaning, stored_meaning
 from flows.refresh.release_changes import Tables, changes_of, with_meaning
 from flows.refresh.semantic_ids import SemanticIds, make_semantic_ids, make_splits
 from flows.refresh.staging import KIND, Arrived, Staged, TakenIn, arrived_deliveries, stage_next
-from flows.runtime.run import Run, code_version
+from flows.runtime.resources import code_version
+from flows.runtime.run import Run
 from flows.runtime.run_outcome import RunOutcome, record_run
 from flows.runtime.settings import Settings
 from flows.runtime.steps import Steps
@@ -24,7 +25,6 @@ from flows.stores.incumbent import Incumbent, items_left_behind, read_incumbent
 from pipeline.contracts import REJECTS
 from pipeline.errors import ConfigError, EmptyFileError, SourceError
 from pipeline.ingest.meaning import Meaning
-from pipeline.ingest.open import open_source
 from pipeline.ingest.source import Source
 from pipeline.warehouse.artifacts import bytes_of
 from pipeline.warehouse.naming_damage import naming_damage
@@ -85,7 +85,7 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Refres
     """
     wish = wish or RefreshRequest()
     require_acceptable(settings, wish.accept)
-    source = open_source(settings.source, settings.ingest.chunk_rows, settings.ingest.quarantine_limit)
+    source = settings.source.open(settings.ingest.chunk_rows, settings.ingest.quarantine_limit)
     if wish.dry_run:
         return _plan(root, settings, source, wish)
     with (
@@ -132,7 +132,7 @@ def _plan(root: Path, settings: Settings, source: Source, wish: RefreshRequest) 
 
 
 def _arrived(settings: Settings, source: Source, taken_in: TakenIn, wish: RefreshRequest) -> list[Arrived]:
-    if not is_begun(settings.source):
+    if not settings.source.is_begun():
         return []
     return arrived_deliveries(source, taken_in, wish.first, wish.last, settings.ingest.settle_hours)
 

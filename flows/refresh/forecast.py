@@ -6,13 +6,13 @@ from typing import Any
 import polars as pl
 
 from flows.refresh.brought import Brought, read_brought
-from flows.refresh.tokenizer import mode_of
 from flows.runtime.settings import Settings
 from flows.stores.incumbent import Incumbent
 from flows.stores.models import load_models, of_codebook
 from pipeline.contracts import EMBEDDINGS, open_rows
 from pipeline.embeddings.embed import embed
 from pipeline.sids.drift import drift
+from pipeline.sids.nightly import mode_of
 from pipeline.warehouse.warehouse import Warehouse
 
 _NIGHTS = 7  # that the forecast looks back on
@@ -51,7 +51,7 @@ def forecast(
 
 def _mode(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, brought: Brought | None) -> tuple[str, tuple[str, ...]]:
     if incumbent.codebook is None or not incumbent.embeddings:
-        return mode_of(settings, None)
+        return mode_of(settings.sids, None)
     if brought is not None and brought.misfit:
         return "rebuild", (f"{brought.misfit}: refused without --rebuild",)
     embeddings = of_codebook(pl.read_parquet(incumbent.embeddings), incumbent.codebook.embedding_id)
@@ -60,7 +60,7 @@ def _mode(warehouse: Warehouse, settings: Settings, incumbent: Incumbent, brough
         external, _ = read_brought(settings, brought, incumbent.items)
         embeddings = embed(models.items, incumbent.items, (), external)
     return mode_of(
-        settings,
+        settings.sids,
         drift(
             embeddings.select(list(EMBEDDINGS.schema)),
             incumbent.codebook,

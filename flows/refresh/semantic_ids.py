@@ -8,7 +8,7 @@ import polars as pl
 
 from flows.refresh.brought import Brought, read_brought
 from flows.refresh.deliveries import of_bucket
-from flows.refresh.tokenizer import count_positives, tokenize
+from flows.refresh.tokenizer import tokenize
 from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
 from flows.stores.artifacts import Artifact
@@ -17,10 +17,12 @@ from flows.stores.models import KIND, Models, load_models, of_codebook
 from pipeline.contracts import CODEBOOKS, IS_TRAINING
 from pipeline.embeddings.brought import Coverage
 from pipeline.embeddings.embed import embed, learn
+from pipeline.embeddings.positives import count_positives
 from pipeline.embeddings.profiles import learn_profiles
 from pipeline.errors import SourceError
 from pipeline.records.split import split_by_time, split_per_user, time_of_fraction
 from pipeline.sids.codebook import Codebook
+from pipeline.sids.inputs import NightInputs
 from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.warehouse import Warehouse
 
@@ -150,13 +152,14 @@ def make_semantic_ids(
         vectors = embed(models.items, items, positives(), external)
     popularity = count_positives(positives())
     embeddings = models.embed_scores(vectors, items, popularity)
-    done = tokenize(settings, incumbent, items, of_codebook(embeddings, models.embedding_id), popularity, release_id)
+    night = NightInputs(release_id, items, of_codebook(embeddings, models.embedding_id), popularity)
+    done = tokenize(settings.sids, settings.seed, night, incumbent.sids())
     return SemanticIds(
         models=models,
         codebook=done.codebook,
         embeddings=embeddings,
         upserts=done.changes.upserts,
-        missing=done.changes.without,
+        missing=done.changes.missing,
         waiting=done.changes.waiting,
         summary=done.changes.summary,
         metrics=done.metrics,

@@ -31,7 +31,7 @@ from pipeline.contracts import check
 from pipeline.drafts import drafted
 from pipeline.errors import TrainingError
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
-from pipeline.warehouse.tables import TRAINING_CURVES
+from pipeline.warehouse.result_tables import TRAINING_CURVES
 
 CHECKPOINT_EVERY = 500
 

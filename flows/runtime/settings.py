@@ -25,12 +25,12 @@ from hsrl_train.renamed_settings import RENAMED
 from hsrl_train.simulator.config import EnvironmentConfig, SimulatorConfig
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.errors import ConfigError, all_faults
-from pipeline.ingest.config import DeliveriesConfig, GeneratedSource, IngestConfig, MovieLensSource, SourceConfig, TableSource
+from pipeline.ingest.config import DeliveriesConfig, IngestConfig
+from pipeline.ingest.registry import SECTION_OF_KIND, SourceConfig
 from pipeline.records.config import RecordsConfig
 from pipeline.sids.config import SidsConfig
 from pipeline.warehouse.config import WarehouseConfig
 
-_KINDS: dict[str | int, type[BaseModel]] = {"movielens": MovieLensSource, "table": TableSource, "generated": GeneratedSource}
 _FEW = 20  # names that an error lists
 
 
@@ -158,7 +158,7 @@ def _faults(error: ValidationError) -> list[str]:
 
 def _fault(fault: ErrorDetails) -> str:
     # Pydantic names the member of a union by its tag or type; the file does not.
-    where = [str(part) for part in fault["loc"] if part not in _KINDS and re.fullmatch(r"\w+", str(part))]
+    where = [str(part) for part in fault["loc"] if part not in SECTION_OF_KIND and re.fullmatch(r"\w+", str(part))]
     variable = PREFIX + "__".join(where).upper()
     told = f"{variable} of the environment" if variable in os.environ else ".".join(where)
     if fault["type"] == "extra_forbidden":
@@ -175,8 +175,8 @@ def _section_at(place: tuple[str | int, ...]) -> type[BaseModel] | None:
     """The section that a place in the configuration names; None inside lists and maps."""
     section: type[BaseModel] | None = Settings
     for part in place:
-        if section is None or part in _KINDS:
-            section = _KINDS.get(str(part))
+        if section is None or part in SECTION_OF_KIND:
+            section = SECTION_OF_KIND.get(str(part))
         elif part != "source":  # its kind comes next
             field = section.model_fields.get(str(part))
             section = _model_in(field.annotation) if field else None
@@ -217,7 +217,7 @@ def _variables() -> set[str]:
     """Every variable that is read; those of ``source`` depend on its kind, and pydantic refuses what does not fit."""
     names = set(PLACES)
     for name, field in Settings.model_fields.items():
-        sections = list(_KINDS.values()) if name == "source" else [_model_in(field.annotation)]
+        sections = list(SECTION_OF_KIND.values()) if name == "source" else [_model_in(field.annotation)]
         for section in sections:
             names |= {_variable(setting) for setting in _settings_in(section, name)} if section else {_variable(name)}
     return names

@@ -7,9 +7,11 @@ from pathlib import Path
 import polars as pl
 
 from flows.runtime.settings import Settings
-from pipeline.contracts import CODEBOOKS, ITEMS, SID_HISTORY, SID_WAITING, SPLITS, USERS
+from flows.stores.models import of_codebook
+from pipeline.contracts import CODEBOOKS, EMBEDDINGS, ITEMS, SID_HISTORY, SID_WAITING, SPLITS, USERS
 from pipeline.errors import ConfigError, all_faults
 from pipeline.sids.codebook import Codebook
+from pipeline.sids.inputs import SidIncumbents
 from pipeline.warehouse.artifacts import inside
 from pipeline.warehouse.release import Release
 from pipeline.warehouse.warehouse import Warehouse
@@ -72,6 +74,23 @@ class Incumbent:
     last_night: int
     earlier: tuple[Codebook, ...]
     n_ingests: int
+
+    def sids(self) -> SidIncumbents:
+        """What the nightly decision takes of it; reads the last release's vectors, where tonight's can be compared with them."""
+        embeddings = EMBEDDINGS.empty()
+        if self.codebook is not None and self.embeddings:
+            read = pl.read_parquet(self.embeddings).select(list(EMBEDDINGS.schema))
+            embeddings = of_codebook(read, self.codebook.embedding_id)
+        return SidIncumbents(
+            history=self.history,
+            codebook=self.codebook,
+            same_numbering_ids=self.same_numbering_ids,
+            earlier=self.earlier,
+            waiting=self.waiting,
+            last_night=self.last_night,
+            reserved_from=self.reserved_from,
+            embeddings=embeddings,
+        )
 
 
 def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -> Incumbent:

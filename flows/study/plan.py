@@ -12,9 +12,10 @@ from flows.stores.pinned import Pinned
 from flows.stores.workspace import Workspace
 from flows.study.trial import Trial
 from flows.study.variants import STUDIES, Study, Variant, applied, variants_of
-from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY, open_rows
+from pipeline.contracts import EMBEDDINGS, ITEMS, open_rows
 from pipeline.errors import ConfigError, ContractError
 from pipeline.sids.assign import assign
+from pipeline.sids.inputs import NightInputs, SidIncumbents
 from pipeline.sids.learn import learn_codebook
 from pipeline.sids.table import SidTable
 from pipeline.warehouse.warehouse import Warehouse
@@ -111,6 +112,5 @@ def _own_sids(warehouse: Warehouse, workspace: Workspace, pinned: Pinned, settin
     catalogue = pinned.world.catalogue
     likes = {"item_id": catalogue.item_ids, "n_positives": catalogue.popularity[1:].long().numpy()}
     codebook = learn_codebook(embeddings, settings.sids, settings.seed, pl.DataFrame(likes))
-    placing = settings.sids.placing
-    changes = assign(embeddings, items, codebook, SID_HISTORY.empty(), 1, settings.sids.epsilon, placing=placing)
+    changes = assign(NightInputs(1, items, embeddings), codebook, SidIncumbents(), settings.sids.assignment_rules)
     return workspace.lay_out_sids(pinned.world.with_sids(SidTable.from_frame(open_rows(changes.upserts), codebook.vocabulary)))

@@ -8,7 +8,8 @@ import torch
 
 from flows.retrain.simulators import fit_missing
 from flows.retrain.training import usable_device
-from flows.runtime.run import Run, code_version
+from flows.runtime.resources import code_version
+from flows.runtime.run import Run
 from flows.runtime.run_outcome import record_run
 from flows.runtime.settings import Settings
 from flows.runtime.workers import run_parallel, usable_cores

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 from scipy import sparse
 
 from pipeline.embeddings.vectors import Directions, Ids, Matrix, directions
@@ -95,20 +94,3 @@ class Cooccurrence:
             totals += block.T @ (block @ loadings)
             popularity += np.asarray(block.sum(axis=0)).ravel()
         return directions(totals, popularity)
-
-
-def likes_of(positives: pl.DataFrame, item_ids: Ids) -> sparse.csr_matrix:
-    """(users, n) ones from pairs of user_id and item_id; a pair that comes twice counts once.
-
-    Raises:
-        ContractError: a pair names an item that is not in ``item_ids``.
-    """
-    pairs = positives.select("user_id", "item_id").unique()
-    liked = pairs["item_id"].to_numpy()
-    if n_unknown := int((~np.isin(liked, item_ids)).sum()):
-        raise ContractError(
-            f"embeddings: {n_unknown} of {pairs.height} positives are of items that the table items does not hold; "
-            "rebuild both with: hsrl refresh --rebuild"
-        )
-    users, rows = np.unique(pairs["user_id"].to_numpy(), return_inverse=True)
-    return sparse.csr_matrix((np.ones(pairs.height), (rows, np.searchsorted(item_ids, liked))), shape=(len(users), len(item_ids)))

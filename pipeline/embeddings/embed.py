@@ -12,9 +12,10 @@ from pipeline.contracts import EMBEDDINGS, ITEMS, check
 from pipeline.embeddings.categories import Centroids
 from pipeline.embeddings.config import EmbeddingsConfig, Kind
 from pipeline.embeddings.content import Content
-from pipeline.embeddings.cooccurrence import Cooccurrence, likes_of
+from pipeline.embeddings.cooccurrence import Cooccurrence
 from pipeline.embeddings.external import External
 from pipeline.embeddings.model import EmbeddingModel, Part
+from pipeline.embeddings.positives import likes_of
 from pipeline.embeddings.vectors import Directions, Matrix, shrunk, unit
 from pipeline.errors import ContractError
 

@@ -4,28 +4,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydantic import BaseModel
-
-from pipeline.ingest.answers import canonical
-from pipeline.ingest.config import ItemFile, SourceConfig, TableSource, UserFile
 from pipeline.ingest.ids import IdKinds
+from pipeline.ingest.section import SourceSection
 
-# Where files lie, which days there are, how much arrives at once, what is only described (attributes): free to change. So are a
-# separator (another parts no rows, and they are refused) and the files of items and users, but for the columns of their ids.
-_FREE = {
-    "name",
-    "path",
-    "ratings",
-    "days",
-    "delivery",
-    "separator",
-    "category_separator",
-    "ids",
-    "categories",
-    "item_attributes",
-    "user_attributes",
-    "title",
-}
 # A warehouse of its own is the only way on: under other ids the old rows would be other users and items.
 _FOR_GOOD = ("source.kind", "source.ids.")
 _PREFIX = "source."
@@ -53,7 +34,7 @@ class Change:
         return not self.setting.startswith(_FOR_GOOD)
 
 
-def meaning_of(config: SourceConfig, kinds: IdKinds | None = None, *, counts_own_time: bool | None = None) -> dict[str, str]:
+def meaning_of(config: SourceSection, kinds: IdKinds | None = None, *, counts_own_time: bool | None = None) -> dict[str, str]:
     """Setting → value as JSON, of all that gives ids, times, answers and identity their meaning.
 
     Args:
@@ -62,36 +43,13 @@ def meaning_of(config: SourceConfig, kinds: IdKinds | None = None, *, counts_own
         counts_own_time: true where times count from a start of their own, false where they are of the calendar; None where that
             is not decided.
     """
-    told = dict(_settings(config, _PREFIX))
-    if isinstance(config, TableSource) and config.ids != "auto":
-        kinds = IdKinds(config.ids, config.ids)
+    meaning = dict(config.meaning())
+    kinds = config.id_kinds() or kinds
     if kinds is not None and kinds.is_decided:
-        told |= {f"{_PREFIX}ids.user": json.dumps(kinds.user), f"{_PREFIX}ids.item": json.dumps(kinds.item)}
+        meaning |= {f"{_PREFIX}ids.user": json.dumps(kinds.user), f"{_PREFIX}ids.item": json.dumps(kinds.item)}
     if counts_own_time is not None:
-        told[f"{_PREFIX}times"] = json.dumps("own start" if counts_own_time else "calendar")
-    return told
-
-
-def _settings(section: BaseModel, prefix: str) -> list[tuple[str, str]]:
-    told: list[tuple[str, str]] = []
-    for name in type(section).model_fields:
-        value = getattr(section, name)
-        if name in _FREE:
-            continue
-        if isinstance(value, ItemFile | UserFile):
-            told += _settings(value.columns, f"{prefix}{name}.columns.")
-            continue
-        if name in ("items", "users") and value is None:  # a catalogue may come later; its ids then are what they are
-            continue
-        if isinstance(value, BaseModel):
-            told += _settings(value, f"{prefix}{name}.")
-            continue
-        if name == "positive" and value is not None:
-            value = sorted({canonical(text) for text in value})
-        if name == "identity" and isinstance(value, list):
-            value = sorted({*value} - {"user", "item"})
-        told.append((prefix + name, json.dumps(value, separators=(",", ":"), default=str)))
-    return told
+        meaning[f"{_PREFIX}times"] = json.dumps("own start" if counts_own_time else "calendar")
+    return meaning
 
 
 def kinds_in(stored: Mapping[str, Meaning]) -> IdKinds | None:

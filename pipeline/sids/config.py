@@ -4,8 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipeline.sids.capacity import CapacityRules
+from pipeline.sids.inputs import AssignmentRules
 from pipeline.sids.names import MAX_CODES, key_space_fits
-from pipeline.sids.place import CapacityRules
 
 Limits = Annotated[tuple[Annotated[float, Field(ge=0.0)], Annotated[float, Field(ge=0.0)]], "warns above, blocks above"]
 Codes = Annotated[int, Field(ge=2, le=MAX_CODES)]
@@ -89,13 +90,18 @@ class SidsConfig(BaseModel):
         return (self.vocabulary,) * self.levels if isinstance(self.vocabulary, int) else self.vocabulary
 
     @property
-    def placing(self) -> CapacityRules | None:
+    def capacity_rules(self) -> CapacityRules | None:
         """The capacity of SIDs; None where any number of items may share one."""
         if self.collisions == "candidates":
             return None
         if self.collisions == "suffix":
             return CapacityRules(capacity=1, n_locked=self.levels, beam_width=self.suffix_codes, name="suffix")
         return CapacityRules(self.capacity, self.locked_levels, self.max_error_ratio, self.beam_width)
+
+    @property
+    def assignment_rules(self) -> AssignmentRules:
+        """When an item keeps its SID, and how many may move in a night."""
+        return AssignmentRules(self.epsilon, self.churn_budget, self.capacity_rules)
 
     @model_validator(mode="after")
     def _vocabulary_fits(self) -> Self:

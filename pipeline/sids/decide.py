@@ -1,123 +1,140 @@
 """Which Semantic ID each item should have tonight: the one it had while that is good enough, else the best that is free."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipeline.contracts import IS_OPEN, SID_WAITING
+from pipeline.contracts import IS_OPEN
+from pipeline.sids.capacity import Assignment, CapacityRules, Seekers, assign_free_sids
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import encode, reconstruction_errors
+from pipeline.sids.inputs import AssignmentRules, SidIncumbents
 from pipeline.sids.names import fixed_hash, name_tokens, sid_keys
-from pipeline.sids.place import CapacityRules, Placement, place
 from pipeline.sids.vectors import matrix
 
 Flags = npt.NDArray[np.bool_]
 Errors = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Moves:
-    """Which of the items whose Semantic ID no longer fits may move tonight, and in which order.
-
-    Attributes:
-        share: of the survivors that may move, in [0, 1]; at least one item may.
-        waiting: SID_WAITING of the release before: who was asked before, and how often.
-        free: item_ids that may move beside the share: their Semantic ID is a night old and was given by a vector that is gone.
-    """
-
-    share: float = 1.0
-    waiting: pl.DataFrame = field(default_factory=SID_WAITING.empty)
-    free: Collection[int] = ()
+Tokens = npt.NDArray[np.uint16]
 
 
 class Decided(NamedTuple):
-    """What becomes of the items that were looked at.
+    """What becomes of the usable items.
 
     Attributes:
-        rows: item_id, tokens, sid, sid_key, recon_error, outcome, assigned_by, waits; one an item that has a Semantic ID tonight.
-        waiting: item_id, sid, recon_error, best_error, n_nights, since_release (empty where tonight is the first); those who
-            would have moved.
-        without: item_id, reason: no place was found.
+        rows: item_id, tokens, sid, sid_key, recon_error, outcome, assigned_by, waits; one row for each item that has a Semantic ID
+            tonight.
+        waiting: item_id, sid, recon_error, best_error, n_nights, since_release (empty where tonight is the first); the items that
+            should move and have to wait.
+        missing: item_id, reason: items for which no Semantic ID is free.
     """
 
     rows: pl.DataFrame
     waiting: pl.DataFrame
-    without: pl.DataFrame
+    missing: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class _Prior:
+    """The last Semantic ID of each of n items.
+
+    Attributes:
+        exists: (n,) whether the item ever had one under this numbering.
+        is_open: (n,) whether it has it now.
+        is_current: (n,) whether that was under tonight's codes.
+        valid_to: (n,) the release that closed it; 0 where it is open or there is none.
+        tokens: (n, L); the greedy ones where there is none.
+        errors: (n,) ‖x − dec(tokens)‖² of tonight's vectors.
+    """
+
+    exists: Flags
+    is_open: Flags
+    is_current: pl.Series
+    valid_to: npt.NDArray[np.int64]
+    tokens: Tokens
+    errors: Errors
 
 
 def decide(
-    usable: pl.DataFrame,
-    own: pl.DataFrame,
-    codebook: Codebook,
-    epsilon: float,
-    moves: Moves,
-    placing: CapacityRules | None,
-    reserved_from: int,
+    usable: pl.DataFrame, own: pl.DataFrame, codebook: Codebook, incumbents: SidIncumbents, rules: AssignmentRules
 ) -> Decided:
-    """Decide for every usable item; the rules are told by ``assign``.
+    """Decide for every usable item; ``assign`` states the rules.
 
     Args:
         usable: item_id, vector, has_signal, by item_id.
         own: SID_HISTORY of this numbering of codes, open and closed.
-        codebook: the codes.
-        epsilon: how much worse than the best a kept Semantic ID may be.
-        moves: who may move tonight.
-        placing: None where any number of items may share a Semantic ID.
-        reserved_from: rows closed in this release or later still hold their place.
+        codebook: tonight's codes.
+        incumbents: of which ``waiting`` and ``reserved_from`` are used.
+        rules: when an item keeps its Semantic ID, how many may move, and how many a Semantic ID holds.
     """
-    asked = usable.select("item_id")
-    prior = asked.join(_last_rows(own.join(asked, on="item_id", how="semi")), on="item_id", how="left", maintain_order="left")
-    has_prior = prior["tokens"].is_not_null().to_numpy()
-    is_open = has_prior & prior["valid_to"].is_null().to_numpy()
     vectors, hashes = matrix(usable, "SIDs"), fixed_hash(usable["item_id"].to_numpy())
     greedy, greedy_error = encode(vectors, codebook)
-    old = greedy.copy()
-    old[has_prior] = prior["tokens"].drop_nulls().explode().to_numpy().reshape(-1, codebook.n_levels)
-    old_error = reconstruction_errors(vectors, old, codebook)
+    prior = _prior(usable, own, codebook, vectors, greedy)
     best, best_error, reasons = greedy, greedy_error, np.full(len(greedy), "")
-    keeps = has_prior & (old_error <= (1.0 + epsilon) * greedy_error)
-    if placing is not None:
+    keeps = prior.exists & (prior.errors <= (1.0 + rules.epsilon) * greedy_error)
+    if rules.capacity is not None:
         last = _last_rows(own.select("item_id", "valid_from", "valid_to", "sid_key"))
-        claims = last.filter(IS_OPEN | (pl.col("valid_to") >= reserved_from))["sid_key"].to_numpy()
-        lapsed = has_prior & ~is_open & (prior["valid_to"].fill_null(0).to_numpy() < reserved_from)
-        keeps &= ~lapsed | _still_free(sid_keys(old, codebook.vocabulary), lapsed & keeps, hashes, claims, placing.capacity)
-        taken = np.concatenate([claims, sid_keys(old[keeps & lapsed], codebook.vocabulary)])
-        placed = _place_rest(vectors, hashes, ~keeps, ~has_prior | lapsed, greedy, codebook, taken, placing)
-        best, reasons = placed.tokens, placed.reasons
+        taken = last.filter(IS_OPEN | (pl.col("valid_to") >= incumbents.reserved_from))["sid_key"].to_numpy()
+        lapsed = prior.exists & ~prior.is_open & (prior.valid_to < incumbents.reserved_from)
+        prior_keys = sid_keys(prior.tokens, codebook.vocabulary)
+        keeps &= ~lapsed | _still_free(prior_keys, lapsed & keeps, hashes, taken, rules.capacity.capacity)
+        taken = np.concatenate([taken, prior_keys[keeps & lapsed]])
+        seekers = Seekers(vectors, hashes, greedy, greedy_error, ~prior.exists | lapsed)
+        found = _assign_others(seekers, ~keeps, codebook, taken, rules.capacity)
+        best, reasons = found.tokens, found.reasons
         best_error = reconstruction_errors(vectors, best, codebook)
-        keeps |= has_prior & ~lapsed & (~placed.is_placed | (old_error <= (1.0 + epsilon) * best_error))
-    n_waited = _n_waited(asked, moves.waiting)
-    is_bound = is_open & ~keeps & ~usable["item_id"].is_in(list(moves.free)).to_numpy()
-    deferred = _beyond_budget(is_bound, old_error - best_error, n_waited, hashes, int(moves.share * is_open.sum()))
+        keeps |= prior.exists & ~lapsed & (~found.is_assigned | (prior.errors <= (1.0 + rules.epsilon) * best_error))
+    n_waited = _n_waited(usable.select("item_id"), incumbents.waiting)
+    wants_to_move = prior.is_open & ~keeps & ~usable["item_id"].is_in(list(rules.exempt_item_ids)).to_numpy()
+    n_allowed = int(rules.max_moved_share * prior.is_open.sum())
+    deferred = _beyond_budget(wants_to_move, prior.errors - best_error, n_waited, hashes, n_allowed)
     keeps |= deferred
     flags = {
         "keeps": keeps,
         "is_deferred": deferred,
-        "is_nearest": (old == greedy).all(axis=1) | (old_error <= greedy_error),
+        "is_nearest": (prior.tokens == greedy).all(axis=1) | (prior.errors <= greedy_error),
         "is_greedy": (best == greedy).all(axis=1),
-        "has_prior": has_prior,
-        "is_open": is_open,
-        "is_current": (prior["codebook_id"] == codebook.codebook_id).fill_null(value=False),
+        "has_prior": prior.exists,
+        "is_open": prior.is_open,
+        "is_current": prior.is_current,
         "has_signal": usable["has_signal"],
-        "recon_error": np.where(keeps, old_error, best_error),
+        "recon_error": np.where(keeps, prior.errors, best_error),
         "best_error": best_error,
         "n_nights": n_waited + 1,
-        "without": np.where(keeps, "", reasons),
+        "missing": np.where(keeps, "", reasons),
     }
-    named = name_tokens(np.where(keeps[:, None], old, best), codebook.vocabulary)
-    told = pl.concat([usable.select("item_id"), named, pl.DataFrame(flags)], how="horizontal")
-    has_place = pl.col("without") == ""
-    rows = told.filter(has_place).with_columns(outcome=_outcome(), assigned_by=_assigned_by(placing), waits="is_deferred")
-    since = moves.waiting.select("item_id", "since_release")
+    named = name_tokens(np.where(keeps[:, None], prior.tokens, best), codebook.vocabulary)
+    known = pl.concat([usable.select("item_id"), named, pl.DataFrame(flags)], how="horizontal")
+    has_sid = pl.col("missing") == ""
+    rows = known.filter(has_sid).with_columns(outcome=_outcome(), assigned_by=_assigned_by(rules.capacity), waits="is_deferred")
+    since = incumbents.waiting.select("item_id", "since_release")
     waiting = rows.filter("waits").select("item_id", "sid", "recon_error", "best_error", "n_nights")
     return Decided(
         rows,
         waiting.join(since, on="item_id", how="left", maintain_order="left"),
-        told.filter(~has_place).select("item_id", reason="without"),
+        known.filter(~has_sid).select("item_id", reason="missing"),
+    )
+
+
+def _prior(
+    usable: pl.DataFrame, own: pl.DataFrame, codebook: Codebook, vectors: npt.NDArray[np.float32], greedy: Tokens
+) -> _Prior:
+    """The last Semantic ID of each usable item, and its error tonight."""
+    item_ids = usable.select("item_id")
+    last = _last_rows(own.join(item_ids, on="item_id", how="semi"))
+    rows = item_ids.join(last, on="item_id", how="left", maintain_order="left")
+    exists = rows["tokens"].is_not_null().to_numpy()
+    tokens = greedy.copy()
+    tokens[exists] = rows["tokens"].drop_nulls().explode().to_numpy().reshape(-1, codebook.n_levels)
+    return _Prior(
+        exists,
+        exists & rows["valid_to"].is_null().to_numpy(),
+        (rows["codebook_id"] == codebook.codebook_id).fill_null(value=False),
+        rows["valid_to"].fill_null(0).to_numpy(),
+        tokens,
+        reconstruction_errors(vectors, tokens, codebook),
     )
 
 
@@ -126,55 +143,49 @@ def _last_rows(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.sort("item_id", "valid_from").unique("item_id", keep="last", maintain_order=True)
 
 
-def _place_rest(
-    vectors: npt.NDArray[np.float32],
-    hashes: npt.NDArray[np.uint64],
-    rest: Flags,
-    needs: Flags,
-    greedy: npt.NDArray[np.uint16],
-    codebook: Codebook,
-    taken: npt.NDArray[np.uint64],
-    placing: CapacityRules,
-) -> Placement:
-    """The best free Semantic ID of each of the ``rest``, some of whom need one; the nearest, as if placed, for the others."""
-    found = place(vectors[rest], hashes[rest], codebook, taken, placing, needs[rest])
-    tokens, is_placed, reasons = greedy.copy(), np.ones(len(greedy), dtype=bool), np.full(len(greedy), "", dtype=object)
-    tokens[rest], is_placed[rest], reasons[rest] = found.tokens, found.is_placed, found.reasons
-    return Placement(tokens, is_placed, reasons.astype(str))
+def _assign_others(
+    seekers: Seekers, others: Flags, codebook: Codebook, taken: npt.NDArray[np.uint64], rules: CapacityRules
+) -> Assignment:
+    """The best free Semantic ID of each of the ``others``; the nearest, as if it were free, for the rest."""
+    found = assign_free_sids(seekers.select(others), codebook, taken, rules)
+    n = len(others)
+    tokens, is_assigned, reasons = seekers.greedy.copy(), np.ones(n, dtype=bool), np.full(n, "", dtype=object)
+    tokens[others], is_assigned[others], reasons[others] = found.tokens, found.is_assigned, found.reasons
+    return Assignment(tokens, is_assigned, reasons.astype(str))
 
 
 def _still_free(
     keys: npt.NDArray[np.uint64],
     asks: Flags,
     hashes: npt.NDArray[np.uint64],
-    claims: npt.NDArray[np.uint64],
+    taken: npt.NDArray[np.uint64],
     capacity: int,
 ) -> Flags:
-    """Which of those who ask for a Semantic ID they once had, and no longer a claim to, find room in it."""
+    """Which of the items that ask for a Semantic ID they once had, and that is no longer kept for them, find it free."""
     free = np.zeros(len(keys), dtype=bool)
     counts: dict[int, int] = {}
     rows = np.flatnonzero(asks)
     for row in rows[np.argsort(hashes[rows])].tolist():
         key = int(keys[row])
-        counts.setdefault(key, int((claims == key).sum()))
+        counts.setdefault(key, int((taken == key).sum()))
         free[row] = counts[key] < capacity
         counts[key] += int(free[row])
     return free
 
 
-def _n_waited(asked: pl.DataFrame, waiting: pl.DataFrame) -> npt.NDArray[np.int64]:
+def _n_waited(item_ids: pl.DataFrame, waiting: pl.DataFrame) -> npt.NDArray[np.int64]:
     """Nights that each item has waited until now."""
     known = waiting.select("item_id", "n_nights")
-    return asked.join(known, on="item_id", how="left", maintain_order="left")["n_nights"].fill_null(0).to_numpy()
+    return item_ids.join(known, on="item_id", how="left", maintain_order="left")["n_nights"].fill_null(0).to_numpy()
 
 
 def _beyond_budget(
     wants: Flags, gain: Errors, n_waited: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64], budget: int
 ) -> Flags:
-    """Who has to wait, where more want to move than may (at least one may).
+    """Which items have to wait, where more want to move than may (at least one may).
 
-    Those go first who gain most; every night of waiting doubles what an item's gain counts, so that whoever waits is served in the
-    end, however many come later with more to gain.
+    Those go first that gain most; every night of waiting doubles what an item's gain counts, so that an item that waits is served in
+    the end, however many come later with more to gain.
     """
     rows = np.flatnonzero(wants)
     weight = np.log2(np.maximum(gain[rows].astype(np.float64), np.finfo(np.float32).tiny)) + n_waited[rows]
@@ -203,7 +214,7 @@ def _outcome() -> pl.Expr:
     )
 
 
-def _assigned_by(placing: CapacityRules | None) -> pl.Expr:
+def _assigned_by(capacity: CapacityRules | None) -> pl.Expr:
     return (
         pl.when(pl.col("keeps") & pl.col("is_nearest"))
         .then(pl.lit("incumbent"))
@@ -212,7 +223,7 @@ def _assigned_by(placing: CapacityRules | None) -> pl.Expr:
         .when("keeps")
         .then(pl.lit("hysteresis"))
         .when(~pl.col("is_greedy"))
-        .then(pl.lit("greedy" if placing is None else placing.name))
+        .then(pl.lit("greedy" if capacity is None else capacity.name))
         .when("has_signal")
         .then(pl.lit("greedy"))
         .otherwise(pl.lit("fallback"))

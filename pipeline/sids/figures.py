@@ -18,7 +18,7 @@ Matrix = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Release:
+class MeasuredRelease:
     """n items with a SID, in the order of item_id.
 
     Attributes:
@@ -27,10 +27,10 @@ class Release:
         codebook: the codes.
         previous: open rows of the release before; None at the first.
         release_id: the release.
-        kin: ids of earlier codebooks with the same numbering of codes.
+        same_numbering_ids: ids of earlier codebooks with the same numbering of codes.
         categories: (n,) lists of names, coarsest first; None where they are not known.
         popularity: (n,) positives of each item; None where they are not known.
-        outcomes: how many items met which of assign's outcomes; empty where not told.
+        outcomes: how many items met which of assign's outcomes; empty where they were not counted.
         shift: how the vectors differ from those of the release before, by figure; empty where there is none to compare.
     """
 
@@ -133,17 +133,17 @@ def entropy_bits(shares: npt.NDArray[np.float64]) -> float:
 
 
 def gini(shares: npt.NDArray[np.float64]) -> float:
-    """Gini coefficient of shares that sum to 1: 0 all equal, towards 1 the more one holds all."""
+    """Gini coefficient of shares that sum to 1: 0 where all are equal, near 1 where a single code holds all."""
     rank = np.arange(1, len(shares) + 1)
     return float(2 * (rank * np.sort(shares)).sum() / len(shares) - (len(shares) + 1) / len(shares))
 
 
-def explained(release: Release, error: float) -> float | None:
+def explained(release: MeasuredRelease, error: float) -> float | None:
     """1 − error / variance; None where all vectors are the same."""
     return 1.0 - error / release.variance if release.variance > 0 else None
 
 
-def kept(release: Release, n_levels: int, *, weighted: bool = False) -> float | None:
+def kept(release: MeasuredRelease, n_levels: int, *, weighted: bool = False) -> float | None:
     """Share of the survivors (or of their positives) whose first codes, of the same numbering, are unchanged; None without any."""
     same = pl.col("tokens").list.head(n_levels) == pl.col("tokens_before").list.head(n_levels)
     weight = pl.col("weight") if weighted else pl.lit(1.0)
@@ -152,7 +152,7 @@ def kept(release: Release, n_levels: int, *, weighted: bool = False) -> float | 
     return None if share is None or np.isnan(share) else float(share)
 
 
-def margin(release: Release, level: int) -> float | None:
+def margin(release: MeasuredRelease, level: int) -> float | None:
     """Median of (d₂ − d₁) / d₂ over a sample, d₁ and d₂ the squared distances to the two nearest codes; None at a suffix level."""
     codes = release.codebook.centroids[level]
     if not codes.any():
@@ -165,7 +165,7 @@ def margin(release: Release, level: int) -> float | None:
     return float(np.median(1 - np.maximum(nearest[:, 0], 0) / np.maximum(nearest[:, 1], 1e-12)))
 
 
-def labels(release: Release, level: int) -> npt.NDArray[np.int64] | None:
+def labels(release: MeasuredRelease, level: int) -> npt.NDArray[np.int64] | None:
     """(n,) numbers of the first category (level 0) or the first two together; −1 without any; None where none are known."""
     if release.categories is None or not (release.categories.list.len() > 0).any():
         return None
@@ -173,47 +173,47 @@ def labels(release: Release, level: int) -> npt.NDArray[np.int64] | None:
     return np.where(names == "", -1, names.cast(pl.Categorical).to_physical().cast(pl.Int64).to_numpy())
 
 
-def category_nmi(release: Release, level: int) -> float | None:
+def category_nmi(release: MeasuredRelease, level: int) -> float | None:
     """Normalised mutual information of prefix and category over items that have one."""
-    told = labels(release, level)
-    if told is None:
+    categories = labels(release, level)
+    if categories is None:
         return None
-    known = told >= 0
+    known = categories >= 0
     from sklearn.metrics import normalized_mutual_info_score
 
-    return float(normalized_mutual_info_score(told[known], release.prefixes(level + 1)[known]))
+    return float(normalized_mutual_info_score(categories[known], release.prefixes(level + 1)[known]))
 
 
-def category_ami(release: Release, level: int) -> float | None:
+def category_ami(release: MeasuredRelease, level: int) -> float | None:
     """Mutual information of prefix and category beyond what as many prefixes of the same sizes give by chance, over a sample."""
-    told = labels(release, level)
-    if told is None:
+    categories = labels(release, level)
+    if categories is None:
         return None
-    rows = release.sample[told[release.sample] >= 0]
+    rows = release.sample[categories[release.sample] >= 0]
     from sklearn.metrics import adjusted_mutual_info_score
 
-    return float(adjusted_mutual_info_score(told[rows], release.prefixes(level + 1)[rows]))
+    return float(adjusted_mutual_info_score(categories[rows], release.prefixes(level + 1)[rows]))
 
 
-def category_purity(release: Release, level: int) -> float | None:
+def category_purity(release: MeasuredRelease, level: int) -> float | None:
     """Share of the items (that have a category) in the largest category of their prefix."""
-    told = labels(release, level)
-    if told is None:
+    categories = labels(release, level)
+    if categories is None:
         return None
-    pairs = pl.DataFrame({"prefix": release.prefixes(level + 1), "label": told}).filter(pl.col("label") >= 0)
+    pairs = pl.DataFrame({"prefix": release.prefixes(level + 1), "label": categories}).filter(pl.col("label") >= 0)
     largest = pairs.group_by("prefix", "label").len().group_by("prefix").agg(pl.col("len").max())
     return float(largest["len"].sum()) / pairs.height
 
 
-def neighbourhood_overlap(release: Release) -> float | None:
-    """Mean share of an item's ten nearest others that are also nearest by what the Semantic IDs say; None below eleven items."""
+def neighbourhood_overlap(release: MeasuredRelease) -> float | None:
+    """Mean share of an item's ten nearest others that are also nearest between decoded Semantic IDs; None below eleven items."""
     rows = release.sample
     if len(rows) <= NEIGHBOURS:
         return None
-    truth, told = release.vectors[rows], release.codebook.decode(release.tokens[rows])
+    vectors, decoded = release.vectors[rows], release.codebook.decode(release.tokens[rows])
     hashes = fixed_hash(release.rows["item_id"].to_numpy()[rows])
     queries = np.argsort(hashes, kind="stable")[:QUERIES]
-    found = [_neighbours(space, queries) for space in (truth, told)]
+    found = [_neighbours(space, queries) for space in (vectors, decoded)]
     return float(np.mean([len(set(a) & set(b)) for a, b in zip(*found, strict=True)])) / NEIGHBOURS
 
 

@@ -1,6 +1,7 @@
 """Figures of a release's Semantic IDs. Adding one is a function and its line in a registry; docs/metrics.md has every formula."""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -9,7 +10,7 @@ from pipeline.contracts import ITEMS, SID_HISTORY, SID_METRICS, check
 from pipeline.errors import ContractError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.figures import (
-    Release,
+    MeasuredRelease,
     category_ami,
     category_nmi,
     category_purity,
@@ -24,39 +25,39 @@ from pipeline.sids.shift import FIGURES
 from pipeline.sids.vectors import matrix, sorted_embeddings
 
 
-def _n_begun(release: Release, reason: str) -> float:
+def _n_begun(release: MeasuredRelease, reason: str) -> float:
     """Rows that begin with this release for ``reason``."""
     return release.rows.filter((pl.col("valid_from") == release.release_id) & (pl.col("reason") == reason)).height
 
 
-def _n_closed(release: Release) -> float | None:
+def _n_closed(release: MeasuredRelease) -> float | None:
     """Items that had a SID in the previous release and have none now."""
     return None if release.previous is None else release.previous.join(release.rows, on="item_id", how="anti").height
 
 
-def _shared_by_popularity(release: Release) -> float | None:
+def _shared_by_popularity(release: MeasuredRelease) -> float | None:
     """Share of the positives that lie on items which share their SID; None without positives."""
     if release.popularity is None or not release.popularity.sum():
         return None
     return float(release.popularity[release.shares_sid].sum() / release.popularity.sum())
 
 
-def _outcome(name: str) -> Callable[[Release], float | None]:
-    """How many items met an outcome of ``assign``; None where not told."""
+def _outcome(name: str) -> Callable[[MeasuredRelease], float | None]:
+    """How many items met an outcome of ``assign``; None where that was not counted."""
     return lambda release: release.outcomes.get(name)
 
 
-def _shift(name: str) -> Callable[[Release], float | None]:
+def _shift(name: str) -> Callable[[MeasuredRelease], float | None]:
     """A figure of how the vectors shifted; None where there were none to compare with."""
     return lambda release: release.shift.get(name)
 
 
-def _quantile(share: float) -> Callable[[Release], float | None]:
+def _quantile(share: float) -> Callable[[MeasuredRelease], float | None]:
     return lambda release: float(np.quantile(release.errors, share))
 
 
 # A figure that does not exist for a release (no release before it, say) is None and gets no row.
-OF_RELEASE: dict[str, Callable[[Release], float | None]] = {
+OF_RELEASE: dict[str, Callable[[MeasuredRelease], float | None]] = {
     "n_items": lambda release: release.rows.height,
     "n_sids": lambda release: len(release.bucket_sizes),
     "shared_items": lambda release: int(release.bucket_sizes[release.bucket_sizes > 1].sum()),
@@ -88,7 +89,7 @@ OF_RELEASE: dict[str, Callable[[Release], float | None]] = {
     "kept_popularity_share": lambda release: kept(release, release.codebook.n_levels, weighted=True),
 }
 # Levels count from 0 here and from 1 in the rows.
-OF_LEVEL: dict[str, Callable[[Release, int], float | None]] = {
+OF_LEVEL: dict[str, Callable[[MeasuredRelease, int], float | None]] = {
     "used_codes_share": lambda release, level: float((release.shares(level) > 0).mean()),
     "entropy": lambda release, level: entropy_bits(release.shares(level)),
     "perplexity": lambda release, level: 2.0 ** entropy_bits(release.shares(level)),
@@ -106,36 +107,54 @@ OF_LEVEL: dict[str, Callable[[Release, int], float | None]] = {
     "kept_prefix_share": lambda release, level: kept(release, level + 1),
     "kept_prefix_popularity_share": lambda release, level: kept(release, level + 1, weighted=True),
 }
-# What only the flow can tell: stages have no clock.
+# What only a flow can measure: stages have no clock.
 OF_RUN = ("seconds", "cpu_seconds", "peak_memory_mb")
 
 
-def sid_metrics(
-    open_rows: pl.DataFrame,
-    embeddings: pl.DataFrame,
-    codebook: Codebook,
-    previous: pl.DataFrame | None,
-    release_id: int,
-    *,
-    same_numbering_ids: Collection[str] = (),
-    items: pl.DataFrame | None = None,
-    popularity: pl.DataFrame | None = None,
-    outcomes: Mapping[str, int] | None = None,
-    shift: Mapping[str, float] | None = None,
-) -> pl.DataFrame:
+@dataclass(frozen=True)
+class ReleaseSids:
+    """The Semantic IDs of a release.
+
+    Attributes:
+        release_id: the release.
+        codebook: its codes.
+        open_rows: SID_HISTORY, its open rows, all of ``codebook``.
+        embeddings: EMBEDDINGS with a row for each of their items.
+        previous: open rows of the release before, of any codebook; None at the first.
+        same_numbering_ids: ids of earlier codebooks with the same numbering of codes.
+    """
+
+    release_id: int
+    codebook: Codebook
+    open_rows: pl.DataFrame
+    embeddings: pl.DataFrame
+    previous: pl.DataFrame | None = None
+    same_numbering_ids: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class Background:
+    """What else is known of a release; a figure that needs what is not known is left out.
+
+    Attributes:
+        items: ITEMS, for the figures of categories.
+        popularity: item_id, n_positives, for the figures weighted by it.
+        outcomes: number of items by outcome, as ``assign`` counted them.
+        shift: the figures of ``shift_figures``.
+    """
+
+    items: pl.DataFrame | None = None
+    popularity: pl.DataFrame | None = None
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    shift: Mapping[str, float] = field(default_factory=dict)
+
+
+def sid_metrics(release: ReleaseSids, background: Background = Background()) -> pl.DataFrame:
     """The figures of one release; level 0 stands for the whole Semantic ID.
 
     Args:
-        open_rows: SID_HISTORY, the release's open rows, all of ``codebook``.
-        embeddings: EMBEDDINGS with a row for each of their items.
-        codebook: the codes.
-        previous: open rows of the release before, of any codebook; None at the first.
-        release_id: the release.
-        kin: ids of earlier codebooks with the same numbering of codes.
-        items: ITEMS, for the figures of categories.
-        popularity: item_id, n_positives, for the figures weighted by it.
-        outcomes: items by outcome, as ``assign`` counted them.
-        shift: the figures of ``shift_figures``.
+        release: its Semantic IDs and those of the release before.
+        background: items, popularity, outcomes and vectors' shift, as far as they are known.
 
     Returns:
         SID_METRICS.
@@ -143,36 +162,56 @@ def sid_metrics(
     Raises:
         ContractError: a broken contract, no open rows, rows of another codebook, or items without a vector.
     """
-    rows = check(open_rows, SID_HISTORY, "SID metrics").sort("item_id")
-    if n_foreign := rows.filter((pl.col("codebook_id") != codebook.codebook_id) | pl.col("valid_to").is_not_null()).height:
+    measured = _measured(release, background)
+    figures = [(0, name, figure(measured)) for name, figure in OF_RELEASE.items()]
+    figures += [
+        (level + 1, name, figure(measured, level))
+        for name, figure in OF_LEVEL.items()
+        for level in range(release.codebook.n_levels)
+    ]
+    return _rows(release.release_id, release.codebook.codebook_id, figures)
+
+
+def run_metrics(release_id: int, codebook_id: str, values: tuple[float, float, float]) -> pl.DataFrame:
+    """SID_METRICS of what the decision took: the figures OF_RUN (seconds, CPU seconds, megabytes) from their ``values``."""
+    return _rows(release_id, codebook_id, [(0, name, value) for name, value in zip(OF_RUN, values, strict=True)])
+
+
+def _rows(release_id: int, codebook_id: str, figures: list[tuple[int, str, float | None]]) -> pl.DataFrame:
+    known = [(release_id, codebook_id, level, name, float(value)) for level, name, value in figures if value is not None]
+    return check(pl.DataFrame(known, schema=SID_METRICS.schema, orient="row"), SID_METRICS, "SID metrics")
+
+
+def _measured(release: ReleaseSids, background: Background) -> MeasuredRelease:
+    """The release as the figures read it, after its contracts were checked."""
+    rows = check(release.open_rows, SID_HISTORY, "SID metrics").sort("item_id")
+    codebook_id = release.codebook.codebook_id
+    if n_foreign := rows.filter((pl.col("codebook_id") != codebook_id) | pl.col("valid_to").is_not_null()).height:
         raise ContractError(
             f"SID metrics: {n_foreign} of {rows.height} rows are closed or of another codebook; expected open rows of "
-            f"{codebook.codebook_id}: give those"
+            f"{codebook_id}: give those"
         )
     if rows.is_empty():
         raise ContractError("SID metrics: 0 items have a Semantic ID, expected at least one; embed active items first")
-    vectors = sorted_embeddings(embeddings, "SID metrics").join(rows.select("item_id"), on="item_id", how="semi")
+    vectors = sorted_embeddings(release.embeddings, "SID metrics").join(rows.select("item_id"), on="item_id", how="semi")
     if n_missing := rows.height - vectors.height:
         raise ContractError(f"SID metrics: {n_missing} of {rows.height} items have no vector; give the embeddings of all of them")
-    told = (
-        None if items is None else rows.join(check(items, ITEMS, "SID metrics"), on="item_id", how="left", maintain_order="left")
+    categories = popularity = None
+    if background.items is not None:
+        items = check(background.items, ITEMS, "SID metrics")
+        categories = rows.join(items, on="item_id", how="left", maintain_order="left")["categories"].fill_null([])
+    if background.popularity is not None:
+        liked = rows.join(background.popularity, on="item_id", how="left", maintain_order="left")
+        popularity = liked["n_positives"].fill_null(0).to_numpy()
+    return MeasuredRelease(
+        rows=rows,
+        vectors=matrix(vectors.sort("item_id"), "SID metrics"),
+        codebook=release.codebook,
+        previous=release.previous,
+        release_id=release.release_id,
+        same_numbering_ids=release.same_numbering_ids,
+        categories=categories,
+        popularity=popularity,
+        outcomes=dict(background.outcomes),
+        shift=dict(background.shift),
     )
-    liked = None if popularity is None else rows.join(popularity, on="item_id", how="left", maintain_order="left")
-    release = Release(
-        rows,
-        matrix(vectors.sort("item_id"), "SID metrics"),
-        codebook,
-        previous,
-        release_id,
-        same_numbering_ids,
-        None if told is None else told["categories"].fill_null([]),
-        None if liked is None else liked["n_positives"].fill_null(0).to_numpy(),
-        dict(outcomes or {}),
-        dict(shift or {}),
-    )
-    figures = [(0, name, figure(release)) for name, figure in OF_RELEASE.items()]
-    figures += [
-        (level + 1, name, figure(release, level)) for name, figure in OF_LEVEL.items() for level in range(codebook.n_levels)
-    ]
-    known = [(release_id, codebook.codebook_id, level, name, float(value)) for level, name, value in figures if value is not None]
-    return check(pl.DataFrame(known, schema=SID_METRICS.schema, orient="row"), SID_METRICS, "SID metrics")

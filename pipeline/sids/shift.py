@@ -1,6 +1,5 @@
-"""How tonight's vectors differ from those of the last release: what tells a bad file from a night's new evidence."""
+"""How tonight's vectors differ from those of the last release: what distinguishes a bad file from a night's new evidence."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +9,14 @@ import polars as pl
 from pipeline.contracts import IS_OPEN
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import reconstruction_errors
+from pipeline.sids.inputs import NightInputs, SidIncumbents
 from pipeline.sids.vectors import matrix, sorted_embeddings, squared_norms
 
 Matrix = npt.NDArray[np.float32]
 GIVEN_BY_VECTOR = ("new", "moved", "returned")
 FIGURES = ("explained_drop", "jumped_share", "strayed_share", "lost_signal_share", "fallback_share", "lost_columns_share")
-JUMP, NEWCOMERS_JUMP = 1.0, 0.1  # of the spread; whose Semantic ID is a night old is sooner asked again
+# Both in units of the spread. An item whose Semantic ID is a night old is decided anew after a smaller jump.
+JUMP, NEWCOMERS_JUMP = 1.0, 0.1
 CLEARLY_BETTER = 0.1  # rise of the explained variance, or its fall where it is clearly worse
 # What is left of a coordinate's variance where a file has one value for all: that value over different lengths, at length 1.
 _CONSTANT = 0.02
@@ -38,15 +39,44 @@ class Pairs:
 
     @property
     def jumped(self) -> npt.NDArray[np.bool_]:
-        """(n,) who is nearer to a stranger's place than to its own."""
+        """(n,) whether an item's vector moved by more than half of the squared distance between two items drawn at random."""
         return self.moved > JUMP
+
+    def with_tokens(self, held: pl.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
+        """The rows of the m pairs that ``held`` (item_id, tokens) names, (m,), and their tokens, (m, L)."""
+        known = pl.DataFrame({"item_id": self.item_ids}).with_row_index("row").join(held, on="item_id", maintain_order="left")
+        if known.is_empty():
+            return np.zeros(0, dtype=np.int64), np.zeros((0, 0), dtype=np.uint16)
+        return known["row"].to_numpy(), known["tokens"].explode().to_numpy().reshape(known.height, -1)
+
+
+@dataclass(frozen=True)
+class VectorShift:
+    """The vectors of active items in two releases.
+
+    Attributes:
+        before: EMBEDDINGS of the last release.
+        now: EMBEDDINGS of tonight.
+        pairs: of the items that have both.
+    """
+
+    before: pl.DataFrame
+    now: pl.DataFrame
+    pairs: Pairs
+
+    @classmethod
+    def between(cls, before: pl.DataFrame, night: NightInputs) -> "VectorShift":
+        """Pair tonight's vectors with ``before``, EMBEDDINGS of the last release."""
+        active = night.items.filter("is_active").select("item_id")
+        old, new = (each.join(active, on="item_id", how="semi") for each in (before, night.embeddings))
+        return cls(old, new, pair_up(old, new))
 
 
 def pair_up(before: pl.DataFrame, now: pl.DataFrame) -> Pairs:
     """Pair the vectors of two releases.
 
     Args:
-        before: EMBEDDINGS of the last release; rows of another model than that of ``now`` are not looked at.
+        before: EMBEDDINGS of the last release; rows of another model than that of ``now`` are ignored.
         now: EMBEDDINGS of tonight, of one model.
     """
     rows = sorted_embeddings(now, "vectors")
@@ -60,60 +90,57 @@ def pair_up(before: pl.DataFrame, now: pl.DataFrame) -> Pairs:
     return Pairs(both["item_id"].to_numpy()[has_both], old, new, moved.astype(np.float64))
 
 
-def decided_by_vanished_vectors(
-    history: pl.DataFrame, pairs: Pairs, last_night: int, same_numbering_ids: Collection[str], codes: Codebook | None
-) -> list[int]:
-    """item_ids whose Semantic ID was given last night by a vector that is another tonight, so that nobody has to keep it.
+def decided_by_vanished_vectors(incumbents: SidIncumbents, pairs: Pairs) -> list[int]:
+    """item_ids whose Semantic ID was given last night by a vector that is another one tonight: they need not keep it.
 
-    Those of survivors that moved are not among them (they stand under the churn budget), nor those that came with the numbering. There
-    are none where the others no longer fit their Semantic IDs either: then tonight's vectors are the ones to doubt, not last night's.
+    Survivors that moved last night are not among them (the churn budget covers those), nor are items that came with the numbering.
+    There are none where the other items no longer fit their Semantic IDs either: then tonight's vectors are in doubt, not last
+    night's.
 
     Args:
-        history: SID_HISTORY.
+        incumbents: history, numbering, codes and the last night; without codes nothing is looked for beyond the history.
         pairs: the vectors of last night and tonight.
-        last_night: the last release that was a refresh.
-        kin: ids of the codebooks of the numbering in use.
-        codes: those in use; None where they are still to be learned.
     """
-    own = history.filter(pl.col("codebook_id").is_in(list(same_numbering_ids)))
+    history, codes = incumbents.history, incumbents.codebook
+    own = history.filter(pl.col("codebook_id").is_in(list(incumbents.same_numbering_ids)))
     given = own.filter(
         IS_OPEN
-        & (pl.col("valid_from") >= last_night)
+        & (pl.col("valid_from") >= incumbents.last_night)
         & (pl.col("valid_from") > pl.lit(own["valid_from"].min()))
         & pl.col("reason").is_in(GIVEN_BY_VECTOR)
     )
     survived = history.select("item_id", valid_from="valid_to").drop_nulls()
     ids = given.join(survived, on=["item_id", "valid_from"], how="anti")["item_id"].to_numpy()
-    is_open = IS_OPEN
-    if codes is not None and _collapsed(
-        pairs, own.filter(is_open & ~pl.col("item_id").is_in(ids)).select("item_id", "tokens"), codes
-    ):
+    others = own.filter(IS_OPEN & ~pl.col("item_id").is_in(ids)).select("item_id", "tokens")
+    if codes is not None and _collapsed(pairs, others, codes):
         return []
     return np.intersect1d(ids, pairs.item_ids[pairs.moved > NEWCOMERS_JUMP]).tolist()
 
 
 def _collapsed(pairs: Pairs, held: pl.DataFrame, codes: Codebook) -> bool:
     """Whether what the Semantic IDs of some items explain of their vectors' variance fell clearly since the last release."""
-    own = pl.DataFrame({"item_id": pairs.item_ids}).with_row_index("row").join(held, on="item_id", maintain_order="left")
-    if own.is_empty():
+    rows, tokens = pairs.with_tokens(held)
+    if not len(rows):
         return False
-    rows, tokens = own["row"].to_numpy(), own["tokens"].explode().to_numpy().reshape(own.height, -1)
     was, is_now = (_explained(each[rows], reconstruction_errors(each[rows], tokens, codes)) for each in (pairs.before, pairs.now))
     return was - is_now > CLEARLY_BETTER
 
 
 def shift_figures(
-    pairs: Pairs, before: pl.DataFrame, now: pl.DataFrame, held: pl.DataFrame, codes: tuple[Codebook, Codebook], epsilon: float
+    shift: VectorShift, history: pl.DataFrame, codes: tuple[Codebook, Codebook], epsilon: float
 ) -> dict[str, float]:
-    """The FIGURES of a night; docs/metrics.md has the formulas. A figure of no items is left out.
+    """The FIGURES of a night; docs/metrics.md has the formulas. A figure of no items is left out, all of them without vectors before.
 
     Args:
-        pairs: of ``before`` and ``now``.
-        before, now: EMBEDDINGS of active items in the last release and tonight.
-        held: item_id, tokens of the active items, as the last release left them.
+        shift: the vectors of the last release and of tonight.
+        history: SID_HISTORY as the last release left it.
         codes: the codebook of the last release and that of tonight, of the same numbering.
-        epsilon: by how much an error may grow without anything being said.
+        epsilon: share by which an error may grow before its item counts as strayed.
     """
+    before, now, pairs = shift.before, shift.now, shift.pairs
+    if before.is_empty():
+        return {}
+    held = history.filter((pl.col("codebook_id") == codes[0].codebook_id) & IS_OPEN).select("item_id", "tokens")
     figures = {"fallback_share": now.filter(~pl.col("has_signal")).height / now.height} if now.height else {}
     had, has = (each.filter("has_signal").select("item_id") for each in (before.join(held, on="item_id", how="semi"), now))
     if had.height:
@@ -121,10 +148,8 @@ def shift_figures(
     if len(pairs.item_ids):
         figures["jumped_share"] = float(pairs.jumped.mean())
         figures["lost_columns_share"] = _lost_columns(pairs)
-    own = pl.DataFrame({"item_id": pairs.item_ids}).with_row_index("row").join(held, on="item_id", maintain_order="left")
-    if own.height:
-        tokens = own["tokens"].explode().to_numpy().reshape(own.height, -1)
-        rows = own["row"].to_numpy()
+    rows, tokens = pairs.with_tokens(held)
+    if len(rows):
         was = reconstruction_errors(pairs.before[rows], tokens, codes[0])
         is_now = reconstruction_errors(pairs.now[rows], tokens, codes[1])
         figures["explained_drop"] = _explained(pairs.before[rows], was) - _explained(pairs.now[rows], is_now)

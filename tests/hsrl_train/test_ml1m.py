@@ -20,8 +20,7 @@ from pipeline.contracts import IS_TRAINING, USER_STATE
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.embeddings.embed import embed, learn
 from pipeline.embeddings.profiles import learn_profiles
-from pipeline.ingest.config import MovieLensSource
-from pipeline.ingest.open import open_source
+from pipeline.ingest.movielens import MovieLensSource
 from pipeline.ingest.ordering import order_events
 from pipeline.records.slates import build_records
 from pipeline.records.split import split_per_user
@@ -39,13 +38,11 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def world() -> World:
     """The ranked ratings as tensors. The SIDs are arbitrary: nothing here depends on them."""
-    source = open_source(
-        MovieLensSource(
-            path=DATA / "ml-1m-first-2999-users.zip",
-            ratings=DATA / "ml-1m-all-ratings-rank-not-timestamp.dat.xz",
-            ratings_order="rank",
-        )
-    )
+    source = MovieLensSource(
+        path=DATA / "ml-1m-first-2999-users.zip",
+        ratings=DATA / "ml-1m-all-ratings-rank-not-timestamp.dat.xz",
+        ratings_order="rank",
+    ).open()
     batches = [batch for delivery in source.deliveries() for batch in source.read(delivery)]
     items, users = (pl.concat([getattr(batch, name) for batch in batches]).sort(key) for name, key in ID_OF.items())
     raw = pl.concat([batch.events for batch in batches])

@@ -16,8 +16,8 @@ from flows.runtime.run import Run
 from flows.runtime.settings import load_settings
 from flows.runtime.steps import DirectSteps
 from pipeline.contracts import ITEMS, USERS
-from pipeline.ingest.config import IngestConfig, TableSource
-from pipeline.ingest.open import open_source
+from pipeline.ingest.config import IngestConfig
+from pipeline.ingest.table_config import TableSource
 from pipeline.warehouse.adhoc import run_sql
 from tests.support.configurations import LONG_COLUMNS, POSITIVE, log_toml
 
@@ -94,7 +94,7 @@ class Log:
         """Take in one file, in a second or less: what a refresh does up to the records, without a warehouse."""
         config = IngestConfig.model_validate(ingest or {})
         told = {"positive": ["1"], "columns": columns, "path": self.write(rows, name)} | source
-        opened = open_source(TableSource.model_validate(told), config.chunk_rows, config.quarantine_limit)
+        opened = TableSource.model_validate(told).open(config.chunk_rows, config.quarantine_limit)
         (delivery,) = opened.deliveries()
         number = len(list(self.folder.glob("night-*")))
         folder = self.folder / f"night-{number}"

@@ -1,18 +1,19 @@
 """Nights of the tokenizer through the whole refresh: modes, the crosswalk, the forecast, and bad input that publishes nothing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from flows.queries.draw import draw_release
-from flows.refresh import tokenizer
 from flows.refresh.flow import RefreshRequest, refresh
 from flows.runtime.run import Run
 from flows.runtime.settings import Settings, load_settings
 from flows.runtime.steps import DirectSteps
 from pipeline.errors import AuditError, ContractError, HsrlError
+from pipeline.sids import nightly
 from pipeline.sids.assign import assign
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.warehouse import Warehouse
@@ -108,7 +109,7 @@ def test_a_tokenizer_that_overspends_its_budget_publishes_nothing(
     world(days=1)
     turned = {item: vectors()[item + 40 if item <= 40 else item - 40] if item <= 80 else told for item, told in vectors().items()}
     with monkeypatch.context() as patch:
-        patch.setattr(tokenizer, "assign", lambda *given, **named: assign(*given, **named | {"moves": 1.0}))
+        patch.setattr(nightly, "assign", lambda *known: assign(*known[:3], replace(known[3], max_moved_share=1.0)))
         with pytest.raises(
             AuditError, match=r"release 2 refused by 2 audits: 1\) churn_budget: .*n_allowed.* 2\) vectors_as_before: "
         ):

@@ -11,11 +11,11 @@ import pytest
 
 from pipeline.contracts import FILE_LINES, RAW_EVENTS, REJECTS, USER_STATE
 from pipeline.errors import SourceError
-from pipeline.ingest.config import TableSource
 from pipeline.ingest.ids import OtherKinds
 from pipeline.ingest.ordering import order_events
 from pipeline.ingest.source import Delivery, RawBatch
 from pipeline.ingest.table import TableLog
+from pipeline.ingest.table_config import TableSource
 from tests.support.malformed_logs import content_of, physical_lines, settings_of
 
 

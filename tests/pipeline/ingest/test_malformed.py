@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from pipeline.contracts import RAW_EVENTS, REJECTS, USER_STATE
 from pipeline.errors import SourceError
-from pipeline.ingest.config import EventColumns, TableSource
 from pipeline.ingest.ordering import order_events
 from pipeline.ingest.table import TableLog
+from pipeline.ingest.table_config import EventColumns, TableSource
 
 COLUMNS = EventColumns(user="user", item="item", time="ts", feedback="liked", value="value", position="place", propensity="p")
 # What breaks each cell, by the contract of its column; a good row is "7,12,1700000000,1,3.5,0,0.5".

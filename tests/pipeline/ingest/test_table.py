@@ -12,11 +12,11 @@ import pytest
 
 from pipeline.contracts import USER_STATE
 from pipeline.errors import SourceError
-from pipeline.ingest.config import TableSource
 from pipeline.ingest.ids import OtherKinds
 from pipeline.ingest.ordering import order_events
 from pipeline.ingest.source import RawBatch
 from pipeline.ingest.table import TableLog
+from pipeline.ingest.table_config import TableSource
 
 COLUMNS = {"user": "uid", "item": "iid", "time": "ts", "feedback": "did"}
 LOG = "uid,iid,ts,did\n1,10,100,buy\n1,11,200,view\n2,10,50,cart\n"

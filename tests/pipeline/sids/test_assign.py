@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from pipeline.contracts import SID_HISTORY, open_rows
 from pipeline.errors import ContractError
-from pipeline.sids.assign import SidChanges, apply_changes, assign
+from pipeline.sids.assign import SidChanges, apply_changes
 from pipeline.sids.codebook import Codebook
+from tests.support.sids import assign_night
 
 Frames = Callable[..., pl.DataFrame]
 NO_HISTORY = SID_HISTORY.empty()
@@ -35,7 +36,7 @@ def night(line: Codebook, embed: Frames, catalogue: Frames) -> Callable[..., Sid
     def run(history: pl.DataFrame, release: int, points: dict[int, float], inactive: tuple[int, ...] = ()) -> SidChanges:
         vectors = embed({item: [point] for item, point in points.items()})
         items = catalogue([item for item in points if item not in inactive], inactive=inactive)
-        return assign(vectors, items, line, history, release, epsilon=0.10)
+        return assign_night((release, items, vectors), line, history)
 
     return run
 
@@ -127,32 +128,32 @@ def test_an_item_that_returns_elsewhere_has_moved(night: Callable[..., SidChange
 
 def test_active_items_without_a_vector_have_no_sid_and_a_reason(line: Codebook, embed: Frames, catalogue: Frames) -> None:
     vectors = embed({1: [5.0], 2: [0.0]}, without_signal=[2])
-    changes = assign(vectors, catalogue([1, 2, 3], inactive=[4]), line, NO_HISTORY, 1, 0.10)
-    assert changes.without.rows() == [(2, "zero vector"), (3, "no vector")]
+    changes = assign_night((1, catalogue([1, 2, 3], inactive=[4]), vectors), line, NO_HISTORY)
+    assert changes.missing.rows() == [(2, "zero vector"), (3, "no vector")]
     assert open_sids(changes.upserts) == {1: ("1-1", 0)}
     assert count(changes) == {"new": 1, "without": 2}
 
 
 def test_an_item_that_lost_its_vector_loses_its_sid(line: Codebook, embed: Frames, catalogue: Frames) -> None:
-    history = assign(embed({1: [5.0], 2: [3.0]}), catalogue([1, 2]), line, NO_HISTORY, 1, 0.10).upserts
-    changes = assign(embed({1: [5.0]}), catalogue([1, 2]), line, history, 2, 0.10)
-    assert changes.without.rows() == [(2, "no vector")]
+    history = assign_night((1, catalogue([1, 2]), embed({1: [5.0], 2: [3.0]})), line, NO_HISTORY).upserts
+    changes = assign_night((2, catalogue([1, 2]), embed({1: [5.0]})), line, history)
+    assert changes.missing.rows() == [(2, "no vector")]
     assert count(changes) == {"unchanged": 1, "closed": 1, "without": 1}
 
 
 def test_items_without_signal_are_told_apart_and_outliers_flagged(line: Codebook, embed: Frames, catalogue: Frames) -> None:
     """The line's threshold is 4: at 7 the error is 4, at 7.5 it is 6.25."""
     vectors = embed({1: [7.0], 2: [7.5], 3: [3.0]}, without_signal=[3])
-    rows = assign(vectors, catalogue([1, 2, 3]), line, NO_HISTORY, 1, 0.10).upserts
+    rows = assign_night((1, catalogue([1, 2, 3]), vectors), line, NO_HISTORY).upserts
     assert rows["assigned_by"].to_list() == ["greedy", "greedy", "fallback"]
     assert rows["is_ood"].to_list() == [False, True, False]
 
 
 def test_a_rebuild_closes_every_row_of_the_old_codebook(line: Codebook, embed: Frames, catalogue: Frames) -> None:
     """Item 1 has an old SID, item 2 is new tonight, item 3 is gone."""
-    history = assign(embed({1: [5.0], 3: [3.0]}), catalogue([1, 3]), line, NO_HISTORY, 1, 0.10).upserts
+    history = assign_night((1, catalogue([1, 3]), embed({1: [5.0], 3: [3.0]})), line, NO_HISTORY).upserts
     finer = Codebook((np.array([[-5.0], [5.0]]), np.array([[0.0], [1.0]])), line.n_items, 4.0, "line")
-    changes = assign(embed({1: [5.0], 2: [6.0]}), catalogue([1, 2]), finer, history, 2, 0.10)
+    changes = assign_night((2, catalogue([1, 2]), embed({1: [5.0], 2: [6.0]})), finer, history)
     rows = changes.upserts.select("item_id", "codebook_id", "valid_to", "reason").rows()
     assert rows == [
         (1, line.codebook_id, 2, "new"),
@@ -166,24 +167,24 @@ def test_a_rebuild_closes_every_row_of_the_old_codebook(line: Codebook, embed: F
 def test_going_back_to_an_earlier_codebook_gives_the_old_slots(line: Codebook, embed: Frames, catalogue: Frames) -> None:
     finer = Codebook((np.array([[-5.0], [5.0]]), np.array([[0.0], [1.0]])), line.n_items, 4.0, "line")
     vectors, items = embed({1: [5.0], 2: [5.3]}), catalogue([1, 2])
-    first = assign(vectors, items, line, NO_HISTORY, 1, 0.10).upserts
-    history = apply_changes(first, assign(vectors, items, finer, first, 2, 0.10).upserts)
-    back = assign(vectors, items, line, history, 3, 0.10)
+    first = assign_night((1, items, vectors), line, NO_HISTORY).upserts
+    history = apply_changes(first, assign_night((2, items, vectors), finer, first).upserts)
+    back = assign_night((3, items, vectors), line, history)
     assert open_sids(back.upserts) == open_sids(first)
     assert count(back) == {"rebuild": 2}
 
 
 def test_the_order_of_rows_decides_nothing(line: Codebook, embed_matrix: Frames, catalogue: Frames) -> None:
     vectors = embed_matrix(np.random.default_rng(0).normal(0, 4, (200, 1)))
-    rows = assign(vectors, catalogue(range(200)), line, NO_HISTORY, 1, 0.10).upserts
-    shuffled = assign(
-        vectors.sample(fraction=1.0, shuffle=True, seed=1), catalogue(range(199, -1, -1)), line, NO_HISTORY, 1, 0.10
+    rows = assign_night((1, catalogue(range(200)), vectors), line, NO_HISTORY).upserts
+    shuffled = assign_night(
+        (1, catalogue(range(199, -1, -1)), vectors.sample(fraction=1.0, shuffle=True, seed=1)), line, NO_HISTORY
     )
     assert shuffled.upserts.equals(rows)
 
 
 def test_no_items_are_no_error(line: Codebook, embed: Frames, catalogue: Frames) -> None:
-    changes = assign(embed({}), catalogue([]), line, NO_HISTORY, 1, 0.10)
+    changes = assign_night((1, catalogue([]), embed({})), line, NO_HISTORY)
     assert changes.upserts.is_empty()
     assert count(changes) == {}
 
@@ -210,7 +211,7 @@ def test_whatever_the_nights_bring_nothing_is_renumbered(
         gone = [item for item, (_, state) in world.items() if state == "inactive"]
         items = catalogue([item for item in world if item not in gone], inactive=gone)
         before = history
-        changes = assign(vectors, items, line, before, release, 0.10)
+        changes = assign_night((release, items, vectors), line, before)
         history = apply_changes(before, changes.upserts)
 
         usable = {item for item, (point, state) in world.items() if state == "active" and point != 0}
@@ -223,7 +224,7 @@ def test_whatever_the_nights_bring_nothing_is_renumbered(
         assert intervals.filter((pl.col("ends") <= pl.col("valid_from")) | (pl.col("ends") > pl.col("until"))).is_empty()
         stable = ["item_id", "codebook_id", "valid_from", "tokens", "slot", "reason"]
         assert before.select(stable).join(history.select(stable), on=stable, how="anti").is_empty()
-        assert assign(vectors, items, line, history, release + 1, 0.10).upserts.is_empty()
+        assert assign_night((release + 1, items, vectors), line, history).upserts.is_empty()
 
 
 def test_a_release_that_does_not_follow_its_incumbents_is_refused(night: Callable[..., SidChanges]) -> None:
@@ -241,10 +242,10 @@ def test_an_item_with_two_open_rows_is_refused(night: Callable[..., SidChanges])
 
 def test_vectors_of_another_model_are_refused(line: Codebook, embed: Frames, catalogue: Frames) -> None:
     with pytest.raises(ContractError, match="are of the model other, the codebook was learned on line"):
-        assign(embed({1: [5.0]}, model="other"), catalogue([1]), line, NO_HISTORY, 1, 0.10)
+        assign_night((1, catalogue([1]), embed({1: [5.0]}, model="other")), line, NO_HISTORY)
 
 
 def test_vectors_of_two_models_are_refused(line: Codebook, embed: Frames, catalogue: Frames) -> None:
     both = pl.concat([embed({1: [5.0]}), embed({2: [5.0]}, model="other")])
     with pytest.raises(ContractError, match="embeddings of 2 models"):
-        assign(both, catalogue([1, 2]), line, NO_HISTORY, 1, 0.10)
+        assign_night((1, catalogue([1, 2]), both), line, NO_HISTORY)

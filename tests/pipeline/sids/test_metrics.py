@@ -10,10 +10,11 @@ import pytest
 from pipeline.contracts import ITEMS, SID_HISTORY, open_rows
 from pipeline.errors import ContractError
 from pipeline.sids import metrics
-from pipeline.sids.assign import apply_changes, assign
+from pipeline.sids.assign import apply_changes
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.figures import entropy_bits, gini
-from pipeline.sids.metrics import sid_metrics
+from pipeline.sids.metrics import Background, ReleaseSids, sid_metrics
+from tests.support.sids import assign_night
 
 Frames = Callable[..., pl.DataFrame]
 Nights = Callable[..., list[tuple[pl.DataFrame, pl.DataFrame]]]
@@ -33,7 +34,7 @@ def nights(line: Codebook, embed: Frames, catalogue: Frames) -> Nights:
         history, seen = SID_HISTORY.empty(), []
         for release, points in enumerate(worlds, start=1):
             vectors = embed({item: [point] for item, point in points.items()})
-            history = apply_changes(history, assign(vectors, catalogue(points), line, history, release, 0.10).upserts)
+            history = apply_changes(history, assign_night((release, catalogue(points), vectors), line, history).upserts)
             seen.append((open_rows(history), vectors))
         return seen
 
@@ -47,7 +48,7 @@ def test_the_figures_of_one_release(line: Codebook, nights: Nights) -> None:
     variance is (4 + 4.84 + 3.24 + 36) / 4 = 12.02. Level 1 has shares ¼ and ¾: 0.8113 bits; level 2 uses one code of two.
     """
     [(rows, vectors)] = nights({1: 5.0, 2: 5.2, 3: 4.8, 4: -3.0})
-    seen = figures(sid_metrics(rows, vectors, line, None, 1))
+    seen = figures(sid_metrics(ReleaseSids(1, line, rows, vectors)))
     counts = {
         "n_items": 4,
         "n_sids": 2,
@@ -72,20 +73,20 @@ def test_the_figures_of_one_release(line: Codebook, nights: Nights) -> None:
 def test_the_last_code_of_a_level_counts_when_no_item_has_it(line: Codebook, nights: Nights) -> None:
     """Items at −5 and −5.2 take 0-0: of both levels one code of two is used."""
     [(rows, vectors)] = nights({1: -5.0, 2: -5.2})
-    seen = figures(sid_metrics(rows, vectors, line, None, 1))
+    seen = figures(sid_metrics(ReleaseSids(1, line, rows, vectors)))
     assert (seen[1, "used_codes_share"], seen[2, "used_codes_share"]) == (0.5, 0.5)
 
 
 def test_the_first_release_has_no_figures_of_change(line: Codebook, nights: Nights) -> None:
     [(rows, vectors)] = nights({1: 5.0})
-    names = {name for _, name in figures(sid_metrics(rows, vectors, line, None, 1))}
+    names = {name for _, name in figures(sid_metrics(ReleaseSids(1, line, rows, vectors)))}
     assert names.isdisjoint({"kept_share", "kept_prefix_share", "n_closed", "explained_variance"})
 
 
 def test_the_figures_of_change(line: Codebook, nights: Nights) -> None:
     """Of 1 … 4 the last goes; 1 stays, 2 moves from 1-1 to 1-0 (level 1 kept), 3 from 1-1 to 0-1; 5 is new."""
     (before, _), (rows, vectors) = nights({1: 5.0, 2: 5.0, 3: 5.0, 4: -3.0}, {1: 5.0, 2: 3.0, 3: -3.0, 5: 3.0})
-    seen = figures(sid_metrics(rows, vectors, line, before, 2))
+    seen = figures(sid_metrics(ReleaseSids(2, line, rows, vectors, before)))
     assert seen[0, "kept_share"] == pytest.approx(1 / 3)
     assert (seen[1, "kept_prefix_share"], seen[2, "kept_prefix_share"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
     assert [seen[0, name] for name in ("n_new", "n_moved", "n_returned", "n_closed")] == [1, 2, 0, 1]
@@ -95,7 +96,7 @@ def test_another_codebook_keeps_nothing(line: Codebook, nights: Nights) -> None:
     """The same numbers under another codebook mean something else."""
     [(rows, vectors)] = nights({1: 5.0})
     other = rows.with_columns(codebook_id=pl.lit("other"))
-    assert figures(sid_metrics(rows, vectors, line, other, 1))[0, "kept_share"] == 0.0
+    assert figures(sid_metrics(ReleaseSids(1, line, rows, vectors, other)))[0, "kept_share"] == 0.0
 
 
 def test_entropy_counts_bits() -> None:
@@ -117,18 +118,18 @@ def test_closed_rows_and_rows_of_another_codebook_are_refused(line: Codebook, ni
     [(rows, vectors)] = nights({1: 5.0})
     for bad in (rows.with_columns(valid_to=pl.lit(2, dtype=pl.Int64)), rows.with_columns(codebook_id=pl.lit("other"))):
         with pytest.raises(ContractError, match="1 of 1 rows are closed or of another codebook"):
-            sid_metrics(bad, vectors, line, None, 1)
+            sid_metrics(ReleaseSids(1, line, bad, vectors))
 
 
 def test_no_rows_are_refused(line: Codebook, embed: Frames) -> None:
     with pytest.raises(ContractError, match="0 items have a Semantic ID"):
-        sid_metrics(SID_HISTORY.empty(), embed({}), line, None, 1)
+        sid_metrics(ReleaseSids(1, line, SID_HISTORY.empty(), embed({})))
 
 
 def test_items_without_a_vector_are_refused(line: Codebook, embed: Frames, nights: Nights) -> None:
     [(rows, _)] = nights({1: 5.0, 2: 3.0})
     with pytest.raises(ContractError, match="1 of 2 items have no vector"):
-        sid_metrics(rows, embed({1: [5.0]}), line, None, 1)
+        sid_metrics(ReleaseSids(1, line, rows, embed({1: [5.0]})))
 
 
 def test_collisions_are_told_from_twins_and_weighed_by_popularity(line: Codebook, nights: Nights) -> None:
@@ -138,7 +139,7 @@ def test_collisions_are_told_from_twins_and_weighed_by_popularity(line: Codebook
     """
     [(rows, vectors)] = nights({1: 5.0, 2: 5.0, 3: 5.2, 4: -3.0})
     liked = pl.DataFrame({"item_id": [1, 3, 4], "n_positives": [5, 2, 3]})
-    seen = figures(sid_metrics(rows, vectors, line, None, 1, popularity=liked))
+    seen = figures(sid_metrics(ReleaseSids(1, line, rows, vectors), Background(popularity=liked)))
     assert [seen[0, name] for name in ("excess_collisions", "twins", "conflicts", "icr")] == [2, 1, 1, 0.25]
     assert seen[0, "shared_popularity_share"] == pytest.approx(0.7)
 
@@ -147,7 +148,7 @@ def test_stability_weighed_by_popularity(line: Codebook, nights: Nights) -> None
     """1 (9 positives) stays, 2 (1 positive) moves at level 2."""
     (before, _), (rows, vectors) = nights({1: 5.0, 2: 5.0}, {1: 5.0, 2: 3.0})
     liked = pl.DataFrame({"item_id": [1, 2], "n_positives": [9, 1]})
-    seen = figures(sid_metrics(rows, vectors, line, before, 2, popularity=liked))
+    seen = figures(sid_metrics(ReleaseSids(2, line, rows, vectors, before), Background(popularity=liked)))
     assert (seen[0, "kept_share"], seen[0, "kept_popularity_share"]) == (0.5, pytest.approx(0.9))
     assert (seen[1, "kept_prefix_popularity_share"], seen[2, "kept_prefix_popularity_share"]) == (1.0, pytest.approx(0.9))
 
@@ -161,7 +162,7 @@ def test_prefixes_are_held_against_categories(line: Codebook, nights: Nights) ->
         schema=ITEMS.schema,
         orient="row",
     )
-    seen = figures(sid_metrics(rows, vectors, line, None, 1, items=items))
+    seen = figures(sid_metrics(ReleaseSids(1, line, rows, vectors), Background(items=items)))
     assert seen[1, "category_purity"] == pytest.approx(5 / 6)
     assert 0 < seen[1, "category_nmi"] < 1
     assert (seen[1, "prefix_fanout"], seen[2, "prefix_fanout"]) == (2.0, 2.0)
@@ -175,7 +176,7 @@ def test_what_chance_alone_gives_is_taken_off_the_information_on_categories(line
         schema=ITEMS.schema,
         orient="row",
     )
-    seen = figures(sid_metrics(rows, vectors, line, None, 1, items=items))
+    seen = figures(sid_metrics(ReleaseSids(1, line, rows, vectors), Background(items=items)))
     assert (seen[1, "category_nmi"], seen[1, "category_ami"]) == (pytest.approx(1.0), pytest.approx(1.0))
     assert (seen[2, "category_nmi"], seen[2, "category_ami"]) == (pytest.approx(2 / 3), pytest.approx(0.0, abs=1e-9))
 
@@ -183,7 +184,7 @@ def test_what_chance_alone_gives_is_taken_off_the_information_on_categories(line
 def test_keeping_a_sid_that_is_not_the_nearest_has_a_cost(line: Codebook, nights: Nights) -> None:
     """At 4.02 the kept 3 costs 1.0404 where 5 would cost 0.9604. Between ±4 and to the nearest of ±1 the margins are nearly 1 and 0."""
     (before, _), (rows, vectors) = nights({1: 3.9}, {1: 4.02})
-    seen = figures(sid_metrics(rows, vectors, line, before, 2, outcomes={"deferred": 3}))
+    seen = figures(sid_metrics(ReleaseSids(2, line, rows, vectors, before), Background(outcomes={"deferred": 3})))
     assert seen[0, "resolution_cost"] == pytest.approx(1.0404 / 0.9604 - 1, rel=1e-3)
     assert (seen[0, "error_p50"], seen[0, "n_deferred"]) == (pytest.approx(1.0404, rel=1e-3), 3)
     assert seen[1, "margin"] == pytest.approx(1 - 0.02**2 / 8.02**2, rel=1e-3)

@@ -8,12 +8,12 @@ import pytest
 
 from pipeline.contracts import IS_OPEN, SID_HISTORY, SID_WAITING, open_rows
 from pipeline.errors import ContractError
-from pipeline.sids.assign import SidChanges, apply_changes, assign
+from pipeline.sids.assign import SidChanges, apply_changes
 from pipeline.sids.codebook import Codebook
-from pipeline.sids.decide import Moves
 from pipeline.sids.drift import drift
-from pipeline.sids.metrics import sid_metrics
+from pipeline.sids.metrics import ReleaseSids, sid_metrics
 from pipeline.sids.recentre import recentre
+from tests.support.sids import assign_night
 
 Frames = Callable[..., pl.DataFrame]
 
@@ -32,7 +32,7 @@ def count(changes: SidChanges) -> dict[str, int]:
 def first(line: Codebook, embed: Frames, catalogue: Frames) -> pl.DataFrame:
     """Items 1 … 4 at 5, 3, −3 and −5."""
     points = {1: [5.0], 2: [3.0], 3: [-3.0], 4: [-5.0]}
-    return assign(embed(points), catalogue(points), line, SID_HISTORY.empty(), 1, 0.1).upserts
+    return assign_night((1, catalogue(points), embed(points)), line, SID_HISTORY.empty()).upserts
 
 
 def test_those_who_gain_most_move_and_the_others_wait(
@@ -40,17 +40,17 @@ def test_those_who_gain_most_move_and_the_others_wait(
 ) -> None:
     """Items 1 and 2 jump to −5 and 5: 1 gains 100, 2 gains 4. A quarter of four may move."""
     points = {1: [-5.0], 2: [5.0], 3: [-3.0], 4: [-5.0]}
-    changes = assign(embed(points), catalogue(points), line, first, 2, 0.1, moves=0.25)
+    changes = assign_night((2, catalogue(points), embed(points)), line, first, max_moved_share=0.25)
     assert count(changes) == {"unchanged": 2, "moved": 1, "deferred": 1}
     history = apply_changes(first, changes.upserts)
     assert (open_sids(history)[1], open_sids(history)[2]) == ("0-0", "1-0")
-    nothing_left = assign(embed(points), catalogue(points), line, history, 3, 0.1, moves=0.25)
+    nothing_left = assign_night((3, catalogue(points), embed(points)), line, history, max_moved_share=0.25)
     assert count(nothing_left) == {"unchanged": 3, "moved": 1}
 
 
 def test_at_least_one_item_may_move(line: Codebook, embed: Frames, catalogue: Frames, first: pl.DataFrame) -> None:
     points = {1: [-5.0], 2: [5.0], 3: [-3.0], 4: [-5.0]}
-    assert count(assign(embed(points), catalogue(points), line, first, 2, 0.1, moves=0.0))["moved"] == 1
+    assert count(assign_night((2, catalogue(points), embed(points)), line, first, max_moved_share=0.0))["moved"] == 1
 
 
 def test_codes_follow_the_items_that_hold_them(line: Codebook, embed: Frames, first: pl.DataFrame) -> None:
@@ -65,7 +65,7 @@ def test_codes_follow_the_items_that_hold_them(line: Codebook, embed: Frames, fi
 
 def test_what_finer_codes_account_for_moves_no_coarser_one(line: Codebook, embed: Frames, catalogue: Frames) -> None:
     """Two items in 1-1 go from 5 to 6: coarse 4 takes (1 + 1) / 4 of what is left, fine 1 then (½ + ½) / 4."""
-    held = assign(embed({1: [5.0], 2: [5.0]}), catalogue([1, 2]), line, SID_HISTORY.empty(), 1, 0.1).upserts
+    held = assign_night((1, catalogue([1, 2]), embed({1: [5.0], 2: [5.0]})), line, SID_HISTORY.empty()).upserts
     moved = recentre(line, embed({1: [6.0], 2: [6.0]}), held)
     assert [level[1, 0] for level in moved.centroids] == [4.5, 1.25]
 
@@ -80,12 +80,12 @@ def test_under_codes_centred_anew_everyone_is_carried_with_sid_and_slot(
 ) -> None:
     points = {1: [6.0], 2: [4.0], 3: [-3.0], 4: [-5.0]}
     moved = recentre(line, embed(points), first)
-    changes = assign(embed(points), catalogue(points), moved, first, 2, 0.1, same_numbering_ids={line.codebook_id})
+    changes = assign_night((2, catalogue(points), embed(points)), moved, first, same_numbering_ids={line.codebook_id})
     after = apply_changes(first, changes.upserts)
     assert count(changes) == {"carried": 4}
     assert open_sids(after) == open_sids(first)
     assert open_rows(after)["codebook_id"].unique().to_list() == [moved.codebook_id]
-    told = sid_metrics(open_rows(after), embed(points), moved, first, 2, same_numbering_ids={line.codebook_id})
+    told = sid_metrics(ReleaseSids(2, moved, open_rows(after), embed(points), first, {line.codebook_id}))
     figures = dict(told.filter(pl.col("level") == 0).select("metric", "value").iter_rows())
     assert (figures["kept_share"], figures["n_carried"]) == (1.0, 4.0)
 
@@ -95,15 +95,15 @@ def test_a_returning_item_gets_its_slot_back_also_under_codes_centred_anew(
 ) -> None:
     """Items 1 and 2 share 5; 2 leaves, the codes are centred anew, 3 comes to 5, and 2 returns to slot 1."""
     both = embed({1: [5.0], 2: [5.2]})
-    history = assign(both, catalogue([1, 2]), line, SID_HISTORY.empty(), 1, 0.1).upserts
-    history = apply_changes(history, assign(both, catalogue([1]), line, history, 2, 0.1).upserts)
+    history = assign_night((1, catalogue([1, 2]), both), line, SID_HISTORY.empty()).upserts
+    history = apply_changes(history, assign_night((2, catalogue([1]), both), line, history).upserts)
     moved = recentre(line, both, open_rows(history))
     three = embed({1: [5.0], 2: [5.2], 3: [5.1]})
     history = apply_changes(
-        history, assign(three, catalogue([1, 3]), moved, history, 3, 0.1, same_numbering_ids={line.codebook_id}).upserts
+        history, assign_night((3, catalogue([1, 3]), three), moved, history, same_numbering_ids={line.codebook_id}).upserts
     )
     history = apply_changes(
-        history, assign(three, catalogue([1, 2, 3]), moved, history, 4, 0.1, same_numbering_ids={line.codebook_id}).upserts
+        history, assign_night((4, catalogue([1, 2, 3]), three), moved, history, same_numbering_ids={line.codebook_id}).upserts
     )
     slots = dict(open_rows(history).select("item_id", "slot").iter_rows())
     assert slots == {1: 0, 2: 1, 3: 2}
@@ -162,13 +162,17 @@ def test_who_waits_with_little_to_gain_is_served_in_the_end(line: Codebook, embe
     """Item 1 holds 3 and would gain .24 at 4.06; each night another item jumps from −5 to 5 and would gain 100; one may move.
     2⁹ · .24 > 100: after nine nights of waiting it goes before the tenth jumper."""
     points = {1: 3.9} | dict.fromkeys(range(2, 20), -5.0)
-    history = assign(embed({i: [p] for i, p in points.items()}), catalogue(points), line, SID_HISTORY.empty(), 1, 0.1).upserts
+    history = assign_night((1, catalogue(points), embed({i: [p] for i, p in points.items()})), line, SID_HISTORY.empty()).upserts
     waiting, points[1] = SID_WAITING.empty(), 4.06
     served = []
     for release in range(2, 14):
         points[release] = 5.0
-        told = assign(
-            embed({i: [p] for i, p in points.items()}), catalogue(points), line, history, release, 0.1, moves=Moves(0.0, waiting)
+        told = assign_night(
+            (release, catalogue(points), embed({i: [p] for i, p in points.items()})),
+            line,
+            history,
+            max_moved_share=0.0,
+            waiting=waiting,
         )
         served += told.upserts.filter(pl.col("reason") == "moved")["item_id"].to_list()
         history, waiting = apply_changes(history, told.upserts), told.waiting
@@ -181,7 +185,9 @@ def test_who_waits_under_codes_centred_anew_is_carried_and_still_waits(
     """Items 1 and 2 jump to −5 and 5; one may move. The other gets a row under the new codes and stays in the queue."""
     points = {1: [-5.0], 2: [5.0], 3: [-3.0], 4: [-5.0]}
     moved = recentre(line, embed(points), first.filter(pl.col("item_id") > 2))
-    changes = assign(embed(points), catalogue(points), moved, first, 2, 0.1, moves=0.25, same_numbering_ids={line.codebook_id})
+    changes = assign_night(
+        (2, catalogue(points), embed(points)), moved, first, max_moved_share=0.25, same_numbering_ids={line.codebook_id}
+    )
     assert count(changes) == {"carried": 2, "moved": 1, "deferred": 1}
     assert changes.waiting.select("item_id", "sid", "since_release", "n_nights").rows() == [(2, "1-0", 2, 1)]
     row = changes.upserts.filter((pl.col("item_id") == 2) & IS_OPEN)

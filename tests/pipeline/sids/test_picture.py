@@ -7,9 +7,9 @@ import pytest
 
 from pipeline.contracts import ITEMS, SID_HISTORY
 from pipeline.errors import ContractError
-from pipeline.sids.assign import assign
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.picture import COLOURS, MARGIN, WIDTH, Rect, Text, draw
+from tests.support.sids import assign_night
 
 Frames = Callable[..., pl.DataFrame]
 
@@ -18,7 +18,7 @@ Frames = Callable[..., pl.DataFrame]
 def rows(line: Codebook, embed: Frames, catalogue: Frames) -> pl.DataFrame:
     """Three items right of 0, one left."""
     points = {1: [5.0], 2: [5.1], 3: [3.0], 4: [-3.0]}
-    return assign(embed(points), catalogue(points), line, SID_HISTORY.empty(), 1, 0.1).upserts
+    return assign_night((1, catalogue(points), embed(points)), line, SID_HISTORY.empty()).upserts
 
 
 def items(**told: str) -> pl.DataFrame:

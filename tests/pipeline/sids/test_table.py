@@ -7,15 +7,15 @@ import pytest
 
 from pipeline.contracts import SID_HISTORY
 from pipeline.errors import ContractError
-from pipeline.sids.assign import assign
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.table import SidTable
+from tests.support.sids import assign_night
 
 
 @pytest.fixture
 def rows(line: Codebook, embed: Callable[..., pl.DataFrame], catalogue: Callable[..., pl.DataFrame]) -> pl.DataFrame:
     """Items 3, 5 and 9 at 5.0, −3.0 and 5.2."""
-    return assign(embed({9: [5.2], 3: [5.0], 5: [-3.0]}), catalogue([3, 5, 9]), line, SID_HISTORY.empty(), 1, 0.1).upserts
+    return assign_night((1, catalogue([3, 5, 9]), embed({9: [5.2], 3: [5.0], 5: [-3.0]})), line, SID_HISTORY.empty()).upserts
 
 
 def test_a_table_is_sorted_by_item(rows: pl.DataFrame, line: Codebook) -> None:

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from pipeline.contracts import SID_HISTORY, open_rows
 from pipeline.errors import ContractError
-from pipeline.sids.assign import SidChanges, apply_changes, assign
+from pipeline.sids.assign import SidChanges, apply_changes
 from pipeline.sids.beam import nearest_sids
+from pipeline.sids.capacity import FULL, TOO_FAR, Assignment, CapacityRules, Seekers, assign_free_sids
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.config import SidsConfig
 from pipeline.sids.names import fixed_hash, sid_keys
-from pipeline.sids.place import FULL, TOO_FAR, CapacityRules, Placement, place
+from tests.support.sids import assign_night
 
 Frames = Callable[..., pl.DataFrame]
 UNIQUE = CapacityRules()
@@ -26,13 +27,14 @@ def column(*values: float) -> np.ndarray:
     return np.array(values, dtype=np.float32)[:, None]
 
 
-def put(book: Codebook, points: list[float], rules: CapacityRules, taken: tuple[int, ...] = ()) -> Placement:
-    """Place points whose hashes rise with their place in the list."""
-    return place(column(*points), np.arange(len(points), dtype=np.uint64), book, np.array(taken, dtype=np.uint64), rules)
+def put(book: Codebook, points: list[float], rules: CapacityRules, taken: tuple[int, ...] = ()) -> Assignment:
+    """Assign points whose hashes rise in the order of the list."""
+    hashes = np.arange(len(points), dtype=np.uint64)
+    return assign_free_sids(Seekers.all_new(column(*points), hashes, book), book, np.array(taken, dtype=np.uint64), rules)
 
 
-def names(placed: Placement) -> list[str]:
-    return ["-".join(map(str, row)) for row in placed.tokens.tolist()]
+def names(found: Assignment) -> list[str]:
+    return ["-".join(map(str, row)) for row in found.tokens.tolist()]
 
 
 def open_sids(history: pl.DataFrame) -> dict[int, str]:
@@ -46,7 +48,7 @@ def night(line: Codebook, embed: Frames, catalogue: Frames) -> Callable[..., Sid
 
     def run(history: pl.DataFrame, release: int, points: dict[int, float], reserved_from: int = 0) -> SidChanges:
         vectors = embed({item: [point] for item, point in points.items()})
-        return assign(vectors, catalogue(points), line, history, release, 0.10, placing=UNIQUE, reserved_from=reserved_from)
+        return assign_night((release, catalogue(points), vectors), line, history, capacity=UNIQUE, reserved_from=reserved_from)
 
     return run
 
@@ -85,17 +87,18 @@ def test_an_item_too_far_from_every_free_one_says_so(line: Codebook) -> None:
     """Two at 5.5 (.25 from 5): the other would go to 3 at 6.25, 25 times as bad."""
     near = put(line, [5.5, 5.5], CapacityRules(max_error_ratio=26.0))
     far = put(line, [5.5, 5.5], CapacityRules(max_error_ratio=24.0))
-    assert (names(near), near.is_placed.tolist()) == (["1-1", "1-0"], [True, True])
-    assert (far.is_placed.tolist(), far.reasons.tolist()) == ([True, False], ["", TOO_FAR])
+    assert (names(near), near.is_assigned.tolist()) == (["1-1", "1-0"], [True, True])
+    assert (far.is_assigned.tolist(), far.reasons.tolist()) == ([True, False], ["", TOO_FAR])
     assert FULL != TOO_FAR
 
 
 def test_twins_spread_over_the_nearest_free_ones_by_their_hash(line: Codebook) -> None:
-    placed = place(column(5, 5, 5), np.array([7, 3, 5], dtype=np.uint64), line, np.zeros(0, dtype=np.uint64), UNIQUE)
-    assert names(placed) == ["0-1", "1-1", "1-0"]
+    seekers = Seekers.all_new(column(5, 5, 5), np.array([7, 3, 5], dtype=np.uint64), line)
+    found = assign_free_sids(seekers, line, np.zeros(0, dtype=np.uint64), UNIQUE)
+    assert names(found) == ["0-1", "1-1", "1-0"]
 
 
-def test_a_search_that_is_too_narrow_widens_until_a_place_is_found(line: Codebook) -> None:
+def test_a_search_that_is_too_narrow_widens_until_a_place_is_assigned(line: Codebook) -> None:
     """A beam of one finds only 5; it takes the whole space to find −5."""
     assert names(put(line, [5.0], CapacityRules(beam_width=1), taken=(3, 2, 1))) == ["0-0"]
 
@@ -111,13 +114,13 @@ def test_nobody_is_left_over_and_the_order_decides_nothing(seed: int, capacity: 
     vectors = draw.integers(-2, 3, (n, 2)).astype(np.float32)
     hashes, rules = fixed_hash(np.arange(n)), CapacityRules(capacity=capacity, beam_width=2)
     nobody = np.zeros(0, dtype=np.uint64)
-    placed = place(vectors, hashes, book, nobody, rules)
-    keys = sid_keys(placed.tokens, book.vocabulary)
-    assert placed.is_placed.all()
+    found = assign_free_sids(Seekers.all_new(vectors, hashes, book), book, nobody, rules)
+    keys = sid_keys(found.tokens, book.vocabulary)
+    assert found.is_assigned.all()
     assert np.unique(keys, return_counts=True)[1].max(initial=0) <= capacity
     shuffled = np.array(order.sample(range(n), n), dtype=np.int64)  # type: ignore[attr-defined]
-    again = place(vectors[shuffled], hashes[shuffled], book, nobody, rules)
-    assert (again.tokens == placed.tokens[shuffled]).all()
+    again = assign_free_sids(Seekers.all_new(vectors[shuffled], hashes[shuffled], book), book, nobody, rules)
+    assert (again.tokens == found.tokens[shuffled]).all()
 
 
 def test_incumbents_stay_though_a_newcomer_fits_better(night: Callable[..., SidChanges]) -> None:
@@ -156,8 +159,8 @@ def test_a_returning_item_gets_its_sid_back_unless_it_was_given_away(night: Call
 
 def test_an_item_that_finds_no_place_has_no_sid_and_a_reason(line: Codebook, embed: Frames, catalogue: Frames) -> None:
     rules = CapacityRules(max_error_ratio=1.5)
-    changes = assign(embed({1: [5.5], 2: [5.5]}), catalogue([1, 2]), line, SID_HISTORY.empty(), 1, 0.1, placing=rules)
-    assert changes.without["reason"].to_list() == [TOO_FAR]
+    changes = assign_night((1, catalogue([1, 2]), embed({1: [5.5], 2: [5.5]})), line, SID_HISTORY.empty(), capacity=rules)
+    assert changes.missing["reason"].to_list() == [TOO_FAR]
     assert changes.upserts.height == 1
 
 
@@ -166,17 +169,14 @@ def test_under_suffix_the_last_token_tells_items_apart_at_no_cost(line: Codebook
     config = SidsConfig(levels=2, vocabulary=2, collisions="suffix", suffix_codes=4)
     book = Codebook((*line.centroids, np.zeros((4, 1))), (*line.n_items, np.zeros(4)), 4.0, "line")
     vectors, items = embed({item: [5.0] for item in (1, 2, 3)}), catalogue([1, 2, 3])
-    first = assign(vectors, items, book, SID_HISTORY.empty(), 1, 0.1, placing=config.placing)
+    first = assign_night((1, items, vectors), book, SID_HISTORY.empty(), capacity=config.capacity_rules)
     assert sorted(open_sids(first.upserts).values()) == ["1-1-0", "1-1-1", "1-1-2"]
     assert sorted(first.upserts["assigned_by"].to_list()) == ["greedy", "suffix", "suffix"]
-    assert assign(vectors, items, book, first.upserts, 2, 0.1, placing=config.placing).upserts.is_empty()
+    assert assign_night((2, items, vectors), book, first.upserts, capacity=config.capacity_rules).upserts.is_empty()
     with pytest.raises(ContractError, match=r"1 of 1 prefixes of 2 locked levels hold more items \(5\) than the 4 places"):
-        assign(
-            embed({item: [5.0] for item in range(5)}),
-            catalogue(range(5)),
+        assign_night(
+            (1, catalogue(range(5)), embed({item: [5.0] for item in range(5)})),
             book,
             SID_HISTORY.empty(),
-            1,
-            0.1,
-            placing=config.placing,
+            capacity=config.capacity_rules,
         )

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from pipeline.sids.config import SidsConfig
-from tests.flows.refresh.test_nights import Nights, Vectors, clusters
+from tests.pipeline.sids.test_nightly import Nights, Vectors, clusters
 
 LET_THROUGH = {"mode": "auto", "churn_budget": 0.003}
 
@@ -19,8 +19,8 @@ def shuffled(vectors: Vectors, share: float = 1.0) -> Vectors:
 
 
 @pytest.fixture
-def nights(tmp_path):  # type: ignore[no-untyped-def]
-    return Nights(tmp_path)
+def nights() -> Nights:
+    return Nights()
 
 
 def mean(values: npt.NDArray[np.float32]) -> float:
@@ -40,8 +40,8 @@ def test_nothing_of_a_bad_night_stays(nights: Nights) -> None:
     newcomers = nights.open["item_id"].to_numpy() > 300
     assert mean(held[~newcomers]) < 1.1 * mean(before)
     assert (held[newcomers] <= 1.1 * nearest[newcomers] * 1.001).all()
-    record_run = nights.open["recon_error"].to_numpy()
-    assert (np.abs(record_run - held) <= 0.5 * held + 1e-3).all()
+    recorded = nights.open["recon_error"].to_numpy()
+    assert (np.abs(recorded - held) <= 0.5 * held + 1e-3).all()
     assert nights.codebook is not None
     assert (nights.open["is_ood"].to_numpy() == (held > nights.codebook.ood_error)).all()
 
@@ -118,10 +118,10 @@ def beyond_limits(nights: Nights, vectors: Vectors, which: int, **sids: object) 
 
 @pytest.mark.parametrize("mode", ["append", "auto"])
 @pytest.mark.parametrize("kind", sorted(BAD))
-def test_a_bad_file_blocks_and_the_next_right_one_does_not(nights: Nights, kind: str, mode: str) -> None:
+def test_a_bad_file_blocks_and_the_next_right_one_does_not(kind: str, mode: str) -> None:
     """Also in a catalogue of 34 items, and where the bad one was let through."""
     for n, vocabulary in ((300, 8), (34, 4)):
-        nights.__init__(nights.folder, vocabulary=vocabulary)  # type: ignore[misc]
+        nights = Nights(vocabulary=vocabulary)
         nights.night(clusters(n), mode=mode)
         assert beyond_limits(nights, BAD[kind](clusters(n)), 1, mode=mode)
         assert not beyond_limits(nights, clusters(n), 1, mode=mode)

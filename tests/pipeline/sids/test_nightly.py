@@ -1,8 +1,6 @@
-"""Nights of the tokenizer's flow without a warehouse: who waits for a move is never forgotten, and what a bad night leaves behind."""
+"""Nights of the tokenizer: an item that waits for a move is never forgotten, and every one is served in the end."""
 
 from collections.abc import Collection
-from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,17 +8,15 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
-from flows.refresh.tokenizer import Tokenized, tokenize
-from flows.runtime.settings import Settings
-from flows.stores.incumbent import Incumbent
 from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY, SID_WAITING, open_rows
 from pipeline.errors import ContractError
-from pipeline.ingest.config import GeneratedSource
 from pipeline.sids.assign import apply_changes
 from pipeline.sids.codebook import Codebook
+from pipeline.sids.config import SidsConfig
 from pipeline.sids.encode import encode, reconstruction_errors
+from pipeline.sids.inputs import NightInputs, SidIncumbents
+from pipeline.sids.nightly import NightDecision, decide_night
 from pipeline.sids.restore import restore
-from pipeline.warehouse.release import Release
 
 Vectors = dict[int, npt.NDArray[np.float32]]
 SIDS: dict[str, Any] = {"levels": 3, "vocabulary": 8}
@@ -36,15 +32,14 @@ def clusters(n: int = 300, seed: int = 0) -> Vectors:
 class Nights:
     """A warehouse's Semantic IDs as they go from night to night, in memory; ``release`` counts from 1."""
 
-    def __init__(self, folder: Path, **sids: Any) -> None:
-        self.folder, self.release, self.sids = folder, 0, SIDS | sids
-        self.history = SID_HISTORY.empty()
+    def __init__(self, **sids: Any) -> None:
+        self.release, self.last_night, self.sids = 0, 0, SIDS | sids
+        self.history, self.waiting, self.embeddings = SID_HISTORY.empty(), SID_WAITING.empty(), EMBEDDINGS.empty()
         self.codebook: Codebook | None = None
-        self.state: dict[str, Any] = {"waiting": SID_WAITING.empty(), "books": [], "last_night": 0}
+        self.books: list[Codebook] = []
 
-    def night(self, vectors: Vectors, *, fallbacks: Collection[int] = (), rebuild: bool = False, **sids: Any) -> Tokenized:
+    def night(self, vectors: Vectors, *, fallbacks: Collection[int] = (), rebuild: bool = False, **sids: Any) -> NightDecision:
         """One refresh: all items of ``vectors`` are active, those of ``fallbacks`` without a signal of their own."""
-        settings = Settings(source=GeneratedSource(kind="generated", path=self.folder), sids=self.sids | sids)
         self.release += 1
         rows = [("m", item, vector.tolist(), item not in fallbacks) for item, vector in vectors.items()]
         embeddings = pl.DataFrame(rows, schema=EMBEDDINGS.schema, orient="row")
@@ -52,9 +47,12 @@ class Nights:
             [(item, str(item), None, [], None, None, None, True) for item in vectors], schema=ITEMS.schema, orient="row"
         )
         popularity = pl.DataFrame({"item_id": list(vectors), "n_positives": [1] * len(vectors)})
-        done = tokenize(settings, self._incumbent(rebuild), items, embeddings, popularity, self.release)
+        night = NightInputs(self.release, items, embeddings, popularity)
+        done = decide_night(SidsConfig(**(self.sids | sids)), 0, night, self._incumbents(rebuild))
         self.history = apply_changes(self.history, done.changes.upserts)
-        self._keep(done, embeddings)
+        self.waiting, self.embeddings, self.last_night = done.changes.waiting, embeddings, self.release
+        self.codebook = done.codebook
+        self.books.append(done.codebook)
         return done
 
     def rollback(self, target: int) -> None:
@@ -62,7 +60,7 @@ class Nights:
         self.release += 1
         self.history = apply_changes(self.history, restore(self.history, target, self.release))
         open_book = self.open["codebook_id"][0]
-        self.codebook = next(book for book in self.state["books"] if book.codebook_id == open_book)
+        self.codebook = next(book for book in self.books if book.codebook_id == open_book)
 
     @property
     def open(self) -> pl.DataFrame:
@@ -81,30 +79,20 @@ class Nights:
         held, nearest = self.errors(vectors)
         return self.open.filter(pl.Series(held <= nearest * 1.001) & pl.col("item_id").is_in(list(items)))["item_id"].to_list()
 
-    def _incumbent(self, rebuild: bool) -> Incumbent:
-        known = self.state | {
-            "release": Release(self.release - 1, "r", "refresh", None) if self.release > 1 else None,
-            "history": self.history,
-            "codebook": None if rebuild else self.codebook,
-            "kin": frozenset() if rebuild or self.codebook is None else frozenset(self._kin(self.codebook)),
-            "earlier": () if rebuild or self.codebook is None else self._earlier(self.codebook),
-            "reserved_from": 0 if self.sids.get("tombstone_nights") else self.release + 1,
-        }
-        return Incumbent(**{field.name: known.get(field.name) for field in fields(Incumbent)})
-
-    def _kin(self, codebook: Codebook) -> list[str]:
-        return [book.codebook_id for book in self.state["books"] if book.numbering_id == codebook.numbering_id]
-
-    def _earlier(self, codebook: Codebook) -> tuple[Codebook, ...]:
-        own = set(self._kin(codebook)) - {codebook.codebook_id}
-        return tuple({book.codebook_id: book for book in self.state["books"] if book.codebook_id in own}.values())
-
-    def _keep(self, done: Tokenized, embeddings: pl.DataFrame) -> None:
-        file = self.folder / f"{self.release}.parquet"
-        embeddings.write_parquet(file)
-        self.codebook = done.codebook
-        books: list[Codebook] = [*self.state["books"], done.codebook]
-        self.state = {"embeddings": [file], "waiting": done.changes.waiting, "last_night": self.release, "books": books}
+    def _incumbents(self, rebuild: bool) -> SidIncumbents:
+        codebook = None if rebuild else self.codebook
+        same_numbering = [book for book in self.books if codebook is not None and book.numbering_id == codebook.numbering_id]
+        earlier = {book.codebook_id: book for book in same_numbering if codebook and book.codebook_id != codebook.codebook_id}
+        return SidIncumbents(
+            history=self.history,
+            codebook=codebook,
+            same_numbering_ids=frozenset(book.codebook_id for book in same_numbering),
+            earlier=tuple(earlier.values()),
+            waiting=self.waiting,
+            last_night=self.last_night,
+            reserved_from=0 if self.sids.get("tombstone_nights") else self.release + 1,
+            embeddings=EMBEDDINGS.empty() if codebook is None else self.embeddings,
+        )
 
 
 def changed(vectors: Vectors, items: Collection[int], seed: int) -> Vectors:
@@ -114,8 +102,8 @@ def changed(vectors: Vectors, items: Collection[int], seed: int) -> Vectors:
 
 
 @pytest.fixture
-def nights(tmp_path: Path) -> Nights:
-    return Nights(tmp_path)
+def nights() -> Nights:
+    return Nights()
 
 
 def test_who_waits_is_not_forgotten_by_a_night_that_centres_codes_anew(nights: Nights) -> None:
@@ -178,7 +166,7 @@ def test_a_crowded_catalogue_grows_while_there_is_a_place_for_each(nights: Night
     for n in (95, 98):
         done = nights.night({item: vector for item, vector in everyone.items() if item <= n}, mode="append")
         assert nights.open.height == nights.open["sid"].n_unique() == n
-        assert done.changes.without.is_empty()
+        assert done.changes.missing.is_empty()
     with pytest.raises(ContractError, match=r"more items \(105\) than the 100 places"):
         nights.night(everyone, mode="append")
 

@@ -1,0 +1,41 @@
+"""Positive answers in training records: counted by item, and as a matrix of users and items."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from pipeline.embeddings.vectors import Ids
+from pipeline.errors import ContractError
+
+
+def count_positives(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """How many positives each item has.
+
+    Args:
+        frames: user_id and item_id, a row for each positive.
+
+    Returns:
+        item_id, n_positives (i64), by item_id; items without positives have no row.
+    """
+    counts = [frame.group_by("item_id").agg(n_positives=pl.len().cast(pl.Int64)) for frame in frames]
+    empty = pl.DataFrame(schema={"item_id": pl.Int64, "n_positives": pl.Int64})
+    return pl.concat([empty, *counts]).group_by("item_id").agg(pl.col("n_positives").sum()).sort("item_id")
+
+
+def likes_of(positives: pl.DataFrame, item_ids: Ids) -> sparse.csr_matrix:
+    """(users, n) ones from pairs of user_id and item_id; a pair that comes twice counts once.
+
+    Raises:
+        ContractError: a pair names an item that is not in ``item_ids``.
+    """
+    pairs = positives.select("user_id", "item_id").unique()
+    liked = pairs["item_id"].to_numpy()
+    if n_unknown := int((~np.isin(liked, item_ids)).sum()):
+        raise ContractError(
+            f"embeddings: {n_unknown} of {pairs.height} positives are of items that the table items does not hold; "
+            "rebuild both with: hsrl refresh --rebuild"
+        )
+    users, rows = np.unique(pairs["user_id"].to_numpy(), return_inverse=True)
+    return sparse.csr_matrix((np.ones(pairs.height), (rows, np.searchsorted(item_ids, liked))), shape=(len(users), len(item_ids)))
