@@ -48,7 +48,9 @@ both.select("item_id", "sid", "current_sid", "recon_error").head()
 
 # %%
 policy = warehouse.policy()
-raw_ids = warehouse.sql("select raw_id from items where item_id in (select item_id from sids) order by item_id limit 12")["raw_id"]
+raw_ids = warehouse.sql("select raw_id from items where item_id in (select item_id from sids) order by item_id limit 12")[
+    "raw_id"
+]
 ranked = policy.rank(history=raw_ids[:2].to_list(), candidates=raw_ids[2:].to_list())
 ranked
 

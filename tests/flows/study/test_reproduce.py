@@ -11,7 +11,8 @@ from PIL import Image
 from flows.runtime.run import Run
 from flows.study import plan, trial
 from flows.study import reproduce as flow
-from flows.study.reproduce import StudyRequest, reproduce
+from flows.study.plan import StudyRequest
+from flows.study.reproduce import reproduce
 from flows.study.variants import BASE, Study, Sweep, Variant
 from pipeline.errors import ConfigError
 
