@@ -26,7 +26,7 @@ lint:
 	$(VENV)/bin/lint-imports
 
 docs: install                ## the pages and the reference of the Python API as a site, in site/; nothing is fetched
-	NO_MKDOCS_2_WARNING=true $(VENV)/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
 diagram:                     ## docs/path.svg and the table of docs/architecture.md, from the imports
 	$(PYTHON) docs/make_path.py

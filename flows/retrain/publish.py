@@ -8,11 +8,11 @@ from flows.retrain.results import Results
 from flows.retrain.rows import evaluation_rows, policy_row, published_policies, simulator_rows
 from flows.runtime.resources import code_version
 from flows.runtime.run import Run
-from flows.stores.artifacts import Artifact, artifact_rows, records_up_to
 from flows.stores.incumbent import current_codebook
 from flows.stores.pinned import Pinned
 from flows.stores.policies import started_from
 from pipeline.errors import WarehouseError
+from pipeline.warehouse.artifact_rows import Artifact, artifact_rows, records_up_to
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.result_tables import POLICIES
 from pipeline.warehouse.warehouse import Warehouse
@@ -63,7 +63,7 @@ def publish(warehouse: Warehouse, run: Run, pinned: Pinned, results: Results, co
                 pinned.embedding_id,
             ),
             "training_curves": results.policy.curves,
-            "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
+            "artifacts": artifact_rows(warehouse, artifacts, run.run_id, release_id),
         },
     )
     warehouse.publish(draft, changes)

@@ -1,6 +1,5 @@
 """From the tables of a release to the tensors of ``hsrl_train.data.world``: ids become dense numbers, 0 is padding."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 
 from hsrl_train.data.world import Catalogue, Records
 from pipeline.errors import TrainingError
+from pipeline.fingerprints import short_sha256
 from pipeline.sids.table import SidTable
 
 Ids = npt.NDArray[np.int64]
@@ -161,8 +161,6 @@ def _with_padding(rows: npt.NDArray[Any], fill: float) -> npt.NDArray[Any]:
 
 
 def _fingerprint(*arrays: npt.NDArray[Any]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(str((array.dtype, array.shape)).encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:16]
+    return short_sha256(
+        piece for array in arrays for piece in (str((array.dtype, array.shape)).encode(), np.ascontiguousarray(array).tobytes())
+    )

@@ -1,15 +1,19 @@
 """The settings that give the rows of a source their meaning: stored with the first release, and kept."""
 
+import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.errors import ConfigError
 from pipeline.ingest.ids import IdKinds
 from pipeline.ingest.section import SourceSection
 
 # A warehouse of its own is the only way on: under other ids the old rows would be other users and items.
 _FOR_GOOD = ("source.kind", "source.ids.")
 _PREFIX = "source."
+# Accepting it publishes a delivery that differs from the last ones more than the audit of this name allows.
+DRIFT = "delivery_drift"
 
 
 @dataclass(frozen=True)
@@ -68,3 +72,41 @@ def changes(stored: Mapping[str, Meaning], now: Mapping[str, str]) -> list[Chang
     """Settings that are other than what is stored, the kind of the source first."""
     found = [Change(name, stored[name], value) for name, value in now.items() if name in stored and stored[name].value != value]
     return sorted(found, key=lambda change: change.setting != "source.kind")
+
+
+def require_acceptable(config: SourceSection, accept: Sequence[str]) -> None:
+    """Refuse names that cannot be accepted.
+
+    Raises:
+        ConfigError: a name is no setting with a meaning and no audit of deliveries, or takes a new warehouse.
+    """
+    known = [DRIFT, *meaning_of(config)]
+    for name in accept:
+        if name in ("source.kind", "source.ids.user", "source.ids.item", "source.times"):
+            raise ConfigError(
+                f"{name} cannot be accepted: under other ones old rows mean something else; name another --warehouse"
+            )
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(known)}"
+            raise ConfigError(f"--accept {name}: no such change; {hint}")
+
+
+def require_same_meaning(stored: Mapping[str, Meaning], config: SourceSection, accept: Sequence[str]) -> None:
+    """Refuse settings under which the rows of a new delivery would mean something else than the stored ones.
+
+    Raises:
+        ConfigError: names the setting, both values, and how to go on.
+    """
+    changed = [change for change in changes(stored, meaning_of(config)) if change.setting not in accept]
+    for change in changed[:1]:
+        more = f" (and {', '.join(other.setting for other in changed[1:])})" if changed[1:] else ""
+        way = (
+            f"or, if the raw files changed, go on with: hsrl refresh {' '.join(f'--accept {change.setting}' for change in changed)}"
+            if all(change.can_be_accepted for change in changed)
+            else "rows of both cannot stand in one"
+        )
+        raise ConfigError(
+            f"{change.setting} is {change.now}, but the rows of {config.name} were read with {change.before.value} since "
+            f"release {change.before.since}{more}; put it back, name another --warehouse, {way}"
+        )

@@ -21,7 +21,7 @@ from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.embeddings.embed import embed, learn
 from pipeline.embeddings.profiles import learn_profiles
 from pipeline.ingest.movielens import MovieLensSource
-from pipeline.ingest.ordering import order_events
+from pipeline.ingest.ordering import Origin, order_events
 from pipeline.records.slates import build_records
 from pipeline.records.split import split_per_user
 from pipeline.sids.table import SidTable
@@ -46,7 +46,7 @@ def world() -> World:
     batches = [batch for delivery in source.deliveries() for batch in source.read(delivery)]
     items, users = (pl.concat([getattr(batch, name) for batch in batches]).sort(key) for name, key in ID_OF.items())
     raw = pl.concat([batch.events for batch in batches])
-    built = build_records(order_events(raw, USER_STATE.empty(), None, None, "ml-1m", "all").events, USER_STATE.empty(), K, H)
+    built = build_records(order_events(raw, USER_STATE.empty(), Origin("ml-1m", "all")).events, USER_STATE.empty(), K, H)
     is_train = IS_TRAINING
     records = built.records.join(split_per_user(built.state.select("user_id", "n_records"), 0.8), on="user_id").with_columns(
         split=pl.when(is_train).then(pl.lit("train")).otherwise(pl.lit("test"))

@@ -13,7 +13,7 @@ import pytest
 from pipeline.contracts import USER_STATE
 from pipeline.errors import SourceError
 from pipeline.ingest.ids import OtherKinds
-from pipeline.ingest.ordering import order_events
+from pipeline.ingest.ordering import Origin, order_events
 from pipeline.ingest.source import RawBatch
 from pipeline.ingest.table import TableLog
 from pipeline.ingest.table_config import TableSource
@@ -225,7 +225,7 @@ def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_taobao_is_read_whole(shared_data: Path) -> None:
-    """PROVENANCE: 84,475 rows, 815 users, 55,368 items; 2,356 fav + 4,497 cart + 1,750 buy are positive here."""
+    """As docs/measurements.md describes the file: 84,475 rows, 815 users, 55,368 items; 2,356 fav + 4,497 cart + 1,750 buy are positive here."""
     batch = read(
         shared_data / "taobao" / "UserBehavior_prefix.csv.gz",
         500_000,
@@ -241,7 +241,7 @@ def test_taobao_is_read_whole(shared_data: Path) -> None:
 
 @pytest.mark.real
 def test_kuairand_is_read_whole_and_its_repeats_are_refused(shared_data: Path) -> None:
-    """PROVENANCE: 41,828 rows, 664 users, 9,359 videos, 33,745 likes; 124 rows repeat a (user, video, time)."""
+    """As docs/measurements.md describes the file: 41,828 rows, 664 users, 9,359 videos, 33,745 likes; 124 rows repeat a (user, video, time)."""
     batch = read(
         shared_data / "kuairand" / "kuairand27k_like_hate_subset.tsv.gz",
         500_000,
@@ -253,7 +253,7 @@ def test_kuairand_is_read_whole_and_its_repeats_are_refused(shared_data: Path) -
     assert (batch.events.height, batch.rejects.height, batch.events["feedback"].sum()) == (41_828, 0, 33_745)
     assert (batch.items.height, batch.users.height) == (9_359, 27_285)
     assert json.loads(batch.users["attributes"][0])["fans_user_num_range"] == "[100,1k)"
-    ordered = order_events(batch.events, USER_STATE.empty(), None, None, "kuairand", "i")
+    ordered = order_events(batch.events, USER_STATE.empty(), Origin("kuairand", "i"))
     assert (ordered.events.height, ordered.rejects["reason"].to_list()) == (41_704, ["duplicate (user, item, time)"] * 124)
 
 
