@@ -34,7 +34,8 @@ class ItemNetwork(nn.Module):
         """Log-odds that each item is liked."""
         c0: Tensor = self.encoder(state, vectors)
         items: Tensor = self.encoder.item(vectors)
-        return c0 @ items.T * c0.shape[1] ** -0.5 + self.bias
+        logits: Tensor = c0 @ items.T * c0.shape[1] ** -0.5 + self.bias
+        return logits
 
 
 @dataclass(frozen=True)
