@@ -31,10 +31,16 @@ def rates(loops: Mapping[str, tuple[Callable[[int], float], int]], rounds: int) 
     return found
 
 
-def page(found: Mapping[str, list[float]], spent: Mapping[str, Mapping[str, float]], told: str) -> str:
+def page(found: Mapping[str, list[float]], spent: Mapping[str, Mapping[str, float]], summary: str) -> str:
     """Markdown."""
     mirror = statistics.median(found[MIRROR])
-    lines = ["# An iteration of the learner", "", told, "", "| loop | iterations per CPU second | least … most | × the mirror |"]
+    lines = [
+        "# An iteration of the learner",
+        "",
+        summary,
+        "",
+        "| loop | iterations per CPU second | least … most | × the mirror |",
+    ]
     lines.append("| --- | ---: | ---: | ---: |")
     for name, values in found.items():
         middle = statistics.median(values)
@@ -62,11 +68,11 @@ def main() -> None:
     found = rates(loops, arguments.rounds)
     spent = {name: parts(world, config, n) for name, config in presets.items()}
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    told = (
+    summary = (
         f"`python -m benchmarks.iteration --iterations {n} --rounds {arguments.rounds}`, {os.cpu_count()} cores, load {load}. "
         "Random world of the size of ML-1M, 32 sessions, 64 samples an update, one thread; median of the rounds."
     )
-    text = page(found, spent, told)
+    text = page(found, spent, summary)
     print(text)
     if arguments.out:
         arguments.out.write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ one by one in Python. Sizes are the protocol's: d = 32, 2 layers, 4 heads, criti
 
 import random
 from collections import deque
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +50,7 @@ class Actor(nn.Module):
         contexts, probabilities = [context], []
         for head, table, norm in zip(self.heads, self.tables, self.norms, strict=True):
             probabilities.append(torch.softmax(head(context), dim=1))
-            context = norm(context - probabilities[-1] @ table.weight)
+            context = norm(context - probabilities[-1] @ cast(Tensor, table.weight))
             contexts.append(context)
         return probabilities, torch.stack(contexts, dim=1)
 

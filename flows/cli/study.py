@@ -28,7 +28,8 @@ def reproduce(
     """Learn and judge the variants of a study of the paper, resumably; tables and a picture, nothing is published."""
     from flows.runtime.run import Run
     from flows.runtime.settings import learning_on, load_settings
-    from flows.study.reproduce import StudyRequest, reproduce
+    from flows.study.plan import StudyRequest
+    from flows.study.reproduce import reproduce
 
     root = warehouse_path(warehouse)
     request = StudyRequest(study, seeds, iterations, out)

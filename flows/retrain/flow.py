@@ -58,15 +58,16 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
     """
     torch.set_num_threads(1)  # two threads on shared cores are slower than one, and another count gives other last digits
     usable_device(settings.training.device)
+    config = settings.model_dump(mode="json")
     with (
         Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse,
-        record_run(warehouse, run, settings.model_dump(mode="json")) as outcome,
+        record_run(warehouse, run, config) as outcome,
     ):
         with run.stage("read the release"):
             pinned = steps.run("read the release", pin_latest, warehouse, settings.engine.memory_limit_mb)
         results = _learn_and_judge(warehouse, settings, pinned, run, steps)
         with run.stage("audits and publish"), warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say):
-            steps.run("audits and publish", publish, warehouse, settings, pinned, results, run, outcome)
+            outcome.release_id = steps.run("audits and publish", publish, warehouse, run, pinned, results, config)
         return _report(run, outcome, pinned, results)
 
 
@@ -95,7 +96,7 @@ def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, r
         workspace.clear()
     with run.stage("evaluation") as tick:
         judge = Judge(world, evaluation, settings.environment, seed, tick)
-        results = Results(training, judging, trained, settings.training.n_seeds)
+        results = Results(training, judging, trained, first)
         return steps.run("evaluation", _judge, store, judge, pinned, results)
 
 

@@ -1,13 +1,13 @@
 """What a retrain publishes, in one transaction: simulators, policies, evaluations, curves, and what they were made from."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from flows.retrain.results import Results
 from flows.retrain.rows import evaluation_rows, policy_row, published_policies, simulator_rows
 from flows.runtime.resources import code_version
 from flows.runtime.run import Run
-from flows.runtime.run_outcome import RunOutcome
-from flows.runtime.settings import Settings
 from flows.stores.incumbent import current_codebook
 from flows.stores.pinned import Pinned
 from flows.stores.policies import started_from
@@ -18,8 +18,18 @@ from pipeline.warehouse.result_tables import POLICIES
 from pipeline.warehouse.warehouse import Warehouse
 
 
-def publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: Results, run: Run, outcome: RunOutcome) -> None:
+def publish(warehouse: Warehouse, run: Run, pinned: Pinned, results: Results, config: Mapping[str, Any]) -> int | None:
     """Publish what was learned, unless the warehouse has it already.
+
+    Args:
+        warehouse: whose writer's lock is held.
+        run: which run publishes.
+        pinned: the release that was learned from.
+        results: what was learned, judged.
+        config: the settings of the run as plain values.
+
+    Returns:
+        The new release; None where there is nothing new.
 
     Raises:
         WarehouseError: the codebook changed or the release was withdrawn while the policy learned.
@@ -28,17 +38,17 @@ def publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: R
     policy_id = results.policy.policy_id
     if warehouse.query("SELECT policy_id FROM policies WHERE policy_id = $id", {"id": policy_id}).height:
         run.say(f"nothing new: policy {policy_id} of the same inputs is in the warehouse already")
-        return
+        return None
     release_id = warehouse.next_release_id()
     inputs = (
         f"release:{pinned.release.release_id}",
         pinned.codebook.codebook_id,
         *(simulator.simulator_id for simulator in results.simulators),
     )
-    draft = ReleaseDraft(run.run_id, "retrain", code_version(), settings.model_dump(mode="json"), settings.seed, inputs)
+    draft = ReleaseDraft(run.run_id, "retrain", code_version(), config, results.job.run_seed, inputs)
     known = warehouse.query("SELECT simulator_id FROM simulators")["simulator_id"].to_list()
     new = [simulator for simulator in results.simulators if simulator.simulator_id not in known]
-    policy = policy_row(results.policy, settings.learner, pinned.codebook.codebook_id, results.training)
+    policy = policy_row(results.policy, results.job.learner, pinned.codebook.codebook_id, results.training)
     published = warehouse.read(POLICIES, "FROM policies WHERE is_published")
     artifacts = _artifacts(warehouse, pinned, results, [simulator.artifact for simulator in new])
     changes = Changes(
@@ -46,14 +56,18 @@ def publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: R
         append={
             "simulators": simulator_rows(new, pinned.world, release_id),
             "evaluations": evaluation_rows(
-                results.rows, settings.simulator.preset, settings.environment, release_id, pinned.embedding_id
+                results.rows,
+                results.training[0].fitted.config.preset,
+                results.job.environment,
+                release_id,
+                pinned.embedding_id,
             ),
             "training_curves": results.policy.curves,
             "artifacts": artifact_rows(warehouse, artifacts, run.run_id, release_id),
         },
     )
     warehouse.publish(draft, changes)
-    outcome.release_id = release_id
+    return release_id
 
 
 def _require_unchanged(warehouse: Warehouse, pinned: Pinned) -> None:

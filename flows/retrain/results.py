@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from flows.retrain.simulators import Simulator
-from flows.retrain.training import Trained
+from flows.retrain.training import Trained, TrainingJob
 from hsrl_train.evaluation.judge import PolicyResult
 
 
@@ -15,7 +15,7 @@ class Results:
         training: simulators that policies learned in.
         judging: simulators that judge.
         trained: the configured method in every seed, then the methods it is compared with.
-        n_seeds: of the configured method.
+        job: of the configured method, in its first seed.
         best: the seed that does best where it learned; None until policies are judged.
         rows: of the evaluation; the reference rows first.
         is_published: whether ``best`` passed the gate.
@@ -25,7 +25,7 @@ class Results:
     training: list[Simulator]
     judging: list[Simulator]
     trained: list[Trained]
-    n_seeds: int
+    job: TrainingJob
     best: Trained | None = None
     rows: list[PolicyResult] = field(default_factory=list)
     is_published: bool = False
@@ -39,7 +39,7 @@ class Results:
     @property
     def candidates(self) -> list[Trained]:
         """The policies of the configured method."""
-        return self.trained[: self.n_seeds]
+        return self.trained[: self.job.training.n_seeds]
 
     @property
     def policy(self) -> Trained:

@@ -10,13 +10,13 @@ from pipeline.sids.picture import COLOURS, Line, Picture, Rect, Text
 
 _GREY, _PALE, _DOT = "#888888", "#dddddd", 8
 _MARGIN, _LEGEND = 30, 30
-_BESIDE = 9  # pixels between two series at the same place
+_SERIES_GAP = 9  # pixels between two series at the same position
 Shape = Rect | Text | Line
 
 
 @dataclass(frozen=True)
 class Point:
-    """A mean with the ends of its interval; ``x`` is a place on the axis, or the row of a dot chart."""
+    """A mean with the ends of its interval; ``x`` is a position on the axis, or the row of a dot chart."""
 
     x: float
     mean: float
@@ -39,7 +39,7 @@ class Panel:
     Attributes:
         title: above it.
         series: what is drawn.
-        ticks: places on the x axis and what stands there.
+        ticks: positions on the x axis and their labels.
         has_whiskers: each point has its interval as a line; else the interval is left out.
     """
 
@@ -50,7 +50,7 @@ class Panel:
 
 
 def dot_chart(title: str, rows: Sequence[str], series: Sequence[Series], marks: Sequence[tuple[str, float]]) -> Picture:
-    """A row for each name, a dot for each series in it, with its interval; marks are values that all rows are seen beside.
+    """A row for each name, a dot for each series in it, with its interval; marks are values that all rows are compared with.
 
     Args:
         title: the heading.
@@ -59,7 +59,7 @@ def dot_chart(title: str, rows: Sequence[str], series: Sequence[Series], marks: 
         marks: name and value of dashed lines, such as reference rows.
     """
     left, right, top, step = 330, 1000, 120, 34
-    ends = [value for one in series for point in one.points for value in (point.low, point.high)]
+    ends = [value for line in series for point in line.points for value in (point.low, point.high)]
     low, high = _padded(min([*ends, *(value for _, value in marks)]), max([*ends, *(value for _, value in marks)]))
     bottom = top + step * len(rows)
 
@@ -77,15 +77,15 @@ def dot_chart(title: str, rows: Sequence[str], series: Sequence[Series], marks: 
         shapes.append(Text(across(value) - 3.3 * len(name), top - 8 - 15 * (number % 2), 13, name))
     for number, name in enumerate(rows):
         shapes.append(Text(_MARGIN, top + step * number + 22, 14, name))
-    for place, (one, colour) in enumerate(zip(series, COLOURS, strict=False)):
-        for point in one.points:
-            y = top + step * point.x + step / 2 + (place - (len(series) - 1) / 2) * 12
+    for number, (dots, colour) in enumerate(zip(series, COLOURS, strict=False)):
+        for point in dots.points:
+            y = top + step * point.x + step / 2 + (number - (len(series) - 1) / 2) * 12
             shapes += [Line(across(point.low), y, across(point.high), y, 2, colour), _dot(across(point.mean), y, colour)]
     return Picture(right + _MARGIN, bottom + 40, tuple(shapes))
 
 
 def panels(title: str, all_panels: Sequence[Panel]) -> Picture:
-    """Curves side by side, each panel with axes of its own."""
+    """Panels of curves next to each other, each panel with axes of its own."""
     width, height, top, gap = 430, 300, 110, 60
     shapes: list[Shape] = [Text(_MARGIN, 36, 20, title), *_legend(all_panels[0].series, _MARGIN, 62)]
     for number, panel in enumerate(all_panels):
@@ -94,10 +94,10 @@ def panels(title: str, all_panels: Sequence[Panel]) -> Picture:
 
 
 def _axes(panel: Panel, left: float, top: float, width: float, height: float) -> list[Shape]:
-    points = [point for one in panel.series for point in one.points]
-    values = [value for one in points for value in ((one.low, one.high) if panel.has_whiskers else (one.mean,))]
+    points = [point for line in panel.series for point in line.points]
+    values = [value for point in points for value in ((point.low, point.high) if panel.has_whiskers else (point.mean,))]
     low, high = _padded(min(values), max(values))
-    first, last = min(place for place, _ in panel.ticks), max(place for place, _ in panel.ticks)
+    first, last = min(x for x, _ in panel.ticks), max(x for x, _ in panel.ticks)
 
     def at(x: float, y: float) -> tuple[float, float]:
         share = (x - first) / (last - first) if last > first else 0.5
@@ -107,13 +107,13 @@ def _axes(panel: Panel, left: float, top: float, width: float, height: float) ->
     for value in _nice(low, high):
         y = at(first, value)[1]
         shapes += [Line(left, y, left + width, y, 1, _PALE), Text(left - 36, y + 4, 13, f"{value:g}")]
-    for place, label in panel.ticks:
-        shapes.append(Text(at(place, low)[0] - 3.5 * len(label), top + height + 20, 13, label))
-    for number, (one, colour) in enumerate(zip(panel.series, COLOURS, strict=False)):
+    for x, label in panel.ticks:
+        shapes.append(Text(at(x, low)[0] - 3.5 * len(label), top + height + 20, 13, label))
+    for number, (line, colour) in enumerate(zip(panel.series, COLOURS, strict=False)):
         aside = (
-            _BESIDE * (number - (len(panel.series) - 1) / 2) if panel.has_whiskers else 0.0
+            _SERIES_GAP * (number - (len(panel.series) - 1) / 2) if panel.has_whiskers else 0.0
         )  # so that whiskers do not hide others
-        spots = [(at(point.x, point.mean), at(point.x, point.low)[1], at(point.x, point.high)[1]) for point in one.points]
+        spots = [(at(point.x, point.mean), at(point.x, point.low)[1], at(point.x, point.high)[1]) for point in line.points]
         spots = [((x + aside, y), lower, upper) for (x, y), lower, upper in spots]
         for (before, *_), (after, *_) in pairwise(spots):
             shapes.append(Line(*before, *after, 2, colour))
@@ -124,9 +124,9 @@ def _axes(panel: Panel, left: float, top: float, width: float, height: float) ->
 
 def _legend(series: Sequence[Series], x: float, y: float) -> list[Shape]:
     shapes: list[Shape] = []
-    for one, colour in zip(series, COLOURS, strict=False):
-        shapes += [Rect(x, y, 14, 14, colour, one.name), Text(x + 20, y + 12, 14, one.name)]
-        x += _LEGEND + 20 + 8 * len(one.name)
+    for line, colour in zip(series, COLOURS, strict=False):
+        shapes += [Rect(x, y, 14, 14, colour, line.name), Text(x + 20, y + 12, 14, line.name)]
+        x += _LEGEND + 20 + 8 * len(line.name)
     return shapes
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
@@ -12,13 +13,33 @@ from flows.stores.pinned import Pinned
 from flows.stores.workspace import Workspace
 from flows.study.trial import Trial
 from flows.study.variants import STUDIES, Study, Variant, applied, variants_of
+from hsrl_train.data.tensors import World
+from hsrl_train.simulator.config import SimulatorConfig
 from pipeline.contracts import EMBEDDINGS, ITEMS, open_rows
 from pipeline.errors import ConfigError, ContractError
 from pipeline.sids.assign import assign
+from pipeline.sids.config import SidsConfig
 from pipeline.sids.inputs import NightInputs, SidIncumbents
 from pipeline.sids.learn import learn_codebook
 from pipeline.sids.table import SidTable
 from pipeline.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """What is asked for.
+
+    Attributes:
+        study: its name.
+        n_seeds: of every variant.
+        n_iterations: of every training; None = as configured.
+        out: folder for the pages.
+    """
+
+    study: str
+    n_seeds: int
+    n_iterations: int | None
+    out: Path
 
 
 @dataclass(frozen=True)
@@ -50,39 +71,37 @@ class StudyPlan:
         return sorted({trial.sids for trial in self.trials if trial.sids is not None})
 
 
-def planned(
-    warehouse: Warehouse,
-    workspace: Workspace,
-    pinned: Pinned,
-    name: str,
-    settings: Settings,
-    n_seeds: int,
-    n_iterations: int | None,
+def plan_study(
+    warehouse: Warehouse, workspace: Workspace, pinned: Pinned, settings: Settings, request: StudyRequest
 ) -> StudyPlan:
     """Lay a study out on a pinned release; other Semantic IDs are learned here, which takes seconds each.
 
     Raises:
         ConfigError: there is no such study, or a variant does not fit the configuration.
     """
-    if name not in STUDIES:
-        raise ConfigError(f"reproduce: unknown study {name}; known are {', '.join(STUDIES)}")
-    study = STUDIES[name]
-    changes = {**study.base, **({"learner.schedule.n_iterations": n_iterations} if n_iterations else {})}
-    base = applied(settings, changes)
-    trials = [_trial(workspace, Variant("references"), base, None, None)]
+    if request.study not in STUDIES:
+        raise ConfigError(f"reproduce: unknown study {request.study}; known are {', '.join(STUDIES)}")
+    study = STUDIES[request.study]
+    length = {"learner.schedule.n_iterations": request.n_iterations} if request.n_iterations else {}
+    base = applied(settings, {**study.base, **length})
+    source = CodeSource(warehouse, pinned, base.engine.memory_limit_mb, base.seed)
+    trials = [Trial("references", base, *_specs(workspace, base.simulator, base.seed, base.evaluation.n_simulators), None)]
     variants, skipped = [], []
-    for variant in variants_of(study, base):
+    for variant in variants_of(study, base.model_dump()):
         changed = applied(base, variant.changes)
         if variant.changes and changed == base:
             skipped.append((variant.name, "it is the configured one"))
             continue
+        codes, score_aware = changed.sids, changed.embeddings.score_aware
+        has_own_codes = (codes, score_aware) != (base.sids, base.embeddings.score_aware)
         try:
-            sids = None if _codes(changed) == _codes(base) else _own_sids(warehouse, workspace, pinned, changed)
+            sids = workspace.lay_out_sids(source.under_codes(codes, score_aware=score_aware)) if has_own_codes else None
         except ContractError as error:
             skipped.append((variant.name, str(error)))
             continue
         variants.append(variant)
-        trials += [_trial(workspace, variant, changed, base.seed + number, sids) for number in range(n_seeds)]
+        specs = _specs(workspace, changed.simulator, changed.seed, changed.evaluation.n_simulators)
+        trials += [Trial(variant.name, changed, *specs, base.seed + number, sids) for number in range(request.n_seeds)]
     return StudyPlan(study, base, tuple(variants), tuple(trials), tuple(skipped))
 
 
@@ -91,26 +110,43 @@ def of_variant(plan: StudyPlan, variant: Variant) -> Iterator[Trial]:
     return (trial for trial in plan.trials if trial.variant == variant.name)
 
 
-def _trial(workspace: Workspace, variant: Variant, settings: Settings, seed: int | None, sids: str | None) -> Trial:
-    store, world, config = workspace.artifacts, workspace.world, settings.simulator
-    learned_in = training_specs(store, world, config, settings.seed)
-    judged_by = judging_specs(store, world, config, settings.seed, settings.evaluation.n_simulators)
-    return Trial(variant.name, settings, tuple(learned_in), tuple(judged_by), seed, sids)
+def _specs(
+    workspace: Workspace, config: SimulatorConfig, seed: int, n_judging: int
+) -> tuple[tuple[SimulatorSpec, ...], tuple[SimulatorSpec, ...]]:
+    """The simulators that a variant learns in, and those that judge it."""
+    store, world = workspace.artifacts, workspace.world
+    return tuple(training_specs(store, world, config, seed)), tuple(judging_specs(store, world, config, seed, n_judging))
 
 
-def _codes(settings: Settings) -> tuple[object, ...]:
-    """What Semantic IDs are made by, of the settings that a study may change."""
-    return settings.sids, settings.embeddings.score_aware
+@dataclass(frozen=True)
+class CodeSource:
+    """What codebooks of variants are learned from: the vectors of the pinned release; nothing is published.
 
+    Attributes:
+        warehouse: whose release.
+        pinned: the release and its world.
+        memory_limit_mb: of DuckDB.
+        seed: of the codebooks.
+    """
 
-def _own_sids(warehouse: Warehouse, workspace: Workspace, pinned: Pinned, settings: Settings) -> str:
-    """Learn a codebook from the release's vectors and lay its Semantic IDs out; nothing is published."""
-    with Warehouse.open_release(warehouse.root, pinned.release.release_id, settings.engine.memory_limit_mb) as release:
-        space = pinned.codebook.embedding_id if settings.embeddings.score_aware else pinned.embedding_id
-        embeddings = of_codebook(release.read(EMBEDDINGS, "FROM embeddings"), space)
-        items = release.read(ITEMS, "FROM items ORDER BY item_id")
-    catalogue = pinned.world.catalogue
-    likes = {"item_id": catalogue.item_ids, "n_positives": catalogue.popularity[1:].long().numpy()}
-    codebook = learn_codebook(embeddings, settings.sids, settings.seed, pl.DataFrame(likes))
-    changes = assign(NightInputs(1, items, embeddings), codebook, SidIncumbents(), settings.sids.assignment_rules)
-    return workspace.lay_out_sids(pinned.world.with_sids(SidTable.from_frame(open_rows(changes.upserts), codebook.vocabulary)))
+    warehouse: Warehouse
+    pinned: Pinned
+    memory_limit_mb: int
+    seed: int
+
+    def under_codes(self, config: SidsConfig, *, score_aware: bool) -> World:
+        """The world under Semantic IDs of a codebook of its own, in the space of scores or of plain vectors.
+
+        Raises:
+            ContractError: there are too few items for such a codebook.
+        """
+        pinned = self.pinned
+        with Warehouse.open_release(self.warehouse.root, pinned.release.release_id, self.memory_limit_mb) as release:
+            space = pinned.codebook.embedding_id if score_aware else pinned.embedding_id
+            embeddings = of_codebook(release.read(EMBEDDINGS, "FROM embeddings"), space)
+            items = release.read(ITEMS, "FROM items ORDER BY item_id")
+        catalogue = pinned.world.catalogue
+        likes = {"item_id": catalogue.item_ids, "n_positives": catalogue.popularity[1:].long().numpy()}
+        codebook = learn_codebook(embeddings, config, self.seed, pl.DataFrame(likes))
+        changes = assign(NightInputs(1, items, embeddings), codebook, SidIncumbents(), config.assignment_rules)
+        return pinned.world.with_sids(SidTable.from_frame(open_rows(changes.upserts), codebook.vocabulary))

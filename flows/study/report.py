@@ -8,9 +8,10 @@ import polars as pl
 
 from flows.queries.draw import to_image
 from flows.runtime.files import written
-from flows.study.chart import Panel, Picture, Point, Series, dot_chart, panels
+from flows.study.chart import Panel, Point, Series, dot_chart, panels
 from flows.study.plan import StudyPlan
 from flows.study.variants import BASE, configured
+from pipeline.sids.picture import Picture
 
 _MARKS = ("popular slate", "transfer oracle", "greedy oracle")
 _COLUMNS = {
@@ -127,21 +128,21 @@ def _heading(found: Found) -> str:
 
 
 def _sweep_panel(found: Found, panel: str, setting: str) -> Panel:
-    """The points of one sweep and the configured one, evenly spaced in the order of their values."""
-    now = configured(found.plan.settings, setting)
+    """The points of a sweep and the configured point, evenly spaced in the order of their values."""
+    now = configured(found.plan.settings.model_dump(), setting)
     at = (
         pl.when(pl.col("variant") == BASE).then(pl.lit(now if isinstance(now, int | float) else None, pl.Float64)).otherwise("at")
     )
     rows = found.summary.with_columns(at=at).filter((pl.col("panel") == panel) | (pl.col("variant") == BASE))
     rows = rows.filter(pl.col("at").is_not_null()).sort("at")
-    places = [float(place) for place in range(rows.height)]
-    ticks = tuple(zip(places, (f"{value:g}" for value in rows["at"]), strict=True))
-    return Panel(panel, tuple(Series(kind, _points(rows, kind, places)) for kind in ("transferred", "own")), ticks)
+    positions = [float(row) for row in range(rows.height)]
+    ticks = tuple(zip(positions, (f"{value:g}" for value in rows["at"]), strict=True))
+    return Panel(panel, tuple(Series(kind, _points(rows, kind, positions)) for kind in ("transferred", "own")), ticks)
 
 
-def _points(rows: pl.DataFrame, kind: str, places: Sequence[float]) -> tuple[Point, ...]:
+def _points(rows: pl.DataFrame, kind: str, positions: Sequence[float]) -> tuple[Point, ...]:
     figures = rows.select(kind, f"{kind}_low", f"{kind}_high").rows()
-    return tuple(Point(place, *row) for place, row in zip(places, figures, strict=True))
+    return tuple(Point(x, *row) for x, row in zip(positions, figures, strict=True))
 
 
 def _weights_picture(weights: pl.DataFrame, title: str) -> Picture:
@@ -155,7 +156,7 @@ def _weights_picture(weights: pl.DataFrame, title: str) -> Picture:
         for (level,), rows in sorted(over_seeds.partition_by("level", as_dict=True).items())
     )
     first, last = int(str(weights["iteration"].min())), int(str(weights["iteration"].max()))
-    ticks = tuple((float(place), f"{place:,}") for place in (first, (first + last) // 2, last))
+    ticks = tuple((float(tick), f"{tick:,}") for tick in (first, (first + last) // 2, last))
     return panels(title, [Panel("mean over seeds, by iteration", series, ticks, has_whiskers=False)])
 
 
@@ -191,10 +192,10 @@ def _cell(row: dict[str, object], name: str) -> str:
     if not isinstance(value, float):
         return str(value)
     sign = "+" if name == "difference" else ""
-    told = f"{value:{sign},.{_DIGITS.get(name, 2)}f}"
+    text = f"{value:{sign},.{_DIGITS.get(name, 2)}f}"
     if f"{name}_low" in row:
-        told += f" [{row[f'{name}_low']:{sign}.2f} … {row[f'{name}_high']:{sign}.2f}]"
-    return told
+        text += f" [{row[f'{name}_low']:{sign}.2f} … {row[f'{name}_high']:{sign}.2f}]"
+    return text
 
 
 def _s(word: str, n: int) -> str:

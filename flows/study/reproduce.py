@@ -1,6 +1,5 @@
 """`hsrl reproduce`: a study from the newest release to Markdown, CSV, a picture and rows of the warehouse."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from flows.runtime.workers import run_parallel, usable_cores
 from flows.stores.pinned import pin_latest
 from flows.stores.workspace import Workspace
 from flows.study.estimate import cpu_seconds
-from flows.study.plan import StudyPlan, planned
+from flows.study.plan import StudyPlan, StudyRequest, plan_study
 from flows.study.report import Found, write_report
 from flows.study.results import experiment_rows, level_weights, reference_rows, summary
 from flows.study.trial import Outcome, Trial, do, is_kept, outcome_of
@@ -24,23 +23,6 @@ from pipeline.warehouse.ledger import add_experiments
 from pipeline.warehouse.lock import locked
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
-
-
-@dataclass(frozen=True)
-class StudyRequest:
-    """What is asked for.
-
-    Attributes:
-        study: its name.
-        n_seeds: of every variant.
-        n_iterations: of every training; None = as configured.
-        out: folder for the pages.
-    """
-
-    study: str
-    n_seeds: int
-    n_iterations: int | None
-    out: Path
 
 
 @naming_damage
@@ -62,7 +44,7 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest) -
         with run.stage("read the release"):
             pinned = pin_latest(warehouse, settings.engine.memory_limit_mb)
             workspace = Workspace.of(warehouse, pinned.world)
-            plan = planned(warehouse, workspace, pinned, request.study, settings, request.n_seeds, request.n_iterations)
+            plan = plan_study(warehouse, workspace, pinned, settings, request)
         try:
             estimate, outcomes = _done(workspace, plan, run)
         finally:

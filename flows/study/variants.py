@@ -201,22 +201,27 @@ STUDIES: Mapping[str, Study] = {
 }
 
 
-def variants_of(study: Study, settings: Settings) -> Iterator[Variant]:
-    """The configured variant, then all others; a sweep's value that is configured is no variant."""
+def variants_of(study: Study, configuration: Mapping[str, Any]) -> Iterator[Variant]:
+    """The configured variant, then all others; a sweep's value that is configured is no variant.
+
+    Args:
+        study: whose variants.
+        configuration: the configured variant's settings as plain values.
+    """
     yield Variant(BASE, published=study.published)
     yield from study.variants
     for sweep in study.sweeps:
         for value in sweep.values:
-            if value != configured(settings, sweep.setting):
+            if value != configured(configuration, sweep.setting):
                 name = f"{sweep.panel.split(',')[0]} = {value:g}"
                 yield Variant(name, {sweep.setting: value}, panel=sweep.panel, at=value)
 
 
-def configured(settings: Settings, setting: str) -> Any:
-    """The value of a setting such as ``learner.losses.gamma``."""
-    value: Any = settings
+def configured(configuration: Mapping[str, Any], setting: str) -> Any:
+    """The value of a setting such as ``learner.losses.gamma`` among plain values."""
+    value: Any = configuration
     for name in setting.split("."):
-        value = getattr(value, name)
+        value = value[name]
     return value
 
 

@@ -1,4 +1,4 @@
-"""Reference rows: policies that need no learning, or that cheat by knowing the user (docs/design.md §7)."""
+"""Reference policies: those that need no learning, and those that know the simulated user (docs/protocol.md)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ class GreedyOracle:
 class SidOracle:
     """The best that a Semantic ID can say: SIDs by the mean probability of their items, inside one SID the popular first.
 
-    Items that share a SID cannot be told apart; how far this row lies below the greedy oracle is the price of that.
+    A SID oracle cannot distinguish items that share a SID; how far it lies below the greedy oracle is the price of that.
     """
 
     model: ResponseModel

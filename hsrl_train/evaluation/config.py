@@ -31,7 +31,7 @@ class EvaluationConfig(BaseModel):
         2, description="Simulators fitted on all records, each by a seed of its own; policies are judged there.", ge=1
     )
     other_methods: tuple[str, ...] = Field(
-        (), description="Methods that are trained and judged beside the policy, in the same table, with the same settings."
+        (), description="Methods that are trained and judged together with the policy, in the same table, with the same settings."
     )
     look_ahead: LookAheadConfig = Field(
         LookAheadConfig(), description="The look-ahead oracle, a reference row of its own; off, since it costs minutes."

@@ -1,4 +1,4 @@
-"""The sections ``[learner]`` and ``[training]``: every term and module of HSRL as a setting of its own, and the presets that set them."""
+"""The sections ``[learner]`` and ``[training]``: every term and module of HSRL as a setting, and the presets that set them."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -150,7 +150,7 @@ class LossesConfig(BaseModel):
     n_asked: int = Field(
         40,
         ge=0,
-        description="Items beside the slate whose expected answers join the likelihood; half of them shown to others, half anyone's.",
+        description="Items in addition to the slate whose expected answers join the likelihood; half of them shown to others, half anyone's.",
     )
     likelihood_weight: float = Field(1.0, ge=0, description="Weight of the supervision; 0 leaves it out.")
     likelihood_end_weight: float | None = Field(
@@ -280,7 +280,7 @@ class TrainingConfig(BaseModel):
         ge=1,
     )
     n_processes: int | None = Field(
-        None, description="Processes that fit and learn side by side, one thread each; not given: one for each usable core.", ge=1
+        None, description="Processes that fit and learn in parallel, one thread each; not given: one for each usable core.", ge=1
     )
     device: str = Field(
         "cpu",

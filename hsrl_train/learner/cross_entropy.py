@@ -22,7 +22,7 @@ def cross_entropy_search(
     generator: torch.Generator,
     progress: Callable[[int, float], None] | None = None,
 ) -> Float[Tensor, " f"]:
-    """Where ``values`` is high, from zero on.
+    """Search from zero for where ``values`` is high.
 
     Args:
         values: of candidates, on the processor as they are; noisy is fine, as long as all candidates of a call meet the same luck.
@@ -31,7 +31,7 @@ def cross_entropy_search(
         n_candidates: c of a round; the mean so far is always one of them.
         first_spread: standard deviation of the first candidates.
         generator: draws candidates.
-        progress: told (rounds done, value of the mean that the round began with) after each.
+        progress: called with (rounds done, value of the mean that the round began with) after each.
 
     Returns:
         The mean after the last round.

@@ -89,7 +89,7 @@ class SidIndex:
     def best(self, scores: Float[Tensor, "b m"], k: int, left_out: Int[Tensor, "b e"] | None = None) -> Int[Tensor, "b k"]:
         """The k items of highest score, without repeats; of one SID those whose turn comes first.
 
-        k + e SIDs hold k items beside those left out, so that many of the best are opened in order until the slate is full.
+        The best k + e SIDs hold at least k items that are not left out, so that no more of them are opened.
 
         Args:
             scores: of every SID.
@@ -99,13 +99,13 @@ class SidIndex:
         self.require(k)
         n_opened = k + (0 if left_out is None else left_out.shape[1])
         ranked = scores.topk(min(n_opened, scores.shape[1]), dim=1).indices
-        places = (self.start[ranked][..., None] + torch.arange(n_opened, device=scores.device)).flatten(1)
-        is_gap = places >= self.start[ranked + 1].repeat_interleave(n_opened, dim=1)
+        rows = (self.start[ranked][..., None] + torch.arange(n_opened, device=scores.device)).flatten(1)
+        is_gap = rows >= self.start[ranked + 1].repeat_interleave(n_opened, dim=1)
         rank = 2 * is_gap.to(torch.uint8)
         if left_out is not None:
-            rank += (~is_gap & self._mask(left_out).gather(1, self.items[places.clamp_max(len(self.items) - 1)])).to(torch.uint8)
+            rank += (~is_gap & self._mask(left_out).gather(1, self.items[rows.clamp_max(len(self.items) - 1)])).to(torch.uint8)
         first = rank.argsort(dim=1, stable=True)[:, :k]
-        return self.items[places.gather(1, first)]
+        return self.items[rows.gather(1, first)]
 
     def _mask(self, items: Int[Tensor, "b e"]) -> Tensor:
         """(b, n_items + 1), true for the given items; padding is no item."""
@@ -123,9 +123,9 @@ class SidIndex:
     ) -> Int[Tensor, "b k"]:
         """k different items drawn one after another: a SID in proportion to exp(score / temperature), then any one of its items.
 
-        Gumbel top-k over items with log-weight score / temperature − log n_sid, which is that draw without replacement. Without the second term
-        a SID shared by 384 items would be drawn 384 times too often (docs/measurements.md, learning).
-        ``left_out`` is drawn only where nothing else is left.
+        Gumbel top-k over items with log-weight score / temperature − log n_sid, which is that draw without replacement. Without
+        the second term a SID shared by 384 items would be drawn 384 times too often (docs/measurements.md). ``left_out`` is drawn
+        only where nothing else is left.
         """
         self.require(k)
         sizes = self.start.diff()

@@ -25,7 +25,7 @@ class CausalBlock(nn.Module):
         self.feed_norm = nn.LayerNorm(width)
         self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
 
-    def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
+    def forward(self, x: Float[Tensor, "b h_plus_1 d"]) -> Float[Tensor, "b h_plus_1 d"]:
         """Every position attends to itself and to what is before it.
 
         Padding stands on the right, so no real position sees it; what padded positions compute is never read.
@@ -34,9 +34,9 @@ class CausalBlock(nn.Module):
         return self._joined(x, self._attend(normed, normed, mask=None))
 
     def last(
-        self, x: Float[Tensor, "b t d"], query_at: Float[Tensor, "b 1 d"], is_real: Bool[Tensor, "b t"]
+        self, x: Float[Tensor, "b h_plus_1 d"], query_at: Float[Tensor, "b 1 d"], is_real: Bool[Tensor, "b h_plus_1"]
     ) -> Float[Tensor, "b 1 d"]:
-        """The same for one position, the newest, over the real positions only: all that the state needs of the last block."""
+        """The same for the newest position alone, over the real positions only: all that the state needs of the last block."""
         return self._joined(
             query_at, self._attend(self.attention_norm(query_at), self.attention_norm(x), mask=is_real[:, None, None])
         )
@@ -46,11 +46,13 @@ class CausalBlock(nn.Module):
         q = self.query(queries).view(b, n, self.n_heads, -1).transpose(1, 2)
         k, v = self.key_value(keys).view(b, keys.shape[1], 2, self.n_heads, -1).permute(2, 0, 3, 1, 4)
         attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
-        return self.output(attended.transpose(1, 2).reshape(b, n, width))
+        joined: Tensor = self.output(attended.transpose(1, 2).reshape(b, n, width))
+        return joined
 
     def _joined(self, x: Tensor, attended: Tensor) -> Tensor:
         x = x + attended
-        return x + self.feed(self.feed_norm(x))
+        fed: Tensor = self.feed(self.feed_norm(x))
+        return x + fed
 
 
 class StateEncoder(nn.Module):
@@ -92,16 +94,16 @@ class StateEncoder(nn.Module):
         history = state.history[:, : int(lengths.max())]
         b, h = history.shape
         tokens = torch.cat([self.start.expand(b, 1, -1), self.item(vectors[history])], dim=1)
-        places = torch.arange(h + 1, device=history.device)
-        x = tokens + self.position((lengths[:, None] - places).clamp_min(0))
+        positions = torch.arange(h + 1, device=history.device)
+        x = tokens + self.position((lengths[:, None] - positions).clamp_min(0))
         for block in self.earlier_blocks:
             x = block(x)
         newest = x[torch.arange(b, device=x.device), lengths][:, None]
-        newest = self.last_block.last(x, newest, places <= lengths[:, None])[:, 0]
+        newest = self.last_block.last(x, newest, positions <= lengths[:, None])[:, 0]
         hidden = self.norm(newest)
         if self.profile_width:
             hidden = torch.cat([hidden, state.profile], dim=1)
-        c0 = self.state(hidden)
+        c0: Tensor = self.state(hidden)
         if self.refused is not None:
             refused = (-remembered(state)).clamp_min(0)  # likes and padding become the padding item, whose vector is zero
             c0 = c0 + self.refused(vectors[refused].sum(dim=1))

@@ -23,8 +23,8 @@ from hsrl_train.simulator.environment import Environment
 N_DIRECTIONS = 16
 # States of training records that directions are taken from, and that sessions begin in.
 N_STATES, N_STARTS = 2_000, 5_000
-# Whether the found beats none is asked of this many times the sessions of a candidate, and answered yes from this many standard
-# errors on, or half of all searches for nothing would keep what luck favours.
+# The constants that were found are checked against none in this many times the sessions of a candidate, and kept only if they gain
+# this many standard errors: with less, half of all searches would keep what luck favours.
 N_CHECKS, N_ERRORS = 4, 2.0
 ROWS_AT_ONCE = 1_000
 
@@ -45,7 +45,7 @@ def with_foresight(
         environment: of the training simulators; all of them have a say.
         records: train records, where sessions begin; their slates' length is K.
         seed: of candidates, starts and luck.
-        progress: told (rounds done, mean return of the best guess before the round) after each.
+        progress: called with (rounds done, mean return of the best guess before the round) after each.
     """
     config, k, device = policy.config, records.exposed.shape[1], policy.vectors.device
     generator = torch.Generator().manual_seed(seed)
@@ -54,14 +54,14 @@ def with_foresight(
     n_models = len(environment.models)
     n_sessions = -(-config.search.n_sessions // n_models) * n_models  # so that every candidate meets every simulator alike
 
-    def earned(candidates: Float[Tensor, "c f"], n: int) -> Float[Tensor, "c n"]:
+    def returns_of(candidates: Float[Tensor, "c f"], n: int) -> Float[Tensor, "c n"]:
         rows = torch.randint(len(starts.history), (n,), generator=generator).to(device)
         luck = torch.rand(n, environment.config.max_steps, k, generator=generator).to(device)
         foresight = policy.network.foresight + candidates.to(device) @ basis
         return returns(policy, foresight, environment, starts.select(rows), luck, generator)
 
     found = cross_entropy_search(
-        lambda candidates: earned(candidates, n_sessions).mean(dim=1),
+        lambda candidates: returns_of(candidates, n_sessions).mean(dim=1),
         len(basis),
         config.search.n_rounds,
         config.search.n_candidates,
@@ -69,8 +69,8 @@ def with_foresight(
         generator,
         progress,
     )
-    without, having = earned(torch.stack([torch.zeros_like(found), found]), N_CHECKS * n_sessions)
-    gain = having - without
+    without, with_found = returns_of(torch.stack([torch.zeros_like(found), found]), N_CHECKS * n_sessions)
+    gain = with_found - without
     if gain.mean() <= N_ERRORS * gain.std() * len(gain) ** -0.5:
         return policy
     network = policy.network.with_foresight(policy.network.foresight + found.to(device) @ basis)

@@ -10,39 +10,39 @@ from torch.nn import functional
 
 
 def td_target(
-    reward: Float[Tensor, " b"], is_done: Bool[Tensor, " b"], next_value: Float[Tensor, " b"], gamma: float
+    reward_t: Float[Tensor, " b"], done_t: Bool[Tensor, " b"], value_tp1: Float[Tensor, " b"], gamma: float
 ) -> Float[Tensor, " b"]:
     """One-step target of the session value (18).
 
-        Q̂ = r + γ (1 − done) V̄(s')
+        Q̂_t = r_t + γ (1 − done_t) V̄(s_{t+1})
 
-    ``is_done`` is true where the session ended with this step; nothing is bootstrapped there. No gradient flows through it.
+    ``done_t`` is true where the session ended with this step; nothing is bootstrapped there. No gradient flows through it.
     """
-    return (reward + gamma * (~is_done) * next_value).detach()
+    return (reward_t + gamma * (~done_t) * value_tp1).detach()
 
 
-def slate_advantage(target: Float[Tensor, " b"], value: Float[Tensor, " b"], clip: float) -> Float[Tensor, " b"]:
-    """A = Q̂ − V(s), cut to [-clip, clip], without gradient (19)."""
-    return (target - value).detach().clamp(-clip, clip)
+def slate_advantage(target_t: Float[Tensor, " b"], value_t: Float[Tensor, " b"], clip: float) -> Float[Tensor, " b"]:
+    """A_t = Q̂_t − V(s_t), cut to [-clip, clip], without gradient (19)."""
+    return (target_t - value_t).detach().clamp(-clip, clip)
 
 
 def item_advantage(
-    target: Float[Tensor, " b"],
-    value: Float[Tensor, " b"],
-    reward: Float[Tensor, " b"],
-    item_reward: Float[Tensor, "b k"],
+    gap_t: Float[Tensor, " b"],
+    reward_t: Float[Tensor, " b"],
+    item_reward_t: Float[Tensor, "b k"],
     clip: float,
     share: float = 1.0,
 ) -> Float[Tensor, "b k"]:
-    """The slate's advantage told apart by item, without gradient.
+    """The slate's advantage split by item, without gradient.
 
-        A_k = share · (ρ_k − r) + Q̂ − V(s),   cut to [-clip, clip]
+        A_k = share · (ρ_k − r_t) + Q̂_t − V(s_t),   cut to [-clip, clip]
 
-    ρ_k is the item's own reward. Before the cut the mean over the slate is (19) where r is the mean of ρ. ``share`` 1 is ItemA2C with
+    ρ_k is the item's own reward, ``gap_t`` is Q̂_t − V(s_t). Before the cut the mean over the slate is (19) where r is the mean
+    of ρ. ``share`` 1 is ItemA2C with
     equal weights (docs/baselines.md §3.8): the item is paid K times what it adds to the slate's mean reward but once what it adds to
     the future, so that its horizon is in truth γ / K. At 1 / K both count alike.
     """
-    return (share * (item_reward - reward[:, None]) + (target - value)[:, None]).detach().clamp(-clip, clip)
+    return (share * (item_reward_t - reward_t[:, None]) + gap_t[:, None]).detach().clamp(-clip, clip)
 
 
 def importance_weight(log_probs: Float[Tensor, "b k"], log_probs_then: Float[Tensor, "b k"], clip: float) -> Float[Tensor, "b k"]:
@@ -54,9 +54,9 @@ def importance_weight(log_probs: Float[Tensor, "b k"], log_probs_then: Float[Ten
     return (log_probs - log_probs_then).detach().exp().clamp(max=clip)
 
 
-def critic_loss(value: Float[Tensor, " b"], target: Float[Tensor, " b"]) -> Float[Tensor, ""]:
-    """Mean of (V(s) − Q̂)² (20)."""
-    return functional.mse_loss(value, target)
+def critic_loss(value_t: Float[Tensor, " b"], target_t: Float[Tensor, " b"]) -> Float[Tensor, ""]:
+    """Mean of (V(s_t) − Q̂_t)² (20)."""
+    return functional.mse_loss(value_t, target_t)
 
 
 def policy_gradient_loss(
@@ -74,7 +74,7 @@ def policy_gradient_loss(
 
 def entropy_by_level(log_probs: Float[Tensor, "b all_tokens"], vocabulary: tuple[int, ...]) -> Float[Tensor, " l"]:
     """Mean entropy of each level's token distribution, in nats, in [0, log V_l]."""
-    return torch.stack([-(level.exp() * level).sum(dim=1).mean() for level in torch.split(log_probs, vocabulary, dim=1)])
+    return torch.stack([-(level.exp() * level).sum(dim=1).mean() for level in torch.split(log_probs, list(vocabulary), dim=1)])
 
 
 def entropy_loss(entropies: Float[Tensor, " l"]) -> Float[Tensor, ""]:
@@ -107,7 +107,7 @@ def joint_loss(actor: Float[Tensor, ""], critic: Float[Tensor, ""]) -> Float[Ten
 
 
 def two_sided_loss(item_logits: Float[Tensor, "b k"], feedback: Float[Tensor, "b k"]) -> Float[Tensor, ""]:
-    """Logistic loss of shown items: liked up, refused down (a departure from (24), which only pulls up).
+    """Logistic loss of shown items: liked up, refused down (a departure from (24), which only pulls up; docs/measurements.md).
 
         −mean[y log σ(a) + (1 − y) log(1 − σ(a))],   a_k = Σ_l logit_l[z_k^l] + bias
 

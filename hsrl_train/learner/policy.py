@@ -46,7 +46,8 @@ class HsrlNetwork(nn.Module):
         self, state: State, vectors: Float[Tensor, "n_plus_1 item_width"], generator: torch.Generator | None = None
     ) -> TokenPolicy:
         """Contexts and token distributions of b states; ``generator`` feeds sampled tokens, where they are switched on."""
-        return self.hpn(self.encoder(state, vectors), generator)
+        policy: TokenPolicy = self.hpn(self.encoder(state, vectors), generator)
+        return policy
 
     def with_foresight(self, foresight: Float[Tensor, " all_tokens"]) -> "HsrlNetwork":
         """A copy with these constants."""

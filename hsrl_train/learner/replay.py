@@ -41,16 +41,17 @@ class Transitions(NamedTuple):
 class Batch(NamedTuple):
     """b transitions as a method learns from them: with profiles in place of users, and a reward of each item.
 
-    ``item_reward`` is ρ = y − c (1 − y) of the drawn or expected answers y; the slate's reward is its mean, unless the environment folds it.
+    ``state_t`` is before the slate, ``state_tp1`` after it. ``item_reward_t`` is ρ = y − c (1 − y) of the drawn or expected
+    answers y; the slate's reward is its mean, unless the environment folds it.
     ``supervision`` is what the likelihood learns from; it begins with the slate.
     """
 
-    state: State
+    state_t: State
     slate: Int[Tensor, "b k"]
-    item_reward: Float[Tensor, "b k"]
-    reward: Float[Tensor, " b"]
-    is_done: Bool[Tensor, " b"]
-    next_state: State
+    item_reward_t: Float[Tensor, "b k"]
+    reward_t: Float[Tensor, " b"]
+    done_t: Bool[Tensor, " b"]
+    state_tp1: State
     log_prob: Float[Tensor, "b k"]
     supervision: Supervision
 
@@ -74,17 +75,17 @@ class Replay:
         """Append b transitions; the oldest make room."""
         if self._rows is None:
             self._rows = Transitions(*(field.new_zeros(self.capacity, *field.shape[1:], dtype=_stored(field)) for field in new))
-        places = (self.n_added + torch.arange(len(new.user), device=new.user.device)) % self.capacity
-        for row, field in zip(self._rows, new, strict=True):
-            row[places] = field.to(row.dtype)
+        rows = (self.n_added + torch.arange(len(new.user), device=new.user.device)) % self.capacity
+        for kept, field in zip(self._rows, new, strict=True):
+            kept[rows] = field.to(kept.dtype)
         self.n_added += len(new.user)
 
     def sample(self, n: int, generator: torch.Generator) -> Transitions:
         """n transitions drawn uniformly from those that are kept; item numbers and users as int64."""
         if self._rows is None:
             raise ValueError("the replay is empty; add transitions before sampling")
-        places = torch.randint(len(self), (n,), generator=generator).to(self._rows.user.device)
-        return Transitions(*(_used(row[places]) for row in self._rows))
+        rows = torch.randint(len(self), (n,), generator=generator).to(self._rows.user.device)
+        return Transitions(*(_used(kept[rows]) for kept in self._rows))
 
     def to_tensors(self) -> dict[str, Tensor]:
         """What is kept, for a checkpoint."""

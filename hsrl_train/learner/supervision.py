@@ -1,4 +1,4 @@
-"""What the likelihood learns from: the answers a session drew, or what the training simulators expect of more items than it showed."""
+"""What the likelihood learns from: answers that a session drew, or that the training simulators expect, also of other items."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ class Supervision(NamedTuple):
     """Items and their answers, for each of b states.
 
     Attributes:
-        items: item numbers; the slate, then whatever was asked beside it. An item may come twice.
+        items: item numbers; the slate, then the other items that were asked about. An item may come twice.
         answers: drawn, 0 or 1, or expected, in [0, 1].
     """
 
@@ -35,7 +35,7 @@ def supervise(
     """Answers to learn from.
 
     A drawn answer of an item that is liked nine times in ten has a variance of .09, where good items differ by a few hundredths:
-    expected answers spare the learner the averaging. Whom to ask about is cheap to choose well: one half of the items beside the slate are
+    expected answers spare the learner the averaging. Half of the further items are
     any that can be shown, one half were shown to others in this batch, which policies come to show because they are good.
 
     Args:

@@ -1,4 +1,4 @@
-"""Where a training stands beside its method: sessions, replay, random numbers and curves, as one checkpoint."""
+"""Where a training stands, apart from its learner: sessions, replay, random numbers and curves, as a checkpoint."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

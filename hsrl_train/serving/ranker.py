@@ -1,4 +1,4 @@
-"""Ranking candidates for a service: one forward pass, an item's score is the product of its tokens' probabilities (HSRL §4.4.1)."""
+"""Ranking candidates for a service: an item's score is the product of its tokens' probabilities (HSRL §4.4.1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Request:
-    """Whom to rank what for.
+    """What to rank, for which history.
 
     Attributes:
         history: item ids the user liked, oldest first; only the newest H count.
         candidates: item ids to rank, different ones.
-        profile: (u,) as the policy learned it; None for a user of whom nothing is known.
+        profile: (u,) as the policy learned it; None for an unknown user.
     """
 
     history: Sequence[int]
@@ -164,11 +164,11 @@ class Ranker:
     def _numbers(self, ids: Sequence[int], row: int, what: str) -> Ids:
         """Item numbers of item ids."""
         wanted = np.asarray(ids, np.int64)
-        places = np.searchsorted(self.item_ids, wanted)
-        is_known = self.item_ids[np.minimum(places, len(self.item_ids) - 1)] == wanted
+        rows = np.searchsorted(self.item_ids, wanted)
+        is_known = self.item_ids[np.minimum(rows, len(self.item_ids) - 1)] == wanted
         if not is_known.all():
             raise TrainingError(
                 f"rank: {(~is_known).sum()} of {len(wanted)} items in the {what} of request {row} are unknown, such as {wanted[~is_known][0]}; "
                 "leave them out, or ingest them with: hsrl refresh"
             )
-        return places + 1
+        return rows + 1

@@ -52,7 +52,7 @@ class EnvironmentConfig(BaseModel):
     )
     memory: int = Field(
         0,
-        description="Newest items shown in the session, refused ones told apart, that its state remembers; "
+        description="Newest items shown in the session, likes and refusals kept apart, that its state remembers; "
         "0 = likes only, as published. A user whose taste is hidden is found sooner by what he refused.",
         ge=0,
     )

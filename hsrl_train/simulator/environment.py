@@ -17,7 +17,7 @@ ROUNDING = 1e-4
 class Sessions(NamedTuple):
     """b running sessions; plain tensors, so that a checkpoint holds them as they are.
 
-    ``temper`` is the patience left, ``n_steps`` the slates answered so far, ``model`` tells which response model answers.
+    ``temper`` is the patience left, ``n_steps`` the slates answered so far, ``model`` the number of the response model that answers.
     """
 
     state: State
@@ -114,10 +114,10 @@ class Environment:
 
         σ(mean_m(logit_m) − pessimism · sd_m(logit_m))
         """
-        told = torch.stack([model.logits(state, items) for model in self.models])
+        logits = torch.stack([model.logits(state, items) for model in self.models])
         if self.config.pessimism:
-            return torch.sigmoid(told.mean(dim=0) - self.config.pessimism * told.std(dim=0, correction=0))
-        return torch.sigmoid(told).mean(dim=0)
+            return torch.sigmoid(logits.mean(dim=0) - self.config.pessimism * logits.std(dim=0, correction=0))
+        return torch.sigmoid(logits).mean(dim=0)
 
     def _is_over(self, sessions: Sessions) -> Bool[Tensor, " b"]:
         return (sessions.temper < 1 - ROUNDING) | (sessions.n_steps >= self.config.max_steps)
@@ -140,10 +140,10 @@ def extend_history(history: Int[Tensor, "b h"], slate: Int[Tensor, "b k"], feedb
 
 
 def refill(environment: Environment, sessions: Sessions, done: Bool[Tensor, " b"], starts: State) -> Sessions:
-    """Begin anew where ``done``, each in its row of ``starts``; a session keeps its place and its response model.
+    """Begin anew where ``done``, each in its row of ``starts``; a session keeps its row and its response model.
 
     Args:
-        environment: whose rules tell how a session begins.
+        environment: whose rules say how a session begins.
         sessions: as a step left them.
         done: which of them are over.
         starts: b states; only the rows where ``done`` are read.

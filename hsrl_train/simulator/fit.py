@@ -25,7 +25,7 @@ SCORING_BATCH = 1024
 
 @dataclass(frozen=True)
 class FittedSimulator:
-    """A simulated public: its answers, and what they were learned from."""
+    """A fitted response model with what it was fitted by."""
 
     model: FrozenResponse
     config: SimulatorConfig
@@ -53,18 +53,18 @@ class FittedSimulator:
         """
         module = UserResponse(catalogue, profile_width, config)
         load_module(module, tensors, "simulator")
-        return cls(_public(module, catalogue, config), config, seed, fit_on)
+        return cls(_frozen(module, catalogue, config), config, seed, fit_on)
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How well answers are foretold.
+    """How well answers are predicted.
 
     Attributes:
         auc: chance that a liked item was given more than one not liked, ties half; in [0, 1].
         ece: expected calibration error, |mean p − mean y| over ten bins of equal width weighted by their answers; in [0, 1].
         log_loss: mean −log of the probability given to the answer, in nats.
-        mean_p: mean foretold probability.
+        mean_p: mean predicted probability.
         mean_y: share of likes.
         n: answers judged.
     """
@@ -106,7 +106,7 @@ def fit_response_model(
         config: preset, sizes and optimisation.
         seed: decides initial weights, order and dropout; the same seed gives the same weights on the same machine.
         fit_on: ``train`` for simulators that policies learn in, ``all`` for those that judge them.
-        progress: told (updates done, updates in all) after every update.
+        progress: called with (updates done, updates in all) after every update.
 
     Raises:
         TrainingError: there is no record to fit, or the loss is no longer a number.
@@ -120,10 +120,10 @@ def fit_response_model(
         torch.manual_seed(seed)
         module = UserResponse(catalogue, records.profiles.shape[1], config)
         _descend(module, records, rows, config, progress)
-    return FittedSimulator(_public(module, catalogue, config), config, seed, fit_on)
+    return FittedSimulator(_frozen(module, catalogue, config), config, seed, fit_on)
 
 
-def _public(module: UserResponse, catalogue: Catalogue, config: SimulatorConfig) -> FrozenResponse:
+def _frozen(module: UserResponse, catalogue: Catalogue, config: SimulatorConfig) -> FrozenResponse:
     if config.preset == "saturating":
         return SaturatingResponse(module, catalogue, config.tiring, config.tiring_half_life)
     return FrozenResponse(module, catalogue)
@@ -170,13 +170,13 @@ def quality(model: ResponseModel, records: Records) -> Quality:
             f"simulator: {len(answers)} answers to judge by, all alike, expected both kinds; check the test split"
         )
     p = torch.cat([_probabilities(model, records.select(rows)) for rows in torch.arange(len(records.user)).split(SCORING_BATCH)])
-    foretold = p.flatten().to(torch.float64).numpy()
-    clipped = foretold.clip(1e-7, 1 - 1e-7)
+    predicted = p.flatten().to(torch.float64).numpy()
+    clipped = predicted.clip(1e-7, 1 - 1e-7)
     return Quality(
-        auc=float(roc_auc_score(answers, foretold)),
-        ece=calibration_error(foretold, answers),
+        auc=float(roc_auc_score(answers, predicted)),
+        ece=calibration_error(predicted, answers),
         log_loss=float(-np.mean(answers * np.log(clipped) + (1 - answers) * np.log1p(-clipped))),
-        mean_p=float(foretold.mean()),
+        mean_p=float(predicted.mean()),
         mean_y=float(answers.mean()),
         n=len(answers),
     )
@@ -186,8 +186,8 @@ def _probabilities(model: ResponseModel, records: Records) -> Float[Tensor, "b k
     return torch.sigmoid(model.logits(states_of(records), records.exposed))
 
 
-def calibration_error(foretold: np.ndarray, answers: np.ndarray) -> float:
+def calibration_error(predicted: np.ndarray, answers: np.ndarray) -> float:
     """Σ_bins (n_bin / n) |mean p − mean y|, ten bins of equal width on [0, 1]."""
-    bins = np.minimum((foretold * N_BINS).astype(np.int64), N_BINS - 1)
-    gaps = np.bincount(bins, foretold - answers, minlength=N_BINS)
+    bins = np.minimum((predicted * N_BINS).astype(np.int64), N_BINS - 1)
+    gaps = np.bincount(bins, predicted - answers, minlength=N_BINS)
     return float(np.abs(gaps).sum() / len(answers))

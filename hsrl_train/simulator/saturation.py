@@ -1,4 +1,4 @@
-"""A public that tires: what resembles the recently shown is liked less, and recovers while other things are shown."""
+"""Users who tire: what resembles the recently shown is liked less, and recovers while other things are shown."""
 
 import torch
 from jaxtyping import Float, Int
@@ -45,14 +45,14 @@ class SaturatingResponse(FrozenResponse):
         return fresh - self.strength * (cosines.clamp_min(0) @ self._weights(state)[..., None])[..., 0]
 
     def all_logits(self, state: State) -> Float[Tensor, "b n_plus_1"]:
-        """The same for every item; one remembered item at a time, so that memory stays at b × n."""
+        """The same for every item; remembered items one by one, so that memory stays at b × n."""
         logits = super().all_logits(state)
         if not self.strength:
             return logits
         shown, weights = remembered(state).abs(), self._weights(state)
-        for place in range(shown.shape[1]):
-            cosines = self.directions[shown[:, place]] @ self.directions.T
-            logits -= self.strength * weights[:, place, None] * cosines.clamp_min(0)
+        for item in range(shown.shape[1]):
+            cosines = self.directions[shown[:, item]] @ self.directions.T
+            logits -= self.strength * weights[:, item, None] * cosines.clamp_min(0)
         return logits
 
     def _weights(self, state: State) -> Float[Tensor, "b m"]:

@@ -75,10 +75,10 @@ class Hsrl:
         Returns:
             The losses, the mean value, the entropy of each level and the level weights, before the step.
         """
-        policy = self.network.tokens(batch.state, self.catalogue.vectors, self.generator)
+        policy = self.network.tokens(batch.state_t, self.catalogue.vectors, self.generator)
         contexts = policy.contexts if self.config.network.critic_trains_encoder else policy.contexts.detach()
         value = self.network.critic(contexts)
-        target = losses.td_target(batch.reward, batch.is_done, self._next_value(batch.next_state), self.config.losses.gamma)
+        target = losses.td_target(batch.reward_t, batch.done_t, self._next_value(batch.state_tp1), self.config.losses.gamma)
         entropies = losses.entropy_by_level(policy.log_probs, self.catalogue.vocabulary)
         terms = {
             "policy_gradient_loss": self._policy_gradient(policy, batch, value, target),
@@ -161,13 +161,13 @@ class Hsrl:
 
     @torch.no_grad()
     def _next_value(self, state: State) -> Float[Tensor, " b"]:
-        return self.target.critic(self.target.tokens(state, self.catalogue.vectors).contexts)
+        value: Tensor = self.target.critic(self.target.tokens(state, self.catalogue.vectors).contexts)
+        return value
 
     def _policy_gradient(self, policy: TokenPolicy, batch: Batch, value: Tensor, target: Tensor) -> Tensor:
         if self.config.losses.advantage == "item":
-            advantage = losses.item_advantage(
-                target, value, batch.reward, batch.item_reward, self.config.losses.advantage_clip, self.config.losses.item_share
-            )
+            clip, share = self.config.losses.advantage_clip, self.config.losses.item_share
+            advantage = losses.item_advantage(target - value, batch.reward_t, batch.item_reward_t, clip, share)
         else:
             advantage = losses.slate_advantage(target, value, self.config.losses.advantage_clip)
         log_probs = self._summed(policy.log_probs, batch.slate)

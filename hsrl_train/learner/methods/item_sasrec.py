@@ -32,8 +32,10 @@ class ItemNetwork(nn.Module):
 
     def logits(self, state: State, vectors: Float[Tensor, "n_plus_1 item_width"]) -> Float[Tensor, "b n_plus_1"]:
         """Log-odds that each item is liked."""
-        c0 = self.encoder(state, vectors)
-        return c0 @ self.encoder.item(vectors).T * c0.shape[1] ** -0.5 + self.bias
+        c0: Tensor = self.encoder(state, vectors)
+        items: Tensor = self.encoder.item(vectors)
+        logits: Tensor = c0 @ items.T * c0.shape[1] ** -0.5 + self.bias
+        return logits
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class ItemSasrec:
     def learn(self, batch: Batch, rate: float, done_share: float = 0.0) -> dict[str, float]:
         """One step on the two-sided likelihood."""
         items, answers = batch.supervision
-        loss = losses.two_sided_loss(self.network.logits(batch.state, self.catalogue.vectors).gather(1, items), answers)
+        loss = losses.two_sided_loss(self.network.logits(batch.state_t, self.catalogue.vectors).gather(1, items), answers)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.schedule.actor_lr * rate
         self.optimizer.zero_grad(set_to_none=True)

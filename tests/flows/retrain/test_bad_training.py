@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from flows.retrain import training
 from flows.retrain.simulators import SimulatorSpec, fit_missing, training_specs
@@ -16,6 +17,7 @@ from flows.runtime.settings import Settings
 from flows.stores.pinned import pin_latest
 from flows.stores.policies import load_tensors
 from flows.stores.workspace import Workspace
+from hsrl_train.data.starts import sample_starts
 from hsrl_train.learner.methods.hsrl import Hsrl
 from pipeline.errors import TrainingError
 from pipeline.warehouse.artifacts import sha256_of
@@ -70,7 +72,7 @@ def full_disk(error: Exception) -> Callable[[pytest.MonkeyPatch], str]:
     def broken(monkeypatch: pytest.MonkeyPatch) -> str:
         saved: list[Path] = []
 
-        def save(tensors: Any, path: Path, real: Any = training.save_file) -> None:
+        def save(tensors: Any, path: Path, real: Any = save_file) -> None:
             saved.append(path)
             if len(saved) == 3:
                 path.write_bytes(b"half")
@@ -133,5 +135,5 @@ def test_records_of_items_without_semantic_ids_are_learned_from(refreshed: Any, 
         fit_missing(place, simulators, 1, lambda *_: None)
         (trained,) = find_or_train(place, [job_of(world.settings, simulators)], 1, lambda *_: None)
         records = pinned.world.records
-        state = training.sample_starts(records, 40, 0)
+        state = sample_starts(records, 40, 0)
         assert (records.history > 20).any() and int(trained.policy.slates(state, 10, torch.Generator()).max()) <= 20

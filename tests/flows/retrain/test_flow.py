@@ -8,6 +8,7 @@ import pytest
 
 from flows.refresh.request import RefreshRequest
 from flows.retrain import flow, training
+from flows.runtime.run import Run
 from flows.runtime.steps import DirectSteps
 from flows.stores import policies
 from hsrl_train.data.world import Catalogue
@@ -27,11 +28,11 @@ class Meanwhile(DirectSteps):
         self.before = before
         self.tick = tick
 
-    def run(self, name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    def run(self, name: str, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
         if name == "training":
             self.before()
             arguments = (*arguments[:-1], self.tick or arguments[-1])
-        return super().run(name, function, *arguments)
+        return super().run(name, function, *arguments, **named)
 
 
 def weights_of(world: Any) -> list[str]:
@@ -182,7 +183,7 @@ def test_a_policy_that_is_not_worse_takes_the_place_of_the_incumbent(retrained: 
 def test_a_warehouse_without_a_release_has_nothing_to_learn_from(refreshed: Any, tmp_path: Path) -> None:
     Warehouse.create_or_open(tmp_path / "empty").close()
     with pytest.raises(WarehouseError, match="nothing is published yet; begin with: hsrl refresh"):
-        flow.retrain(refreshed.settings, tmp_path / "empty", flow.Run("nightly-retrain"), DirectSteps())
+        flow.retrain(refreshed.settings, tmp_path / "empty", Run("nightly-retrain"), DirectSteps())
 
 
 def test_a_warm_start_begins_at_the_published_policy_and_once(retrained: Any, tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from flows.retrain.training import learn as learn_for_real
 from flows.runtime.run import Run
 from flows.study import plan, trial
 from flows.study import reproduce as flow
-from flows.study.reproduce import StudyRequest, reproduce
+from flows.study.plan import StudyRequest
+from flows.study.reproduce import reproduce
 from flows.study.variants import BASE, Study, Sweep, Variant
 from pipeline.errors import ConfigError
 
@@ -51,7 +53,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, dies_at: int | None = None) -> list
     """Variant and seed of every training from now on; the process is interrupted before that number."""
     seen: list[str] = []
 
-    def learn(workspace: Any, world: Any, job: Any, tick: Any, real: Any = trial.learn) -> float:
+    def learn(workspace: Any, world: Any, job: Any, tick: Any, real: Any = learn_for_real) -> float:
         if len(seen) == dies_at:
             raise KeyboardInterrupt
         seen.append(f"{job.learner.losses.entropy_weight:g} {job.seed}")

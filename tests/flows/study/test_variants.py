@@ -21,7 +21,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_variant_fits_and_differs(settings: Settings, name: str) -> None:
     base = applied(settings, STUDIES[name].base)
-    variants = list(variants_of(STUDIES[name], base))
+    variants = list(variants_of(STUDIES[name], base.model_dump()))
     assert variants[0].name == BASE and len({one.name for one in variants}) == len(variants)
     made = [applied(base, one.changes).model_dump_json() for one in variants]
     again = [one.name for one, its in zip(variants, made, strict=True) if made.count(its) > 1]
@@ -39,7 +39,12 @@ def test_the_paper_has_its_four_ablations_and_three_sweeps() -> None:
 
 
 def test_the_configured_value_of_a_sweep_is_no_second_variant(settings: Settings) -> None:
-    assert [one.at for one in variants_of(STUDIES["sensitivity"], settings) if one.panel.startswith("V")] == [16, 32, 64, 128]
+    assert [one.at for one in variants_of(STUDIES["sensitivity"], settings.model_dump()) if one.panel.startswith("V")] == [
+        16,
+        32,
+        64,
+        128,
+    ]
 
 
 def test_another_preset_takes_the_place_of_what_the_first_one_set(settings: Settings) -> None:

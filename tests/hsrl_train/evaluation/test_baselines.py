@@ -1,5 +1,7 @@
 """Reference rows on catalogues of a few items."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -20,14 +22,14 @@ def test_random_slates_show_every_active_item_and_repeat_none() -> None:
     assert counts[[1, 2, 4, 5]].tolist() == pytest.approx([375] * 4, abs=40)
 
 
-def test_the_popular_slate_holds_the_most_liked_active_items(catalogue_of) -> None:
+def test_the_popular_slate_holds_the_most_liked_active_items(catalogue_of: Any) -> None:
     """Likes 5, 9, 5, 7; item 2 is inactive: 4, then 1 before 3."""
     catalogue = catalogue_of([[0]] * 4, popularity=[5, 9, 5, 7])
     catalogue.is_active[2] = False
     assert popular_slate(catalogue).slates(ANYONE, 3, LUCK).tolist() == [[4, 1, 3]] * 2
 
 
-def test_the_best_constant_slate_follows_the_mean_over_simulators(catalogue_of, fixed_response) -> None:
+def test_the_best_constant_slate_follows_the_mean_over_simulators(catalogue_of: Any, fixed_response: Any) -> None:
     """Means .5, .45, .6 of (.9, .1), (.5, .4), (.6, .6)."""
     models = [fixed_response(0.9, 0.5, 0.6), fixed_response(0.1, 0.4, 0.6)]
     assert best_constant_slate(models, ANYONE, catalogue_of([[0]] * 3)).slates(ANYONE, 2, LUCK).tolist() == [[3, 1]] * 2
@@ -47,7 +49,7 @@ def test_the_greedy_oracle_never_shows_what_is_inactive() -> None:
     assert GreedyOracle((Steep(),)).slates(ANYONE, 3, LUCK).tolist() == [[2, 3, 1]] * 2
 
 
-def test_the_sid_oracle_sees_means_of_sids_and_shows_the_popular_first(catalogue_of, fixed_response) -> None:
+def test_the_sid_oracle_sees_means_of_sids_and_shows_the_popular_first(catalogue_of: Any, fixed_response: Any) -> None:
     """SID 0 holds items 1 (p .9) and 2 (.1), mean .5; SID 1 item 3 (.6); SID 2 item 4 (.2). Item 2 is more popular than 1."""
     catalogue = catalogue_of([[0], [0], [1], [2]], popularity=[1, 2, 1, 1])
     model = fixed_response(0.9, 0.1, 0.6, 0.2)
@@ -56,7 +58,7 @@ def test_the_sid_oracle_sees_means_of_sids_and_shows_the_popular_first(catalogue
     assert rows["greedy oracle"].slates(ANYONE, 3, LUCK).tolist() == [[1, 3, 4]] * 2
 
 
-def test_the_transfer_oracle_knows_the_training_simulators_only(catalogue_of, fixed_response) -> None:
+def test_the_transfer_oracle_knows_the_training_simulators_only(catalogue_of: Any, fixed_response: Any) -> None:
     catalogue, training, judge = catalogue_of([[0], [1]]), fixed_response(0.2, 0.9), fixed_response(0.9, 0.2)
     rows = reference_policies([training], judge, ANYONE, catalogue, 1)
     assert list(rows) == ["random", "popular slate", "best constant slate", "SID oracle", "transfer oracle", "greedy oracle"]
@@ -64,7 +66,7 @@ def test_the_transfer_oracle_knows_the_training_simulators_only(catalogue_of, fi
     assert rows["greedy oracle"].slates(ANYONE, 1, LUCK).tolist() == [[1]] * 2
 
 
-def test_fewer_active_items_than_a_slate_holds_are_refused(catalogue_of, fixed_response) -> None:
+def test_fewer_active_items_than_a_slate_holds_are_refused(catalogue_of: Any, fixed_response: Any) -> None:
     model = fixed_response(0.5, 0.5)
     with pytest.raises(TrainingError, match="2 items are active, expected at least the slate's 3"):
         reference_policies([model], model, ANYONE, catalogue_of([[0], [1]]), 3)

@@ -1,5 +1,7 @@
 """The look-ahead oracle on Two Shelves, where greedy is known to be myopic."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ from hsrl_train.simulator.environment import Environment
 LUCK = torch.Generator().manual_seed(0)
 
 
-def test_a_bonus_of_nothing_is_greedy_and_inactive_items_stay_hidden(two_shelves) -> None:
+def test_a_bonus_of_nothing_is_greedy_and_inactive_items_stay_hidden(two_shelves: Any) -> None:
     models, states = two_shelves.environment.models, two_shelves.starts(3)
     greedy = GreedyOracle(models).slates(states, 2, LUCK)
     assert torch.equal(LookAheadOracle(models, torch.zeros(5)).slates(states, 2, LUCK), greedy)
@@ -21,7 +23,7 @@ def test_a_bonus_of_nothing_is_greedy_and_inactive_items_stay_hidden(two_shelves
     assert LookAheadOracle(models, padding_praised).slates(states, 2, LUCK).tolist() == [[3, 4]] * 3
 
 
-def test_looking_ahead_finds_the_shelf_that_pays_later(two_shelves) -> None:
+def test_looking_ahead_finds_the_shelf_that_pays_later(two_shelves: Any) -> None:
     """Greedy stays with A and gets 5.36; B is worth 10.73."""
     world, counts = two_shelves, []
     budget = LookAheadConfig(n_rounds=4, n_candidates=15, n_sessions=100, first_spread=0.3)
@@ -37,7 +39,7 @@ def test_looking_ahead_finds_the_shelf_that_pays_later(two_shelves) -> None:
     assert counts[-1] == (4, 4)
 
 
-def test_where_nothing_pays_later_it_is_not_below_greedy(catalogue_of, fixed_response, two_shelves) -> None:
+def test_where_nothing_pays_later_it_is_not_below_greedy(catalogue_of: Any, fixed_response: Any, two_shelves: Any) -> None:
     """Answers that no history changes: the search may find nothing better, and says so with a bonus of nothing or of no harm."""
     catalogue, models = catalogue_of([[0]] * 4), [fixed_response(0.9, 0.8, 0.2, 0.1)]
     environment = Environment(models, EnvironmentConfig())

@@ -1,5 +1,7 @@
 """Whole sessions in worlds with known answers."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from hsrl_train.evaluation.rollouts import Rollouts, evaluate, paired_difference
 from pipeline.errors import TrainingError
 
 
-def test_how_far_a_judgement_is_is_told_after_every_slate(two_shelves) -> None:
+def test_how_far_a_judgement_is_is_told_after_every_slate(two_shelves: Any) -> None:
     """Two simulators, 30 sessions each: rising, and at the end all 60."""
     seen: list[tuple[int, int]] = []
     policy, environment = ConstantSlate(torch.tensor([1, 2])), two_shelves.environment
@@ -24,36 +26,36 @@ def test_how_far_a_judgement_is_is_told_after_every_slate(two_shelves) -> None:
     assert over == sorted(over) and over[-1] == 60 and {total for _, total in seen} == {60} and len(seen) > 10
 
 
-def value_of(world, policy, n: int = 6_000) -> tuple[float, float]:
+def value_of(world: Any, policy: Any, n: int = 6_000) -> tuple[float, float]:
     """Reward and depth, rounded as docs/baselines.md gives them."""
     row = summarise(evaluate("row", [policy], [world.environment], world.shared(n)))
     assert row.temper_law > world.environment.config.temper0 - 1
     return row.total_reward, row.depth
 
 
-def test_shelf_a_is_worth_what_it_is_known_to_be(two_shelves) -> None:
+def test_shelf_a_is_worth_what_it_is_known_to_be(two_shelves: Any) -> None:
     """Exact 5.363 / 10.314; a session's standard deviation is about 2.3, so that 6,000 give ± .06."""
     assert value_of(two_shelves, ConstantSlate(torch.tensor([1, 2]))) == pytest.approx((5.363, 10.314), abs=0.1)
 
 
-def test_shelf_b_is_worth_twice_as_much(two_shelves) -> None:
+def test_shelf_b_is_worth_twice_as_much(two_shelves: Any) -> None:
     """Exact 10.731 / 13.725; the standard deviation is about 4."""
     assert value_of(two_shelves, ConstantSlate(torch.tensor([3, 4]))) == pytest.approx((10.731, 13.725), abs=0.16)
 
 
-def test_greedy_is_myopic_on_two_shelves(two_shelves) -> None:
+def test_greedy_is_myopic_on_two_shelves(two_shelves: Any) -> None:
     """.6 beats .35 at first, and A never teaches the user to like B: greedy is always A."""
     oracle = GreedyOracle(two_shelves.environment.models)
     assert value_of(two_shelves, oracle) == pytest.approx((5.363, 10.314), abs=0.1)
 
 
-def test_a_hidden_genre_is_met_by_chance_only(four_genres) -> None:
+def test_a_hidden_genre_is_met_by_chance_only(four_genres: Any) -> None:
     """Random 1.24 / 7.69 and one fixed genre 3.23 / 8.83, each measured over 4,000 episodes."""
     assert value_of(four_genres, RandomSlates(torch.arange(1, 9))) == pytest.approx((1.24, 7.69), abs=0.15)
     assert value_of(four_genres, ConstantSlate(torch.tensor([1, 2]))) == pytest.approx((3.23, 8.83), abs=0.15)
 
 
-def test_every_policy_meets_the_same_luck(two_shelves) -> None:
+def test_every_policy_meets_the_same_luck(two_shelves: Any) -> None:
     """The same slate in another order meets the same luck at the same places; two runs of one policy agree to the last digit."""
     world, first = two_shelves, ConstantSlate(torch.tensor([1, 2]))
     sessions = ([world.environment], world.shared(700, seed=3))
@@ -63,7 +65,7 @@ def test_every_policy_meets_the_same_luck(two_shelves) -> None:
     assert not np.array_equal(a.rewards, evaluate("a", [first], [world.environment], world.shared(700, seed=4)).rewards)
 
 
-def test_each_simulator_is_played_by_its_own_policy(two_shelves) -> None:
+def test_each_simulator_is_played_by_its_own_policy(two_shelves: Any) -> None:
     world, counts = two_shelves, []
     shelves = [ConstantSlate(torch.tensor([1, 2])), ConstantSlate(torch.tensor([3, 4]))]
     played = evaluate(
@@ -109,7 +111,7 @@ def test_rows_of_other_sessions_cannot_be_paired() -> None:
 
 
 @pytest.mark.parametrize("slate", [[1, 1], [0, 1]], ids=["repeat", "padding"])
-def test_a_slate_that_may_not_be_shown_is_refused(two_shelves, slate: list[int]) -> None:
+def test_a_slate_that_may_not_be_shown_is_refused(two_shelves: Any, slate: list[int]) -> None:
     world = two_shelves
     with pytest.raises(TrainingError, match="cheat: 3 of 3 slates"):
         evaluate("cheat", [ConstantSlate(torch.tensor(slate))], [world.environment], world.shared(3))

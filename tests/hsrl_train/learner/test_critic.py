@@ -1,6 +1,6 @@
 """The multi-level critic and its weights."""
 
-from typing import Literal
+from typing import Literal, cast
 
 import pytest
 import torch
@@ -14,8 +14,9 @@ def reading_critic(
     """V_φ without hidden layers that returns a context's one coordinate."""
     critic = MultiLevelCritic(width=1, n_contexts=3, hidden=(), values=values, level_weights=level_weights)
     with torch.no_grad():
-        critic.value[0].weight.fill_(1.0)
-        critic.value[0].bias.zero_()
+        layer = cast(torch.nn.Linear, critic.value[0])
+        layer.weight.fill_(1.0)
+        layer.bias.zero_()
     return critic
 
 

@@ -18,9 +18,17 @@ from pipeline.errors import TrainingError
 from tests.support.learner import learner_config
 
 FACTORIES = (torch.zeros, torch.ones, torch.full, torch.empty, torch.arange, torch.rand, torch.randn, torch.randint, torch.tensor)
-SMALL = {"n_iterations": 8, "n_sessions": 8, "batch_size": 8, "learn_after": 16, "width": 16, "n_heads": 2, "critic_hidden": (8,)}
+SMALL: dict[str, Any] = {
+    "n_iterations": 8,
+    "n_sessions": 8,
+    "batch_size": 8,
+    "learn_after": 16,
+    "width": 16,
+    "n_heads": 2,
+    "critic_hidden": (8,),
+}
 SMALL |= {"search": {"n_rounds": 2, "n_candidates": 5, "n_sessions": 4}}
-VARIANTS = (
+VARIANTS: tuple[dict[str, Any], ...] = (
     {},
     {"preset": "paper", "within_sid": "uniform", "token_embedding": "sampled"},
     {"uses_refusals": True, "max_shows": 1, "hierarchy": "flat", "importance_clip": 1.0, "likelihood_end_weight": 0.1},

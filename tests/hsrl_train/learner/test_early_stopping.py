@@ -1,6 +1,7 @@
 """Judging while learning: counted by iterations, without a trace in what is learned, and the same after a kill."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ def told(*figures: float, every: int = 10, patience: int = 2) -> EarlyStopping:
     return EarlyStopping(lambda _: next(answers), every, patience)
 
 
-def learned(world, plateau: EarlyStopping | None, **more: object) -> Training:
+def learned(world: Any, plateau: EarlyStopping | None, **more: object) -> Training:
     records = Records(
         user=torch.zeros(1, dtype=torch.int64),
         exposed=torch.ones(1, world.k, dtype=torch.int64),
@@ -45,7 +46,7 @@ def learned(world, plateau: EarlyStopping | None, **more: object) -> Training:
     return train(method, world.environment, records, CONFIG, 0, hooks=Hooks(early_stopping=plateau, **more))  # type: ignore[arg-type]
 
 
-def test_two_judgements_without_gain_end_a_training(two_shelves) -> None:
+def test_two_judgements_without_gain_end_a_training(two_shelves: Any) -> None:
     """1, 3, 2, 3 at iterations 10 … 40: the best is 3 at 20, and as good is no gain."""
     training = learned(two_shelves, told(1, 3, 2, 3))
     assert training.n_iterations == 40
@@ -53,15 +54,15 @@ def test_two_judgements_without_gain_end_a_training(two_shelves) -> None:
     assert judged == [(10, 1), (20, 3), (30, 2), (40, 3)]
 
 
-def test_a_gain_begins_the_count_anew(two_shelves) -> None:
+def test_a_gain_begins_the_count_anew(two_shelves: Any) -> None:
     assert learned(two_shelves, told(3, 2, 4, 3, 5, 4)).n_iterations == CONFIG.schedule.n_iterations
 
 
-def test_without_patience_it_only_looks(two_shelves) -> None:
+def test_without_patience_it_only_looks(two_shelves: Any) -> None:
     assert learned(two_shelves, told(1, 1, 1, 1, 1, 1, patience=0)).n_iterations == CONFIG.schedule.n_iterations
 
 
-def test_being_judged_leaves_no_trace_in_what_is_learned(two_shelves) -> None:
+def test_being_judged_leaves_no_trace_in_what_is_learned(two_shelves: Any) -> None:
     """A judge that plays sessions with a generator of its own."""
 
     def judge(policy: object) -> float:
@@ -73,7 +74,7 @@ def test_being_judged_leaves_no_trace_in_what_is_learned(two_shelves) -> None:
     assert all(torch.equal(tensor, judged[name]) for name, tensor in alone.items())
 
 
-def test_a_killed_training_stops_where_the_unbroken_one_does(two_shelves) -> None:
+def test_a_killed_training_stops_where_the_unbroken_one_does(two_shelves: Any) -> None:
     """A checkpoint after the judgement at 30, one without gain; the next one ends it, and so it does for one that was cut off there."""
     saved: list[dict[str, Tensor]] = []
     whole = learned(two_shelves, told(1, 3, 2, 3), save=saved.append, save_every=30)
@@ -86,7 +87,7 @@ def test_a_killed_training_stops_where_the_unbroken_one_does(two_shelves) -> Non
         assert all(torch.equal(tensor, weights[name]) for name, tensor in whole.policy.to_tensors().items())
 
 
-def test_a_checkpoint_of_another_course_is_refused(two_shelves) -> None:
+def test_a_checkpoint_of_another_course_is_refused(two_shelves: Any) -> None:
     saved: list[dict[str, Tensor]] = []
     learned(two_shelves, told(1, 3, 2, 3), save=saved.append, save_every=30)
     with pytest.raises(TrainingError, match=r"1 settings changed .*stop_after_flat was 2, is 3"):

@@ -1,6 +1,7 @@
 """Foresight: constants on the tokens, found by whole sessions; on worlds whose sessions are known."""
 
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -44,15 +45,15 @@ def records(k: int) -> Records:
 
 
 @pytest.fixture
-def policy(two_shelves) -> HsrlPolicy:
+def policy(two_shelves: Any) -> HsrlPolicy:
     """Untrained, with logits that prefer shelf A."""
     method = Hsrl(two_shelves.catalogue, 0, H, CONFIG, seed=0)
     with torch.no_grad():
-        method.network.hpn.heads[0].bias.copy_(torch.tensor([9.0, -9.0]))
+        cast(torch.nn.Linear, method.network.hpn.heads[0]).bias.copy_(torch.tensor([9.0, -9.0]))
     return method.policy()
 
 
-def test_constants_move_what_is_chosen_and_ranked_but_not_the_contexts(two_shelves, policy: HsrlPolicy) -> None:
+def test_constants_move_what_is_chosen_and_ranked_but_not_the_contexts(two_shelves: Any, policy: HsrlPolicy) -> None:
     state = two_shelves.starts(3)
     foreseeing = replace(policy, network=policy.network.with_foresight(TO_B))
     assert set(policy.slates(state, 2, LUCK).flatten().tolist()) == {1, 2}
@@ -72,7 +73,7 @@ def test_constants_move_what_is_chosen_and_ranked_but_not_the_contexts(two_shelv
     )
 
 
-def test_each_constant_is_judged_by_the_same_sessions(two_shelves, policy: HsrlPolicy) -> None:
+def test_each_constant_is_judged_by_the_same_sessions(two_shelves: Any, policy: HsrlPolicy) -> None:
     """Always A earns 3.430 discounted by .9, always B 5.146; 5.363 and 10.731 in all (docs/baselines.md §4)."""
     luck = torch.rand(1000, 20, 2, generator=torch.Generator().manual_seed(1))
     constants = torch.stack([torch.zeros(4), TO_B, torch.zeros(4)])
@@ -83,10 +84,10 @@ def test_each_constant_is_judged_by_the_same_sessions(two_shelves, policy: HsrlP
     assert earned[:2] == [pytest.approx(5.363, abs=0.3), pytest.approx(10.731, abs=0.3)]
 
 
-def test_it_is_found_from_what_sessions_earn(two_shelves, policy: HsrlPolicy) -> None:
+def test_it_is_found_from_what_sessions_earn(two_shelves: Any, policy: HsrlPolicy) -> None:
     """From the logits of a user who wants A; the search alone goes to B."""
     with torch.no_grad():
-        policy.network.hpn.heads[0].bias.copy_(torch.tensor([0.5, -0.5]))
+        cast(torch.nn.Linear, policy.network.hpn.heads[0]).bias.copy_(torch.tensor([0.5, -0.5]))
     told: list[tuple[int, float]] = []
     found = with_foresight(policy, two_shelves.environment, records(2), 0, lambda done, reward: told.append((done, reward)))
     assert set(found.slates(two_shelves.starts(1), 2, LUCK)[0].tolist()) == {3, 4}
@@ -94,22 +95,22 @@ def test_it_is_found_from_what_sessions_earn(two_shelves, policy: HsrlPolicy) ->
     assert [done for done, _ in told] == list(range(1, 7)) and told[-1][1] > 4.5 > 4 > told[0][1]
 
 
-def test_where_nothing_is_to_be_earned_the_policy_stays(two_shelves, policy: HsrlPolicy, fixed_response) -> None:
+def test_where_nothing_is_to_be_earned_the_policy_stays(two_shelves: Any, policy: HsrlPolicy, fixed_response: Any) -> None:
     """All items alike and no luck in it: a constant earns nothing, so none is added."""
     environment = Environment([fixed_response(1 - 1e-7, 1 - 1e-7, 1 - 1e-7, 1 - 1e-7)], EnvironmentConfig())
     assert with_foresight(policy, environment, records(2), 0) is policy
 
 
 @pytest.mark.parametrize("seed", [19, 25])  # in which luck favours what was found
-def test_luck_is_no_gain(two_shelves, policy: HsrlPolicy, fixed_response, seed: int) -> None:
+def test_luck_is_no_gain(two_shelves: Any, policy: HsrlPolicy, fixed_response: Any, seed: int) -> None:
     """Half of the users want shelf A and half B, and nothing tells which: every constant earns the same but for luck."""
     with torch.no_grad():
-        policy.network.hpn.heads[0].bias.copy_(torch.tensor([0.5, -0.5]))
+        cast(torch.nn.Linear, policy.network.hpn.heads[0]).bias.copy_(torch.tensor([0.5, -0.5]))
     models = [fixed_response(0.8, 0.8, 0.2, 0.2), fixed_response(0.2, 0.2, 0.8, 0.8)]
     assert with_foresight(policy, Environment(models, EnvironmentConfig()), records(2), seed) is policy
 
 
-def test_every_candidate_meets_every_simulator_alike(two_shelves, policy: HsrlPolicy, fixed_response) -> None:
+def test_every_candidate_meets_every_simulator_alike(two_shelves: Any, policy: HsrlPolicy, fixed_response: Any) -> None:
     """Three simulators and 40 sessions: 42, or candidates would differ by whom they met."""
     asked = [0, 0, 0]
 
@@ -117,9 +118,12 @@ def test_every_candidate_meets_every_simulator_alike(two_shelves, policy: HsrlPo
         def __init__(self, number: int) -> None:
             self.number, self.model = number, fixed_response(0.6, 0.6, 0.6, 0.6)
 
-        def logits(self, state, slate):
+        def logits(self, state: Any, slate: Any) -> Any:
             asked[self.number] += len(slate)
             return self.model.logits(state, slate)
+
+        def all_logits(self, state: Any) -> Any:
+            return self.model.all_logits(state)
 
     environment = Environment([Counting(0), Counting(1), Counting(2)], EnvironmentConfig(max_steps=1))
     with_foresight(policy, environment, records(2), 0)
@@ -127,7 +131,7 @@ def test_every_candidate_meets_every_simulator_alike(two_shelves, policy: HsrlPo
 
 
 @pytest.mark.parametrize("hierarchy", ["residual", "flat"])
-def test_directions_are_of_one_size_and_made_of_what_the_heads_read(two_shelves, hierarchy: str) -> None:
+def test_directions_are_of_one_size_and_made_of_what_the_heads_read(two_shelves: Any, hierarchy: str) -> None:
     """Adding a direction to what a head reads adds its tokens' constants to the logits: they are W_l times it."""
     config = with_settings(CONFIG, hierarchy=hierarchy)
     policy = Hsrl(two_shelves.catalogue, 0, H, config, seed=3).policy()
@@ -141,7 +145,7 @@ def test_directions_are_of_one_size_and_made_of_what_the_heads_read(two_shelves,
         assert torch.allclose(head.weight @ read, part.T, atol=1e-4), level
 
 
-def test_a_training_ends_with_it_and_a_fresh_run_finds_the_same(two_shelves) -> None:
+def test_a_training_ends_with_it_and_a_fresh_run_finds_the_same(two_shelves: Any) -> None:
     def learned(**changes: object) -> HsrlPolicy:
         config = CONFIG.changed({"search": changes})
         told: list[int] = []

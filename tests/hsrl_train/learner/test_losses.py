@@ -29,7 +29,7 @@ def test_the_slate_advantage_is_cut_and_has_no_gradient() -> None:
 def test_the_item_advantage_tells_liked_from_refused() -> None:
     """Q̂ − V = 0.2 and r = 0.45: liked 1 − 0.45 + 0.2 = 0.75, refused −0.1 − 0.45 + 0.2 = −0.35; their mean is 0.2."""
     advantage = losses.item_advantage(
-        torch.tensor([1.2]), torch.tensor([1.0]), torch.tensor([0.45]), torch.tensor([[1.0, -0.1]]), clip=1.0
+        torch.tensor([1.2]) - torch.tensor([1.0]), torch.tensor([0.45]), torch.tensor([[1.0, -0.1]]), clip=1.0
     )
     assert advantage.tolist() == [pytest.approx([0.75, -0.35])]
 
@@ -39,7 +39,7 @@ def test_item_advantages_have_the_slates_as_mean_before_the_cut(answers: list[bo
     liked = torch.tensor([answers], dtype=torch.float32)
     item_reward = liked - 0.1 * (1 - liked)
     reward, value = item_reward.mean(dim=1), torch.tensor([3.0])
-    per_item = losses.item_advantage(value + gap, value, reward, item_reward, clip=100.0)
+    per_item = losses.item_advantage(value + gap - value, reward, item_reward, clip=100.0)
     assert per_item.mean(dim=1).item() == pytest.approx(losses.slate_advantage(value + gap, value, 100.0).item(), abs=1e-5)
 
 
@@ -80,7 +80,7 @@ def test_the_two_sided_likelihood_pushes_liked_up_and_refused_down() -> None:
 
 def test_an_items_own_reward_can_count_by_its_share_of_the_slate() -> None:
     """K = 2, Q̂ − V = 0.2 and r = 0.45: at share ½ the liked gets ½ · 0.55 + 0.2 = 0.475, the refused ½ · −0.55 + 0.2 = −0.075."""
-    args = (torch.tensor([1.2]), torch.tensor([1.0]), torch.tensor([0.45]), torch.tensor([[1.0, -0.1]]))
+    args = (torch.tensor([1.2]) - torch.tensor([1.0]), torch.tensor([0.45]), torch.tensor([[1.0, -0.1]]))
     assert losses.item_advantage(*args, clip=1.0, share=0.5).tolist() == [pytest.approx([0.475, -0.075])]
     assert losses.item_advantage(*args, clip=1.0, share=0.0).tolist() == [pytest.approx([0.2, 0.2])]
 

@@ -1,6 +1,7 @@
 """HSRL where the best that can be had is known (docs/baselines.md §4): it must look ahead, and find a hidden taste."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,14 @@ from tests.support.learner import learner_config
 
 H = 20
 pytestmark = pytest.mark.slow
-SMALL = {"learn_after": 500, "critic_hidden": (64, 32), "width": 16, "n_heads": 2, "n_blocks": 1, "actor_lr": 2e-3}
+SMALL: dict[str, Any] = {
+    "learn_after": 500,
+    "critic_hidden": (64, 32),
+    "width": 16,
+    "n_heads": 2,
+    "n_blocks": 1,
+    "actor_lr": 2e-3,
+}
 # As published, but with the rate of `best` and a λ_bc small enough that the clicks of this slate do not outvote the next ones.
 LOOKING_AHEAD = {**SMALL, "preset": "paper", "n_iterations": 1500, "likelihood_weight": 0.1}
 # `best` with refusals in the state and exploration by the policy itself; each simulator is a taste, so that answers must be drawn from the one
@@ -35,10 +43,10 @@ HIDDEN_TASTE = {
 
 
 # `best` without a reward in any gradient: what it knows beyond this slate comes from the search alone.
-SEARCHING = {**SMALL, "n_iterations": 300, "pg_weight": 0.0, "search": {"n_sessions": 40, "first_spread": 0.5}}
+SEARCHING: dict[str, Any] = {**SMALL, "n_iterations": 300, "pg_weight": 0.0, "search": {"n_sessions": 40, "first_spread": 0.5}}
 
 
-def learned(world, seed: int, **settings: object) -> float:
+def learned(world: Any, seed: int, **settings: object) -> float:
     """Total reward of what HSRL learned, over 2,000 sessions."""
     config = learner_config(**settings)
     records = Records(
@@ -54,23 +62,23 @@ def learned(world, seed: int, **settings: object) -> float:
     return summarise(played).total_reward
 
 
-def test_it_gives_up_clicks_now_for_more_clicks_later(two_shelves) -> None:
+def test_it_gives_up_clicks_now_for_more_clicks_later(two_shelves: Any) -> None:
     """At least 95 % of 10.731, which only a user taught to like shelf B gives."""
     assert learned(two_shelves, 0, **LOOKING_AHEAD) >= 0.95 * 10.731
 
 
-def test_without_a_future_it_stays_with_the_shelf_that_pays_now(two_shelves) -> None:
+def test_without_a_future_it_stays_with_the_shelf_that_pays_now(two_shelves: Any) -> None:
     """γ = 0: shelf A for ever, 5.363."""
     assert learned(two_shelves, 0, **LOOKING_AHEAD, gamma=0.0) == pytest.approx(5.363, abs=0.2)
 
 
-def test_the_search_finds_what_supervision_cannot_see(two_shelves) -> None:
+def test_the_search_finds_what_supervision_cannot_see(two_shelves: Any) -> None:
     """Supervised alone stays with shelf A, 5.363; with foresight it gets at least 95 % of 10.731."""
     assert learned(two_shelves, 0, **SEARCHING) == pytest.approx(5.363, abs=0.2)
     assert learned(two_shelves, 0, **{**SEARCHING, "search": {**SEARCHING["search"], "n_rounds": 6}}) >= 0.95 * 10.731
 
 
-def test_it_finds_a_hidden_taste_by_what_was_refused(four_genres) -> None:
+def test_it_finds_a_hidden_taste_by_what_was_refused(four_genres: Any) -> None:
     """Greedy by the true posterior gives 9.6 with refusals remembered and 6.4 without; asking first gives 10.77. Ten runs reached 86 to
     96 % of that, as they fell into one of two ways to ask; the bound is below both, and far above what can be had without refusals."""
     environment = Environment(four_genres.environment.models, EnvironmentConfig(cost=0.2, memory=12))

@@ -79,12 +79,12 @@ def test_fixed_weights_stay_equal() -> None:
 def test_the_target_is_weighed_by_the_targets_own_level_weights() -> None:
     """Moving the target's ω moves the target; moving the learner's does not."""
     one = learner()
-    start = one._next_value(batch().next_state)
+    start = one._next_value(batch().state_tp1)
     with torch.no_grad():
         one.network.critic.omega[0] = 5.0
-        assert torch.equal(one._next_value(batch().next_state), start)
+        assert torch.equal(one._next_value(batch().state_tp1), start)
         one.target.critic.omega[0] = 5.0
-        assert not torch.equal(one._next_value(batch().next_state), start)
+        assert not torch.equal(one._next_value(batch().state_tp1), start)
 
 
 def test_sampled_tokens_come_from_the_learners_own_generator() -> None:
@@ -98,7 +98,7 @@ def test_sampled_tokens_come_from_the_learners_own_generator() -> None:
 def test_refusals_change_the_state_only_where_they_are_used() -> None:
     for uses in (True, False):
         one = learner(uses_refusals=uses)
-        contexts = [one.network.tokens(batch(refused).state, CATALOGUE.vectors).contexts for refused in (0, 3)]
+        contexts = [one.network.tokens(batch(refused).state_t, CATALOGUE.vectors).contexts for refused in (0, 3)]
         assert torch.equal(*contexts) is not uses
 
 

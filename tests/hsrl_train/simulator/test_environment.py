@@ -1,11 +1,13 @@
 """Sessions: reward, patience, history, and the law that every finished session obeys."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hsrl_train.data.world import State
+from hsrl_train.data.world import State, remembered
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment, Sessions, extend_history, refill, slate_reward
 
@@ -49,7 +51,7 @@ def test_patience_falls_by_what_the_slate_missed_and_one() -> None:
     """K = 2, r = .4: the fall is 2 · .6 + 1 = 2.2, from 20 to 17.8."""
     environment = Environment([Coin()], EnvironmentConfig(cost=0.2))
     step = environment.step(environment.start(nobody()), torch.tensor([[1, 2]]), torch.tensor([[LIKE, DISLIKE]]))
-    assert (float(step.sessions.temper), bool(step.done)) == (pytest.approx(17.8), False)
+    assert float(step.sessions.temper) == pytest.approx(17.8) and not step.done
 
 
 def test_a_user_whose_patience_is_exactly_one_stays() -> None:
@@ -67,16 +69,16 @@ def test_nobody_outstays_the_longest_session() -> None:
 
 
 def test_the_folded_reward_is_best_at_eight_likes_of_nine() -> None:
-    """Bounds (docs/protocol.md): always 8 of 9 gives 16 steps and 15.64; always 9 gives 11 steps of .9, since 20 − 10 · 1.9 = 1 stays."""
+    """docs/protocol.md, bounds: always 8 of 9 gives 16 steps and 15.64; always 9 gives 11 steps of .9, since 20 − 10 · 1.9 = 1 stays."""
     environment = Environment([Coin()], EnvironmentConfig(is_reward_folded=True))
-    assert play(environment, [8] * 20, 9)[:2] == (pytest.approx(15.64, abs=0.01), 16)
-    assert play(environment, [9] * 20, 9)[:2] == (pytest.approx(9.9), 11)
+    assert list(play(environment, [8] * 20, 9)[:2]) == [pytest.approx(15.64, abs=0.01), 16]
+    assert list(play(environment, [9] * 20, 9)[:2]) == [pytest.approx(9.9), 11]
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 12), st.sampled_from([0.0, 0.1, 0.2, 1.0]), st.data())
 def test_every_finished_session_has_spent_its_patience(k: int, cost: float, data: st.DataObject) -> None:
-    """The temper law (docs/protocol.md): (1 + K) · Depth − K · Reward > 19, whatever was liked."""
+    """The law (docs/protocol.md): (1 + K) · Depth − K · Reward > 19, whatever was liked."""
     likes = data.draw(st.lists(st.integers(0, k), min_size=20, max_size=20))
     reward, depth, _ = play(Environment([Coin()], EnvironmentConfig(cost=cost)), likes, k)
     assert (1 + k) * depth - k * reward > 19
@@ -109,7 +111,7 @@ def test_the_true_terminal_state_is_returned_and_refilled_only_when_asked() -> N
     assert after.model.tolist() == [0, 1, 0]
 
 
-def test_sessions_are_spread_evenly_over_the_response_models(fixed_response) -> None:
+def test_sessions_are_spread_evenly_over_the_response_models(fixed_response: Any) -> None:
     """The first model's users like everything, the second's nothing."""
     environment = Environment([fixed_response(1.0), fixed_response(0.0)], EnvironmentConfig())
     step = environment.step(environment.start(nobody(5)), torch.ones(5, 1, dtype=torch.int64), torch.full((5, 1), 0.5))
@@ -124,7 +126,7 @@ def test_a_finished_session_is_not_stepped_again() -> None:
         environment.step(after, slate, luck)
 
 
-def test_pessimism_believes_what_all_simulators_do(fixed_response) -> None:
+def test_pessimism_believes_what_all_simulators_do(fixed_response: Any) -> None:
     """Log-odds ±2 for item 1: mean 0, sd 2, so 0 − ½ · 2 = −1. Item 2 stands at .5 in both and stays there."""
     p = torch.sigmoid(torch.tensor(2.0)).item()
     models = [fixed_response(p, 0.5), fixed_response(1 - p, 0.5)]
@@ -133,13 +135,13 @@ def test_pessimism_believes_what_all_simulators_do(fixed_response) -> None:
     assert found[0].tolist() == pytest.approx([torch.sigmoid(torch.tensor(-1.0)).item(), 0.5])
 
 
-def test_the_session_remembers_what_it_showed_and_forgets_it_with_the_next(fixed_response) -> None:
+def test_the_session_remembers_what_it_showed_and_forgets_it_with_the_next(fixed_response: Any) -> None:
     """Room for three: 1 liked, 2 refused, then 2 liked, 1 refused; the oldest falls out. The next session remembers nothing."""
     environment = Environment([Coin()], EnvironmentConfig(memory=3))
     sessions = environment.start(nobody())
     sessions = environment.step(sessions, torch.tensor([[1, 2]]), torch.tensor([[LIKE, DISLIKE]])).sessions
-    assert sessions.state.recent.tolist() == [[1, -2, 0]]
+    assert remembered(sessions.state).tolist() == [[1, -2, 0]]
     sessions = environment.step(sessions, torch.tensor([[2, 1]]), torch.tensor([[LIKE, DISLIKE]])).sessions
-    assert sessions.state.recent.tolist() == [[-2, 2, -1]]
+    assert remembered(sessions.state).tolist() == [[-2, 2, -1]]
     after = refill(environment, sessions, torch.tensor([True]), nobody())
-    assert after.state.recent.tolist() == [[0, 0, 0]]
+    assert remembered(after.state).tolist() == [[0, 0, 0]]

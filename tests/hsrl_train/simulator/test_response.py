@@ -1,5 +1,7 @@
 """The user response model by hand, and what must not change its answers."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ def history(*items: int, width: int) -> torch.Tensor:
 
 
 @pytest.fixture
-def averaging(catalogue_of) -> FrozenResponse:
+def averaging(catalogue_of: Any) -> FrozenResponse:
     """Two items with vectors (1, 0) and (0, 1), and weights with which q is the mean of the start token, zero, and the history.
 
     Queries and keys are zero, so that attention weighs all keys alike; values, outputs and projections are the identity.
@@ -32,7 +34,7 @@ def averaging(catalogue_of) -> FrozenResponse:
     return FrozenResponse(module, catalogue)
 
 
-def drawn(catalogue, profile_width: int = 3) -> FrozenResponse:
+def drawn(catalogue: Any, profile_width: int = 3) -> FrozenResponse:
     torch.manual_seed(0)
     return FrozenResponse(UserResponse(catalogue, profile_width, SimulatorConfig()), catalogue)
 
@@ -50,14 +52,14 @@ def test_an_empty_history_rests_on_the_start_token(averaging: FrozenResponse) ->
     assert averaging.logits(State(torch.zeros(1, 0), history(width=3)), torch.tensor([[1, 2]])).tolist() == [[0, 0]]
 
 
-def test_longer_padding_changes_nothing(catalogue_of) -> None:
+def test_longer_padding_changes_nothing(catalogue_of: Any) -> None:
     model, profile, slate = drawn(catalogue_of([[0]] * 9)), torch.randn(1, 3), torch.tensor([[4, 5]])
     short = model.logits(State(profile, history(1, 2, width=2)), slate)
     assert torch.allclose(model.logits(State(profile, history(1, 2, width=50)), slate), short, atol=1e-6)
     assert not torch.allclose(model.logits(State(profile, history(1, 3, width=2)), slate), short, atol=1e-6)
 
 
-def test_neighbours_in_the_batch_change_nothing(catalogue_of) -> None:
+def test_neighbours_in_the_batch_change_nothing(catalogue_of: Any) -> None:
     model = drawn(catalogue_of([[0]] * 9))
     profile, slate = torch.randn(3, 3), torch.tensor([[4, 5]] * 3)
     together = State(profile, torch.cat([history(1, 2, width=5), history(width=5), history(7, 8, 9, 1, 2, width=5)]))
@@ -65,14 +67,14 @@ def test_neighbours_in_the_batch_change_nothing(catalogue_of) -> None:
     assert torch.allclose(model.logits(together, slate), torch.cat(alone), atol=1e-6)
 
 
-def test_acting_agrees_with_fitting_but_for_dropout(catalogue_of) -> None:
+def test_acting_agrees_with_fitting_but_for_dropout(catalogue_of: Any) -> None:
     model = drawn(catalogue_of([[0]] * 9))
     state, slate = State(torch.randn(2, 3), torch.cat([history(1, 2, width=4), history(3, width=4)])), torch.tensor([[4, 5]] * 2)
     assert torch.allclose(model.logits(state, slate), model.module(state, slate), atol=1e-6)
     assert not torch.allclose(model.logits(state, slate), model.module.train()(state, slate), atol=1e-6)
 
 
-def test_all_logits_hide_padding_and_inactive_items(catalogue_of) -> None:
+def test_all_logits_hide_padding_and_inactive_items(catalogue_of: Any) -> None:
     catalogue = catalogue_of([[0]] * 4)
     catalogue.is_active[3] = False
     model = drawn(catalogue)
