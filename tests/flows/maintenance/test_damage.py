@@ -47,10 +47,10 @@ def harm(root: Path, kind: str, how: str) -> Path:
     return file
 
 
-def one_line(told) -> str:
-    assert told.code == 2, (told.out, told.err)
-    last = told.err.strip().splitlines()[-1]
-    assert last.startswith("hsrl: ") and "Traceback" not in told.err
+def refusal(ran) -> str:
+    assert ran.code == 2, (ran.out, ran.err)
+    last = ran.err.strip().splitlines()[-1]
+    assert last.startswith("hsrl: ") and "Traceback" not in ran.err
     return last
 
 
@@ -59,8 +59,8 @@ def one_line(told) -> str:
 )
 def test_a_refresh_names_the_damaged_file_and_publishes_nothing(root: Path, hsrl: Callable, kind: str, how: str) -> None:
     file = harm(root, kind, how)
-    told = one_line(hsrl("refresh", "--config", feed.config_of(root, 3), "--warehouse", root))
-    assert file.name in told and "docs/recovery.md" in told
+    line = refusal(hsrl("refresh", "--config", feed.config_of(root, 3), "--warehouse", root))
+    assert file.name in line and "docs/recovery.md" in line
     assert run_sql(root, "SELECT max(release_id) FROM releases").item() == 1
 
 
@@ -85,8 +85,8 @@ def test_every_command_that_reads_a_damaged_file_says_so_in_a_line(
     config = feed.config_of(root, 3)
     monkeypatch.chdir(root.parent)
     words = [word.format(config=config) for word in COMMANDS[command]]
-    told = one_line(hsrl(*words, "--warehouse", root))
-    assert any(file.name in told for file in files), told
+    line = refusal(hsrl(*words, "--warehouse", root))
+    assert any(file.name in line for file in files), line
 
 
 @pytest.mark.parametrize("command", ["sql", "status", "trace", "refresh", "gc", "rollback", "retrain", "verify", "draw"])
@@ -101,8 +101,8 @@ def test_without_a_catalogue_and_its_copies_every_command_says_so_in_a_line(
     monkeypatch.chdir(root.parent)
     words = [word.format(config=feed.config_of(root, 3)) for word in COMMANDS.get(command, [command])]
     before = set(root.rglob("*.parquet"))
-    told = one_line(hsrl(*words, "--warehouse", root))
-    assert "catalog" in told, told
+    line = refusal(hsrl(*words, "--warehouse", root))
+    assert "catalog" in line, line
     assert set(root.rglob("*.parquet")) == before and not (root.parent / "sids.png").exists()
 
 
@@ -113,8 +113,8 @@ def test_encode_does_not_tell_differences_by_vectors_of_another_night(root: Path
     newest, other = sorted(root.glob("data/main/embeddings/*/*"))[-1], sorted(root.glob("data/main/events/*/*"))[0]
     newest.unlink()
     shutil.copy(other, newest)
-    told = hsrl("encode", tmp_path / "vectors.parquet", "--out", tmp_path / "sids.parquet", "--warehouse", root)
-    assert told.code == 2 and "not the bytes that were written" in told.err and not (tmp_path / "sids.parquet").exists()
+    ran = hsrl("encode", tmp_path / "vectors.parquet", "--out", tmp_path / "sids.parquet", "--warehouse", root)
+    assert ran.code == 2 and "not the bytes that were written" in ran.err and not (tmp_path / "sids.parquet").exists()
 
 
 def test_a_damaged_embedding_model_is_mended_as_the_line_says(root: Path, hsrl: Callable) -> None:
@@ -123,9 +123,9 @@ def test_a_damaged_embedding_model_is_mended_as_the_line_says(root: Path, hsrl: 
     (model,) = root.glob("artifacts/embedding_model/*")
     next(model.iterdir()).write_bytes(b"x")
     for more in ((), ("--rebuild",)):
-        assert "or remove it and make new Semantic IDs with: hsrl refresh --rebuild" in one_line(hsrl(*words, *more))
+        assert "or remove it and make new Semantic IDs with: hsrl refresh --rebuild" in refusal(hsrl(*words, *more))
     shutil.rmtree(model)
-    assert "missing" in one_line(hsrl(*words))
+    assert "missing" in refusal(hsrl(*words))
     assert hsrl(*words, "--rebuild").code == 0
     assert hsrl("verify", "--warehouse", root).code == 0
 
@@ -136,8 +136,8 @@ def test_a_damaged_policy_is_mended_as_the_line_says(retrained, hsrl: Callable, 
     words = ("retrain", "--config", world.config, "--warehouse", world.root)
     policy = world.root / "artifacts" / "policy" / retrained.report["policy_id"]
     (policy / "policy.safetensors").write_bytes(b"x")
-    assert "or remove it and train it anew with: hsrl retrain" in one_line(hsrl(*words))
+    assert "or remove it and train it anew with: hsrl retrain" in refusal(hsrl(*words))
     shutil.rmtree(policy)
-    told = hsrl(*words)
-    assert told.code == 0 and f"published policy {policy.name} is gone from artifacts/" in told.out
+    ran = hsrl(*words)
+    assert ran.code == 0 and f"published policy {policy.name} is gone from artifacts/" in ran.out
     assert hsrl("verify", "--warehouse", world.root).code == 0

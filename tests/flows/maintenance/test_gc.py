@@ -86,8 +86,8 @@ def begin() -> Iterator[Callable[..., subprocess.Popen]]:
 
 
 def files(root: Path) -> set[str]:
-    places = (root / "data" / "main", root / "artifacts", root / "staging" / "delivery")
-    return {str(path.relative_to(root)) for place in places for path in place.rglob("*")}
+    folders = (root / "data" / "main", root / "artifacts", root / "staging" / "delivery")
+    return {str(path.relative_to(root)) for folder in folders for path in folder.rglob("*")}
 
 
 def stop_at(process: subprocess.Popen, is_reached: Callable[[], bool]) -> None:

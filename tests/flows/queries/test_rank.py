@@ -23,8 +23,8 @@ def test_every_candidate_gets_a_place_and_those_without_a_sid_no_score(retrained
     user = retrained.ask("SELECT min(user_id) u FROM users").item()
     requests = [{"user_id": user, "history": items[:2], "candidates": items}, {"history": [], "candidates": items[:3]}] * 35
     out = tmp_path / "ranked.parquet"
-    told = hsrl("rank", asked(tmp_path, *requests), "--out", out, "--config", retrained.config, "--warehouse", retrained.root)
-    assert (told.code, told.err) == (0, "")
+    ran = hsrl("rank", asked(tmp_path, *requests), "--out", out, "--config", retrained.config, "--warehouse", retrained.root)
+    assert (ran.code, ran.err) == (0, "")
     answers = pl.read_parquet(out)
     assert answers["request"].n_unique() == 70 and answers.height == 35 * (len(items) + 3)
     first = answers.filter(pl.col("request") == 0)
@@ -44,8 +44,8 @@ def test_every_candidate_gets_a_place_and_those_without_a_sid_no_score(retrained
 )
 def test_requests_that_cannot_be_read_or_answered_are_one_line(retrained, hsrl, tmp_path: Path, row: dict, message: str) -> None:
     out = tmp_path / "ranked.jsonl"
-    told = hsrl("rank", asked(tmp_path, row), "--out", out, "--config", retrained.config, "--warehouse", retrained.root)
-    assert told.code == 2 and message in told.err and told.err.count("\n") == 1
+    ran = hsrl("rank", asked(tmp_path, row), "--out", out, "--config", retrained.config, "--warehouse", retrained.root)
+    assert ran.code == 2 and message in ran.err and ran.err.count("\n") == 1
     assert not out.exists()
 
 
@@ -53,5 +53,5 @@ def test_a_missing_file_another_format_and_no_policy_are_one_line(refreshed, hsr
     where = ("--config", refreshed.config, "--warehouse", refreshed.root)
     assert "expected .parquet or .jsonl" in hsrl("rank", tmp_path / "a.csv", "--out", tmp_path / "b.jsonl", *where).err
     assert "No such file" in hsrl("rank", tmp_path / "a.jsonl", "--out", tmp_path / "b.jsonl", *where).err
-    one = asked(tmp_path, {"history": [1], "candidates": [1]})
-    assert "no policy is published" in hsrl("rank", one, "--out", tmp_path / "b.jsonl", *where).err
+    request = asked(tmp_path, {"history": [1], "candidates": [1]})
+    assert "no policy is published" in hsrl("rank", request, "--out", tmp_path / "b.jsonl", *where).err

@@ -32,9 +32,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ask(root: Path) -> Callable[..., str]:
     def run(*arguments: str) -> str:
-        told = CliRunner().invoke(app, ["sql", *arguments, "--warehouse", str(root)], catch_exceptions=False)
-        assert told.exit_code == 0
-        return told.stdout
+        ran = CliRunner().invoke(app, ["sql", *arguments, "--warehouse", str(root)], catch_exceptions=False)
+        assert ran.exit_code == 0
+        return ran.stdout
 
     return run
 
@@ -105,5 +105,5 @@ def test_what_a_library_prints_by_itself_does_not_get_into_an_answer(root: Path)
         "texts.as_json = lambda rows: os.write(1, b'a bar') and 'answer'\ncli.main()"
     )
     command = [sys.executable, "-c", source, "sql", "--json", "select 1", "--warehouse", str(root)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
-    assert (told.stdout, told.stderr) == ("answer\n", "a bar")
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
+    assert (ran.stdout, ran.stderr) == ("answer\n", "a bar")

@@ -418,9 +418,9 @@ def test_what_is_no_question_is_refused_in_one_line(
 
 @pytest.mark.parametrize("sql", ANSWERED)
 def test_every_kind_of_question_and_value_has_an_answer_or_one_line(door: duckdb.DuckDBPyConnection, sql: str) -> None:
-    told = ask(door, sql.replace("{{", "{").replace("}}", "}").replace("\\n", "\n").replace("\\\\", "\\"))
+    answer = ask(door, sql.replace("{{", "{").replace("}}", "}").replace("\\n", "\n").replace("\\\\", "\\"))
     # What no calendar holds is refused with advice that works.
-    assert not told.startswith("refused: ") or "::varchar" in told, told
+    assert not answer.startswith("refused: ") or "::varchar" in answer, answer
 
 
 @pytest.mark.parametrize("name", LARGE)
