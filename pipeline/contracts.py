@@ -1,4 +1,4 @@
-"""The canonical tables (DESIGN §4): their columns, grain and key, and the one check that enforces them."""
+"""The canonical tables (docs/design.md §4): their columns, grain and key, and the one check that enforces them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Errors that a person can mend; anything else that is raised is a bug and keeps its traceback.
 
-A message is one line: what, how many, what was expected, and the next command (STYLE, 5).
+A message is one line: what, how many, what was expected, and the next command (docs/design.md §9).
 """
 
 from collections.abc import Sequence
