@@ -27,7 +27,7 @@ def _column(name: str, dtype: pl.DataType | type[pl.DataType], doc: str, *, null
 
 _IDS = pl.List(pl.Int64())
 
-# who and what
+# users and items
 USER_ID = _column("user_id", pl.Int64, "the user; text ids are hashed to 63 bits, see raw_id")
 ITEM_ID = _column("item_id", pl.Int64, "the item; text ids are hashed to 63 bits, see raw_id")
 RAW_ID = _column("raw_id", pl.String, "the id as the raw log spells it")
@@ -63,7 +63,7 @@ LINE = _column("line", pl.Int64, "line (text files, 1 = first) or row (Parquet, 
 RAW = _column("raw", pl.String, "the raw row as text, at most 500 characters")
 REASON = _column("reason", pl.String, "why, in a few words that group well")
 
-# what became of a raw file's lines
+# the lines of a raw file, counted
 CONTENT = _column("content", pl.String, "what the file lists: events, items or users")
 N_LINES = _column("n_lines", pl.Int64, "physical lines of a text, counted from its bytes; rows of a Parquet file")
 N_HEADER = _column("n_header", pl.Int64, "lines that name the columns")
@@ -86,7 +86,7 @@ N_TRAIN = _column("n_train", pl.Int64, "leading records of the user that are for
 SPLIT = _column("split", pl.String, "train or test")
 METHOD = _column("method", pl.String, "how it was made")
 
-# carried from night to night, a row a user
+# state of each user, carried from night to night
 LAST_SEQ = _column("last_seq", pl.Int64, "user_seq of the user's last event")
 LAST_OCCURRED_AT = _column("last_occurred_at", TIMESTAMP, "time of the user's last event", nullable=True)
 POSITIVES = _column("positives", _IDS, "at most H most recent positives before the open list, oldest first")
@@ -129,6 +129,6 @@ N_NIGHTS = _column("n_nights", pl.Int64, "refreshes in which it had to wait, wit
 METRIC = _column("metric", pl.String, "name of the figure; see docs/metrics.md")
 METRIC_VALUE = _column("value", pl.Float64, "the figure")
 
-# runs and what they leave
+# runs and releases
 RUN_ID = _column("run_id", pl.String, "the run")
 RELEASE_ID = _column("release_id", pl.Int64, "the release, 1 = first")

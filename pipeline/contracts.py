@@ -1,4 +1,4 @@
-"""The canonical tables (docs/design.md §4): their columns, grain and key, and the one check that enforces them."""
+"""The canonical tables (docs/design.md): their columns, grain and key, and the one check that enforces them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,47 +29,29 @@ class Table:
         return pl.DataFrame(schema=self.schema)
 
 
+# When and how an item was shown, and what the user answered.
+_SHOWN = (
+    c.OCCURRED_AT,
+    c.EVENT_FEEDBACK,
+    c.BEHAVIOR,
+    c.VALUE,
+    c.REQUEST_ID,
+    c.SESSION_ID,
+    c.POSITION,
+    c.BEHAVIOR_POLICY_ID,
+    c.PROPENSITY,
+)
 # What a source adapter yields: events that are well-formed by themselves, not yet ordered within the user.
 RAW_EVENTS = Table(
     "raw_events",
     "one shown item as the source tells it",
-    (
-        c.USER_ID,
-        c.ITEM_ID,
-        c.ORDER,
-        c.OCCURRED_AT,
-        c.EVENT_FEEDBACK,
-        c.BEHAVIOR,
-        c.VALUE,
-        c.REQUEST_ID,
-        c.SESSION_ID,
-        c.POSITION,
-        c.BEHAVIOR_POLICY_ID,
-        c.PROPENSITY,
-        c.FILE,
-        c.LINE,
-    ),
+    (c.USER_ID, c.ITEM_ID, c.ORDER, *_SHOWN, c.FILE, c.LINE),
     (),
 )
 EVENTS = Table(
     "events",
     "one shown item",
-    (
-        c.USER_ID,
-        c.ITEM_ID,
-        c.USER_SEQ,
-        c.OCCURRED_AT,
-        c.EVENT_FEEDBACK,
-        c.BEHAVIOR,
-        c.VALUE,
-        c.REQUEST_ID,
-        c.SESSION_ID,
-        c.POSITION,
-        c.BEHAVIOR_POLICY_ID,
-        c.PROPENSITY,
-        c.SOURCE,
-        c.INGEST_ID,
-    ),
+    (c.USER_ID, c.ITEM_ID, c.USER_SEQ, *_SHOWN, c.SOURCE, c.INGEST_ID),
     ("user_id", "user_seq"),
 )
 REJECTS = Table(
@@ -176,7 +158,7 @@ SID_METRICS = Table(
 
 # Of a row of sid_history: whether its Semantic ID holds now.
 IS_OPEN = pl.col("valid_to").is_null()
-# Of a record beside its user's split: whether it is for training.
+# Of a record joined with its user's split: whether it is for training.
 IS_TRAINING = pl.col("record_index") < pl.col("n_train")
 
 

@@ -1,4 +1,4 @@
-"""Files and folders that take their name when they are whole, made under names of their own: two at once never touch each other's."""
+"""Files and folders that get their name only when they are complete; two processes that write the same target never collide."""
 
 import fcntl
 import os
@@ -13,9 +13,9 @@ _ENDING = ".draft"
 
 @contextmanager
 def drafted(target: Path) -> Iterator[Path]:
-    """Hand out a path to write a file at; when the block ends well the file takes the name ``target``, in place of one that is there.
+    """Yield a path to write a file at; when the block ends without an error the file replaces ``target``.
 
-    When the block fails nothing is left. The draft is in a folder of its own beside the target; see ``own_folder``.
+    When the block fails nothing is left. The draft lies in a folder of its own next to the target; see ``own_folder``.
     """
     with own_folder(target) as folder:
         draft = folder / target.name
@@ -25,12 +25,12 @@ def drafted(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def own_folder(target: Path) -> Iterator[Path]:
-    """An empty hidden folder beside ``target`` that nobody else writes; removed in the end, unless it was renamed.
+    """Yield an empty hidden folder next to ``target`` that no other process writes; it is removed at the end, unless it was renamed.
 
-    It is locked while the block runs, which a dead process's is not: so what killed processes left of the same target is told from
-    what living ones are at work on, and goes first.
+    The folder is locked while the block runs. A killed process holds no lock, so that folders it left behind for the same target can
+    be distinguished from those in use, and are removed first.
     """
-    _clear_after_the_dead(target)
+    _remove_abandoned(target)
     folder, lock = _made(target)
     try:
         yield folder
@@ -40,18 +40,20 @@ def own_folder(target: Path) -> Iterator[Path]:
 
 
 def _made(target: Path) -> tuple[Path, int]:
+    """A new folder for drafts of ``target``, and its lock."""
     while True:
         folder = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_ENDING}")
         folder.mkdir(parents=True)
         lock = _lock(folder)
-        # Whoever clears up may have taken the folder between its making and its locking.
+        # Another process may have removed the folder, as abandoned, before it was locked.
         if lock is not None and folder.is_dir():
             return folder, lock
         if lock is not None:
             os.close(lock)
 
 
-def _clear_after_the_dead(target: Path) -> None:
+def _remove_abandoned(target: Path) -> None:
+    """Remove draft folders of ``target`` that no process holds."""
     for left in target.parent.iterdir() if target.parent.is_dir() else ():
         if left.name.startswith(f".{target.name}.") and left.name.endswith(_ENDING):
             lock = _lock(left)

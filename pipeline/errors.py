@@ -1,6 +1,6 @@
 """Errors that a person can mend; anything else that is raised is a bug and keeps its traceback.
 
-A message is one line: what, how many, what was expected, and the next command (docs/design.md §9).
+A message is one line: what, how many, what was expected, and the next command.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def all_faults(faults: Sequence[str], what: str = "faults") -> str:
-    """Faults as a part of one line: a single one as it is, several counted and numbered, none left out."""
+    """Faults as a part of one line: a single one as it is, several counted and numbered."""
     if len(faults) == 1:
         return faults[0]
     return f"{len(faults)} {what}: " + " ".join(f"{number}) {fault}" for number, fault in enumerate(faults, start=1))
@@ -57,11 +57,12 @@ class QuarantineError(SourceError):
     """A delivery of which too many rows were rejected; ``rejects`` (REJECTS) are kept for the quarantine."""
 
     def __init__(self, message: str, rejects: "pl.DataFrame") -> None:
+        """Keep ``rejects`` (REJECTS) beside the ``message``."""
         super().__init__(message)
         self.rejects = rejects
 
 
 def reason_of(error: BaseException) -> str:
     """What the system or a library says went wrong, in its first line; some raise OSError with a text only."""
-    told = error.strerror if isinstance(error, OSError) else None
-    return told or next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    reason = error.strerror if isinstance(error, OSError) else None
+    return reason or next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,20 +1,20 @@
-"""Text from outside on its way to a terminal: what would steer the terminal is written out."""
+"""Text from outside on its way to a terminal: characters that control the terminal are escaped."""
 
 import re
 
-# Control characters (C0 and C1), and the signs that turn the order of letters around.
-_STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# Control characters (C0 and C1), and those that reverse the order of letters.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def printable(text: str, keep: str = "") -> str:
-    r"""``text`` with every character that a terminal would obey written as its code, such as ``\x1b``.
+    r"""``text`` with every character that controls a terminal written as its code, such as ``\x1b``.
 
     Args:
         text: anything.
-        keep: characters that stay, such as a line's end where lines may stay lines.
+        keep: characters that are not escaped, such as the line feed.
     """
-    return _STEERS.sub(lambda found: found[0] if found[0] in keep else _SHORT.get(found[0]) or escaped(found[0]), text)
+    return _CONTROLS.sub(lambda found: found[0] if found[0] in keep else _SHORT.get(found[0]) or escaped(found[0]), text)
 
 
 def escaped(character: str) -> str:

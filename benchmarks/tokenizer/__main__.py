@@ -11,7 +11,7 @@ from benchmarks.tokenizer.report import Section
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "tokenizer.md"
 PARTS: dict[str, Callable[[], Section]] = {
-    "one-night": stability.one_night,
+    "one-night": stability.single_night,
     "thirty-nights": stability.thirty_nights,
     "unique": collisions.unique,
     "objective": learning.objective,

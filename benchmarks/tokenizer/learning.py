@@ -28,7 +28,7 @@ Learn = Callable[[Matrix, int], tuple[Matrix, ...]]
 
 def objective() -> Section:
     """Mean squared error after all levels, over five seeds, and on vectors that were not learned from."""
-    rows, told = [], SidsConfig()
+    rows, defaults = [], SidsConfig()
     for name, vectors, vocabulary in _worlds():
         order = np.random.default_rng(0).permutation(len(vectors))
         cut = len(vectors) * 3 // 4
@@ -40,18 +40,18 @@ def objective() -> Section:
                 name,
                 f"3 × {vocabulary}",
                 way,
-                f"{one.mse.mean():.5f} ± {one.mse.std(ddof=1):.5f}",
-                f"{one.mse.mean() / base:.3f}",
-                f"{one.held_out.mean() / held_base:.3f}",
-                f"{one.cpu_seconds:.2f}",
+                f"{scored.mse.mean():.5f} ± {scored.mse.std(ddof=1):.5f}",
+                f"{scored.mse.mean() / base:.3f}",
+                f"{scored.held_out.mean() / held_base:.3f}",
+                f"{scored.cpu_seconds:.2f}",
             ]
-            for way, one in found.items()
+            for way, scored in found.items()
         ]
     return Section(
         f"Codebook objective: MSE after three levels, mean ± deviation over {len(SEEDS)} seeds",
         ["world", "codes", "way", "MSE", "÷ faiss random", "held out ÷ faiss random", "CPU s a codebook"],
         rows,
-        f"Ours: k-means++ on a hash sample, {told.iterations} iterations of k-means a level, then rounds in which all levels are fitted "
+        f"Ours: k-means++ on a hash sample, {defaults.iterations} iterations of k-means a level, then rounds in which all levels are fitted "
         "together. The others: 25 iterations a level; scikit-learn with its own stopping rule and one start. Held out: the same "
         "learned from three quarters of the vectors, MSE of the last quarter.",
     )
@@ -72,7 +72,7 @@ def _scored(way: str, learn: Learn, vectors: Matrix, known: npt.NDArray[np.int64
         began = time.process_time()
         levels = [learn(vectors, seed) for seed in SEEDS]
         cpu = (time.process_time() - began) / len(SEEDS)
-        mse = [_error(vectors, one) for one in levels]
+        mse = [_error(vectors, codes) for codes in levels]
         held_out = [_error(vectors[others], learn(vectors[known], seed)) for seed in SEEDS]
     return Scored(np.array(mse), np.array(held_out), cpu)
 
@@ -149,11 +149,11 @@ def use_and_tree() -> Section:
         labels = [np.unique(path, return_inverse=True)[1] for path in paths]
         shuffled = vectors[np.random.default_rng(0).permutation(len(vectors))]
         null = plain(shuffled, book).tokens
-        told = []
+        scores = []
         for depth, score in itertools.product((0, 1), (normalized_mutual_info_score, adjusted_mutual_info_score)):
             real, chance = (score(_numbered(of[:, : depth + 1]), labels[depth]) for of in (tokens, null))
-            told.append(f"{real:.3f} ({chance:.3f})")
-        rows.append([name, " / ".join(f"{share:.1%}" for share in used), *told])
+            scores.append(f"{real:.3f} ({chance:.3f})")
+        rows.append([name, " / ".join(f"{share:.1%}" for share in used), *scores])
     return Section(
         "Codes used, and the category tree found again",
         ["world", "codes used by level", "NMI level 1", "**AMI level 1**", "NMI levels 1–2", "**AMI levels 1–2**"],

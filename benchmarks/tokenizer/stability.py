@@ -44,8 +44,8 @@ def catalogue(ids: Ids) -> pl.DataFrame:
 class Ours:
     """The nightly decision, one release after another, as pipeline/sids/nightly.py does it."""
 
-    def __init__(self, book: Codebook, config: SidsConfig, **without: float | str) -> None:
-        self.book, self.config = book, config.model_copy(update=without)
+    def __init__(self, book: Codebook, config: SidsConfig, **changes: float | str) -> None:
+        self.book, self.config = book, config.model_copy(update=changes)
         self.history, self.release = SID_HISTORY.empty(), 0
         self.modes: list[str] = []
 
@@ -75,13 +75,13 @@ class Ours:
         return rows["tokens"].explode().to_numpy().reshape(len(ids), -1).astype(np.uint16)
 
 
-def one_night() -> Section:
+def single_night() -> Section:
     """5 % of the catalogue replaced and noise on every vector."""
     rows = []
     for name, (nights, config, width) in WORLDS.items():
         night = next(nights(0))
         embeddings = night.embed(night.learn(width)).filter("has_signal")
-        rows += [[name, *row] for row in _one_night(embeddings, config)]
+        rows += [[name, *row] for row in _single_night(embeddings, config)]
     return Section(
         f"One night: {CHURN:.0%} of the catalogue replaced, noise N(0, ({NOISE}‖x‖)²/d) on every coordinate",
         ["world", "way", "same level 1", "levels 1–2", "**full SID**", "MSE cost", "CPU s"],
@@ -90,7 +90,7 @@ def one_night() -> Section:
     )
 
 
-def _one_night(embeddings: pl.DataFrame, config: SidsConfig) -> list[list[str]]:
+def _single_night(embeddings: pl.DataFrame, config: SidsConfig) -> list[list[str]]:
     draw = np.random.default_rng(0)
     ids, vectors = embeddings["item_id"].to_numpy(), vectors_of(embeddings)
     order = draw.permutation(len(ids))
@@ -101,8 +101,8 @@ def _one_night(embeddings: pl.DataFrame, config: SidsConfig) -> list[list[str]]:
     book = learn_codebook(frame_of(ids[first], vectors[first]), config, seed=0)
     before = plain(vectors[first], book).tokens
 
-    def append(**without: float | str) -> Callable[[], Tokenized]:
-        ours = Ours(book, config, mode="append", **without)
+    def append(**changes: float | str) -> Callable[[], Tokenized]:
+        ours = Ours(book, config, mode="append", **changes)
         ours.night(frame_of(ids[first], vectors[first]))
 
         def tonight() -> Tokenized:
@@ -152,8 +152,8 @@ def _thirty_nights(nights: Iterator[Night], config: SidsConfig, width: int) -> l
     start = first.embed(model)
     book = learn_codebook(start, config, seed=0)
     ours, frozen, warmed = Ours(book, config), Ours(book, config, mode="append", churn_budget=1.0), book
-    for one in (ours, frozen):
-        one.night(start)
+    for simulated in (ours, frozen):
+        simulated.night(start)
     last = first
     for last in nights:
         now = last.embed(model)
@@ -171,10 +171,10 @@ def _thirty_nights(nights: Iterator[Night], config: SidsConfig, width: int) -> l
         return vectors_of(pl.DataFrame({"item_id": ids}).join(embeddings, on="item_id", how="left", maintain_order="left"))
 
     def held(embeddings: pl.DataFrame) -> Tokenized:
-        one = Ours(book, config, mode="append", churn_budget=1.0)
-        one.night(start)
-        one.night(embeddings.with_columns(embedding_id=pl.lit(book.embedding_id)))
-        return described(one.tokens(ids), on(embeddings))
+        nights = Ours(book, config, mode="append", churn_budget=1.0)
+        nights.night(start)
+        nights.night(embeddings.with_columns(embedding_id=pl.lit(book.embedding_id)))
+        return described(nights.tokens(ids), on(embeddings))
 
     def described(tokens: npt.NDArray[np.uint16], vectors: Matrix, codes: Codebook = book) -> Tokenized:
         return Tokenized(tokens, float(reconstruction_errors(vectors, tokens, codes).mean(dtype=np.float64)))
@@ -192,8 +192,8 @@ def _thirty_nights(nights: Iterator[Night], config: SidsConfig, width: int) -> l
         "SVD refitted raw, hysteresis": held(raw),
     }
     return [
-        [way, *(f"{share:.1%}" for share in kept(before, one.tokens)), f"{one.mse:.4f}", f"{len(ids):,}"]
-        for way, one in done.items()
+        [way, *(f"{share:.1%}" for share in kept(before, result.tokens)), f"{result.mse:.4f}", f"{len(ids):,}"]
+        for way, result in done.items()
     ]
 
 

@@ -41,8 +41,8 @@ class Night:
 
     def embed(self, model: EmbeddingModel) -> pl.DataFrame:
         """EMBEDDINGS of the active items in a frozen model, evidence folded in."""
-        told = embed(model, self.items, [self.positives])
-        return told.join(self.items.filter("is_active").select("item_id"), on="item_id", how="semi")
+        embedded = embed(model, self.items, [self.positives])
+        return embedded.join(self.items.filter("is_active").select("item_id"), on="item_id", how="semi")
 
     def learn(self, width: int, seed: int = 0) -> EmbeddingModel:
         """A new model on this night's evidence."""
@@ -84,9 +84,9 @@ def movielens_nights(name: str, n_nights: int) -> Iterator[Night]:
     """MovieLens by the order of each user: every night 1 % more of it, the last has all; movies come when first rated."""
     events, items = _movielens(name)
     share = (pl.int_range(pl.len()) + 1) / pl.len()
-    placed = events.sort("user_id", "order").with_columns(share=share.over("user_id"))
+    events_by_share = events.sort("user_id", "order").with_columns(share=share.over("user_id"))
     for night in range(n_nights + 1):
-        seen = placed.filter(pl.col("share") <= 1.01 ** (night - n_nights) + 1e-9)
+        seen = events_by_share.filter(pl.col("share") <= 1.01 ** (night - n_nights) + 1e-9)
         rated = items.filter(pl.col("item_id").is_in(seen["item_id"].unique().implode()))
         yield Night(rated, seen.filter(pl.col("feedback") == 1).select("user_id", "item_id").unique(maintain_order=True))
 

@@ -1,12 +1,14 @@
-"""Standard output is for answers alone: nothing else is written there, and an answer without a reader or room ends quietly."""
+"""Standard output belongs to the answer: nothing else is written there, and an answer that finds no reader or room ends quietly."""
 
 import os
 import sys
 
 
 def keep_for_answers() -> None:
-    """Send what libraries print by themselves to standard error: DuckLake's inner connection draws a bar where a lookup takes two
-    seconds, and no setting reaches it."""
+    """Send what libraries print by themselves to standard error.
+
+    DuckLake's inner connection draws a bar where a lookup takes two seconds, and no setting reaches it.
+    """
     if sys.stdout is None:  # closed by the caller: no answer is read
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     stdout = sys.__stdout__
@@ -17,7 +19,7 @@ def keep_for_answers() -> None:
 
 
 def drop() -> None:
-    """Discard what is still unwritten where there is no room for it; else the interpreter complains as it ends, with exit code 120."""
+    """What is still to be written of the answer goes nowhere, where it finds no room; else the interpreter complains of it as it ends."""
     try:
         sys.stdout.flush()
     except OSError:

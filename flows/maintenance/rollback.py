@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from flows.refresh.brought import inputs_of_vectors
+from flows.refresh.external_vectors import inputs_of_vectors
 from flows.runtime.resources import code_version
 from flows.runtime.run import Run
 from flows.runtime.run_outcome import record_run

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flows.queries.encode_catalogue import Published
-from flows.queries.encode_space import BROUGHT, Space, space_of
+from flows.queries.encode_space import EXTERNAL, Space, space_of
 from flows.runtime.run import Run, Tick
 from flows.stores.incumbent import current_codebook
 from flows.stores.models import load_models
@@ -66,7 +66,7 @@ def encode_vectors(root: Path, vectors: Path, out: Path, run: Run, said: str | N
         if codebook is None:
             raise WarehouseError(f"{root}: no codebook is published yet; make one with: hsrl refresh")
         models = load_models(warehouse.artifacts, codebook.embedding_id)
-        raw_width = models.items.brought_width if models.takes_brought else None
+        raw_width = models.items.external_width if models.takes_external else None
         file = open_vectors(vectors, "encode", raw_width=raw_width or codebook.width)
         if out.exists() and out.samefile(vectors):
             raise ContractError(
@@ -149,7 +149,7 @@ class _Coding:
         """
         if self.space.is_said or self.n_rows < _LEAST_JUDGED or self.n_unlike <= _MOST_UNLIKE * self.n_rows:
             return
-        mine = BROUGHT if self.space.is_brought else self.space.models.embedding_id
+        mine = EXTERNAL if self.space.is_external else self.space.models.embedding_id
         raise ContractError(
             f"{self.file.where}: {self.n_unlike:,} of {self.n_rows:,} vectors are unlike all that the codes were learned from, as vectors of "
             f"another space are; the codes take vectors of {self.space.models.space}: if these are some, say so with --space {mine}"

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from pipeline.contracts import ITEMS
-from pipeline.embeddings.brought import Catalogue
+from pipeline.embeddings.item_matching import ItemIndex
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import Encoded, reconstruction_errors
 from pipeline.warehouse.statements import statement
@@ -30,7 +30,7 @@ class Published:
     """
 
     warehouse: Warehouse
-    catalogue: Catalogue
+    catalogue: ItemIndex
     sids: pl.DataFrame
     epsilon: float
 
@@ -42,7 +42,7 @@ class Published:
         )
         sids = warehouse.query(statement("current_sids"))
         config = warehouse.query(statement("settings_of_last_refresh")).item()
-        return cls(warehouse, Catalogue(items), sids, float(json.loads(config)["sids"]["epsilon"]))
+        return cls(warehouse, ItemIndex(items), sids, float(json.loads(config)["sids"]["epsilon"]))
 
     def compare(
         self, ids: pl.Series, sids: pl.Series, vectors: npt.NDArray[np.float32], coded: Encoded, book: Codebook

@@ -82,7 +82,7 @@ class OpenedWarehouse:
             if codebook is None:
                 raise WarehouseError(f"{self.root}: no codebook is published yet; make one with: hsrl refresh")
             models = load_models(warehouse.artifacts, codebook.embedding_id)
-        return Tokenizer(codebook, Space(models, is_brought=False, width=codebook.width, is_said=True))
+        return Tokenizer(codebook, Space(models, is_external=False, width=codebook.width, is_said=True))
 
     def policy(self, memory_limit_mb: int = _ENGINE_MB) -> "PublishedPolicy":
         """The published policy over the newest release's Semantic IDs; needs the extra train.
@@ -128,16 +128,16 @@ class Tokenizer:
         from flows.queries.encode import sids_of
         from pipeline.sids.encode import encode
 
-        models, is_brought = self.space.models, space == "external"
-        if is_brought and not models.takes_brought:
+        models, is_external = self.space.models, space == "external"
+        if is_external and not models.takes_external:
             raise ContractError(
                 f"encode: codes live in a space of {models.space} vectors, which external vectors do not reach by themselves; give "
                 f"rows of embeddings with their embedding_id {models.embedding_id}"
             )
-        width = (models.items.brought_width or self.codebook.width) if is_brought else self.codebook.width
+        width = (models.items.external_width or self.codebook.width) if is_external else self.codebook.width
         if vectors.ndim != 2 or vectors.shape[1] != width or not np.isfinite(vectors).all():
             raise ContractError(f"encode: vectors of shape {vectors.shape}, expected (n, {width}) of finite numbers")
-        in_space = replace(self.space, is_brought=is_brought, width=width).to_codes(vectors)
+        in_space = replace(self.space, is_external=is_external, width=width).to_codes(vectors)
         return sids_of(in_space, encode(in_space, self.codebook), self.codebook)
 
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from flows.runtime.resources import peak_memory_mb as peak_memory_mb
 from pipeline.printable import printable
 
 # Called with (done, total) as a stage goes on.

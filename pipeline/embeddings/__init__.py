@@ -1,1 +1,1 @@
-"""Items to vectors by a frozen model, so that a night's vectors mean what the last night's did (DESIGN §6); users to profiles."""
+"""Item vectors by a frozen model, so that tonight's vectors mean what last night's did (docs/tokenizer.md); profiles of users."""

@@ -48,4 +48,4 @@ class Centroids:
         """(n, w) for each item the mean over its known categories; zero where it has none."""
         belongs = membership(items, self.vocabulary)
         n_known = np.asarray(belongs.sum(axis=1)).reshape(-1, 1)
-        return np.asarray(belongs @ self.means) / np.maximum(n_known, 1)
+        return np.asarray(np.asarray(belongs @ self.means) / np.maximum(n_known, 1))

@@ -66,8 +66,8 @@ class Content:
         return np.asarray((membership(items, names) @ spread).todense())
 
 
-def _weight(n_items: int, n_having: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
-    return 1 + np.log((1 + n_items) / (1 + n_having))
+def _weight(n_items: int, n_items_in: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+    return 1 + np.log((1 + n_items) / (1 + n_items_in))
 
 
 def _hashed(name: str, n_columns: int) -> tuple[int, int]:

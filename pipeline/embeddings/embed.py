@@ -1,7 +1,7 @@
 """Learning the embedding model once, and giving items vectors with it every night."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from pipeline.embeddings.cooccurrence import Cooccurrence
 from pipeline.embeddings.external import External
 from pipeline.embeddings.model import EmbeddingModel, Part
 from pipeline.embeddings.positives import likes_of
-from pipeline.embeddings.vectors import Directions, Matrix, shrunk, unit
+from pipeline.embeddings.vectors import Directions, Ids, Matrix, shrunk, unit
 from pipeline.errors import ContractError
 
 _CHUNK_ROWS = 2_048  # what is made on the way stays in the cache
@@ -45,10 +45,11 @@ def learn(
     items = check(items, ITEMS, "embeddings").sort("item_id")
     item_ids = items["item_id"].to_numpy()
     likes = [likes_of(frame, item_ids) for frame in positives] if "cooccurrence" in config.parts else []
-    parts, told = [], []
+    evidence = _Evidence(items, likes, external)
+    parts, part_directions = [], []
     for kind in config.parts:
-        source = _learn_source(kind, items, likes, config, seed, external)
-        own = _fold(source, items, likes, external)
+        source = _learn_source(kind, evidence, config, seed)
+        own = _fold(source, evidence)
         parts.append(
             Part(
                 kind=kind,
@@ -58,8 +59,8 @@ def learn(
                 prior_positives=config.prior_positives,
             )
         )
-        told.append(own)
-    vectors = _joined(parts, told, items)
+        part_directions.append(own)
+    vectors = _joined(parts, part_directions, items)
     active = vectors[items["is_active"].to_numpy()]
     if not active.any():
         raise ContractError(
@@ -93,19 +94,20 @@ def embed(
     """
     items = check(items, ITEMS, "embeddings").sort("item_id")
     item_ids = items["item_id"].to_numpy()
-    told = [_fold(part.source, items, (likes_of(frame, item_ids) for frame in positives), external) for part in model.parts]
-    has_signal = np.any([own.evidence > 0 for own in told], axis=0)
-    vectors = pl.Series(_joined(model.parts, told, items), dtype=pl.Array(pl.Float32, model.width)).arr.to_list()
+    evidence = _Evidence(items, (likes_of(frame, item_ids) for frame in positives), external)
+    part_directions = [_fold(part.source, evidence) for part in model.parts]
+    has_signal = np.any([own.evidence > 0 for own in part_directions], axis=0)
+    vectors = pl.Series(_joined(model.parts, part_directions, items), dtype=pl.Array(pl.Float32, model.width)).arr.to_list()
     embeddings = pl.DataFrame({"item_id": item_ids, "vector": vectors, "has_signal": has_signal})
     return check(embeddings.with_columns(embedding_id=pl.lit(model.embedding_id)), EMBEDDINGS, "embeddings")
 
 
-def embed_brought(model: EmbeddingModel, brought: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+def embed_external(model: EmbeddingModel, external: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Vectors that are in no catalogue, in the model's space: what ``embed`` makes of the same vectors, bit for bit.
 
     Args:
         model: of the external part alone.
-        brought: (n, w) as the user has them, of any length, finite.
+        external: (n, w) as the user has them, of any length, finite.
 
     Returns:
         (n, w) of length 1; zero where the vector is zero.
@@ -114,64 +116,77 @@ def embed_brought(model: EmbeddingModel, brought: npt.NDArray[Any]) -> npt.NDArr
         ContractError: the model has other parts, which a vector alone does not give, or another width.
     """
     source = model.parts[0].source
-    if not (model.is_brought and isinstance(source, External)):
+    if not (model.is_external and isinstance(source, External)):
         raise ContractError(f"embeddings: vectors are made of {model.kinds}, which a brought vector alone does not give")
-    vectors = np.empty(brought.shape, dtype=np.float32)
-    for start in range(0, len(brought), _CHUNK_ROWS):
-        own = source.directions_of(brought[start : start + _CHUNK_ROWS])
+    vectors = np.empty(external.shape, dtype=np.float32)
+    for start in range(0, len(external), _CHUNK_ROWS):
+        own = source.directions_of(external[start : start + _CHUNK_ROWS])
         vectors[start : start + _CHUNK_ROWS] = _concatenated(model.parts, [own], [np.zeros_like(own.vectors)])
     return vectors
 
 
-def _learn_source(
-    kind: Kind,
-    items: pl.DataFrame,
-    likes: list[sparse.csr_matrix],
-    config: EmbeddingsConfig,
-    seed: int,
-    external: pl.DataFrame | None,
-) -> Content | Cooccurrence | External:
+class _Evidence(NamedTuple):
+    """What the parts are learned from and folded on.
+
+    Attributes:
+        items: ITEMS, by item_id.
+        likes: (users, n) ones, block by block; may be readable only once.
+        external: item_id and vector; None without.
+    """
+
+    items: pl.DataFrame
+    likes: Iterable[sparse.csr_matrix]
+    external: pl.DataFrame | None
+
+    @property
+    def item_ids(self) -> Ids:
+        """(n,) rising."""
+        return self.items["item_id"].to_numpy()
+
+    def given(self) -> pl.DataFrame:
+        """The external vectors.
+
+        Raises:
+            ContractError: there are none.
+        """
+        if self.external is None:
+            raise ContractError("embeddings: there are no vectors for the part external; set embeddings.external_path")
+        return self.external
+
+
+def _learn_source(kind: Kind, evidence: _Evidence, config: EmbeddingsConfig, seed: int) -> Content | Cooccurrence | External:
     if kind == "content":
-        return Content.learn(items, config.content_width, config.numbers, config.number_weight)
+        return Content.learn(evidence.items, config.content_width, config.numbers, config.number_weight)
     if kind == "external":
-        return External.learn(_given(external))
-    item_ids = items["item_id"].to_numpy()
-    nobody = sparse.csr_matrix((0, len(item_ids)))
-    return Cooccurrence.learn(item_ids, sparse.vstack([nobody, *likes], "csr"), config.width, config.popularity_power, seed)
+        return External.learn(evidence.given())
+    no_users = sparse.csr_matrix((0, len(evidence.item_ids)))
+    likes = sparse.vstack([no_users, *evidence.likes], "csr")
+    return Cooccurrence.learn(evidence.item_ids, likes, config.width, config.popularity_power, seed)
 
 
-def _fold(
-    source: Content | Cooccurrence | External,
-    items: pl.DataFrame,
-    likes: Iterable[sparse.csr_matrix],
-    external: pl.DataFrame | None,
-) -> Directions:
+def _fold(source: Content | Cooccurrence | External, evidence: _Evidence) -> Directions:
     if isinstance(source, Content):
-        return source.fold(items)
+        return source.fold(evidence.items)
     if isinstance(source, External):
-        return source.fold(items["item_id"].to_numpy(), _given(external))
-    return source.fold(items["item_id"].to_numpy(), likes)
+        return source.fold(evidence.item_ids, evidence.given())
+    return source.fold(evidence.item_ids, evidence.likes)
 
 
-def _joined(parts: Iterable[Part], told: Iterable[Directions], items: pl.DataFrame) -> npt.NDArray[np.float32]:
+def _joined(parts: Iterable[Part], part_directions: Iterable[Directions], items: pl.DataFrame) -> npt.NDArray[np.float32]:
     """(n, d) vectors of length 1, or 0 where no part has a direction."""
-    parts, told = tuple(parts), tuple(told)
+    parts, part_directions = tuple(parts), tuple(part_directions)
     priors = [
         part.centroids.prior(items) if part.centroids else np.zeros_like(own.vectors)
-        for part, own in zip(parts, told, strict=True)
+        for part, own in zip(parts, part_directions, strict=True)
     ]
-    return _concatenated(parts, told, priors)
+    return _concatenated(parts, part_directions, priors)
 
 
-def _concatenated(parts: Iterable[Part], told: Iterable[Directions], priors: Iterable[Matrix]) -> npt.NDArray[np.float32]:
+def _concatenated(
+    parts: Iterable[Part], part_directions: Iterable[Directions], priors: Iterable[Matrix]
+) -> npt.NDArray[np.float32]:
     columns = [
         np.sqrt(part.share) * shrunk(own, prior, part.prior_positives)
-        for part, own, prior in zip(parts, told, priors, strict=True)
+        for part, own, prior in zip(parts, part_directions, priors, strict=True)
     ]
     return unit(np.hstack(columns)).astype(np.float32)
-
-
-def _given(external: pl.DataFrame | None) -> pl.DataFrame:
-    if external is None:
-        raise ContractError("embeddings: there are no vectors for the part external; set embeddings.external_path")
-    return external

@@ -12,10 +12,11 @@ from pipeline.errors import ContractError
 from pipeline.fingerprints import short_sha256
 
 Arrays = dict[str, npt.NDArray[Any]]
+Stored = tuple[Mapping[str, npt.NDArray[Any]], Mapping[str, str]]
 
 
 def pack(artifact: Any) -> tuple[Arrays, str]:
-    """The arrays of a tree of dataclasses by their place in it, and the rest of it as JSON."""
+    """The arrays of a tree of dataclasses by their path in it, and the rest of it as JSON."""
     arrays: Arrays = {}
     tree = _pack(artifact, "", arrays)
     return arrays, json.dumps(tree, sort_keys=True, ensure_ascii=False)
@@ -46,28 +47,41 @@ def _pieces(arrays: Mapping[str, npt.NDArray[Any]], text: str) -> Iterator[bytes
         yield array.tobytes()
 
 
-def stored_text(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str], id_name: str, what: str) -> str:
-    """The JSON text that was stored beside the arrays, after its fingerprint was compared.
+def to_arrays(artifact: Any, id_name: str) -> tuple[Arrays, dict[str, str]]:
+    """Arrays and metadata for ``safetensors.numpy.save``; the fingerprint stands under ``id_name``."""
+    arrays, text = pack(artifact)
+    return arrays, {"model": text, id_name: fingerprint(arrays, text)}
+
+
+def from_arrays(stored: Stored, id_name: str, types: tuple[type, ...], what: str) -> Any:
+    """What ``to_arrays`` was given; only ``types`` are ever made.
+
+    Args:
+        stored: arrays and metadata.
+        id_name: under which the metadata hold the fingerprint.
+        types: every dataclass that may occur.
+        what: the artifact, for the messages.
 
     Raises:
         ContractError: the bytes are not those that the id was taken of.
     """
+    arrays, metadata = stored
     text, stored_id = metadata.get("model", ""), metadata.get(id_name, "none")
     if (found := fingerprint(arrays, text)) != stored_id:
         raise ContractError(f"{what}: the fingerprint is {found}, expected {stored_id}; mend by: hsrl refresh --rebuild")
-    return text
+    return unpack(arrays, text, types, what)
 
 
-def _pack(thing: Any, place: str, arrays: Arrays) -> Any:
+def _pack(thing: Any, path: str, arrays: Arrays) -> Any:
     if dataclasses.is_dataclass(thing):
         names = [field.name for field in dataclasses.fields(thing)]
-        fields = {name: _pack(getattr(thing, name), f"{place}.{name}".lstrip("."), arrays) for name in names}
+        fields = {name: _pack(getattr(thing, name), f"{path}.{name}".lstrip("."), arrays) for name in names}
         return {"type": type(thing).__name__, "fields": fields}
     if isinstance(thing, np.ndarray):
-        arrays[place] = np.ascontiguousarray(thing)
-        return {"array": place}
+        arrays[path] = np.ascontiguousarray(thing)
+        return {"array": path}
     if isinstance(thing, tuple):
-        return [_pack(each, f"{place}.{number}", arrays) for number, each in enumerate(thing)]
+        return [_pack(each, f"{path}.{number}", arrays) for number, each in enumerate(thing)]
     return thing
 
 

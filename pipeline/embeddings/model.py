@@ -15,7 +15,7 @@ from pipeline.embeddings.config import Kind
 from pipeline.embeddings.content import Content
 from pipeline.embeddings.cooccurrence import Cooccurrence
 from pipeline.embeddings.external import External
-from pipeline.embeddings.frozen import Arrays, fingerprint, pack, stored_text, unpack
+from pipeline.embeddings.frozen import Arrays, fingerprint, from_arrays, pack, to_arrays
 from pipeline.embeddings.numbers import Standardised
 from pipeline.embeddings.vectors import Ids
 from pipeline.errors import ContractError
@@ -70,19 +70,18 @@ class EmbeddingModel:
         return " and ".join(part.kind for part in self.parts)
 
     @property
-    def brought_width(self) -> int | None:
+    def external_width(self) -> int | None:
         """The length of the vectors that the user brings for the external part; None without one."""
         return next((part.source.width for part in self.parts if isinstance(part.source, External)), None)
 
     @property
-    def is_brought(self) -> bool:
+    def is_external(self) -> bool:
         """Whether a brought vector alone says where an item lies: there is no other part."""
-        return len(self.parts) == 1 and self.brought_width is not None
+        return len(self.parts) == 1 and self.external_width is not None
 
     def to_arrays(self) -> tuple[Arrays, dict[str, str]]:
         """Arrays and metadata for ``safetensors.numpy.save``."""
-        arrays, text = pack(self)
-        return arrays, {"model": text, "embedding_id": self.embedding_id}
+        return to_arrays(self, "embedding_id")
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> "EmbeddingModel":
@@ -91,9 +90,8 @@ class EmbeddingModel:
         Raises:
             ContractError: the bytes are not those that its embedding_id was taken of.
         """
-        text = stored_text(arrays, metadata, "embedding_id", "embedding model")
         types = (cls, Part, Content, Cooccurrence, External, Centroids, Standardised)
-        model: EmbeddingModel = unpack(arrays, text, types, "embedding model")
+        model: EmbeddingModel = from_arrays((arrays, metadata), "embedding_id", types, "embedding model")
         return model
 
     def standardised(self, embeddings: pl.DataFrame) -> tuple[Ids, npt.NDArray[np.float32]]:

@@ -27,16 +27,16 @@ class Standardised:
     @classmethod
     def learn(cls, attributes: pl.Series, names: tuple[str, ...]) -> "Standardised":
         """Means and deviations of ``names`` in ``attributes``, JSON objects or null."""
-        told = [numbers_in(attributes, name) for name in names]
-        means = np.array([values.mean() or 0.0 for values in told], dtype=np.float64)
-        deviations = np.array([values.std(ddof=0) or 1.0 for values in told], dtype=np.float64)
+        columns = [numbers_in(attributes, name) for name in names]
+        means = np.array([values.mean() or 0.0 for values in columns], dtype=np.float64)
+        deviations = np.array([values.std(ddof=0) or 1.0 for values in columns], dtype=np.float64)
         return cls(names, means, deviations)
 
     def encode(self, attributes: pl.Series) -> Matrix:
         """(n, q) standardised numbers; 0, the mean, where a row tells none."""
         columns = [numbers_in(attributes, name).to_numpy() for name in self.names]
-        told = np.column_stack(columns) if columns else np.zeros((len(attributes), 0))
-        return np.nan_to_num((told - self.means) / self.deviations)
+        table = np.column_stack(columns) if columns else np.zeros((len(attributes), 0))
+        return np.nan_to_num((table - self.means) / self.deviations)
 
 
 def numbers_in(attributes: pl.Series, name: str) -> pl.Series:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from pipeline.contracts import USERS, check
-from pipeline.embeddings.frozen import Arrays, fingerprint, pack, stored_text, unpack
+from pipeline.embeddings.frozen import Arrays, from_arrays, to_arrays
 from pipeline.embeddings.numbers import Standardised, texts_in
 from pipeline.embeddings.vectors import Matrix
 
@@ -30,11 +30,11 @@ class Choice:
 
     def encode(self, attributes: pl.Series) -> Matrix:
         """(n, values + 1) one-hot; no column where a row has no value."""
-        told = texts_in(attributes, self.name)
-        place = {value: column for column, value in enumerate(self.values)}
-        columns = told.replace_strict(place, default=len(self.values), return_dtype=pl.Int64)
-        has_value = told.is_not_null().to_numpy()
-        encoded = np.zeros((len(told), len(self.values) + 1))
+        texts = texts_in(attributes, self.name)
+        column_of = {value: column for column, value in enumerate(self.values)}
+        columns = texts.replace_strict(column_of, default=len(self.values), return_dtype=pl.Int64)
+        has_value = texts.is_not_null().to_numpy()
+        encoded = np.zeros((len(texts), len(self.values) + 1))
         encoded[has_value, columns.to_numpy()[has_value]] = 1
         return encoded
 
@@ -58,8 +58,7 @@ class ProfileModel:
 
     def to_arrays(self) -> tuple[Arrays, dict[str, str]]:
         """Arrays and metadata for ``safetensors.numpy.save``."""
-        arrays, text = pack(self)
-        return arrays, {"model": text, "profile_id": fingerprint(arrays, text)}
+        return to_arrays(self, "profile_id")
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> "ProfileModel":
@@ -68,8 +67,8 @@ class ProfileModel:
         Raises:
             ContractError: the bytes are not those that its profile_id was taken of.
         """
-        text = stored_text(arrays, metadata, "profile_id", "profile model")
-        model: ProfileModel = unpack(arrays, text, (cls, Choice, Standardised), "profile model")
+        types = (cls, Choice, Standardised)
+        model: ProfileModel = from_arrays((arrays, metadata), "profile_id", types, "profile model")
         return model
 
 

@@ -1,4 +1,4 @@
-"""Vectors whose distances are differences of scores, for Semantic IDs that tell apart what users tell apart (FACTS, recipe)."""
+"""Vectors whose distances are differences of scores: Semantic IDs then separate what users rate differently (docs/measurements.md)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from pipeline.contracts import EMBEDDINGS, check
-from pipeline.embeddings.frozen import Arrays, fingerprint, pack, stored_text, unpack
+from pipeline.embeddings.frozen import Arrays, fingerprint, from_arrays, pack, to_arrays
 from pipeline.embeddings.model import EmbeddingModel
 from pipeline.errors import ContractError
 
@@ -40,8 +40,7 @@ class ScoreAware:
 
     def to_arrays(self) -> tuple[Arrays, dict[str, str]]:
         """Arrays and metadata for ``safetensors.numpy.save``."""
-        arrays, text = pack(self)
-        return arrays, {"model": text, "embedding_id": self.embedding_id}
+        return to_arrays(self, "embedding_id")
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> "ScoreAware":
@@ -50,8 +49,8 @@ class ScoreAware:
         Raises:
             ContractError: the bytes are not those that its embedding_id was taken of.
         """
-        text = stored_text(arrays, metadata, "embedding_id", "score-aware vectors")
-        model: ScoreAware = unpack(arrays, text, (cls,), "score-aware vectors")
+        types = (cls,)
+        model: ScoreAware = from_arrays((arrays, metadata), "embedding_id", types, "score-aware vectors")
         return model
 
     def embed(self, base: EmbeddingModel, embeddings: pl.DataFrame, items: pl.DataFrame, positives: pl.DataFrame) -> pl.DataFrame:
@@ -72,8 +71,8 @@ class ScoreAware:
         if base.embedding_id != self.base_id:
             raise ContractError(f"score-aware vectors: made from model {self.base_id}, given {base.embedding_id}")
         item_ids, vectors = base.standardised(embeddings)
-        told = pl.DataFrame({"item_id": item_ids}).join(positives, on="item_id", how="left", maintain_order="left")
-        counts = told["n_positives"].fill_null(0).to_numpy()
+        liked = pl.DataFrame({"item_id": item_ids}).join(positives, on="item_id", how="left", maintain_order="left")
+        counts = liked["n_positives"].fill_null(0).to_numpy()
         features = with_popularity(vectors, counts, items.sort("item_id")["is_active"].to_numpy())
         projected = np.where(vectors.any(axis=1, keepdims=True), features.astype(np.float64) @ self.matrix, 0.0)
         frame = embeddings.sort("item_id").with_columns(

@@ -61,8 +61,8 @@ def rows_per_chunk(width: int) -> int:
 
 def named(ids: Sequence[object], n: int) -> str:
     """The first few of ``n`` ids in words: ``7, 9, 12 and 4 more``."""
-    told = ", ".join(f"{one!s:.40}" for one in ids[:N_EXAMPLES])
-    return f"{told} and {n - N_EXAMPLES:,} more" if n > N_EXAMPLES else told
+    text = ", ".join(f"{each!s:.40}" for each in ids[:N_EXAMPLES])
+    return f"{text} and {n - N_EXAMPLES:,} more" if n > N_EXAMPLES else text
 
 
 @dataclass

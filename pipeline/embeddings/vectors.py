@@ -31,11 +31,13 @@ def unit(rows: Matrix) -> Matrix:
 
 
 def rescaled(rows: npt.NDArray[Any]) -> Matrix:
-    """Each row times a power of two, so that its largest number lies in [½, 1): no bit of a direction is lost, and no length, however
-    huge or tiny, makes a square overflow or vanish; rows of zeros stay."""
+    """Each row times a power of two, so that its largest number lies in [½, 1); rows of zeros stay.
+
+    No bit of a direction is lost, and no length, however huge or tiny, makes a square overflow or vanish.
+    """
     exact = np.ascontiguousarray(rows, dtype=np.float64)
     _, exponents = np.frexp(np.abs(exact).max(axis=1, initial=0.0))
-    return np.ldexp(exact, -exponents[:, None])
+    return np.asarray(np.ldexp(exact, -exponents[:, None]))
 
 
 def directions(rows: Matrix, evidence: npt.NDArray[np.float64]) -> Directions:

@@ -1,1 +1,1 @@
-"""Semantic IDs: codebooks learned once, items encoded every night, nothing ever renumbered (DESIGN §6)."""
+"""Semantic IDs: codebooks learned once, items encoded every night, nothing ever renumbered (docs/tokenizer.md)."""

@@ -1,4 +1,4 @@
-"""Drift triggers: which mode tonight needs, and why (DESIGN §6)."""
+"""Drift triggers: which mode tonight needs, and why (docs/tokenizer.md)."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -64,9 +64,9 @@ class Drift:
 
     @property
     def mode(self) -> Mode:
-        """The strongest wish."""
-        wishes = {trigger.asks_for for trigger in self.triggers}
-        return "rebuild" if "rebuild" in wishes else "refresh" if "refresh" in wishes else "append"
+        """The strongest mode that a trigger asks for: rebuild, refresh, else append."""
+        modes = {trigger.asks_for for trigger in self.triggers}
+        return "rebuild" if "rebuild" in modes else "refresh" if "refresh" in modes else "append"
 
     @property
     def goes_back(self) -> bool:
@@ -92,8 +92,8 @@ def drift(
         embeddings: EMBEDDINGS, tonight's; at most 20,000 of them are looked at, drawn by a fixed hash of item_id.
         codebook: the codes in use.
         history: SID_HISTORY, at least the rows of this numbering since it began.
-        kin: ids of all codebooks with the numbering of ``codebook``, its own among them.
-        earlier: some of these codebooks, to go back to.
+        same_numbering_ids: ids of all codebooks with the numbering of ``codebook``, its own among them.
+        earlier: some of these codebooks, which the night may go back to.
 
     Raises:
         ContractError: a broken contract, or vectors of another width.
@@ -141,6 +141,7 @@ def _best_codes(
 
 
 def _sample(rows: pl.DataFrame) -> pl.DataFrame:
+    """At most SAMPLE_ROWS rows, drawn by a fixed hash of item_id, in their order."""
     if rows.height <= SAMPLE_ROWS:
         return rows
     return rows[np.sort(np.argsort(fixed_hash(rows["item_id"].to_numpy()))[:SAMPLE_ROWS])]

@@ -34,7 +34,7 @@ def encode(vectors: npt.NDArray[np.float32], codebook: Codebook) -> Encoded:
         z_l = argmin_v ‖r_l − C_l[v]‖²,    r_{l+1} = r_l − C_l[z_l],    r_1 = x
 
     Ties go to the lowest code; neighbours in the batch and threads decide nothing (see ``nearest_codes``). ``vectors`` may be
-    a memory map; what is held beside it is a chunk.
+    a memory map; only a chunk of it is held in memory.
 
     Args:
         vectors: (n, d), finite, unitless; d is the codebook's.

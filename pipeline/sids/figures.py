@@ -222,4 +222,5 @@ def _neighbours(space: Matrix, queries: npt.NDArray[np.int64]) -> list[list[int]
     distances = (np.einsum("nd,nd->n", space, space) - 2 * (space[queries] @ space.T)).astype(np.float64)
     distances[np.arange(len(queries)), queries] = np.inf
     distances += np.arange(len(space)) * 1e-9
-    return np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS].tolist()
+    nearest: list[list[int]] = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS].tolist()
+    return nearest

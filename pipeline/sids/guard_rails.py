@@ -65,14 +65,14 @@ def _candidates(config: SidsConfig, n_distinct: int) -> Iterator[tuple[SidsConfi
     """Fewer codes at the same levels, then fewer levels, with the words for them."""
     widest = config.vocabulary_per_level
     for levels in range(config.levels, max(config.locked_levels, 0), -1):
-        told = f" and sids.levels = {levels}" if levels < config.levels else ""
+        levels_too = f" and sids.levels = {levels}" if levels < config.levels else ""
         for codes in _halved(min(max(widest), n_distinct)):
             capped = tuple(min(codes, most) for most in widest[:levels])
             if capped == widest:
                 continue
             vocabulary: int | list[int] = capped[0] if len(set(capped)) == 1 else list(capped)
             changed = config.model_dump() | {"levels": levels, "vocabulary": vocabulary}
-            yield SidsConfig.model_validate(changed), f"sids.vocabulary = {vocabulary}{told}"
+            yield SidsConfig.model_validate(changed), f"sids.vocabulary = {vocabulary}{levels_too}"
 
 
 def _halved(most: int) -> Sequence[int]:

@@ -13,7 +13,7 @@ Matrix = npt.NDArray[np.float32]
 Tokens = npt.NDArray[np.int64]
 Weights = npt.NDArray[np.float32]
 
-# a step goes beyond the mean, as in over-relaxation: 20 rounds then reach further than 60 plain ones (docs/results/tokenizer.md)
+# A step goes beyond the mean (over-relaxation): 20 such rounds lower the error more than 60 plain rounds (docs/results/tokenizer.md).
 OVERSHOOT = 1.8
 SETTLING_ROUNDS = 2  # the last rounds go just to the mean
 REPAIRS = 5  # further rounds, only to give codes that ended empty an item
@@ -96,9 +96,9 @@ def _match(rows: Matrix, weights: Weights, codes: tuple[Matrix, ...]) -> JointEn
 
 def _moved(matched: JointEncoding, weights: Weights, overshoot: float) -> list[Matrix]:
     """The codes after a step, one level after another."""
-    moved, left, everyone = list[Matrix](), matched.left, np.arange(len(matched.left))
+    moved, left, all_rows = list[Matrix](), matched.left, np.arange(len(matched.left))
     for codes, tokens in zip(matched.codes, matched.tokens, strict=True):
-        holds = sparse.csr_matrix((weights, (tokens, everyone)), shape=(len(codes), len(left)))
+        holds = sparse.csr_matrix((weights, (tokens, all_rows)), shape=(len(codes), len(left)))
         mass = np.bincount(tokens, weights, len(codes))[:, None]
         step = (overshoot * (holds @ left) / np.where(mass > 0, mass, 1.0)).astype(np.float32)
         moved.append(codes + step)

@@ -30,8 +30,8 @@ def learn_codebook(embeddings: pl.DataFrame, config: SidsConfig, seed: int, popu
 
         r^(0) = x,    C_l = k-means of {r^(l−1)} with V_l codes,    r^(l) = r^(l−1) − C_l[z_l]
 
-    Then the levels are fitted together (``fit_together``), since the means of a level change what is best for those before it.
-    Items without signal shape nothing: their vectors are copies of a category's mean. Items with the same vector count once.
+    Then the levels are fitted together (``refine_jointly``), since the means of a level change what is best for those before it.
+    Items without signal are left out: their vectors are copies of a category's mean. Items with the same vector count once.
     Rows go in the order of a fixed hash of item_id, so that every leading part is a fair sample: k-means++ seeds on the first
     ``sample_rows`` (the seeding decides more than the sample's size), k-means runs on the first ``training_rows``. Where items have
     weights, w = (1 + positives)^power, twins weigh together. Under ``suffix`` a further level of zeros only tells items apart.
@@ -74,8 +74,8 @@ def _weights(item_ids: pl.Series, popularity: pl.DataFrame | None, power: float)
         return np.ones(len(item_ids))
     if popularity is None:
         raise ContractError("codebook: sids.popularity_power asks for the positives of each item, none were given; set it to 0")
-    told = item_ids.to_frame().join(popularity, on="item_id", how="left", maintain_order="left")["n_positives"]
-    return np.asarray((1.0 + told.fill_null(0).to_numpy()) ** power)
+    liked = item_ids.to_frame().join(popularity, on="item_id", how="left", maintain_order="left")["n_positives"]
+    return np.asarray((1.0 + liked.fill_null(0).to_numpy()) ** power)
 
 
 def _learn(rows: Matrix, weights: Weights, config: SidsConfig, seed: int) -> tuple[Matrix, ...]:

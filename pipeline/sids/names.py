@@ -1,4 +1,4 @@
-"""How a Semantic ID is written: as text, as one number, and in which order items come that share one."""
+"""How a Semantic ID is written, as text and as a single number, and a hash of item ids that decides ties."""
 
 import math
 

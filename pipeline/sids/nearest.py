@@ -31,19 +31,19 @@ def nearest_codes(vectors: npt.NDArray[np.float32], codes: npt.NDArray[np.float3
     longest = float(np.sqrt(2.0 * half_norms.max()))
     # twice the bound of a dot product of d + 1 terms (Higham, Accuracy and Stability, §3.1): either score may be off by it
     rounding = 2.0 * (codes.shape[1] + 5) * FLOAT32_ROUNDING
-    # a coordinate of ones puts −½‖c‖² into the product; rooms used again cost no fresh pages
-    lengthened = np.concatenate([codes, -half_norms[:, None].astype(np.float32)], axis=1).T
-    ones = np.ones((min(CHUNK_ROWS, len(vectors)), codes.shape[1] + 1), dtype=np.float32)
-    room = np.empty((len(ones), len(codes)), dtype=np.float32)
+    # a coordinate of ones puts −½‖c‖² into the product; a buffer used again costs no fresh pages
+    lengthened_codes = np.concatenate([codes, -half_norms[:, None].astype(np.float32)], axis=1).T
+    lengthened_rows = np.ones((min(CHUNK_ROWS, len(vectors)), codes.shape[1] + 1), dtype=np.float32)
+    buffer = np.empty((len(lengthened_rows), len(codes)), dtype=np.float32)
     for start in range(0, len(vectors), CHUNK_ROWS):
         rows = vectors[start : start + CHUNK_ROWS]
-        everyone = np.arange(len(rows))
-        ones[: len(rows), :-1] = rows
-        scores = np.matmul(ones[: len(rows)], lengthened, out=room[: len(rows)])
+        all_rows = np.arange(len(rows))
+        lengthened_rows[: len(rows), :-1] = rows
+        scores = np.matmul(lengthened_rows[: len(rows)], lengthened_codes, out=buffer[: len(rows)])
         best = scores.argmax(axis=1)
-        best_scores = scores[everyone, best]
-        scores[everyone, best] = -np.inf
-        second_scores = scores[everyone, scores.argmax(axis=1)]  # numpy's max is slower than its argmax
+        best_scores = scores[all_rows, best]
+        scores[all_rows, best] = -np.inf
+        second_scores = scores[all_rows, scores.argmax(axis=1)]  # numpy's max is slower than its argmax
         sizes = longest * (np.sqrt(np.einsum("nd,nd->n", rows, rows)) + longest)
         unsure = np.flatnonzero(second_scores >= best_scores - rounding * sizes)
         if len(unsure):
@@ -60,4 +60,4 @@ def _decide_exactly(
 ) -> npt.NDArray[np.int64]:
     """The lowest code whose score is within ``tolerance`` (n,) of the best."""
     scores = vectors @ codes.T - half_norms
-    return (scores >= (scores.max(axis=1) - tolerance)[:, None]).argmax(axis=1)
+    return np.asarray((scores >= (scores.max(axis=1) - tolerance)[:, None]).argmax(axis=1))

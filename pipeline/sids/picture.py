@@ -10,7 +10,7 @@ from pipeline.errors import ContractError
 from pipeline.sids.figures import entropy_bits
 
 WIDTH, MARGIN, BAND, BARS = 1600, 30, 110, 90
-# Told apart also by those who see red and green alike; the last is for all other categories.
+# Colours that red-green blind people can distinguish.
 COLOURS = (
     "#4477aa",
     "#ee6677",
@@ -98,12 +98,14 @@ def draw(open_rows: pl.DataFrame, items: pl.DataFrame, vocabulary: tuple[int, ..
         raise ContractError(
             f"picture: {rows.height} items with a Semantic ID of {len(vocabulary)} levels, expected some; run: hsrl refresh"
         )
-    told = check(items, ITEMS, "picture").select("item_id", category=pl.col("categories").list.first())
-    placed = rows.join(told, on="item_id", how="left").select(
+    categories = check(items, ITEMS, "picture").select("item_id", category=pl.col("categories").list.first())
+    item_rows = rows.join(categories, on="item_id", how="left").select(
         pl.col("category").fill_null(NO_CATEGORY),
         *(pl.col("tokens").list.get(level).alias(f"l{level}") for level in range(len(vocabulary))),
     )
-    sizes = placed["category"].value_counts(sort=True).sort("count", "category", descending=[True, False])["category"].to_list()
+    sizes = (
+        item_rows["category"].value_counts(sort=True).sort("count", "category", descending=[True, False])["category"].to_list()
+    )
     named = [name for name in sizes if name != NO_CATEGORY][: len(COLOURS)]
     colours = dict(zip(named, COLOURS, strict=False))
     shapes: list[Rect | Text] = [
@@ -113,12 +115,12 @@ def draw(open_rows: pl.DataFrame, items: pl.DataFrame, vocabulary: tuple[int, ..
     ]
     top = 120.0
     for level in range(len(vocabulary)):
-        shapes.append(Text(MARGIN, top + 14, 14, f"level {level + 1}: {_n_prefixes(placed, level):,} prefixes"))
-        shapes += _boxes(placed, level, top + 20, sizes, colours)
+        shapes.append(Text(MARGIN, top + 14, 14, f"level {level + 1}: {_n_prefixes(item_rows, level):,} prefixes"))
+        shapes += _boxes(item_rows, level, top + 20, sizes, colours)
         top += BAND
     top += 20
     for level, codes in enumerate(vocabulary):
-        shapes += _bars(placed, level, codes, top)
+        shapes += _bars(item_rows, level, codes, top)
         top += BARS + 56
     return Picture(WIDTH, int(top + MARGIN), tuple(shapes))
 
@@ -132,15 +134,15 @@ def _legend(colours: dict[str, str], has_others: bool) -> list[Rect | Text]:
     return shapes
 
 
-def _n_prefixes(placed: pl.DataFrame, level: int) -> int:
-    return placed.select(f"l{number}" for number in range(level + 1)).n_unique()
+def _n_prefixes(item_rows: pl.DataFrame, level: int) -> int:
+    return item_rows.select(f"l{number}" for number in range(level + 1)).n_unique()
 
 
-def _boxes(placed: pl.DataFrame, level: int, y: float, sizes: list[str], colours: dict[str, str]) -> list[Rect | Text]:
+def _boxes(item_rows: pl.DataFrame, level: int, y: float, sizes: list[str], colours: dict[str, str]) -> list[Rect | Text]:
     """The boxes of one level, from left to right."""
     keys = [f"l{number}" for number in range(level + 1)]
     rank = pl.col("category").replace_strict({name: number for number, name in enumerate(sizes)}, return_dtype=pl.Int64)
-    ranked = placed.with_columns(rank=rank)
+    ranked = item_rows.with_columns(rank=rank)
     order = []
     for depth in range(1, level + 2):
         at = keys[:depth]
@@ -153,7 +155,7 @@ def _boxes(placed: pl.DataFrame, level: int, y: float, sizes: list[str], colours
     depth = level + 1
     boxes = ranked.group_by(*order).agg(n=pl.len(), n_largest=(pl.col("rank") == pl.col(f"r{depth}")).sum()).sort(order)
     ends = boxes["n"].cum_sum().to_numpy()
-    scale = (WIDTH - 2 * MARGIN) / placed.height
+    scale = (WIDTH - 2 * MARGIN) / item_rows.height
     shapes: list[Rect | Text] = []
     for row, end in zip(boxes.iter_rows(named=True), ends.tolist(), strict=True):
         width = row["n"] * scale
@@ -173,19 +175,19 @@ def _boxes(placed: pl.DataFrame, level: int, y: float, sizes: list[str], colours
 def _paler(colour: str, share: float) -> str:
     """Towards white as the share falls; at a third it is nearly gone."""
     weight = 0.15 + 0.85 * max(0.0, (share - 1 / 3) / (2 / 3))
-    channels = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    channels = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return "#" + "".join(f"{round(255 - weight * (255 - channel)):02x}" for channel in channels)
 
 
-def _bars(placed: pl.DataFrame, level: int, codes: int, top: float) -> list[Rect | Text]:
+def _bars(item_rows: pl.DataFrame, level: int, codes: int, top: float) -> list[Rect | Text]:
     """Items of each code of a level."""
-    counts = np.bincount(placed[f"l{level}"].to_numpy(), minlength=codes)
+    counts = np.bincount(item_rows[f"l{level}"].to_numpy(), minlength=codes)
     used, bits = int((counts > 0).sum()), entropy_bits(counts / counts.sum())
     most = int(counts.max())
-    told = f"level {level + 1}: {used} of {codes} codes used, entropy {bits:.2f} of {np.log2(codes):.2f} bits, at most {most:,} items a code"
+    caption = f"level {level + 1}: {used} of {codes} codes used, entropy {bits:.2f} of {np.log2(codes):.2f} bits, at most {most:,} items a code"
     width = (WIDTH - 2 * MARGIN) / codes
     shapes: list[Rect | Text] = [
-        Text(MARGIN, top + 14, 14, told),
+        Text(MARGIN, top + 14, 14, caption),
         Rect(MARGIN, top + 22 + BARS, WIDTH - 2 * MARGIN, 1, "#888888", ""),
     ]
     for code, count in enumerate(counts.tolist()):

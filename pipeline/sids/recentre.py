@@ -1,4 +1,4 @@
-"""The mode ``refresh``: codes follow the items that hold them, so that Semantic IDs describe well again without moving (DESIGN §6)."""
+"""The mode ``refresh``: codes follow the items that hold them, so that Semantic IDs describe well again without moving (docs/tokenizer.md)."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from pipeline.sids.encode import encode
 from pipeline.sids.learn import OOD_QUANTILE
 from pipeline.sids.vectors import matrix, sorted_embeddings
 
-# What a code's old place weighs beside its items: rare codes stay where they were.
+# Number of items that a code's old centre counts for: rare codes stay nearly where they were.
 PRIOR_ITEMS = 2.0
 
 
@@ -28,7 +28,7 @@ def recentre(codebook: Codebook, embeddings: pl.DataFrame, open_rows: pl.DataFra
 
     Args:
         codebook: the codes until now.
-        embeddings: EMBEDDINGS as they are tonight, of any model of the same width and meaning; items without signal shape nothing.
+        embeddings: EMBEDDINGS as they are tonight, of any model of the same width and meaning; items without signal are left out.
         open_rows: SID_HISTORY, the open rows under this numbering.
 
     Returns:

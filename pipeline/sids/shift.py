@@ -114,7 +114,8 @@ def decided_by_vanished_vectors(incumbents: SidIncumbents, pairs: Pairs) -> list
     others = own.filter(IS_OPEN & ~pl.col("item_id").is_in(ids)).select("item_id", "tokens")
     if codes is not None and _collapsed(pairs, others, codes):
         return []
-    return np.intersect1d(ids, pairs.item_ids[pairs.moved > NEWCOMERS_JUMP]).tolist()
+    vanished: list[int] = np.intersect1d(ids, pairs.item_ids[pairs.moved > NEWCOMERS_JUMP]).tolist()
+    return vanished
 
 
 def _collapsed(pairs: Pairs, held: pl.DataFrame, codes: Codebook) -> bool:

@@ -1,4 +1,4 @@
-"""The SID table: which item has which tokens in one release; the only thing the learner knows of SIDs."""
+"""The SID table: which item has which tokens in one release; learning and serving know Semantic IDs only by it."""
 
 from dataclasses import dataclass
 

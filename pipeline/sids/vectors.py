@@ -47,7 +47,7 @@ def matrix(embeddings: pl.DataFrame, where: str) -> npt.NDArray[np.float32]:
 
 def squared_norms(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """‖r‖² of each row of (n, d)."""
-    return np.einsum("nd,nd->n", rows, rows)
+    return np.asarray(np.einsum("nd,nd->n", rows, rows))
 
 
 def distinct_rows(rows: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -143,8 +143,9 @@ def notes_of(root: Path) -> dict[str, Note]:
 
 
 def copies_of(root: Path) -> list[Path]:
-    """The copies that readers may attach, the newest first: files that never change, and stay for an hour at least after a newer
-    one came. Those whose size is not what was noted are left out.
+    """The copies that readers may attach, the newest first; those whose size is not what was noted are left out.
+
+    They never change, and stay for an hour at least after a newer copy came.
 
     ``readers.sqlite`` is the same as the newest, but under a name that is replaced: DuckLake opens its catalogue by name several
     times in one statement, and would mix what it finds before and after. So it is the last resort.

@@ -1,6 +1,6 @@
 -- query: last_user_state
 -- reads: artifacts
--- doc: The state that the next refresh goes on from.
+-- doc: The user states that the next delivery goes on from.
 SELECT artifact_id, path
 FROM artifacts
 WHERE kind = 'user_state'

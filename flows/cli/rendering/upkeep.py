@@ -38,6 +38,7 @@ def gc(console: Console, report: dict[str, Any]) -> None:
 
 
 def some(values: list[Any], at_most: int = 10) -> str:
+    """The first of some values, and an ellipsis where there are more."""
     return ", ".join(str(value) for value in values[:at_most]) + (" …" if len(values) > at_most else "")
 
 

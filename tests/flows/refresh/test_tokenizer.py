@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from flows.queries.draw import draw_release
-from flows.refresh.flow import RefreshRequest, refresh
+from flows.refresh.flow import refresh
+from flows.refresh.request import RefreshRequest
 from flows.runtime.run import Run
 from flows.runtime.settings import Settings, load_settings
 from flows.runtime.steps import DirectSteps
@@ -43,10 +44,10 @@ def world(tmp_path: Path) -> Callable[..., dict]:
     """One refresh: ``world(days=2, given=vectors(), sids="capacity = 1")``."""
 
     def run(days: int = 1, given: Vectors | None = None, sids: str = "", *, rebuild: bool = False, dry: bool = False) -> dict:
-        told = vectors() if given is None else given
+        written = vectors() if given is None else given
         schema = {"item_id": pl.Int64, "vector": pl.List(pl.Float64)}
-        if told:  # none: the file as it is
-            pl.DataFrame({"item_id": list(told), "vector": list(told.values())}, schema=schema).write_parquet(
+        if written:  # none: the file as it is
+            pl.DataFrame({"item_id": list(written), "vector": list(written.values())}, schema=schema).write_parquet(
                 tmp_path / "v.parquet"
             )
         return refresh(
@@ -77,9 +78,9 @@ def releases(tmp_path: Path) -> int:
 def test_a_night_that_drifted_refreshes_and_keeps_every_sid_of_its_items(world: Callable[..., dict], tmp_path: Path) -> None:
     """All vectors turn on the second night: codes are centred anew under the same numbering; the crosswalk tells who has what."""
     world(days=1)
-    told = world(days=2, given=vectors(shift=1.5), sids='vector_guard = "warn"\n')
-    assert told["tokenizer"]["mode"] == "refresh"
-    assert told["sid_changes"]["carried"] + told["sid_changes"]["deferred"] >= 75
+    report = world(days=2, given=vectors(shift=1.5), sids='vector_guard = "warn"\n')
+    assert report["tokenizer"]["mode"] == "refresh"
+    assert report["sid_changes"]["carried"] + report["sid_changes"]["deferred"] >= 75
     books = run_sql(tmp_path / "w", "SELECT DISTINCT codebook_id, numbering_id FROM codebooks")
     assert (books.height, books["numbering_id"].n_unique()) == (2, 1)
     crosswalk = run_sql(tmp_path / "w", "SELECT count(*) FILTER (old_sid = new_sid) same, count(*) n FROM sid_crosswalk")
@@ -107,7 +108,9 @@ def test_a_tokenizer_that_overspends_its_budget_publishes_nothing(
 ) -> None:
     """All items swap their vectors; of 79 survivors one may move, the rest has to wait. The planted tokenizer lets all of them."""
     world(days=1)
-    turned = {item: vectors()[item + 40 if item <= 40 else item - 40] if item <= 80 else told for item, told in vectors().items()}
+    turned = {
+        item: vectors()[item + 40 if item <= 40 else item - 40] if item <= 80 else vector for item, vector in vectors().items()
+    }
     with monkeypatch.context() as patch:
         patch.setattr(nightly, "assign", lambda *known: assign(*known[:3], replace(known[3], max_moved_share=1.0)))
         with pytest.raises(
@@ -136,18 +139,18 @@ def test_a_dry_run_tells_mode_rows_time_and_churn_and_changes_nothing(world: Cal
     assert world(dry=True)["forecast"] is None
     world(days=1)
     world(days=2)
-    told = world(days=3, dry=True)
-    assert told["tokenizer"] == "append"
-    assert told["forecast"]["rows"] > 0
-    assert told["forecast"]["seconds"] > 0
-    assert told["forecast"]["churn"] == {"new": 2, "moved_at_most": 1, "closed": 1, "renamed": 0}
+    report = world(days=3, dry=True)
+    assert report["tokenizer"] == "append"
+    assert report["forecast"]["rows"] > 0
+    assert report["forecast"]["seconds"] > 0
+    assert report["forecast"]["churn"] == {"new": 2, "moved_at_most": 1, "closed": 1, "renamed": 0}
     assert releases(tmp_path) == 2
 
 
 @pytest.mark.slow
 def test_unique_sids_come_through_and_are_drawn(world: Callable[..., dict], tmp_path: Path) -> None:
-    told = world(days=1, sids='collisions = "beam"\ncapacity = 6\n')
-    assert told["sid_metrics"]["largest_bucket"] <= 6
+    report = world(days=1, sids='collisions = "beam"\ncapacity = 6\n')
+    assert report["sid_metrics"]["largest_bucket"] <= 6
     drawn = draw_release(tmp_path / "w", tmp_path / "out" / "sids")
     assert Path(drawn["png"]).stat().st_size > 5_000
     assert "level 2" in Path(drawn["html"]).read_text()

@@ -9,11 +9,11 @@ from pipeline.contracts import ITEMS
 from pipeline.embeddings.content import Content
 
 
-def items(*told: tuple[list[str], str | None]) -> pl.DataFrame:
+def items(*contents: tuple[list[str], str | None]) -> pl.DataFrame:
     """Items 0, 1, … with their categories and attributes."""
     rows: list[dict[str, Any]] = [
         {"item_id": number, "raw_id": str(number), "categories": categories, "attributes": attributes, "is_active": True}
-        for number, (categories, attributes) in enumerate(told)
+        for number, (categories, attributes) in enumerate(contents)
     ]
     return pl.DataFrame(rows, schema=ITEMS.schema)
 
@@ -50,9 +50,9 @@ def test_a_number_that_is_the_same_everywhere_says_nothing() -> None:
 
 
 def test_unknown_categories_give_no_signal() -> None:
-    told = learn(items((["a"], None))).fold(items((["later"], None), ([], None), (["a"], None)))
-    assert told.evidence.tolist() == [0, 0, np.inf]
-    assert told.vectors.tolist() == [[0], [0], [1]]
+    rows = learn(items((["a"], None))).fold(items((["later"], None), ([], None), (["a"], None)))
+    assert rows.evidence.tolist() == [0, 0, np.inf]
+    assert rows.vectors.tolist() == [[0], [0], [1]]
 
 
 def test_many_categories_are_hashed_and_later_ones_too() -> None:

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from pipeline.embeddings.cooccurrence import Cooccurrence, likes_of
+from pipeline.embeddings.cooccurrence import Cooccurrence
+from pipeline.embeddings.positives import likes_of
 from pipeline.embeddings.vectors import unit
 from pipeline.errors import ContractError
 
@@ -37,15 +38,15 @@ def test_an_item_that_came_later_lands_among_what_its_users_like() -> None:
     """Item 22 is unknown to the basis; users 2 and 3 like it, and it lies beside their 20 and 21."""
     item_ids = np.array([10, 11, 12, 20, 21, 22])
     later = CAMPS | {2: [20, 21, 22], 3: [20, 21, 22]}
-    told = camps_basis().fold(item_ids, [likes_of(pairs(later), item_ids)])
-    assert told.vectors[5] @ told.vectors[4] > 0.99
-    assert told.evidence.tolist() == [2, 3, 1, 3, 2, 2]
+    folded = camps_basis().fold(item_ids, [likes_of(pairs(later), item_ids)])
+    assert folded.vectors[5] @ folded.vectors[4] > 0.99
+    assert folded.evidence.tolist() == [2, 3, 1, 3, 2, 2]
 
 
 def test_an_item_whose_users_like_nothing_of_the_basis_has_no_signal() -> None:
     item_ids = np.append(ITEMS, 30)
-    told = camps_basis().fold(item_ids, [likes_of(pairs({9: [30]}), item_ids)])
-    assert (told.vectors[5].tolist(), told.evidence[5]) == ([0, 0], 0)
+    folded = camps_basis().fold(item_ids, [likes_of(pairs({9: [30]}), item_ids)])
+    assert (folded.vectors[5].tolist(), folded.evidence[5]) == ([0, 0], 0)
 
 
 @settings(deadline=None, max_examples=30)
@@ -66,16 +67,6 @@ def test_with_unchanged_likes_folding_gives_back_the_singular_vectors(seed: int,
 
 def test_the_same_likes_and_seed_give_the_same_bytes() -> None:
     assert camps_basis().basis.tobytes() == camps_basis().basis.tobytes()
-
-
-def test_a_like_that_comes_twice_counts_once() -> None:
-    likes = likes_of(pairs({0: [10, 10], 1: [11]}), np.array([10, 11]))
-    assert likes.toarray().tolist() == [[1, 0], [0, 1]]
-
-
-def test_likes_of_unknown_items_are_refused() -> None:
-    with pytest.raises(ContractError, match="1 of 2 positives are of items that the table items does not hold"):
-        likes_of(pairs({0: [10, 99]}), ITEMS)
 
 
 def test_too_few_items_for_the_width_are_refused() -> None:

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 from pipeline.contracts import ITEMS
 from pipeline.embeddings.config import EmbeddingsConfig
-from pipeline.embeddings.embed import embed, embed_brought, learn
+from pipeline.embeddings.embed import embed, embed_external, learn
 from pipeline.embeddings.model import EmbeddingModel
 from pipeline.errors import ContractError
 
@@ -25,10 +25,10 @@ TWO = EmbeddingsConfig(width=2, prior_positives=2.0)
 
 
 def items(genres: dict[int, str] | None = None, gone: tuple[int, ...] = ()) -> pl.DataFrame:
-    told = GENRES if genres is None else genres
+    genre_of = GENRES if genres is None else genres
     rows: list[dict[str, Any]] = [
         {"item_id": number, "raw_id": str(number), "categories": [genre] if genre else [], "is_active": number not in gone}
-        for number, genre in told.items()
+        for number, genre in genre_of.items()
     ]
     return pl.DataFrame(rows, schema=ITEMS.schema)
 
@@ -48,12 +48,12 @@ def model(config: EmbeddingsConfig = TWO, **more: Any) -> EmbeddingModel:
 
 
 def test_an_item_nobody_knows_lies_at_the_mean_of_its_genre_and_is_flagged() -> None:
-    told = embed(model(), items(), positives())
-    vectors = rows(told)
+    embedded = embed(model(), items(), positives())
+    vectors = rows(embedded)
     westerns = np.mean([vectors[item] for item in (10, 11, 12)], axis=0)
     assert vectors[13] @ westerns / np.linalg.norm(westerns) > 0.99
     assert vectors[13] @ vectors[21] < 0.3
-    assert told.filter(~pl.col("has_signal"))["item_id"].to_list() == [13, 14]
+    assert embedded.filter(~pl.col("has_signal"))["item_id"].to_list() == [13, 14]
 
 
 def test_an_item_that_nothing_is_known_of_has_the_zero_vector() -> None:
@@ -87,10 +87,10 @@ def test_a_new_item_moves_nothing_that_was_there() -> None:
 def test_parts_are_concatenated_by_their_shares() -> None:
     """Shares 3 and 1: of the squared length 1 of item 10, three quarters belong to content (three genres, three columns)."""
     both = EmbeddingsConfig(parts=("content", "cooccurrence"), width=2, weights={"content": 3.0})
-    told = embed(model(both), items(), positives())
-    vector = rows(told)[10]
+    embedded = embed(model(both), items(), positives())
+    vector = rows(embedded)[10]
     np.testing.assert_allclose([vector[:3] @ vector[:3], vector[3:] @ vector[3:]], [0.75, 0.25], rtol=1e-6)
-    assert told["has_signal"].all()
+    assert embedded["has_signal"].all()
 
 
 def test_content_alone_asks_for_no_positives() -> None:
@@ -143,19 +143,21 @@ def test_a_model_with_a_changed_byte_is_refused() -> None:
 
 
 def external(vectors: dict[int, list[float | None]] | None = None) -> pl.DataFrame:
-    told = {99: [1.0, 1.0, 1.0], 20: [0.0, 0.0, 2.0], 10: [3.0, 4.0, 0.0]} if vectors is None else vectors
+    given = {99: [1.0, 1.0, 1.0], 20: [0.0, 0.0, 2.0], 10: [3.0, 4.0, 0.0]} if vectors is None else vectors
     schema = {"item_id": pl.Int64, "vector": pl.List(pl.Float64)}
-    return pl.DataFrame({"item_id": list(told), "vector": list(told.values())}, schema=schema)
+    return pl.DataFrame({"item_id": list(given), "vector": list(given.values())}, schema=schema)
 
 
-BROUGHT = EmbeddingsConfig(parts=("external",))
+EXTERNAL = EmbeddingsConfig(parts=("external",))
 
 
 def test_brought_vectors_are_taken_at_length_one_and_missing_ones_lie_at_their_genre() -> None:
     """Item 10 of (3, 4, 0) points to (.6, .8, 0), and so do 11, 12 and 13, westerns without a vector."""
-    told = embed(model(BROUGHT, external=external()), items(), [], external())
-    np.testing.assert_allclose([rows(told)[item] for item in (10, 13, 21)], [[0.6, 0.8, 0], [0.6, 0.8, 0], [0, 0, 1]], rtol=1e-6)
-    assert told.filter("has_signal")["item_id"].to_list() == [10, 20]
+    embedded = embed(model(EXTERNAL, external=external()), items(), [], external())
+    np.testing.assert_allclose(
+        [rows(embedded)[item] for item in (10, 13, 21)], [[0.6, 0.8, 0], [0.6, 0.8, 0], [0, 0, 1]], rtol=1e-6
+    )
+    assert embedded.filter("has_signal")["item_id"].to_list() == [10, 20]
 
 
 @pytest.mark.parametrize(
@@ -170,12 +172,12 @@ def test_brought_vectors_are_taken_at_length_one_and_missing_ones_lie_at_their_g
 )
 def test_malformed_vectors_are_refused(vectors: pl.DataFrame | None, message: str) -> None:
     with pytest.raises(ContractError, match=message):
-        embed(model(BROUGHT, external=external()), items(), [], vectors)
+        embed(model(EXTERNAL, external=external()), items(), [], vectors)
 
 
 def test_no_vectors_teach_no_model() -> None:
     with pytest.raises(ContractError, match="0 external vectors"):
-        model(BROUGHT, external=external({}))
+        model(EXTERNAL, external=external({}))
 
 
 @pytest.mark.parametrize(("width", "dtype"), [(1, "f4"), (16, "f2"), (33, "f8"), (1536, "f4"), (7, "i1")])
@@ -183,18 +185,18 @@ def test_a_brought_vector_is_embedded_as_that_of_an_item_bit_for_bit(width: int,
     """Whatever its neighbours in the batch, and however the batch lies in memory."""
     vectors = (20 * np.random.default_rng(width).normal(size=(40, width))).astype(dtype)
     many = items(dict.fromkeys(range(40), "western"))
-    told = pl.DataFrame({"item_id": range(40), "vector": pl.Series(vectors.astype(np.float64))})
-    learned = learn(many, [], BROUGHT, 0, told)
-    whole = np.array(embed(learned, many, [], told)["vector"].to_list(), dtype=np.float32)
-    np.testing.assert_array_equal(embed_brought(learned, vectors), whole)
-    np.testing.assert_array_equal(embed_brought(learned, np.asfortranarray(vectors)), whole)
-    np.testing.assert_array_equal(np.concatenate([embed_brought(learned, vectors[[row]]) for row in range(40)]), whole)
+    given = pl.DataFrame({"item_id": range(40), "vector": pl.Series(vectors.astype(np.float64))})
+    learned = learn(many, [], EXTERNAL, 0, given)
+    whole = np.array(embed(learned, many, [], given)["vector"].to_list(), dtype=np.float32)
+    np.testing.assert_array_equal(embed_external(learned, vectors), whole)
+    np.testing.assert_array_equal(embed_external(learned, np.asfortranarray(vectors)), whole)
+    np.testing.assert_array_equal(np.concatenate([embed_external(learned, vectors[[row]]) for row in range(40)]), whole)
 
 
 def test_a_brought_vector_does_not_reach_a_space_of_several_parts() -> None:
     learned = model(EmbeddingsConfig(parts=("content", "external")), external=external())
     with pytest.raises(ContractError, match="content and external, which a brought vector alone does not give"):
-        embed_brought(learned, np.ones((1, 3)))
+        embed_external(learned, np.ones((1, 3)))
 
 
 def test_content_without_categories_or_numbers_is_refused() -> None:

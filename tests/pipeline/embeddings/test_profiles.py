@@ -9,8 +9,8 @@ from pipeline.embeddings.profiles import ProfileModel, encode_profiles, learn_pr
 from pipeline.errors import ContractError
 
 
-def users(*attributes: str | None) -> pl.DataFrame:
-    rows = [{"user_id": number, "raw_id": str(number), "attributes": told} for number, told in enumerate(attributes)]
+def users(*texts: str | None) -> pl.DataFrame:
+    rows = [{"user_id": number, "raw_id": str(number), "attributes": text} for number, text in enumerate(texts)]
     return pl.DataFrame(rows, schema=USERS.schema)
 
 

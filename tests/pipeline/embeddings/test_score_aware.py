@@ -36,16 +36,16 @@ def test_popularity_is_the_last_feature_standardised_over_active_items() -> None
 
 def test_coordinates_are_weighed_and_popularity_joins_them() -> None:
     """The first coordinate counts twice, the second nothing: 1 and 4 differ by popularity alone."""
-    told = FIRST_AND_POPULARITY.embed(PLAIN, embeddings(), items(gone=(3, 4)), POSITIVES)
-    vectors = dict(told.select("item_id", "vector").iter_rows())
+    embedded = FIRST_AND_POPULARITY.embed(PLAIN, embeddings(), items(gone=(3, 4)), POSITIVES)
+    vectors = dict(embedded.select("item_id", "vector").iter_rows())
     np.testing.assert_allclose([vectors[1], vectors[2], vectors[4]], [[2, 1], [6, -1], [2, -1]], atol=1e-6)
-    assert told["embedding_id"].unique().to_list() == [FIRST_AND_POPULARITY.embedding_id]
-    assert told["has_signal"].to_list() == [True, False, False, False]
+    assert embedded["embedding_id"].unique().to_list() == [FIRST_AND_POPULARITY.embedding_id]
+    assert embedded["has_signal"].to_list() == [True, False, False, False]
 
 
 def test_an_item_without_a_vector_gets_none_from_its_popularity() -> None:
-    told = FIRST_AND_POPULARITY.embed(PLAIN, embeddings(), items(), pl.DataFrame({"item_id": [3], "n_positives": [100]}))
-    assert told.filter(item_id=3)["vector"].item().to_list() == [0, 0]
+    embedded = FIRST_AND_POPULARITY.embed(PLAIN, embeddings(), items(), pl.DataFrame({"item_id": [3], "n_positives": [100]}))
+    assert embedded.filter(item_id=3)["vector"].item().to_list() == [0, 0]
 
 
 def test_another_base_is_refused() -> None:

@@ -76,15 +76,15 @@ def test_lists_of_every_kind_in_arrow(tmp_path: Path, kind: pa.DataType) -> None
 
 
 def test_lists_of_polars_duckdb_and_tensors(tmp_path: Path) -> None:
-    told = pl.DataFrame({"item_id": IDS, "vector": pl.Series(VECTORS)})
-    told.write_parquet(tmp_path / "array.parquet")
-    told.with_columns(pl.col("vector").arr.to_list()).write_parquet(tmp_path / "list.parquet")
-    told.write_ipc(tmp_path / "array.arrow", compression="lz4")
-    told.with_columns(pl.col("item_id").cast(pl.String)).write_ipc_stream(tmp_path / "array.arrows")
-    duckdb.sql(f"COPY (SELECT item_id, vector::FLOAT[3] AS vector FROM told) TO '{tmp_path}/duck.parquet'")
+    rows = pl.DataFrame({"item_id": IDS, "vector": pl.Series(VECTORS)})
+    rows.write_parquet(tmp_path / "array.parquet")
+    rows.with_columns(pl.col("vector").arr.to_list()).write_parquet(tmp_path / "list.parquet")
+    rows.write_ipc(tmp_path / "array.arrow", compression="lz4")
+    rows.with_columns(pl.col("item_id").cast(pl.String)).write_ipc_stream(tmp_path / "array.arrows")
+    duckdb.sql(f"COPY (SELECT item_id, vector::FLOAT[3] AS vector FROM rows) TO '{tmp_path}/duck.parquet'")
     tensors = pa.FixedShapeTensorArray.from_numpy_ndarray(VECTORS)
     pq.write_table(
-        pa.table({"raw_id": pa.array([str(one) for one in IDS]).dictionary_encode(), "vector": tensors}), tmp_path / "t.parquet"
+        pa.table({"raw_id": pa.array([str(each) for each in IDS]).dictionary_encode(), "vector": tensors}), tmp_path / "t.parquet"
     )
     files = sorted(tmp_path.iterdir())
     assert len(files) == 6
@@ -283,11 +283,11 @@ def test_ids_of_a_wrong_type_come_with_a_way_to_save_them(tmp_path: Path, ids: n
 
 
 def test_whole_numbers_kept_as_decimals_are_ids(tmp_path: Path) -> None:
-    for scale, ids in ((0, IDS), (2, [f"{one}.00" for one in IDS])):
+    for scale, ids in ((0, IDS), (2, [f"{each}.00" for each in IDS])):
         column = pl.Series("item_id", ids).cast(pl.Decimal(38, scale))
         pl.DataFrame({"item_id": column, "vector": VECTORS}).write_parquet(tmp_path / "v.parquet")
-        told = [one for rows in opened(tmp_path / "v.parquet").chunks() if rows.ids is not None for one in rows.ids]
-        assert told == IDS
+        found = [each for rows in opened(tmp_path / "v.parquet").chunks() if rows.ids is not None for each in rows.ids]
+        assert found == IDS
     halves = pl.DataFrame({"item_id": pl.Series([0.5] * 7).cast(pl.Decimal(9, 1)), "vector": VECTORS})
     halves.write_parquet(tmp_path / "v.parquet")
     with pytest.raises(ContractError, match="expected whole numbers or texts"):

@@ -113,13 +113,13 @@ def test_nobody_is_left_over_and_the_order_decides_nothing(seed: int, capacity: 
     n = min(n, 20 * capacity)
     vectors = draw.integers(-2, 3, (n, 2)).astype(np.float32)
     hashes, rules = fixed_hash(np.arange(n)), CapacityRules(capacity=capacity, beam_width=2)
-    nobody = np.zeros(0, dtype=np.uint64)
-    found = assign_free_sids(Seekers.all_new(vectors, hashes, book), book, nobody, rules)
+    none_taken = np.zeros(0, dtype=np.uint64)
+    found = assign_free_sids(Seekers.all_new(vectors, hashes, book), book, none_taken, rules)
     keys = sid_keys(found.tokens, book.vocabulary)
     assert found.is_assigned.all()
     assert np.unique(keys, return_counts=True)[1].max(initial=0) <= capacity
     shuffled = np.array(order.sample(range(n), n), dtype=np.int64)  # type: ignore[attr-defined]
-    again = assign_free_sids(Seekers.all_new(vectors[shuffled], hashes[shuffled], book), book, nobody, rules)
+    again = assign_free_sids(Seekers.all_new(vectors[shuffled], hashes[shuffled], book), book, none_taken, rules)
     assert (again.tokens == found.tokens[shuffled]).all()
 
 

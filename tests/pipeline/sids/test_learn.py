@@ -143,8 +143,8 @@ def test_the_advice_followed_works(embed_matrix: Frames, vectors: np.ndarray, co
     """What stands behind "set" is read, set and tried; it is allowed and enough."""
     with pytest.raises(ContractError, match="distinct") as refused:
         learn_codebook(embed_matrix(vectors), config, seed=0)
-    told = str(refused.value).split("; set ")[1].split(" (tried")[0].replace(" and ", "\n").replace("sids.", "")
-    followed = SidsConfig(**(config.model_dump() | tomllib.loads(told)))
+    message = str(refused.value).split("; set ")[1].split(" (tried")[0].replace(" and ", "\n").replace("sids.", "")
+    followed = SidsConfig(**(config.model_dump() | tomllib.loads(message)))
     assert learn_codebook(embed_matrix(vectors), followed, seed=0).n_levels == followed.levels
 
 
@@ -179,8 +179,8 @@ def test_fitting_the_levels_together_describes_better(embed_matrix: Frames) -> N
         [learn_codebook(embed_matrix(vectors), SMALL.model_copy(update={"joint_rounds": rounds}), seed) for seed in range(5)]
         for rounds in (0, 20)
     )
-    for asked in (vectors, strangers):
-        errors = [[encode(asked, book).recon_error.mean() for book in books] for books in (joint, plain)]
+    for wanted in (vectors, strangers):
+        errors = [[encode(wanted, book).recon_error.mean() for book in books] for books in (joint, plain)]
         assert np.mean(errors[0]) < 0.95 * np.mean(errors[1])
 
 

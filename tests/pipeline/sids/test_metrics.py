@@ -156,9 +156,9 @@ def test_stability_weighed_by_popularity(line: Codebook, nights: Nights) -> None
 def test_prefixes_are_held_against_categories(line: Codebook, nights: Nights) -> None:
     """Right of 0 three of category a and one of b, left two of b: 5 of 6 in the largest category of their prefix."""
     [(rows, vectors)] = nights({1: 5.0, 2: 5.0, 3: 3.0, 4: 3.0, 5: -3.0, 6: -5.0})
-    told = {1: "a", 2: "a", 3: "a", 4: "b", 5: "b", 6: "b"}
+    category_of = {1: "a", 2: "a", 3: "a", 4: "b", 5: "b", 6: "b"}
     items = pl.DataFrame(
-        [(item, str(item), None, [name], None, None, None, True) for item, name in told.items()],
+        [(item, str(item), None, [name], None, None, None, True) for item, name in category_of.items()],
         schema=ITEMS.schema,
         orient="row",
     )

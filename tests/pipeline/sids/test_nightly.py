@@ -150,8 +150,8 @@ def test_a_place_that_became_free_is_offered_to_who_had_none(nights: Nights) -> 
     vectors = clusters(60)
     vectors |= dict.fromkeys(range(2, 6), vectors[1])
     nights.night(vectors, mode="append")
-    [best_placed] = nights.well_described(vectors, range(1, 6))
-    left = {item: vector for item, vector in vectors.items() if item != best_placed}
+    [nearest_item] = nights.well_described(vectors, range(1, 6))
+    left = {item: vector for item, vector in vectors.items() if item != nearest_item}
     for _ in range(3):
         nights.night(left, mode="append", churn_budget=1.0)
     assert len(nights.well_described(left, range(1, 6))) == 1
@@ -161,14 +161,14 @@ def test_a_crowded_catalogue_grows_while_there_is_a_place_for_each(nights: Night
     """80 unique Semantic IDs of 4 × 5 × 5 = 100, many of them not the nearest ones, whose items ask for better ones every night: they
     have their places already, so that 15 newcomers find one each, and 25 do not."""
     nights.sids |= {"collisions": "beam", "capacity": 1, "vocabulary": [4, 5, 5], "guard_rails": "warn"}
-    everyone = clusters(105)
-    nights.night({item: vector for item, vector in everyone.items() if item <= 80}, mode="append")
+    all_vectors = clusters(105)
+    nights.night({item: vector for item, vector in all_vectors.items() if item <= 80}, mode="append")
     for n in (95, 98):
-        done = nights.night({item: vector for item, vector in everyone.items() if item <= n}, mode="append")
+        done = nights.night({item: vector for item, vector in all_vectors.items() if item <= n}, mode="append")
         assert nights.open.height == nights.open["sid"].n_unique() == n
         assert done.changes.missing.is_empty()
     with pytest.raises(ContractError, match=r"more items \(105\) than the 100 places"):
-        nights.night(everyone, mode="append")
+        nights.night(all_vectors, mode="append")
 
 
 def beyond_hysteresis(nights: Nights, vectors: Vectors) -> set[int]:

@@ -105,7 +105,7 @@ BAD = {
 def beyond_limits(nights: Nights, vectors: Vectors, which: int, **sids: object) -> set[str]:
     """The figures of a night that lie above the limit that warns (0) or blocks (1)."""
     done = nights.night(vectors, **sids)
-    told = dict(done.metrics.filter(pl.col("level") == 0).select("metric", "value").iter_rows())
+    figures = dict(done.metrics.filter(pl.col("level") == 0).select("metric", "value").iter_rows())
     config = SidsConfig()
     limits = {
         "explained_drop": config.explained_drop_limits,
@@ -113,7 +113,7 @@ def beyond_limits(nights: Nights, vectors: Vectors, which: int, **sids: object) 
         "lost_signal_share": config.lost_signal_limits,
         "lost_columns_share": config.lost_columns_limits,
     }
-    return {name for name, pair in limits.items() if told.get(name, 0.0) > pair[which]}
+    return {name for name, pair in limits.items() if figures.get(name, 0.0) > pair[which]}
 
 
 @pytest.mark.parametrize("mode", ["append", "auto"])

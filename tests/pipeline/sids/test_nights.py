@@ -85,8 +85,8 @@ def test_under_codes_centred_anew_everyone_is_carried_with_sid_and_slot(
     assert count(changes) == {"carried": 4}
     assert open_sids(after) == open_sids(first)
     assert open_rows(after)["codebook_id"].unique().to_list() == [moved.codebook_id]
-    told = sid_metrics(ReleaseSids(2, moved, open_rows(after), embed(points), first, {line.codebook_id}))
-    figures = dict(told.filter(pl.col("level") == 0).select("metric", "value").iter_rows())
+    result = sid_metrics(ReleaseSids(2, moved, open_rows(after), embed(points), first, {line.codebook_id}))
+    figures = dict(result.filter(pl.col("level") == 0).select("metric", "value").iter_rows())
     assert (figures["kept_share"], figures["n_carried"]) == (1.0, 4.0)
 
 
@@ -115,14 +115,14 @@ def test_no_held_sids_cannot_be_followed(line: Codebook, embed: Frames) -> None:
 
 
 def test_vectors_as_they_were_ask_for_nothing(line: Codebook, embed: Frames, first: pl.DataFrame) -> None:
-    told = drift(
+    result = drift(
         embed({1: [5.0], 2: [3.0], 3: [-3.0], 4: [-5.0]}),
         line,
         first.with_columns(recon_error=pl.lit(1.0, pl.Float32)),
         {line.codebook_id},
     )
-    assert told.mode == "append"
-    assert any(reason.startswith("error_growth -1") for reason in told.reasons)
+    assert result.mode == "append"
+    assert any(reason.startswith("error_growth -1") for reason in result.reasons)
 
 
 def test_errors_that_grew_ask_for_a_refresh_and_strangers_for_a_rebuild(
@@ -152,10 +152,10 @@ def test_what_creeps_is_seen_from_where_the_codes_were_learned(line: Codebook, e
         recon_error=pl.lit(1.0, pl.Float32), codebook_id=pl.lit(line.codebook_id), valid_from=pl.lit(3, pl.Int64), valid_to=None
     )
     now, same_numbering_ids = embed({1: [6.0], 2: [2.0], 3: [-2.0], 4: [-6.0]}), {"before", line.codebook_id}
-    told = drift(now, line, pl.concat([older, began.head(2), since], how="vertical_relaxed"), same_numbering_ids)
-    assert told.mode == "rebuild"
-    assert told.reasons == ("error_since_rebuild 1.5 > 1",)
-    assert [trigger.value for trigger in told.triggers if trigger.name == "newcomer_share"] == [0.5]
+    result = drift(now, line, pl.concat([older, began.head(2), since], how="vertical_relaxed"), same_numbering_ids)
+    assert result.mode == "rebuild"
+    assert result.reasons == ("error_since_rebuild 1.5 > 1",)
+    assert [trigger.value for trigger in result.triggers if trigger.name == "newcomer_share"] == [0.5]
 
 
 def test_who_waits_with_little_to_gain_is_served_in_the_end(line: Codebook, embed: Frames, catalogue: Frames) -> None:
@@ -167,15 +167,15 @@ def test_who_waits_with_little_to_gain_is_served_in_the_end(line: Codebook, embe
     served = []
     for release in range(2, 14):
         points[release] = 5.0
-        told = assign_night(
+        result = assign_night(
             (release, catalogue(points), embed({i: [p] for i, p in points.items()})),
             line,
             history,
             max_moved_share=0.0,
             waiting=waiting,
         )
-        served += told.upserts.filter(pl.col("reason") == "moved")["item_id"].to_list()
-        history, waiting = apply_changes(history, told.upserts), told.waiting
+        served += result.upserts.filter(pl.col("reason") == "moved")["item_id"].to_list()
+        history, waiting = apply_changes(history, result.upserts), result.waiting
     assert served == [*range(2, 11), 1, 11, 12]
 
 

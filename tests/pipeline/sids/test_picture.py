@@ -21,8 +21,8 @@ def rows(line: Codebook, embed: Frames, catalogue: Frames) -> pl.DataFrame:
     return assign_night((1, catalogue(points), embed(points)), line, SID_HISTORY.empty()).upserts
 
 
-def items(**told: str) -> pl.DataFrame:
-    rows = [(int(item[1:]), item, None, [name], None, None, None, True) for item, name in told.items()]
+def items(**categories: str) -> pl.DataFrame:
+    rows = [(int(item[1:]), item, None, [name], None, None, None, True) for item, name in categories.items()]
     return pl.DataFrame(rows, schema=ITEMS.schema, orient="row")
 
 
@@ -47,8 +47,8 @@ def test_a_mixed_prefix_is_paler(rows: pl.DataFrame, line: Codebook) -> None:
 
 
 def test_every_level_tells_its_use_of_codes(rows: pl.DataFrame, line: Codebook) -> None:
-    told = [shape.text for shape in draw(rows, items(i1="a"), line.vocabulary, "t").shapes if isinstance(shape, Text)]
-    assert "level 1: 2 of 2 codes used, entropy 0.81 of 1.00 bits, at most 3 items a code" in told
+    texts = [shape.text for shape in draw(rows, items(i1="a"), line.vocabulary, "t").shapes if isinstance(shape, Text)]
+    assert "level 1: 2 of 2 codes used, entropy 0.81 of 1.00 bits, at most 3 items a code" in texts
 
 
 def test_nothing_cannot_be_drawn(line: Codebook) -> None:

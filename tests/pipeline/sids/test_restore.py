@@ -11,12 +11,12 @@ ROWS = [(1, 0, 0, 1, 2), (1, 1, 0, 2, None), (2, 0, 1, 1, 3), (3, 0, 2, 2, None)
 
 
 def history() -> pl.DataFrame:
-    told = [
+    rows = [
         {"item_id": item, "codebook_id": "c", "tokens": [code], "sid": str(code), "sid_key": code, "slot": slot, "valid_from": first,
          "valid_to": last, "assigned_by": "greedy", "reason": "new", "recon_error": 0.0, "is_ood": False}
         for item, code, slot, first, last in ROWS
     ]  # fmt: skip
-    return pl.DataFrame(told, schema=SID_HISTORY.schema)
+    return pl.DataFrame(rows, schema=SID_HISTORY.schema)
 
 
 def at(rows: pl.DataFrame, release: int) -> list[tuple]:

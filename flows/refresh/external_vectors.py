@@ -1,4 +1,4 @@
-"""The file of vectors that the user brings: an input of the refresh like any raw file, found by its hash and read where it is needed."""
+"""The files of external vectors: an input of the refresh like any raw file, found by their hash and read where they are needed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,15 +6,16 @@ from pathlib import Path
 
 import polars as pl
 
-from flows.runtime.settings import Settings
-from flows.stores.incumbent import Incumbent
 from flows.stores.models import load_models
-from pipeline.embeddings.brought import Coverage, gather
+from pipeline.embeddings.config import EmbeddingsConfig
+from pipeline.embeddings.item_matching import Coverage, match_vectors
 from pipeline.embeddings.vector_arrays import RAW_TYPES, read_ids
 from pipeline.embeddings.vector_file import VectorFile, open_vectors
 from pipeline.embeddings.vector_rows import VectorRows
 from pipeline.errors import ConfigError, ContractError
+from pipeline.sids.codebook import Codebook
 from pipeline.warehouse.artifacts import sha256_of
+from pipeline.warehouse.statements import statement
 from pipeline.warehouse.warehouse import Warehouse
 
 _WHERE = "embeddings.external_path"
@@ -22,16 +23,16 @@ _RAW = "raw:"  # how lineage names a file from outside, by its hash
 
 
 @dataclass(frozen=True)
-class Brought:
-    """The files of vectors as they are tonight.
+class ExternalFiles:
+    """The files of external vectors as they are tonight.
 
     Attributes:
         paths: the vectors and, where they have a file of their own, the ids.
         inputs: ``raw:`` and the sha256 of each.
         width: of the vectors.
-        is_new: whether the last release's vectors were made from others.
+        is_new: whether the last release's vectors were made from other files.
         misfit: why the frozen model cannot take them, and empty where it can.
-        stamps: size and time of each file when it was hashed.
+        stamps: size in bytes and modification time in nanoseconds of each file when it was hashed.
     """
 
     paths: tuple[Path, ...]
@@ -51,19 +52,17 @@ class Brought:
             raise ContractError(f"{_WHERE}: {self.misfit}; bring vectors as before, or learn anew with: hsrl refresh --rebuild")
 
 
-def find_brought(warehouse: Warehouse | None, settings: Settings, incumbent: Incumbent | None) -> Brought | None:
-    """Look at the files; None where the settings ask for no brought vectors.
+def find_external_files(config: EmbeddingsConfig, warehouse: Warehouse | None, codebook: Codebook | None) -> ExternalFiles | None:
+    """Look at the files; None where the settings ask for no external vectors.
 
     Args:
+        config: the section ``embeddings``.
         warehouse: None before the first refresh.
-        settings: the run's.
-        incumbent: None before the first refresh; without a codebook every width is taken.
+        codebook: the codes in use; without them every width is taken.
 
     Raises:
-        ConfigError: no file is named.
-        ContractError: a file is missing, damaged, or has no ids.
+        ConfigError: no file is named, or it is missing, damaged, or has no ids.
     """
-    config = settings.embeddings
     if "external" not in config.parts:
         return None
     if config.external_path is None:
@@ -72,7 +71,9 @@ def find_brought(warehouse: Warehouse | None, settings: Settings, incumbent: Inc
     for path in paths[1:]:
         if not path.is_file():
             raise ConfigError(f"embeddings.external_ids_path: {path} is no file; name the ids of the vectors, one a line")
-    model_width = _model_width(warehouse, incumbent)
+    model_width = None
+    if warehouse is not None and codebook is not None:
+        model_width = load_models(warehouse.artifacts, codebook.embedding_id).items.external_width
     try:
         file = _open(config.external_path, config.external_ids_path, model_width)
     except ContractError as error:
@@ -84,26 +85,27 @@ def find_brought(warehouse: Warehouse | None, settings: Settings, incumbent: Inc
         else (f"{config.external_path} has vectors {file.width} long, the codes were learned on vectors {model_width} long")
     )
     known = frozenset() if warehouse is None else inputs_of_vectors(warehouse)
-    return Brought(paths, inputs, file.width, not known.issuperset(inputs), misfit, stamps)
+    return ExternalFiles(paths, inputs, file.width, not known.issuperset(inputs), misfit, stamps)
 
 
-def read_brought(settings: Settings, brought: Brought | None, items: pl.DataFrame) -> tuple[pl.DataFrame | None, Coverage | None]:
-    """The vectors of the catalogue's items, and how many of the items have one.
+def read_external_vectors(
+    config: EmbeddingsConfig, files: ExternalFiles | None, items: pl.DataFrame
+) -> tuple[pl.DataFrame | None, Coverage | None]:
+    """The vectors of the catalogue's items (item_id, vector), and how many of the items have one; None, None without files.
 
     Args:
-        settings: the run's.
-        brought: what was found before.
+        config: the section ``embeddings``.
+        files: what ``find_external_files`` found.
         items: ITEMS of the release.
 
     Raises:
-        ContractError: vectors that are none, an id twice, a file that changed meanwhile, or more items without a vector than allowed.
+        ContractError: rows without a vector, an id twice, a file that changed meanwhile, or more items without a vector than allowed.
     """
-    if brought is None:
+    if files is None:
         return None, None
-    config, where = settings.embeddings, f"{_WHERE}: {brought.paths[0]}"
-    ids_path = config.external_ids_path
-    vectors, coverage = gather(_with_ids(_open(brought.paths[0], ids_path, brought.width), ids_path), items, where)
-    if tuple(_stamp(path) for path in brought.paths) != brought.stamps:
+    where, ids_path = f"{_WHERE}: {files.paths[0]}", config.external_ids_path
+    vectors, coverage = match_vectors(_with_ids(_open(files.paths[0], ids_path, files.width), ids_path), items, where)
+    if tuple(_stamp(path) for path in files.paths) != files.stamps:
         raise ContractError(f"{where}: was written while it was read; run it again once it is whole")
     if coverage.without > config.external_max_missing * coverage.items:
         raise ContractError(
@@ -120,16 +122,7 @@ def read_brought(settings: Settings, brought: Brought | None, items: pl.DataFram
 def inputs_of_vectors(warehouse: Warehouse) -> frozenset[str]:
     """What the last release's vectors were made from."""
     paths = [str(file.relative_to(warehouse.root)) for file in warehouse.files("embeddings")]
-    told = warehouse.query(
-        "SELECT DISTINCT unnest(inputs) AS input FROM artifacts WHERE path IN (SELECT unnest($paths))", {"paths": paths}
-    )
-    return frozenset(told["input"])
-
-
-def _model_width(warehouse: Warehouse | None, incumbent: Incumbent | None) -> int | None:
-    if warehouse is None or incumbent is None or incumbent.codebook is None:
-        return None
-    return load_models(warehouse.artifacts, incumbent.codebook.embedding_id).items.brought_width
+    return frozenset(warehouse.query(statement("inputs_of_files"), {"paths": paths})["input"])
 
 
 def _open(path: Path, ids_path: Path | None, width: int | None) -> VectorFile:
@@ -142,7 +135,7 @@ def _open(path: Path, ids_path: Path | None, width: int | None) -> VectorFile:
             f"{file.where}: has no ids; add a column item_id or raw_id, or name a file with one id a line as embeddings.external_ids_path"
         )
     if ids_path is not None and file.id_name is None and file.n_rows is not None:
-        _require_one_each(file.where, file.n_rows, ids_path, len(_ids(ids_path)))
+        _require_ids_for_all(file.where, file.n_rows, ids_path, len(_ids(ids_path)))
     if file.id_name is not None and ids_path is not None:
         raise ContractError(
             f"{file.where}: has ids of its own, in the column {file.id_name}; leave out embeddings.external_ids_path"
@@ -164,12 +157,12 @@ def _with_ids(file: VectorFile, ids_path: Path | None) -> Iterator[VectorRows]:
     ids, n = _ids(ids_path), 0
     for rows in file.chunks():
         first, n = n, n + len(rows.vectors)
-        if n <= len(ids):  # else there are more vectors than ids, which is said once all of them are counted
+        if n <= len(ids):  # else there are more vectors than ids, which is refused once all of them are counted
             yield rows._replace(ids=ids[first:n])
-    _require_one_each(file.where, n, ids_path, len(ids))
+    _require_ids_for_all(file.where, n, ids_path, len(ids))
 
 
-def _require_one_each(where: str, n_vectors: int, ids_path: Path, n_ids: int) -> None:
+def _require_ids_for_all(where: str, n_vectors: int, ids_path: Path, n_ids: int) -> None:
     if n_vectors != n_ids:
         raise ContractError(f"{where}: holds {n_vectors:,} vectors, {ids_path} holds {n_ids:,} ids; write one id a vector")
 

@@ -35,17 +35,17 @@ class Coverage:
 
     def __str__(self) -> str:
         """In words, counts first."""
-        told = f"{self.items - self.without:,} of {self.items:,} active items have a brought vector"
+        text = f"{self.items - self.without:,} of {self.items:,} active items have a brought vector"
         if self.without:
-            told += f"; {self.without:,} have none"
-            told += f" ({self.zero:,} of them one of zeros)" if self.zero else ""
-            told += f": {named(self.without_ids, self.without)}"
+            text += f"; {self.without:,} have none"
+            text += f" ({self.zero:,} of them one of zeros)" if self.zero else ""
+            text += f": {named(self.without_ids, self.without)}"
         if self.unknown:
-            told += f"; {self.unknown:,} of the file's {self.rows:,} ids are of no item: {named(self.unknown_ids, self.unknown)}"
-        return told
+            text += f"; {self.unknown:,} of the file's {self.rows:,} ids are of no item: {named(self.unknown_ids, self.unknown)}"
+        return text
 
 
-class Catalogue:
+class ItemIndex:
     """Finds items by their ids: a whole number is an item_id, or else the id that the log has; a text the other way round."""
 
     def __init__(self, items: pl.DataFrame) -> None:
@@ -72,7 +72,7 @@ class Catalogue:
         return ids.to_frame().join(known, on=ids.name, how="left", maintain_order="left")["found"]
 
 
-def gather(chunks: Iterable[VectorRows], items: pl.DataFrame, where: str) -> tuple[pl.DataFrame, Coverage]:
+def match_vectors(chunks: Iterable[VectorRows], items: pl.DataFrame, where: str) -> tuple[pl.DataFrame, Coverage]:
     """The vectors of the catalogue's items; what is held is these, and the file's ids.
 
     Args:
@@ -87,27 +87,27 @@ def gather(chunks: Iterable[VectorRows], items: pl.DataFrame, where: str) -> tup
         ContractError: an id twice, or two ids of one item.
     """
     items = check(items, ITEMS, "embeddings")
-    catalogue = Catalogue(items)
-    told: list[pl.Series] = []
+    catalogue = ItemIndex(items)
+    file_ids: list[pl.Series] = []
     found: list[pl.Series] = []
     vectors: list[Floats] = []
     for rows in chunks:
         ids = pl.Series("item_id", [], dtype=pl.Int64) if rows.ids is None else rows.ids
         item_ids = catalogue.find(ids)
-        told.append(ids)
+        file_ids.append(ids)
         found.append(item_ids)
         vectors.append(rows.vectors[item_ids.is_not_null().to_numpy()])
-    if not told:
+    if not file_ids:
         return pl.DataFrame(schema={"item_id": pl.Int64, "vector": pl.List(pl.Float32)}), _coverage(items, [], [], [])
-    _refuse_repeats(told, found, where)
+    _refuse_repeats(file_ids, found, where)
     known = pl.concat(found).drop_nulls()
     values = np.concatenate(vectors)
     frame = pl.DataFrame({"item_id": known, "vector": pl.Series(values)})
-    return frame, _coverage(items, told, found, vectors)
+    return frame, _coverage(items, file_ids, found, vectors)
 
 
-def _refuse_repeats(told: list[pl.Series], found: list[pl.Series], where: str) -> None:
-    ids, item_ids = pl.concat(told), pl.concat(found)
+def _refuse_repeats(file_ids: list[pl.Series], found: list[pl.Series], where: str) -> None:
+    ids, item_ids = pl.concat(file_ids), pl.concat(found)
     again = ids.is_duplicated() | (item_ids.is_duplicated() & item_ids.is_not_null())
     if again.any():
         n = int(again.sum())
@@ -117,22 +117,24 @@ def _refuse_repeats(told: list[pl.Series], found: list[pl.Series], where: str) -
         )
 
 
-def _coverage(items: pl.DataFrame, told: list[pl.Series], found: list[pl.Series], vectors: list[Floats]) -> Coverage:
+def _coverage(items: pl.DataFrame, file_ids: list[pl.Series], found: list[pl.Series], vectors: list[Floats]) -> Coverage:
     active = (
-        items.filter("is_active").select("item_id", told=pl.coalesce("raw_id", pl.col("item_id").cast(pl.String))).sort("item_id")
+        items.filter("is_active")
+        .select("item_id", log_id=pl.coalesce("raw_id", pl.col("item_id").cast(pl.String)))
+        .sort("item_id")
     )
-    unknown = [ids.filter(item_ids.is_null()).cast(pl.String) for ids, item_ids in zip(told, found, strict=True)]
+    unknown = [ids.filter(item_ids.is_null()).cast(pl.String) for ids, item_ids in zip(file_ids, found, strict=True)]
     known = pl.concat(found).drop_nulls() if found else pl.Series(dtype=pl.Int64)
     is_zero = np.concatenate([~values.any(axis=1) for values in vectors]) if vectors else np.zeros(0, dtype=bool)
     state = pl.DataFrame({"item_id": known, "is_zero": pl.Series(is_zero, dtype=pl.Boolean)})
     without = active.join(state, on="item_id", how="left", maintain_order="left").filter(pl.col("is_zero").fill_null(value=True))
     few = pl.concat(unknown)[:N_EXAMPLES].to_list() if unknown else []
     return Coverage(
-        rows=sum(len(ids) for ids in told),
+        rows=sum(len(ids) for ids in file_ids),
         unknown=sum(len(ids) for ids in unknown),
         items=active.height,
         without=without.height,
         zero=int(without["is_zero"].sum()),
         unknown_ids=tuple(few),
-        without_ids=tuple(without["told"][:N_EXAMPLES]),
+        without_ids=tuple(without["log_id"][:N_EXAMPLES]),
     )

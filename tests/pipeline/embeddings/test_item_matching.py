@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from pipeline.contracts import ITEMS
-from pipeline.embeddings.brought import Catalogue, gather
+from pipeline.embeddings.item_matching import ItemIndex, match_vectors
 from pipeline.embeddings.vector_rows import VectorRows
 from pipeline.errors import ContractError
 
@@ -39,30 +39,30 @@ def rows(name: str, ids: list[Any], dtype: Any = None) -> VectorRows:
 )
 def test_items_are_found_by_the_warehouse_s_ids_and_by_the_log_s(name: str, ids: list[Any], dtype: Any, found: list[Any]) -> None:
     """A whole number is an item_id, and else what the log has; a text is what the log has, and else an item_id."""
-    assert Catalogue(CATALOGUE).find(pl.Series(name, ids, dtype=dtype)).to_list() == found
+    assert ItemIndex(CATALOGUE).find(pl.Series(name, ids, dtype=dtype)).to_list() == found
 
 
 def test_whole_numbers_that_the_log_has_as_texts_are_found() -> None:
     """Hashed ids: the file's 7 is the log's "7", not the hash."""
     hashed = CATALOGUE.with_columns(item_id=pl.col("item_id") + 10**12, raw_id=pl.Series(["7", "8", "x", "y"]))
-    assert Catalogue(hashed).find(pl.Series("item_id", [8, 7])).to_list() == [10**12 + 2, 10**12 + 1]
+    assert ItemIndex(hashed).find(pl.Series("item_id", [8, 7])).to_list() == [10**12 + 2, 10**12 + 1]
 
 
 def test_vectors_are_gathered_over_chunks_and_counted() -> None:
     """Of the active items 1, 2 and 3 the first has a vector; 9, 8 and 7 are of no item."""
-    vectors, told = gather([rows("item_id", [9, 1]), rows("item_id", [4, 8, 7])], CATALOGUE, "v")
+    vectors, coverage = match_vectors([rows("item_id", [9, 1]), rows("item_id", [4, 8, 7])], CATALOGUE, "v")
     assert vectors.rows() == [(1, [2.0, 0.0]), (4, [1.0, 0.0])]
-    assert (told.rows, told.unknown, told.items, told.without, told.zero) == (5, 3, 3, 2, 0)
-    assert (told.unknown_ids, told.without_ids) == (("9", "8", "7"), ("07", "sku-3"))
-    assert str(told) == (
+    assert (coverage.rows, coverage.unknown, coverage.items, coverage.without, coverage.zero) == (5, 3, 3, 2, 0)
+    assert (coverage.unknown_ids, coverage.without_ids) == (("9", "8", "7"), ("07", "sku-3"))
+    assert str(coverage) == (
         "1 of 3 active items have a brought vector; 2 have none: 07, sku-3; 3 of the file's 5 ids are of no item: 9, 8, 7"
     )
 
 
 def test_a_vector_of_zeros_is_none() -> None:
     zeros = VectorRows(np.zeros((2, 2)), pl.Series("item_id", [1, 2]), None)
-    told = gather([zeros], CATALOGUE, "v")[1]
-    assert (told.without, told.zero) == (3, 2)
+    coverage = match_vectors([zeros], CATALOGUE, "v")[1]
+    assert (coverage.without, coverage.zero) == (3, 2)
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_a_vector_of_zeros_is_none() -> None:
 def test_two_vectors_of_one_item_are_refused(ids: list[Any], message: str) -> None:
     """By one id twice, by its two ids, and of no item at all."""
     with pytest.raises(ContractError, match=message):
-        gather([rows("item_id", ids[:2]), rows("item_id", ids[2:])], CATALOGUE, "v")
+        match_vectors([rows("item_id", ids[:2]), rows("item_id", ids[2:])], CATALOGUE, "v")

@@ -45,8 +45,8 @@ class World:
 
     def bring(self, vectors: np.ndarray, ids: Any = None) -> Path:
         file = self.folder / "v.parquet"
-        told = {"item_id": range(1, len(vectors) + 1) if ids is None else ids, "vector": vectors.tolist()}
-        pl.DataFrame(told, schema={"item_id": pl.Int64, "vector": pl.List(pl.Float64)}).write_parquet(file)
+        columns = {"item_id": range(1, len(vectors) + 1) if ids is None else ids, "vector": vectors.tolist()}
+        pl.DataFrame(columns, schema={"item_id": pl.Int64, "vector": pl.List(pl.Float64)}).write_parquet(file)
         return file
 
     def configure(self, more: str, config: str = CONFIG) -> None:
@@ -90,18 +90,18 @@ def world(empty: World, first_night: dict[str, Path]) -> World:
     """One refresh, made once and copied."""
     made = first_night["folder"]
     if not made.exists():
-        told = empty.refresh()
-        assert told.code == 0, told.err
+        outcome = empty.refresh()
+        assert outcome.code == 0, outcome.err
         shutil.copytree(empty.folder, made)
     shutil.copytree(made, empty.folder, dirs_exist_ok=True)
     return empty
 
 
-def refused(told: Any, *words: str) -> str:
+def refused(outcome: Any, *words: str) -> str:
     """The one line of a refusal."""
-    assert told.code == 2, (told.out, told.err)
-    lines = [line for line in told.err.splitlines() if line.startswith("hsrl: ")]
-    assert told.err.splitlines()[-1:] == lines and len(lines[0]) < 600, told.err
+    assert outcome.code == 2, (outcome.out, outcome.err)
+    lines = [line for line in outcome.err.splitlines() if line.startswith("hsrl: ")]
+    assert outcome.err.splitlines()[-1:] == lines and len(lines[0]) < 600, outcome.err
     for word in words:
         assert word in lines[0], lines[0]
     return lines[0]
@@ -109,10 +109,10 @@ def refused(told: Any, *words: str) -> str:
 
 def test_the_file_of_the_catalogue_gets_the_sids_of_the_catalogue(world: World) -> None:
     """External vectors have any length; codes live on vectors of length 1. Shuffled, doubled in length, as .npy: the same."""
-    told = world.encode(world.folder / "v.parquet", "--json")
-    assert told.code == 0, told.err
+    outcome = world.encode(world.folder / "v.parquet", "--json")
+    assert outcome.code == 0, outcome.err
     assert world.encoded()["sid"].to_list() == world.sids()["sid"].to_list()
-    assert json.loads(told.out)["catalogue"]["same"] == 300
+    assert json.loads(outcome.out)["catalogue"]["same"] == 300
     order = np.random.default_rng(1).permutation(300)
     np.save(world.folder / "v.npy", 2 * clouds()[order])
     assert world.encode(world.folder / "v.npy").code == 0
@@ -123,8 +123,8 @@ def test_a_difference_from_the_catalogue_is_told_with_its_reason(world: World) -
     """Items 1 and 2 swap their vectors in the file only: both differ, and neither is near enough to be kept."""
     vectors = clouds()
     vectors[[0, 1]] = vectors[[1, 0]]
-    told = json.loads(world.encode(world.bring(vectors, [*range(1, 300), 9999]), "--json").out)
-    assert told["catalogue"] == {"same": 297, "changed": 2, "unknown": 1}
+    report = json.loads(world.encode(world.bring(vectors, [*range(1, 300), 9999]), "--json").out)
+    assert report["catalogue"] == {"same": 297, "changed": 2, "unknown": 1}
     rows = world.encoded()
     assert rows["item_id"].to_list() == [*range(1, 300), None]
     assert rows.filter(pl.col("difference") == "changed")["item_id"].to_list() == [1, 2]
@@ -133,9 +133,9 @@ def test_a_difference_from_the_catalogue_is_told_with_its_reason(world: World) -
 @pytest.mark.parametrize(("dtype", "order"), [("<f4", "C"), (">f8", "F")])
 def test_a_npy_file_is_as_many_vectors_as_it_has_rows(world: World, dtype: str, order: Any) -> None:
     np.save(world.folder / "v.npy", np.asarray(clouds(), dtype=dtype, order=order))
-    told = world.encode(world.folder / "v.npy", "--json")
-    assert told.code == 0, told.err
-    assert json.loads(told.out)["vectors"] == world.encoded().height == 300
+    outcome = world.encode(world.folder / "v.npy", "--json")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["vectors"] == world.encoded().height == 300
     assert world.encoded()["sid"].to_list() == world.sids()["sid"].to_list()
 
 
@@ -152,8 +152,8 @@ def test_vectors_of_another_width_or_space_are_refused(world: World) -> None:
 
 
 def test_rows_of_the_embeddings_table_are_taken_as_what_they_say_they_are(world: World) -> None:
-    told = run_sql(world.folder / "w", "SELECT item_id, embedding_id, vector FROM embeddings ORDER BY item_id")
-    told.write_parquet(world.folder / "e.parquet")
+    embeddings = run_sql(world.folder / "w", "SELECT item_id, embedding_id, vector FROM embeddings ORDER BY item_id")
+    embeddings.write_parquet(world.folder / "e.parquet")
     assert world.encode(world.folder / "e.parquet").code == 0
     assert world.encoded()["sid"].to_list() == world.sids()["sid"].to_list()
 
@@ -171,11 +171,11 @@ def test_items_without_a_vector_are_counted_and_refused_above_a_share(empty: Wor
     refused(empty.refresh(), "240 of 300", "30 of its 90 ids", "1001", "external_max_missing")
     assert not (empty.folder / "w" / "readers.sqlite").exists() or run_sql(empty.folder / "w", "FROM releases").is_empty()
     empty.configure("external_max_missing = 0.9\n", FEW_CODES)
-    told = empty.refresh("--json")
-    assert told.code == 0, told.err
-    report = json.loads(told.out)["external"]
+    outcome = empty.refresh("--json")
+    assert outcome.code == 0, outcome.err
+    report = json.loads(outcome.out)["external"]
     assert (report["items"], report["without"], report["unknown"]) == (300, 240, 30)
-    assert "240" in told.err
+    assert "240" in outcome.err
 
 
 def test_only_the_vectors_changed(world: World) -> None:
@@ -227,8 +227,8 @@ def test_a_new_width_is_planned_and_refused_until_a_rebuild(world: World) -> Non
 
 def test_a_file_of_vectors_that_is_gone_is_one_line(world: World) -> None:
     (world.folder / "v.parquet").unlink()
-    for told in (world.refresh(), world.refresh("--dry-run")):
-        refused(told, "v.parquet", "is no file", "external_path")
+    for outcome in (world.refresh(), world.refresh("--dry-run")):
+        refused(outcome, "v.parquet", "is no file", "external_path")
 
 
 def test_vectors_are_found_by_the_ids_of_the_log(empty: World) -> None:
@@ -237,12 +237,12 @@ def test_vectors_are_found_by_the_ids_of_the_log(empty: World) -> None:
     empty.configure("", FEW_CODES)
     ids = [f"sku-{item}" for item in range(1, 301)]
     pl.DataFrame({"item_id": ids, "vector": list(clouds())}).write_parquet(empty.folder / "v.parquet")
-    told = empty.refresh("--json")
-    assert told.code == 0, told.err
-    assert json.loads(told.out)["external"]["without"] == 0
+    outcome = empty.refresh("--json")
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["external"]["without"] == 0
     pl.DataFrame({"raw_id": ids, "vector": list(clouds())}).write_parquet(empty.folder / "raw.parquet")
-    told = json.loads(empty.encode(empty.folder / "raw.parquet", "--json").out)
-    assert told["catalogue"]["same"] == 300
+    report = json.loads(empty.encode(empty.folder / "raw.parquet", "--json").out)
+    assert report["catalogue"]["same"] == 300
     assert empty.encoded()["id"].to_list() == ids
 
 
@@ -288,8 +288,8 @@ def test_zeros_have_no_direction(world: World) -> None:
     """Item 3 of zeros: no Semantic ID from encode; the refresh counts it among those without a vector."""
     vectors = clouds()
     vectors[2] = 0.0
-    told = json.loads(world.encode(world.bring(vectors), "--json").out)
-    assert (told["zero"], told["catalogue"]["no sid"]) == (1, 1)
+    report = json.loads(world.encode(world.bring(vectors), "--json").out)
+    assert (report["zero"], report["catalogue"]["no sid"]) == (1, 1)
     assert world.encoded()["sid"].null_count() == 1
     assert json.loads(world.refresh("--json").out)["external"]["zero"] == 1
     world.bring(np.zeros((300, 16)))
