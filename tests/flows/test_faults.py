@@ -135,7 +135,7 @@ def test_a_clock_set_back_changes_the_order_of_nothing(root: Path, monkeypatch: 
     assert run_sql(root, "SELECT bool_and(now.created_at < before.created_at) AS is_back FROM releases now JOIN releases before "
                          "ON before.release_id = now.parent_id").item()  # fmt: skip
     with Warehouse.open(root) as warehouse:
-        assert warehouse.latest_release().release_id == 2
+        assert (release := warehouse.latest_release()) and release.release_id == 2
     assert feed.night(root, 3)["status"] == "nothing new"
 
 

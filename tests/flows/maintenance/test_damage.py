@@ -3,11 +3,13 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.warehouse import Warehouse
+from tests.flows.conftest import Printed, World
 from tests.support import small_feed as feed
 
 pytestmark = pytest.mark.slow
@@ -47,7 +49,7 @@ def harm(root: Path, kind: str, how: str) -> Path:
     return file
 
 
-def refusal(ran) -> str:
+def refusal(ran: Printed) -> str:
     assert ran.code == 2, (ran.out, ran.err)
     last = ran.err.strip().splitlines()[-1]
     assert last.startswith("hsrl: ") and "Traceback" not in ran.err
@@ -57,7 +59,9 @@ def refusal(ran) -> str:
 @pytest.mark.parametrize(
     ("kind", "how"), [("events", "gone"), ("events", "flipped"), ("embeddings", "cut"), ("record_rows", "empty")]
 )
-def test_a_refresh_names_the_damaged_file_and_publishes_nothing(root: Path, hsrl: Callable, kind: str, how: str) -> None:
+def test_a_refresh_names_the_damaged_file_and_publishes_nothing(
+    root: Path, hsrl: Callable[..., Any], kind: str, how: str
+) -> None:
     file = harm(root, kind, how)
     line = refusal(hsrl("refresh", "--config", feed.config_of(root, 3), "--warehouse", root))
     assert file.name in line and "docs/recovery.md" in line
@@ -79,7 +83,7 @@ COMMANDS = {
 @pytest.mark.parametrize("how", ["gone", "cut"])
 @pytest.mark.parametrize("command", ["sql", "trace", "retrain", "verify"])
 def test_every_command_that_reads_a_damaged_file_says_so_in_a_line(
-    root: Path, hsrl: Callable, monkeypatch: pytest.MonkeyPatch, command: str, how: str
+    root: Path, hsrl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, command: str, how: str
 ) -> None:
     files = [harm(root, "events", how), harm(root, "embeddings", how)]
     config = feed.config_of(root, 3)
@@ -92,7 +96,7 @@ def test_every_command_that_reads_a_damaged_file_says_so_in_a_line(
 @pytest.mark.parametrize("command", ["sql", "status", "trace", "refresh", "gc", "rollback", "retrain", "verify", "draw"])
 @pytest.mark.parametrize("how", ["gone", "empty"])
 def test_without_a_catalogue_and_its_copies_every_command_says_so_in_a_line(
-    root: Path, hsrl: Callable, monkeypatch: pytest.MonkeyPatch, command: str, how: str
+    root: Path, hsrl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, command: str, how: str
 ) -> None:
     for copy in [root / "catalog.sqlite", root / "readers.sqlite", *(root / "readers").iterdir()]:
         copy.unlink()
@@ -106,7 +110,9 @@ def test_without_a_catalogue_and_its_copies_every_command_says_so_in_a_line(
     assert set(root.rglob("*.parquet")) == before and not (root.parent / "sids.png").exists()
 
 
-def test_encode_does_not_tell_differences_by_vectors_of_another_night(root: Path, hsrl, tmp_path: Path) -> None:
+def test_encode_does_not_tell_differences_by_vectors_of_another_night(
+    root: Path, hsrl: Callable[..., Any], tmp_path: Path
+) -> None:
     """A whole Parquet file in the place of another: no library notices, and its vectors say why an item has another Semantic ID."""
     query = "select item_id, embedding_id, vector from embeddings where embedding_id in (select embedding_id from codebooks)"
     run_sql(root, query).write_parquet(tmp_path / "vectors.parquet")
@@ -130,7 +136,7 @@ def test_a_damaged_embedding_model_is_mended_as_the_line_says(root: Path, hsrl: 
     assert hsrl("verify", "--warehouse", root).code == 0
 
 
-def test_a_damaged_policy_is_mended_as_the_line_says(retrained, hsrl: Callable, tmp_path: Path) -> None:
+def test_a_damaged_policy_is_mended_as_the_line_says(retrained: World, hsrl: Callable[..., Any], tmp_path: Path) -> None:
     """From the same release comes the same policy, to the byte."""
     world = retrained.copy(tmp_path)
     words = ("retrain", "--config", world.config, "--warehouse", world.root)

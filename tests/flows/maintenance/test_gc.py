@@ -146,7 +146,7 @@ def test_begun_in_the_middle_of_a_refresh_it_waits_and_nothing_staged_is_lost(
     with pytest.raises(WarehouseError, match="run .*-daily-refresh-.* is writing; waited 0 s"):
         collect_garbage(root, Run("gc"), LEAST, dry_run=False, engine=WarehouseConfig(lock_timeout_seconds=0))
     gc = begin("-c", HSRL, "gc", *GREEDY, "--warehouse", root)
-    assert "waiting for run" in gc.stderr.readline()
+    assert gc.stderr and "waiting for run" in gc.stderr.readline()
     assert files(root) == staged
     refresh.send_signal(signal.SIGCONT)
     assert [process.communicate(timeout=60) and process.returncode for process in (refresh, gc)] == [0, 0]

@@ -113,7 +113,7 @@ def test_4_registration_takes_an_empty_required_field_and_the_audit_does_not(
 ) -> None:
     """The column is NOT NULL in the schema; a registered file may be empty there all the same."""
     changes = night(1)
-    [staged] = (changes.replace_files | changes.register)[table]
+    [staged] = {**changes.replace_files, **changes.register}[table]
     rows = pl.read_parquet(staged)
     rows.with_columns(pl.lit(None, rows.schema[column]).alias(column)).write_parquet(staged)
     with pytest.raises(AuditError, match="registered_complete"):

@@ -37,7 +37,7 @@ def test_two_nights_become_two_releases(warehouse: Warehouse, draft: ReleaseDraf
     second = warehouse.publish(replace(draft, run_id="r2", inputs=("i2",)), night(2))
     assert first and second and (first.release_id, second.release_id) == (1, 2)
     assert warehouse.latest_release() == second
-    assert second.snapshot_id == warehouse.last_snapshot() > first.snapshot_id
+    assert first.snapshot_id and second.snapshot_id == warehouse.last_snapshot() > first.snapshot_id
     assert warehouse.query("SELECT user_seq FROM events ORDER BY user_seq")["user_seq"].to_list() == [0, 1, 2, 3]
     assert warehouse.query("SELECT record_id, split FROM records ORDER BY record_id").rows() == [
         ("1-0", "train"),
@@ -55,6 +55,7 @@ def test_two_nights_become_two_releases(warehouse: Warehouse, draft: ReleaseDraf
 
 def test_the_snapshot_tells_run_and_release(warehouse: Warehouse, draft: ReleaseDraft, night: Night) -> None:
     release = warehouse.publish(draft, night(1), audits=[])
+    assert release
     [(message, extra)] = warehouse.query(
         "SELECT commit_message, commit_extra_info FROM lake.snapshots() WHERE snapshot_id = $id", {"id": release.snapshot_id}
     ).rows()
@@ -117,12 +118,12 @@ def test_a_refused_release_leaves_nothing_but_ledger_rows(warehouse: Warehouse, 
     assert warehouse.query("SELECT run_id, release_id, audit, n_offenders, examples FROM audits").rows() == [
         ("r1", 1, "no_item_10", 1, ['{"item_id":10}'])
     ]
-    assert warehouse.publish(draft, night(1)).release_id == 1
+    assert (release := warehouse.publish(draft, night(1))) and release.release_id == 1
 
 
 def test_a_warning_does_not_refuse_but_is_kept(warehouse: Warehouse, draft: ReleaseDraft, night: Night) -> None:
     warning = replace(REFUSING, header={"severity": "warn", "doc": "-"})
-    assert warehouse.publish(draft, night(1), audits=[warning]).release_id == 1
+    assert (release := warehouse.publish(draft, night(1), audits=[warning])) and release.release_id == 1
     assert warehouse.query("SELECT severity, n_offenders FROM audits").rows() == [("warn", 1)]
 
 
@@ -154,7 +155,7 @@ def test_a_statement_that_fails_rolls_everything_back(warehouse: Warehouse, draf
             draft, night(1), audits=[Statement("broken", {"severity": "block", "doc": "-"}, "SELECT no_such FROM items")]
         )
     assert warehouse.latest_release() is None and linked(warehouse) == []
-    assert warehouse.publish(draft, night(1), audits=[]).release_id == 1
+    assert (release := warehouse.publish(draft, night(1), audits=[])) and release.release_id == 1
 
 
 def test_a_commit_that_commits_nothing_is_an_error(warehouse: Warehouse) -> None:
@@ -232,7 +233,7 @@ def test_a_moved_warehouse_opens_and_goes_on(warehouse: Warehouse, draft: Releas
     with Warehouse.open(copy) as moved, moved.writer("r2", 0):
         assert moved.query("SELECT sum(feedback) AS n FROM events").rows() == [(1,)]
         assert all(path.is_relative_to(copy) for path in moved.files("events"))
-        assert moved.publish(replace(draft, run_id="r2"), night(2)).release_id == 2
+        assert (release := moved.publish(replace(draft, run_id="r2"), night(2))) and release.release_id == 2
         assert moved.query("SELECT sum(feedback) AS n FROM events").rows() == [(2,)]
 
 
@@ -267,7 +268,7 @@ def test_a_kill_in_the_middle_leaves_the_last_release(empty_warehouse: Path, tmp
     assert died.returncode == -signal.SIGKILL
     with Warehouse.open(root) as warehouse, warehouse.writer("r3", 0):
         assert len(linked(warehouse)) == 5
-        assert warehouse.latest_release().run_id == "r1"
+        assert (release := warehouse.latest_release()) and release.run_id == "r1"
         assert warehouse.query("SELECT user_seq FROM events ORDER BY 1")["user_seq"].to_list() == [0, 1]
-        assert warehouse.publish(replace(draft, run_id="r3"), night(2)).release_id == 2
+        assert (release := warehouse.publish(replace(draft, run_id="r3"), night(2))) and release.release_id == 2
         assert len(linked(warehouse)) == 6
