@@ -77,7 +77,7 @@ def main() -> None:
             spent[statement.name] = time.process_time() - began
         return found
 
-    publish.run_audits = timed
+    vars(publish)["run_audits"] = timed  # publishing runs the audits by this name
     nights = []
     with tempfile.TemporaryDirectory(prefix="hsrl-audits-") as home:
         folder = Path(home)

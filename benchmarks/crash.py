@@ -64,21 +64,21 @@ def work(flow: str, root: str, config: str, home: str) -> None:
     from flows.runtime.settings import load_settings
     from flows.runtime.steps import DirectSteps
 
-    place = Path(root)
-    settings = load_settings(Path(config), place)
+    root_path = Path(root)
+    settings = load_settings(Path(config), root_path)
     if flow == "refresh":
         from flows.refresh.flow import refresh
 
-        refresh(settings, place, Run("daily-refresh"), DirectSteps())
+        refresh(settings, root_path, Run("daily-refresh"), DirectSteps())
     elif flow == "gc":
         from flows.maintenance.gc import collect_garbage
         from pipeline.warehouse.config import RetentionConfig
 
-        collect_garbage(place, Run("gc"), RetentionConfig(**LEAST), dry_run=False)
+        collect_garbage(root_path, Run("gc"), RetentionConfig(**LEAST), dry_run=False)
     else:
         from flows.retrain.flow import retrain
 
-        retrain(settings, place, Run("nightly-retrain"), DirectSteps())
+        retrain(settings, root_path, Run("nightly-retrain"), DirectSteps())
     Path(home, "cpu").write_text(str(time.process_time()))
 
 

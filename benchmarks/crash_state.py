@@ -27,7 +27,7 @@ class Seen:
     @property
     def is_empty(self) -> bool:
         """No warehouse, or one in which no table has a row."""
-        return all(one == _NOTHING for one in self.tables.values())
+        return all(state == _NOTHING for state in self.tables.values())
 
     def differs(self, other: "Seen") -> set[str]:
         """The tables that are not alike."""
@@ -99,7 +99,7 @@ def garbage(root: Path) -> list[str]:
     with Warehouse.open(root) as warehouse, warehouse.writer("looking", 60):
         found = find_garbage(warehouse, RetentionConfig(**LEAST), "looking")
     files = [f"{found.n_files} data files"] if found.n_files else []
-    return [*(f"release {one}" for one in found.releases), *files, *map(str, found.orphans), *map(str, found.folders)]
+    return [*(f"release {number}" for number in found.releases), *files, *map(str, found.orphans), *map(str, found.folders)]
 
 
 LEAST = {"keep_days": 0, "keep_releases": 2, "resume_days": 0}

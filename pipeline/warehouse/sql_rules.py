@@ -48,7 +48,7 @@ def checked(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
             raise _refusal(question)
         raise QueryError(as_line(f"Parser Error: {tree.get('error_message', 'no statement')}"))
     if len(tree["statements"]) != 1:
-        raise _not_one(len(tree["statements"]))
+        raise _wrong_count(len(tree["statements"]))
     _refuse_names(connection, list(_nodes(tree["statements"])))
     return opening + question
 
@@ -123,7 +123,7 @@ def _refusal(sql: str) -> QueryError:
             "sql: this statement is no question, expected SELECT or EXPLAIN; the warehouse is changed by hsrl refresh only"
         )
     if len(found) != 1:
-        return _not_one(len(found))
+        return _wrong_count(len(found))
     kind = found[0].type
     if kind == duckdb.StatementType.SELECT:
         # PRAGMA and CALL in the guise of a SELECT have no tree.
@@ -135,7 +135,7 @@ def _refusal(sql: str) -> QueryError:
     )
 
 
-def _not_one(count: int) -> QueryError:
+def _wrong_count(count: int) -> QueryError:
     return QueryError(f"sql: {count} statements, expected one SELECT or EXPLAIN; ask one at a time")
 
 

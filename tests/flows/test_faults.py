@@ -41,14 +41,14 @@ def root(two_days: Path, tmp_path: Path) -> Path:
 
 
 def test_of_two_refreshes_at_once_one_publishes_and_the_other_waits(root: Path) -> None:
-    told: list[str] = []
+    statuses: list[str] = []
     feed.settings_of(root, 3)
-    threads = [threading.Thread(target=lambda: told.append(feed.night(root, 3)["status"])) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: statuses.append(feed.night(root, 3)["status"])) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(told) == ["nothing new", "published"]
+    assert sorted(statuses) == ["nothing new", "published"]
     assert run_sql(root, "SELECT max(release_id) FROM releases").item() == 2
     assert run_sql(root, "SELECT count(*) FROM ingests").item() == 3
 
@@ -112,9 +112,9 @@ def test_a_truncated_raw_file_is_refused_and_read_when_it_is_whole(root: Path) -
 def test_a_deleted_catalogue_is_restored_by_the_command_that_the_error_tells(root: Path) -> None:
     before = run_sql(root, EVENTS)
     (root / "catalog.sqlite").unlink()
-    with pytest.raises(WarehouseError, match="its copy is there; restore it: ") as told:
+    with pytest.raises(WarehouseError, match="its copy is there; restore it: ") as raised:
         feed.night(root, 3)
-    subprocess.run(str(told.value).split("restore it: ")[1], shell=True, check=True)  # noqa: S602 the command under test
+    subprocess.run(str(raised.value).split("restore it: ")[1], shell=True, check=True)  # noqa: S602 the command under test
     assert run_sql(root, EVENTS).equals(before)
     assert feed.night(root, 3)["release_id"] == 2
 
@@ -135,7 +135,7 @@ def test_a_clock_set_back_changes_the_order_of_nothing(root: Path, monkeypatch: 
     assert run_sql(root, "SELECT bool_and(now.created_at < before.created_at) AS is_back FROM releases now JOIN releases before "
                          "ON before.release_id = now.parent_id").item()  # fmt: skip
     with Warehouse.open(root) as warehouse:
-        assert warehouse.latest_release().release_id == 2
+        assert (release := warehouse.latest_release()) and release.release_id == 2
     assert feed.night(root, 3)["status"] == "nothing new"
 
 
@@ -154,12 +154,12 @@ def test_a_full_disk_is_told_and_leaves_the_last_release(root: Path, room: int) 
     """No file may grow beyond ``room`` bytes: the stage files, or the catalogue's log, cannot be written."""
     before = run_sql(root, EVENTS)
     feed.settings_of(root, 3)
-    told = subprocess.run(
+    ran = subprocess.run(
         [sys.executable, "-c", FULL, str(room), str(root.parent / "3-4.toml"), str(root)],
         capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(Path.cwd())},
     )  # fmt: skip
-    assert told.returncode == 2, told.stderr
-    assert len(told.stderr.strip().splitlines()[-1]) and "Traceback" not in told.stderr, told.stderr
+    assert ran.returncode == 2, ran.stderr
+    assert len(ran.stderr.strip().splitlines()[-1]) and "Traceback" not in ran.stderr, ran.stderr
     assert run_sql(root, EVENTS).equals(before)
     assert feed.night(root, 3)["status"] == "published"
     assert run_sql(root, "SELECT count(*) FROM ingests").item() == 3

@@ -220,16 +220,20 @@ def test_the_churn_budget_is_the_share_that_the_configuration_allows_and_one_ite
     assert offenders(world, "churn_budget") == []
     world.execute(TWO_MOVED)
     found = offenders(world, "churn_budget")
-    assert [(one["n_items"], one["n_moved"], one["n_allowed"]) for one in found] == ([(3, 2, 1)] if n_allowed == 1 else [])
+    assert [(offender["n_items"], offender["n_moved"], offender["n_allowed"]) for offender in found] == (
+        [(3, 2, 1)] if n_allowed == 1 else []
+    )
 
 
 @pytest.mark.parametrize("kind", ["refresh", "retrain", "rebuild", "rollback"])
 def test_the_churn_budget_binds_nights_and_not_what_someone_asked_for(world: duckdb.DuckDBPyConnection, kind: str) -> None:
     """Item 11 moved: one is allowed to a refresh, none to a retrain. Then item 12 does too."""
     world.execute("UPDATE releases SET kind = ? WHERE release_id = 2", [kind])
-    assert [one["n_moved"] for one in offenders(world, "churn_budget")] == ([1] if kind == "retrain" else [])
+    assert [offender["n_moved"] for offender in offenders(world, "churn_budget")] == ([1] if kind == "retrain" else [])
     world.execute(TWO_MOVED)
-    assert [one["n_moved"] for one in offenders(world, "churn_budget")] == ([2] if kind in ("refresh", "retrain") else [])
+    assert [offender["n_moved"] for offender in offenders(world, "churn_budget")] == (
+        [2] if kind in ("refresh", "retrain") else []
+    )
 
 
 @pytest.mark.parametrize(("numbering", "kind", "n_moved"), [("c", "refresh", []), ("d", "refresh", [2]), ("d", "rebuild", [])])
@@ -239,7 +243,7 @@ def test_the_churn_budget_sees_across_a_change_of_codes(
     """Codes centred anew keep their numbers, and so tokens their meaning; under another numbering the same tokens mean other items."""
     world.execute("UPDATE releases SET kind = ? WHERE release_id = 2", [kind])
     world.execute(OTHER_CODES.format(numbering=numbering))
-    assert [one["n_moved"] for one in offenders(world, "churn_budget")] == n_moved
+    assert [offender["n_moved"] for offender in offenders(world, "churn_budget")] == n_moved
 
 
 @pytest.mark.parametrize(("guard_rails", "severity"), [("block", "block"), ("warn", "warn"), ("off", None)])
@@ -312,7 +316,7 @@ def test_newcomers_of_the_last_night_may_move_beside_the_budget(world: duckdb.Du
     world.execute(
         "INSERT INTO previous.sid_history SELECT * REPLACE (0 AS valid_from, 1 AS valid_to) FROM previous.sid_history WHERE item_id > 10"
     )
-    assert [one["n_moved"] for one in offenders(world, "churn_budget")] == [2]
+    assert [offender["n_moved"] for offender in offenders(world, "churn_budget")] == [2]
 
 
 def test_faults_of_earlier_releases_do_not_block_tonight(world: duckdb.DuckDBPyConnection) -> None:

@@ -1,5 +1,7 @@
 """Deliveries beside those before them, in plain SQL: what is honest passes, what is broken does not."""
 
+from collections.abc import Sequence
+
 import duckdb
 import pytest
 
@@ -39,7 +41,7 @@ def test_the_last_delivery_is_compared_with_those_before(world: duckdb.DuckDBPyC
     assert fill(world, nights) == expected
 
 
-def fill(world: duckdb.DuckDBPyConnection, nights: list[tuple[int, ...]], config: str = "{}") -> dict[str, str]:
+def fill(world: duckdb.DuckDBPyConnection, nights: Sequence[tuple[int, ...]], config: str = "{}") -> dict[str, str]:
     """Make ``nights`` the deliveries of the warehouse, one a release; return the levels of the last that are not ok."""
     world.execute("DELETE FROM ingests; DELETE FROM releases")
     for number, (rows, positives, users, new_users, items, new_items) in enumerate(nights):

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -61,7 +62,7 @@ def test_a_file_that_follows_from_the_contracts_is_as_they_say(path: Path, text:
     assert path.read_text(encoding="utf-8") == text, "write it anew with: python -m pipeline.warehouse.ddl"
 
 
-def change(column: Column, **changes: object) -> Table:
+def change(column: Column, **changes: Any) -> Table:
     """SPLITS (user_id, n_records, n_train, method) with another first column."""
     return replace(SPLITS, columns=(replace(column, **changes), *SPLITS.columns[1:]))
 

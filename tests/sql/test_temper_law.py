@@ -107,10 +107,10 @@ def test_means_that_these_settings_do_not_allow_are_found(
 
 def test_judging_by_other_rules_than_the_stored_ones_is_found(world: duckdb.DuckDBPyConnection) -> None:
     """Sessions of patience 30 told as such of 20, and the other way round."""
-    for true, told in ((20.0, 30.0), (30.0, 20.0)):
+    for true, written in ((20.0, 30.0), (30.0, 20.0)):
         config = EnvironmentConfig(temper0=true, max_steps=50)
         row = summarise(played(config, 10, 0.5))
-        assert refused(world, (config.model_copy(update={"temper0": told}), 10, row.depth, row.total_reward))
+        assert refused(world, (config.model_copy(update={"temper0": written}), 10, row.depth, row.total_reward))
 
 
 def test_the_spent_temper_of_a_row_is_what_its_sessions_lost() -> None:

@@ -37,7 +37,7 @@ def test_there_are_the_commands_of_the_issue() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "line"),
     [
         (("frobnicate",), "No such command 'frobnicate'; see: hsrl --help"),
         (("sql",), "nothing was asked; for example: hsrl sql"),
@@ -53,12 +53,12 @@ def test_there_are_the_commands_of_the_issue() -> None:
     ],
 )
 def test_a_wrong_use_is_one_line_and_exit_code_two(
-    hsrl: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], told: str
+    hsrl: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], line: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     answer = hsrl(*words)
     assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
-    assert answer.err.startswith("hsrl: ") and told in answer.err
+    assert answer.err.startswith("hsrl: ") and line in answer.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -77,13 +77,13 @@ def test_an_error_that_a_person_can_mend_is_one_line(
         raise error
 
     monkeypatch.setattr("flows.cli.questions.warehouse_path", fail)
-    told = hsrl("status")
-    assert told.code == code and told.err.startswith(line) and told.err.count("\n") == 1
+    ran = hsrl("status")
+    assert ran.code == code and ran.err.startswith(line) and ran.err.count("\n") == 1
 
 
 def test_the_version_is_told(hsrl: Callable[..., Any]) -> None:
-    told = hsrl("--version")
-    assert told.code == 0 and re.fullmatch(r"hsrl \d+\.\d+\S*\n", told.out) and told.err == ""
+    ran = hsrl("--version")
+    assert ran.code == 0 and re.fullmatch(r"hsrl \d+\.\d+\S*\n", ran.out) and ran.err == ""
 
 
 @pytest.mark.parametrize("name", ["retrain", "reproduce"])
@@ -106,8 +106,8 @@ def test_sql_answers_in_json_types(hsrl: Callable[..., Any], refreshed: Any) -> 
         "select 1.50::decimal(4, 2) d, [2.5::decimal(4, 2)] l, {'x': 0.5::decimal(4, 2)} s, sum(range) h, date '2026-01-02' as on_day, "
         "timestamptz '2026-01-02 03:04:05Z' as at_time, interval 90 minute i, '\\xAA'::blob b, 'nan'::double n, null z from range(3)"
     )
-    told = hsrl("sql", "--warehouse", refreshed.root, "--json", question)
-    assert json.loads(told.out) == [
+    ran = hsrl("sql", "--warehouse", refreshed.root, "--json", question)
+    assert json.loads(ran.out) == [
         {
             "d": 1.5,
             "l": [2.5],
@@ -124,13 +124,13 @@ def test_sql_answers_in_json_types(hsrl: Callable[..., Any], refreshed: Any) -> 
 
 
 def test_the_time_between_two_times_can_be_asked_for(hsrl: Callable[..., Any], refreshed: Any) -> None:
-    told = hsrl("sql", "--warehouse", refreshed.root, 'select finished_at - started_at took, 1 as "a""b" from runs')
-    assert told.code == 0 and "took" in told.out and 'a"b' in told.out and "00:0" in told.out
+    ran = hsrl("sql", "--warehouse", refreshed.root, 'select finished_at - started_at took, 1 as "a""b" from runs')
+    assert ran.code == 0 and "took" in ran.out and 'a"b' in ran.out and "00:0" in ran.out
 
 
 def test_a_table_in_a_pipe_is_as_wide_as_its_cells(hsrl: Callable[..., Any], refreshed: Any) -> None:
-    told = hsrl("sql", "--warehouse", refreshed.root, "select repeat('x', 500) a_column_with_a_long_name, 7 as n")
-    head, _, row, *rest = told.out.splitlines()
+    ran = hsrl("sql", "--warehouse", refreshed.root, "select repeat('x', 500) a_column_with_a_long_name, 7 as n")
+    head, _, row, *rest = ran.out.splitlines()
     assert "a_column_with_a_long_name" in head and "x" * 500 in row and "7" in row and rest == []
 
 
@@ -150,20 +150,20 @@ def test_reports_are_told_in_words_and_in_json(hsrl: Callable[..., Any], retrain
     """A second refresh and a second retrain find nothing new; status tells both."""
     where = ("--warehouse", retrained.root)
     assert json.loads(hsrl("status", *where, "--json").out)["rows"]["users"] == 40
-    told = hsrl("status", *where).out
-    assert "release       2 (retrain, " in told and f"policy        {retrained.report['policy_id']}" in told
-    assert "completed" in told
+    text = hsrl("status", *where).out
+    assert "release       2 (retrain, " in text and f"policy        {retrained.report['policy_id']}" in text
+    assert "completed" in text
 
 
 def test_what_a_night_did_is_told(retrained: Any, refreshed: Any) -> None:
     console = Console(width=200, record=True, file=io.StringIO())
     present.demo(console, {"warehouse": "w", "refresh": refreshed.report, "retrain": retrained.report})
-    told = console.export_text()
+    text = console.export_text()
     rows = retrained.ask("select count(*) from events").item()
-    assert f"events        {rows:,} of {rows:,} rows; 0 in quarantine, 0 known" in told
-    assert "release       1 (2026-01-01, 2026-01-02, 2026-01-03)" in told
-    assert all(name in told for name in ("greedy oracle", "popular slate", "SID oracle", "transferred", "AUC 0."))
-    assert told.count("hsrl sql --warehouse w") == 3
+    assert f"events        {rows:,} of {rows:,} rows; 0 in quarantine, 0 known" in text
+    assert "release       1 (2026-01-01, 2026-01-02, 2026-01-03)" in text
+    assert all(name in text for name in ("greedy oracle", "popular slate", "SID oracle", "transferred", "AUC 0."))
+    assert text.count("hsrl sql --warehouse w") == 3
 
 
 @pytest.mark.parametrize("root", ["/w", "/a b/it's $HOME/`w`"])
@@ -179,8 +179,8 @@ def test_a_question_that_is_printed_is_asked_by_a_shell_as_it_was_meant(retraine
 
 def test_a_dry_run_writes_nothing(hsrl: Callable[..., Any], refreshed: Any, tmp_path: Path) -> None:
     """Neither a warehouse nor a feed where there is none; in a warehouse it names the day to come."""
-    told = hsrl("refresh", "--dry-run", "--config", refreshed.config, "--warehouse", tmp_path / "w")
-    assert told.code == 0 and "2026-01-03 (to be generated)" in told.out and "learn anew" in told.out
+    ran = hsrl("refresh", "--dry-run", "--config", refreshed.config, "--warehouse", tmp_path / "w")
+    assert ran.code == 0 and "2026-01-03 (to be generated)" in ran.out and "learn anew" in ran.out
     assert list(tmp_path.iterdir()) == []
     world = refreshed.copy(tmp_path)
     before = {path: path.stat().st_mtime_ns for path in world.root.rglob("*")}
@@ -199,8 +199,8 @@ def test_days_are_refused_where_deliveries_are_none(hsrl: Callable[..., Any], tm
     (tmp_path / "t.toml").write_text(
         '[source]\nkind = "table"\npath = "log.csv"\n[source.columns]\nuser = "u"\nitem = "i"\ntime = "t"\nfeedback = "c"\n'
     )
-    told = hsrl("refresh", "--dry-run", "--from", "2026-01-01", "--config", tmp_path / "t.toml", "--warehouse", tmp_path / "w")
-    assert told.code == 2 and "delivery log.csv is no day, expected days for --from and --to" in told.err
+    ran = hsrl("refresh", "--dry-run", "--from", "2026-01-01", "--config", tmp_path / "t.toml", "--warehouse", tmp_path / "w")
+    assert ran.code == 2 and "delivery log.csv is no day, expected days for --from and --to" in ran.err
 
 
 def test_only_the_days_that_are_asked_for_are_ingested(refreshed: Any, tmp_path: Path) -> None:

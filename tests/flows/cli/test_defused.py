@@ -81,9 +81,9 @@ def test_a_terminal_sees_signs_in_place_of_what_steers_it() -> None:
     console = Console(width=200, file=io.StringIO())
     table(console, ["title", NASTY[9]], [False, False], [[text, text] for text in NASTY], len(NASTY))
     present.counts(console, dict.fromkeys(NASTY, 1))
-    told = console.file.getvalue()  # type: ignore[attr-defined]
-    assert all(character.isprintable() or character == "\n" for character in told.replace("\t", " "))
-    assert "\\x1b[31mred" in told
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert all(character.isprintable() or character == "\n" for character in shown.replace("\t", " "))
+    assert "\\x1b[31mred" in shown
     run = Run("daily-refresh", Console(file=io.StringIO()))
     run.say("file \x1b[2J: 3 rows\r")
     assert run.console.file.getvalue() == "file \\x1b[2J: 3 rows\\r\n"  # type: ignore[attr-defined]
@@ -94,8 +94,7 @@ def test_an_error_that_names_data_is_one_printable_line(hsrl: Callable[..., Any]
         raise SourceError("file \x1b[2J\u202e: bad\nrow")
 
     monkeypatch.setattr("flows.cli.questions.warehouse_path", fail)
-    told = hsrl("status")
-    assert told.err == "hsrl: file \\x1b[2J\\u202e: bad row\n"
+    assert hsrl("status").err == "hsrl: file \\x1b[2J\\u202e: bad row\n"
 
 
 @pytest.fixture(scope="module")
@@ -122,8 +121,8 @@ def test_no_command_lets_a_title_steer_the_terminal(hsrl: Callable[..., Any], ro
         *(hsrl("trace", *where, f"item:sku{number}") for number in range(len(NASTY))),
         hsrl("status", *where),
     ]
-    for told in outputs:
-        assert all(character.isprintable() or character in "\n\t" for character in told.out + told.err), told
+    for ran in outputs:
+        assert all(character.isprintable() or character in "\n\t" for character in ran.out + ran.err), ran
     for ending in ("parquet", "json"):
         hsrl("sql", *where, "select title from items order by item_id", "--out", tmp_path / f"x.{ending}")
     assert pl.read_parquet(tmp_path / "x.parquet")["title"].to_list() == NASTY

@@ -39,8 +39,8 @@ REFUSED = [
 
 @pytest.mark.parametrize("error", REFUSED, ids=range(len(REFUSED)))
 def test_what_the_system_refuses_is_a_line_that_says_what_to_do(error: Exception) -> None:
-    told = refusal_of(error)
-    assert told is not None and "\n" not in told and told.count("; ") >= 1
+    line = refusal_of(error)
+    assert line is not None and "\n" not in line and line.count("; ") >= 1
 
 
 def test_it_is_found_behind_another_error_too() -> None:

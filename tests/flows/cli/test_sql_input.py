@@ -43,9 +43,9 @@ BEGINNINGS = [
 @pytest.mark.parametrize("query", BEGINNINGS)
 @pytest.mark.parametrize("order", ["last", "first"])
 def test_sql_may_begin_with_a_comment(ask: Callable[..., Any], query: str, order: str) -> None:
-    told = ask("--json", query) if order == "last" else ask(query, "--json")
-    assert (told.code, told.err) == (0, "")
-    assert "explain" in query or json.loads(told.out) == [{"n": 1}]
+    ran = ask("--json", query) if order == "last" else ask(query, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert "explain" in query or json.loads(ran.out) == [{"n": 1}]
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_sql_may_begin_with_a_comment(ask: Callable[..., Any], query: str, order
     ],
 )
 def test_what_is_no_question_is_one_line(ask: Callable[..., Any], words: tuple[str, ...], line: str) -> None:
-    told = ask(*words)
-    assert (told.code, told.out, told.err.count("\n")) == (2, "", 1)
-    assert line.lower() in told.err.lower()
+    ran = ask(*words)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert line.lower() in ran.err.lower()
 
 
 def test_all_examples_answer_by_text_by_file_and_by_name(ask: Callable[..., Any]) -> None:
@@ -76,8 +76,8 @@ def test_all_examples_answer_by_text_by_file_and_by_name(ask: Callable[..., Any]
     for number, example in enumerate(examples):
         assert example.name in listed and example.doc in listed
         ways = [(example.sql,), ("--example", example.name), ("--file", f"sql/examples/{example.name}.sql")]
-        told = ask("--csv", *ways[number % 3])  # each way for a third of them: each is a process's worth of work
-        assert (told.code, told.err) == (0, ""), example.name
+        ran = ask("--csv", *ways[number % 3])  # each way for a third of them: each is a process's worth of work
+        assert (ran.code, ran.err) == (0, ""), example.name
 
 
 def test_a_question_may_come_from_standard_input(ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,9 +112,9 @@ def test_a_wrong_source_is_one_line(
     (tmp_path / "x.sql.folder").mkdir()
     if content is not None:
         file.write_bytes(content)
-    told = ask(*(word.format(file=file) for word in words))
-    assert (told.code, told.out, told.err.count("\n")) == (2, "", 1)
-    assert line in told.err
+    ran = ask(*(word.format(file=file) for word in words))
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert line in ran.err
 
 
 def test_the_subject_of_a_trace_may_begin_with_a_dash(hsrl: Callable[..., Any], root: Path) -> None:

@@ -3,11 +3,13 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.warehouse import Warehouse
+from tests.flows.conftest import Printed, World
 from tests.support import small_feed as feed
 
 pytestmark = pytest.mark.slow
@@ -47,20 +49,22 @@ def harm(root: Path, kind: str, how: str) -> Path:
     return file
 
 
-def one_line(told) -> str:
-    assert told.code == 2, (told.out, told.err)
-    last = told.err.strip().splitlines()[-1]
-    assert last.startswith("hsrl: ") and "Traceback" not in told.err
+def refusal(ran: Printed) -> str:
+    assert ran.code == 2, (ran.out, ran.err)
+    last = ran.err.strip().splitlines()[-1]
+    assert last.startswith("hsrl: ") and "Traceback" not in ran.err
     return last
 
 
 @pytest.mark.parametrize(
     ("kind", "how"), [("events", "gone"), ("events", "flipped"), ("embeddings", "cut"), ("record_rows", "empty")]
 )
-def test_a_refresh_names_the_damaged_file_and_publishes_nothing(root: Path, hsrl: Callable, kind: str, how: str) -> None:
+def test_a_refresh_names_the_damaged_file_and_publishes_nothing(
+    root: Path, hsrl: Callable[..., Any], kind: str, how: str
+) -> None:
     file = harm(root, kind, how)
-    told = one_line(hsrl("refresh", "--config", feed.config_of(root, 3), "--warehouse", root))
-    assert file.name in told and "docs/recovery.md" in told
+    line = refusal(hsrl("refresh", "--config", feed.config_of(root, 3), "--warehouse", root))
+    assert file.name in line and "docs/recovery.md" in line
     assert run_sql(root, "SELECT max(release_id) FROM releases").item() == 1
 
 
@@ -79,20 +83,20 @@ COMMANDS = {
 @pytest.mark.parametrize("how", ["gone", "cut"])
 @pytest.mark.parametrize("command", ["sql", "trace", "retrain", "verify"])
 def test_every_command_that_reads_a_damaged_file_says_so_in_a_line(
-    root: Path, hsrl: Callable, monkeypatch: pytest.MonkeyPatch, command: str, how: str
+    root: Path, hsrl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, command: str, how: str
 ) -> None:
     files = [harm(root, "events", how), harm(root, "embeddings", how)]
     config = feed.config_of(root, 3)
     monkeypatch.chdir(root.parent)
     words = [word.format(config=config) for word in COMMANDS[command]]
-    told = one_line(hsrl(*words, "--warehouse", root))
-    assert any(file.name in told for file in files), told
+    line = refusal(hsrl(*words, "--warehouse", root))
+    assert any(file.name in line for file in files), line
 
 
 @pytest.mark.parametrize("command", ["sql", "status", "trace", "refresh", "gc", "rollback", "retrain", "verify", "draw"])
 @pytest.mark.parametrize("how", ["gone", "empty"])
 def test_without_a_catalogue_and_its_copies_every_command_says_so_in_a_line(
-    root: Path, hsrl: Callable, monkeypatch: pytest.MonkeyPatch, command: str, how: str
+    root: Path, hsrl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, command: str, how: str
 ) -> None:
     for copy in [root / "catalog.sqlite", root / "readers.sqlite", *(root / "readers").iterdir()]:
         copy.unlink()
@@ -101,20 +105,22 @@ def test_without_a_catalogue_and_its_copies_every_command_says_so_in_a_line(
     monkeypatch.chdir(root.parent)
     words = [word.format(config=feed.config_of(root, 3)) for word in COMMANDS.get(command, [command])]
     before = set(root.rglob("*.parquet"))
-    told = one_line(hsrl(*words, "--warehouse", root))
-    assert "catalog" in told, told
+    line = refusal(hsrl(*words, "--warehouse", root))
+    assert "catalog" in line, line
     assert set(root.rglob("*.parquet")) == before and not (root.parent / "sids.png").exists()
 
 
-def test_encode_does_not_tell_differences_by_vectors_of_another_night(root: Path, hsrl, tmp_path: Path) -> None:
+def test_encode_does_not_tell_differences_by_vectors_of_another_night(
+    root: Path, hsrl: Callable[..., Any], tmp_path: Path
+) -> None:
     """A whole Parquet file in the place of another: no library notices, and its vectors say why an item has another Semantic ID."""
     query = "select item_id, embedding_id, vector from embeddings where embedding_id in (select embedding_id from codebooks)"
     run_sql(root, query).write_parquet(tmp_path / "vectors.parquet")
     newest, other = sorted(root.glob("data/main/embeddings/*/*"))[-1], sorted(root.glob("data/main/events/*/*"))[0]
     newest.unlink()
     shutil.copy(other, newest)
-    told = hsrl("encode", tmp_path / "vectors.parquet", "--out", tmp_path / "sids.parquet", "--warehouse", root)
-    assert told.code == 2 and "not the bytes that were written" in told.err and not (tmp_path / "sids.parquet").exists()
+    ran = hsrl("encode", tmp_path / "vectors.parquet", "--out", tmp_path / "sids.parquet", "--warehouse", root)
+    assert ran.code == 2 and "not the bytes that were written" in ran.err and not (tmp_path / "sids.parquet").exists()
 
 
 def test_a_damaged_embedding_model_is_mended_as_the_line_says(root: Path, hsrl: Callable) -> None:
@@ -123,21 +129,21 @@ def test_a_damaged_embedding_model_is_mended_as_the_line_says(root: Path, hsrl: 
     (model,) = root.glob("artifacts/embedding_model/*")
     next(model.iterdir()).write_bytes(b"x")
     for more in ((), ("--rebuild",)):
-        assert "or remove it and make new Semantic IDs with: hsrl refresh --rebuild" in one_line(hsrl(*words, *more))
+        assert "or remove it and make new Semantic IDs with: hsrl refresh --rebuild" in refusal(hsrl(*words, *more))
     shutil.rmtree(model)
-    assert "missing" in one_line(hsrl(*words))
+    assert "missing" in refusal(hsrl(*words))
     assert hsrl(*words, "--rebuild").code == 0
     assert hsrl("verify", "--warehouse", root).code == 0
 
 
-def test_a_damaged_policy_is_mended_as_the_line_says(retrained, hsrl: Callable, tmp_path: Path) -> None:
+def test_a_damaged_policy_is_mended_as_the_line_says(retrained: World, hsrl: Callable[..., Any], tmp_path: Path) -> None:
     """From the same release comes the same policy, to the byte."""
     world = retrained.copy(tmp_path)
     words = ("retrain", "--config", world.config, "--warehouse", world.root)
     policy = world.root / "artifacts" / "policy" / retrained.report["policy_id"]
     (policy / "policy.safetensors").write_bytes(b"x")
-    assert "or remove it and train it anew with: hsrl retrain" in one_line(hsrl(*words))
+    assert "or remove it and train it anew with: hsrl retrain" in refusal(hsrl(*words))
     shutil.rmtree(policy)
-    told = hsrl(*words)
-    assert told.code == 0 and f"published policy {policy.name} is gone from artifacts/" in told.out
+    ran = hsrl(*words)
+    assert ran.code == 0 and f"published policy {policy.name} is gone from artifacts/" in ran.out
     assert hsrl("verify", "--warehouse", world.root).code == 0

@@ -86,8 +86,8 @@ def begin() -> Iterator[Callable[..., subprocess.Popen]]:
 
 
 def files(root: Path) -> set[str]:
-    places = (root / "data" / "main", root / "artifacts", root / "staging" / "delivery")
-    return {str(path.relative_to(root)) for place in places for path in place.rglob("*")}
+    folders = (root / "data" / "main", root / "artifacts", root / "staging" / "delivery")
+    return {str(path.relative_to(root)) for folder in folders for path in folder.rglob("*")}
 
 
 def stop_at(process: subprocess.Popen, is_reached: Callable[[], bool]) -> None:
@@ -146,7 +146,7 @@ def test_begun_in_the_middle_of_a_refresh_it_waits_and_nothing_staged_is_lost(
     with pytest.raises(WarehouseError, match="run .*-daily-refresh-.* is writing; waited 0 s"):
         collect_garbage(root, Run("gc"), LEAST, dry_run=False, engine=WarehouseConfig(lock_timeout_seconds=0))
     gc = begin("-c", HSRL, "gc", *GREEDY, "--warehouse", root)
-    assert "waiting for run" in gc.stderr.readline()
+    assert gc.stderr and "waiting for run" in gc.stderr.readline()
     assert files(root) == staged
     refresh.send_signal(signal.SIGCONT)
     assert [process.communicate(timeout=60) and process.returncode for process in (refresh, gc)] == [0, 0]

@@ -24,8 +24,8 @@ def test_the_vectors_of_the_catalogue_get_the_sids_of_the_catalogue(
     """In chunks of seven; the first release gives every item its nearest codes."""
     monkeypatch.setattr("pipeline.embeddings.vector_rows.CHUNK_ROWS", 7)
     catalogue.select("vector").write_parquet(tmp_path / "v.parquet")
-    told = hsrl("encode", tmp_path / "v.parquet", "--warehouse", refreshed.root, "--out", tmp_path / "new" / "s.parquet")
-    assert told.code == 0, told.err
+    ran = hsrl("encode", tmp_path / "v.parquet", "--warehouse", refreshed.root, "--out", tmp_path / "new" / "s.parquet")
+    assert ran.code == 0, ran.err
     found = pl.read_parquet(tmp_path / "new" / "s.parquet")
     assert found["row"].to_list() == list(range(catalogue.height))
     assert found["sid"].to_list() == catalogue["sid"].to_list()
@@ -50,9 +50,9 @@ def test_vectors_that_cannot_be_encoded_are_one_line_and_leave_no_file(
         (tmp_path / "v.parquet").write_bytes(rows)
     elif rows is not None:
         pl.DataFrame(rows).write_parquet(tmp_path / "v.parquet")
-    told = hsrl("encode", tmp_path / "v.parquet", "--warehouse", refreshed.root, "--out", tmp_path / "s.parquet")
-    assert told.code == 2
-    assert message in told.err and told.err.count("\n") == 1
+    ran = hsrl("encode", tmp_path / "v.parquet", "--warehouse", refreshed.root, "--out", tmp_path / "s.parquet")
+    assert ran.code == 2
+    assert message in ran.err and ran.err.count("\n") == 1
     assert not list(tmp_path.glob("s.parquet*"))
 
 

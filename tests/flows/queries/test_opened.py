@@ -2,6 +2,7 @@
 
 import runpy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,28 +14,28 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
-def notebook(retrained: World) -> dict[str, object]:
+def notebook(retrained: World) -> dict[str, Any]:
     """The notebook's names after it ran."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HSRL_WAREHOUSE", str(retrained.root))
         return runpy.run_path(str(ROOT / "docs" / "notebook.py"))
 
 
-def test_every_cell_gives_rows(notebook: dict[str, object]) -> None:
+def test_every_cell_gives_rows(notebook: dict[str, Any]) -> None:
     for name in ("buckets", "by_first_code", "both", "ranked", "slate", "judged", "curve"):
-        assert len(notebook[name]) > 0, name  # type: ignore[arg-type]
+        assert len(notebook[name]) > 0, name
 
 
-def test_the_catalogue_s_own_vectors_get_its_semantic_ids(notebook: dict[str, object]) -> None:
+def test_the_catalogue_s_own_vectors_get_its_semantic_ids(notebook: dict[str, Any]) -> None:
     """On the first night nothing was kept or deferred: the nearest codes are the catalogue's."""
     both = notebook["both"]
-    assert both.height > 40 and both["sid"].to_list() == both["current_sid"].to_list()  # type: ignore[attr-defined]
+    assert both.height > 40 and both["sid"].to_list() == both["current_sid"].to_list()
 
 
-def test_the_policy_ranks_what_is_given_and_recommends_of_all(notebook: dict[str, object]) -> None:
+def test_the_policy_ranks_what_is_given_and_recommends_of_all(notebook: dict[str, Any]) -> None:
     ranked, slate = notebook["ranked"], notebook["slate"]
-    assert ranked["place"].to_list() == list(range(1, 11)) and ranked["score"].is_sorted(descending=True)  # type: ignore[index]
-    assert slate["raw_id"].n_unique() == 5  # type: ignore[index]
+    assert ranked["place"].to_list() == list(range(1, 11)) and ranked["score"].is_sorted(descending=True)
+    assert slate["raw_id"].n_unique() == 5
 
 
 def test_a_slate_is_made_of_the_best_ranked_items(retrained: World) -> None:

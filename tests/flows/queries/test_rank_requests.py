@@ -10,8 +10,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from flows.queries.rank import Service, _rank_all
+from flows.queries.rank import _rank_all
 from flows.queries.rank_requests import KnownIds, read_requests
+from flows.queries.service import Service
 from hsrl_train.serving.ranker import Ranked
 from pipeline.errors import ConfigError
 

@@ -9,11 +9,12 @@ from flows.queries.service import open_service
 from flows.stores.pinned import pin_latest
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.warehouse import Warehouse
+from tests.flows.conftest import World
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_service_sees_items_and_users_as_the_policy_learned_them(retrained) -> None:
+def test_a_service_sees_items_and_users_as_the_policy_learned_them(retrained: World) -> None:
     service = open_service(retrained.root, 384)
     with Warehouse.open(retrained.root) as warehouse:
         pinned = pin_latest(warehouse, retrained.settings.engine.memory_limit_mb)
@@ -25,7 +26,7 @@ def test_a_service_sees_items_and_users_as_the_policy_learned_them(retrained) ->
     assert (service.policy_id, service.release_id) == (pinned.published_policy, pinned.release.release_id)
 
 
-def test_ranking_needs_neither_the_events_nor_the_writers_catalogue(retrained, tmp_path: Path) -> None:
+def test_ranking_needs_neither_the_events_nor_the_writers_catalogue(retrained: World, tmp_path: Path) -> None:
     """As for anyone who may only read: the readers' copy and the files behind it."""
     world = retrained.copy(tmp_path)
     for path in world.root.glob("data/main/events/*/*"):
@@ -35,7 +36,7 @@ def test_ranking_needs_neither_the_events_nor_the_writers_catalogue(retrained, t
 
 
 @pytest.mark.parametrize("table", ["record_rows", "embeddings"])
-def test_ranking_refuses_damaged_files_that_it_reads(retrained, tmp_path: Path, table: str) -> None:
+def test_ranking_refuses_damaged_files_that_it_reads(retrained: World, tmp_path: Path, table: str) -> None:
     world = retrained.copy(tmp_path)
     path = min(world.root.glob(f"data/main/{table}/*/*"))
     path.write_bytes(path.read_bytes()[:-9] + b"x" + path.read_bytes()[-8:])

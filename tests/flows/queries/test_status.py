@@ -16,7 +16,7 @@ def test_a_run_that_died_is_told_as_killed_before_any_other_run_enters_it(tmp_pa
             start_run(warehouse, run, "daily-refresh", "0.1", {})
         finish_run(warehouse, "ended", RunEnd("completed"))
         (root / "staging" / ".alive" / "dead").write_text("{}")
-        told = {run["run_id"]: run["status"] for run in status(root)["runs"]}
-        assert told == {"ended": "completed", "living": "running", "dead": "killed"}
+        statuses = {run["run_id"]: run["status"] for run in status(root)["runs"]}
+        assert statuses == {"ended": "completed", "living": "running", "dead": "killed"}
         assert (root / "staging" / ".alive" / "dead").exists()  # it only looked
         assert warehouse.query("SELECT status FROM runs WHERE run_id = 'dead'").item() == "running"

@@ -18,8 +18,11 @@ SCREEN = 1440
 
 def trace_of(subject: str, *edges: tuple[str, str], names: dict[str, str] | None = None) -> Trace:
     """Ids are kind:name; edges run from what was made to what it was made from."""
-    ids = {subject, *(one for edge in edges for one in edge)}
-    nodes = {one: Node(one, one.partition(":")[0], (names or {}).get(one, one.partition(":")[2]), "hash") for one in ids}
+    ids = {subject, *(node_id for edge in edges for node_id in edge)}
+    nodes = {
+        node_id: Node(node_id, node_id.partition(":")[0], (names or {}).get(node_id, node_id.partition(":")[2]), "hash")
+        for node_id in ids
+    }
     return Trace(subject, {"title": nodes[subject].name}, nodes, frozenset(edges), frozenset({subject}))
 
 
@@ -49,12 +52,12 @@ class Boxes(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        told = dict(attrs)
+        attributes = dict(attrs)
         self.tags.add(tag)
         if tag == "rect":
-            self.boxes.append((float(told["x"] or 0), float(told["width"] or 0)))
+            self.boxes.append((float(attributes["x"] or 0), float(attributes["width"] or 0)))
         if tag == "svg":
-            self.drawn = float(told["width"] or 0)
+            self.drawn = float(attributes["width"] or 0)
 
     def handle_data(self, data: str) -> None:
         self.texts.append(data)
@@ -111,8 +114,8 @@ def text(found: Trace) -> str:
 
 def test_a_chain_longer_than_a_stack_is_told() -> None:
     found = trace_of("release:5000", *((f"release:{n + 1}", f"release:{n}") for n in range(5_000)))
-    told = text(found)
-    assert "release 4999" in told and "more" in told and len(told) < 200_000
+    shown = text(found)
+    assert "release 4999" in shown and "more" in shown and len(shown) < 200_000
 
 
 CIRCLE = [("simulator:s", "release:1"), ("release:1", "embedding_model:e"), ("embedding_model:e", "simulator:s"), ("policy:p", "simulator:s")]  # fmt: skip
@@ -142,7 +145,7 @@ def test_hostile_names_are_text() -> None:
     html = page(trace_of("item:1", ("item:1", "events:1"), ("policy:p", "item:1"), names=names))
     drawn = Boxes(html)
     assert "script" not in drawn.tags and not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", html)
-    assert sum("<script>alert(1)</script>" in told for told in drawn.texts) >= 4
+    assert sum("<script>alert(1)</script>" in label for label in drawn.texts) >= 4
     assert "\\x1b[31m" in html and "&amp;amp;" in html
 
 

@@ -71,8 +71,8 @@ def test_the_hash_of_a_folder_tells_names_and_contents_apart(tmp_path: Path) -> 
 
 
 @given(PLAIN, PLAIN)
-def test_equal_parts_and_only_they_have_equal_fingerprints(one: object, other: object) -> None:
-    assert (fingerprint(one) == fingerprint(other)) == (repr(_sorted(one)) == repr(_sorted(other)))
+def test_equal_parts_and_only_they_have_equal_fingerprints(first: object, other: object) -> None:
+    assert (fingerprint(first) == fingerprint(other)) == (repr(_sorted(first)) == repr(_sorted(other)))
 
 
 def _sorted(part: object) -> object:
@@ -83,11 +83,11 @@ def _sorted(part: object) -> object:
 
 def test_a_fingerprint_is_the_same_in_another_process() -> None:
     source = "from pipeline.warehouse.artifacts import fingerprint; print(fingerprint('a', {'y': 1, 'x': [2.5]}), end='')"
-    told = subprocess.run(
+    ran = subprocess.run(
         [sys.executable, "-c", source], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(Path.cwd())}
     )
-    assert told.stdout == fingerprint("a", {"x": [2.5], "y": 1})
-    assert len(told.stdout) == 16
+    assert ran.stdout == fingerprint("a", {"x": [2.5], "y": 1})
+    assert len(ran.stdout) == 16
 
 
 def test_a_fingerprint_of_an_object_is_refused() -> None:

@@ -63,7 +63,7 @@ def test_2_conservation_reads_every_column_of_an_event_where_a_count_of_rows_see
     """One column of the registered file is overwritten with zeros; counting its rows, even by ingest, does not notice."""
     warehouse.publish(draft, night(1), audits=[])
     [events] = warehouse.files("events")
-    chunk = next(one for one in columns_of(events) if one.path_in_schema == column)
+    chunk = next(column_chunk for column_chunk in columns_of(events) if column_chunk.path_in_schema == column)
     begin = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
     content = bytearray(events.read_bytes())
     content[begin : begin + chunk.total_compressed_size] = bytes(chunk.total_compressed_size)
@@ -113,7 +113,7 @@ def test_4_registration_takes_an_empty_required_field_and_the_audit_does_not(
 ) -> None:
     """The column is NOT NULL in the schema; a registered file may be empty there all the same."""
     changes = night(1)
-    [staged] = (changes.replace_files | changes.register)[table]
+    [staged] = {**changes.replace_files, **changes.register}[table]
     rows = pl.read_parquet(staged)
     rows.with_columns(pl.lit(None, rows.schema[column]).alias(column)).write_parquet(staged)
     with pytest.raises(AuditError, match="registered_complete"):

@@ -139,8 +139,8 @@ def test_a_run_that_was_killed_is_entered_as_killed(warehouse: Warehouse) -> Non
 
 def items(n: int) -> pl.DataFrame:
     """260 items, all with other titles in night ``n``."""
-    columns = {"item_id": list(range(260)), "raw_id": [f"{one}" for one in range(260)],
-               "title": [f"item {one}, night {n}" for one in range(260)], "categories": [["a"]] * 260, "is_active": [True] * 260}  # fmt: skip
+    columns = {"item_id": list(range(260)), "raw_id": [f"{item_id}" for item_id in range(260)],
+               "title": [f"item {item_id}, night {n}" for item_id in range(260)], "categories": [["a"]] * 260, "is_active": [True] * 260}  # fmt: skip
     return pl.DataFrame({name: columns.get(name, [None] * 260) for name in ITEMS.schema}, schema=ITEMS.schema)
 
 

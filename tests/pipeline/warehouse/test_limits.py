@@ -55,14 +55,14 @@ def test_the_limits_end_with_their_question(empty_warehouse: Path) -> None:
 def test_an_engine_that_does_not_listen_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever is to end the process is called soon after the limit; the block itself sleeps on."""
     monkeypatch.setattr(limits_module, "_GRACE_SECONDS", 0.1)
-    told: list[str] = []
+    lines: list[str] = []
     with (
         duckdb.connect() as connection,
         pytest.raises(QueryError),
-        Watch(connection, Limits(seconds=0.1), told.append),
+        Watch(connection, Limits(seconds=0.1), lines.append),
     ):
         time.sleep(0.5)
-    assert told and told[0].startswith("sql: stopped after 0.1 seconds")
+    assert lines and lines[0].startswith("sql: stopped after 0.1 seconds")
 
 
 def test_a_snapshot_has_the_same_limits(empty_warehouse: Path, tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def test_a_dead_process_holds_nothing(tmp_path: Path) -> None:
 
 
 def test_the_second_writer_waits_and_says_for_whom(tmp_path: Path) -> None:
-    path, lines, entered = tmp_path / "writer.lock", [], threading.Event()
+    path, entered = tmp_path / "writer.lock", threading.Event()
+    lines: list[str] = []
 
     def second() -> None:
         with locked(path, "night-2", 30, lines.append):

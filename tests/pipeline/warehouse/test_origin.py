@@ -29,11 +29,11 @@ def everything(folder: Path) -> dict[str, bytes]:
 def refused(root: Path) -> str:
     """The line by which making a warehouse at ``root`` is refused; nothing was changed by it."""
     before = everything(root)
-    with pytest.raises(WarehouseError) as told:
+    with pytest.raises(WarehouseError) as raised:
         Warehouse.create_or_open(root)
     assert everything(root) == before
-    assert "\n" not in str(told.value)
-    return str(told.value)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
 
 
 @pytest.mark.parametrize("gone", [
@@ -48,9 +48,9 @@ def test_a_lost_catalogue_is_restored_from_the_newest_whole_copy_by_the_command_
     for name in gone:
         path = root / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    told = refused(root)
-    assert ("cp readers/000000003.sqlite" if "readers.sqlite" in gone else "cp readers.sqlite") in told
-    subprocess.run(told.split("restore it: ")[1], shell=True, check=True)  # noqa: S602 the command under test
+    line = refused(root)
+    assert ("cp readers/000000003.sqlite" if "readers.sqlite" in gone else "cp readers.sqlite") in line
+    subprocess.run(line.split("restore it: ")[1], shell=True, check=True)  # noqa: S602 the command under test
     with Warehouse.create_or_open(root) as opened:
         assert opened.query("SELECT sum(feedback) AS n FROM events").item() == 2
     assert run_sql(root, "SELECT max(release_id) AS n FROM releases").item() == 2
@@ -58,9 +58,9 @@ def test_a_lost_catalogue_is_restored_from_the_newest_whole_copy_by_the_command_
 
 def test_an_empty_catalogue_is_a_lost_one(root: Path) -> None:
     (root / "catalog.sqlite").write_bytes(b"")
-    told = refused(root)
-    assert "catalog.sqlite is empty" in told
-    subprocess.run(told.split("restore it: ")[1], shell=True, check=True)  # noqa: S602
+    line = refused(root)
+    assert "catalog.sqlite is empty" in line
+    subprocess.run(line.split("restore it: ")[1], shell=True, check=True)  # noqa: S602
     Warehouse.create_or_open(root).close()
 
 
@@ -79,8 +79,8 @@ def test_where_no_copy_is_whole_the_line_says_so(root: Path) -> None:
     (root / "catalog.sqlite").unlink()
     (root / "readers.sqlite").write_bytes(b"x")
     shutil.rmtree(root / "readers")
-    told = refused(root)
-    assert "no copy of it is whole" in told and "put back a copy of the folder" in told
+    line = refused(root)
+    assert "no copy of it is whole" in line and "put back a copy of the folder" in line
 
 
 @pytest.mark.parametrize("trace", [

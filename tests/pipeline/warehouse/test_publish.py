@@ -27,7 +27,7 @@ Night = Callable[[int], Changes]
 REFUSING = Statement("no_item_10", {"severity": "block", "doc": "-"}, "SELECT item_id FROM items WHERE item_id = 10;")
 
 
-def placed(warehouse: Warehouse) -> list[Path]:
+def linked(warehouse: Warehouse) -> list[Path]:
     return [path for path in (warehouse.root / "data").rglob("*.parquet") if not path.name.startswith("ducklake-")]
 
 
@@ -37,7 +37,7 @@ def test_two_nights_become_two_releases(warehouse: Warehouse, draft: ReleaseDraf
     second = warehouse.publish(replace(draft, run_id="r2", inputs=("i2",)), night(2))
     assert first and second and (first.release_id, second.release_id) == (1, 2)
     assert warehouse.latest_release() == second
-    assert second.snapshot_id == warehouse.last_snapshot() > first.snapshot_id
+    assert first.snapshot_id and second.snapshot_id == warehouse.last_snapshot() > first.snapshot_id
     assert warehouse.query("SELECT user_seq FROM events ORDER BY user_seq")["user_seq"].to_list() == [0, 1, 2, 3]
     assert warehouse.query("SELECT record_id, split FROM records ORDER BY record_id").rows() == [
         ("1-0", "train"),
@@ -55,6 +55,7 @@ def test_two_nights_become_two_releases(warehouse: Warehouse, draft: ReleaseDraf
 
 def test_the_snapshot_tells_run_and_release(warehouse: Warehouse, draft: ReleaseDraft, night: Night) -> None:
     release = warehouse.publish(draft, night(1), audits=[])
+    assert release
     [(message, extra)] = warehouse.query(
         "SELECT commit_message, commit_extra_info FROM lake.snapshots() WHERE snapshot_id = $id", {"id": release.snapshot_id}
     ).rows()
@@ -90,13 +91,13 @@ def test_an_upsert_replaces_rows_of_the_same_key_only(warehouse: Warehouse, draf
 
 def test_all_audits_that_refuse_a_release_are_told() -> None:
     """The one that warns is none of them."""
-    told = [
+    findings = [
         Finding("a", "block", 2, ('{"item_id":1}',)),
         Finding("w", "warn", 9, ("{}",)),
         Finding("b", "block", 1, ('{"user_id":7}',)),
     ]
     with pytest.raises(AuditError) as refused:
-        refuse_if_blocked(told, 4)
+        refuse_if_blocked(findings, 4)
     line = str(refused.value)
     assert (
         "release 4 refused by 2 audits: 1) a: 2 offending rows" in line
@@ -113,16 +114,16 @@ def test_a_refused_release_leaves_nothing_but_ledger_rows(warehouse: Warehouse, 
     assert warehouse.latest_release() is None
     for table in ("items", "events", "record_rows", "artifacts", "ingests", "splits"):
         assert warehouse.query(f"FROM {table}").is_empty()
-    assert placed(warehouse) == []
+    assert linked(warehouse) == []
     assert warehouse.query("SELECT run_id, release_id, audit, n_offenders, examples FROM audits").rows() == [
         ("r1", 1, "no_item_10", 1, ['{"item_id":10}'])
     ]
-    assert warehouse.publish(draft, night(1)).release_id == 1
+    assert (release := warehouse.publish(draft, night(1))) and release.release_id == 1
 
 
 def test_a_warning_does_not_refuse_but_is_kept(warehouse: Warehouse, draft: ReleaseDraft, night: Night) -> None:
     warning = replace(REFUSING, header={"severity": "warn", "doc": "-"})
-    assert warehouse.publish(draft, night(1), audits=[warning]).release_id == 1
+    assert (release := warehouse.publish(draft, night(1), audits=[warning])) and release.release_id == 1
     assert warehouse.query("SELECT severity, n_offenders FROM audits").rows() == [("warn", 1)]
 
 
@@ -153,8 +154,8 @@ def test_a_statement_that_fails_rolls_everything_back(warehouse: Warehouse, draf
         warehouse.publish(
             draft, night(1), audits=[Statement("broken", {"severity": "block", "doc": "-"}, "SELECT no_such FROM items")]
         )
-    assert warehouse.latest_release() is None and placed(warehouse) == []
-    assert warehouse.publish(draft, night(1), audits=[]).release_id == 1
+    assert warehouse.latest_release() is None and linked(warehouse) == []
+    assert (release := warehouse.publish(draft, night(1), audits=[])) and release.release_id == 1
 
 
 def test_a_commit_that_commits_nothing_is_an_error(warehouse: Warehouse) -> None:
@@ -193,7 +194,7 @@ def test_a_file_with_other_columns_is_refused(warehouse: Warehouse, draft: Relea
     pl.read_parquet(staged).cast({"item_id": pl.Int32}).drop("source").write_parquet(staged)
     with pytest.raises(ContractError, match="2 columns are not those of events: item_id, source"):
         warehouse.publish(draft, changes)
-    assert placed(warehouse) == []
+    assert linked(warehouse) == []
 
 
 def test_a_file_is_never_registered_twice(warehouse: Warehouse, draft: ReleaseDraft, night: Night) -> None:
@@ -232,7 +233,7 @@ def test_a_moved_warehouse_opens_and_goes_on(warehouse: Warehouse, draft: Releas
     with Warehouse.open(copy) as moved, moved.writer("r2", 0):
         assert moved.query("SELECT sum(feedback) AS n FROM events").rows() == [(1,)]
         assert all(path.is_relative_to(copy) for path in moved.files("events"))
-        assert moved.publish(replace(draft, run_id="r2"), night(2)).release_id == 2
+        assert (release := moved.publish(replace(draft, run_id="r2"), night(2))) and release.release_id == 2
         assert moved.query("SELECT sum(feedback) AS n FROM events").rows() == [(2,)]
 
 
@@ -266,8 +267,8 @@ def test_a_kill_in_the_middle_leaves_the_last_release(empty_warehouse: Path, tmp
     died = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(Path.cwd())}, check=False)
     assert died.returncode == -signal.SIGKILL
     with Warehouse.open(root) as warehouse, warehouse.writer("r3", 0):
-        assert len(placed(warehouse)) == 5
-        assert warehouse.latest_release().run_id == "r1"
+        assert len(linked(warehouse)) == 5
+        assert (release := warehouse.latest_release()) and release.run_id == "r1"
         assert warehouse.query("SELECT user_seq FROM events ORDER BY 1")["user_seq"].to_list() == [0, 1]
-        assert warehouse.publish(replace(draft, run_id="r3"), night(2)).release_id == 2
-        assert len(placed(warehouse)) == 6
+        assert (release := warehouse.publish(replace(draft, run_id="r3"), night(2))) and release.release_id == 2
+        assert len(linked(warehouse)) == 6

@@ -93,7 +93,7 @@ def test_a_folder_that_cannot_be_written_can_be_read(warehouse: Warehouse, draft
             "print(ask(sys.argv[1]))"
         )
         environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-        told = subprocess.run(
+        ran = subprocess.run(
             [sys.executable, "-c", source, str(root), str(warehouse.root)],
             capture_output=True,
             text=True,
@@ -103,7 +103,7 @@ def test_a_folder_that_cannot_be_written_can_be_read(warehouse: Warehouse, draft
         root.chmod(0o755)
         for path in root.rglob("*"):
             path.chmod(0o755)
-    assert told.stdout == "[(1,)]\n", told.stderr
+    assert ran.stdout == "[(1,)]\n", ran.stderr
 
 
 def test_a_copy_that_fails_is_told_and_leaves_the_old_one(tmp_path: Path) -> None:
@@ -161,9 +161,9 @@ def test_a_catalogue_whose_log_was_lost_is_not_built_upon(root: Path) -> None:
     shutil.copy(root / "readers" / "000000002.sqlite", root / "catalog.sqlite")
     for name in ("catalog.sqlite-wal", "catalog.sqlite-shm"):
         (root / name).unlink(missing_ok=True)
-    with pytest.raises(WarehouseError, match="so that 1 of them were lost; restore it from its newest whole copy: ") as told:
+    with pytest.raises(WarehouseError, match="so that 1 of them were lost; restore it from its newest whole copy: ") as raised:
         Warehouse.open(root)
-    subprocess.run(str(told.value).split("whole copy: ")[1], shell=True, check=True)  # noqa: S602 the command under test
+    subprocess.run(str(raised.value).split("whole copy: ")[1], shell=True, check=True)  # noqa: S602 the command under test
     with Warehouse.open(root) as warehouse:
         assert warehouse.query(NEWEST).item() == 2
 
@@ -172,8 +172,8 @@ def test_a_damaged_catalogue_is_restored_by_the_command_that_the_line_tells(root
     (root / "catalog.sqlite").write_bytes(b"no database" * 1000)
     with pytest.raises(
         WarehouseError, match=r"(damaged inside|cannot be opened) .*; restore it from its newest whole copy: "
-    ) as told:
+    ) as raised:
         Warehouse.open(root)
-    subprocess.run(str(told.value).split("whole copy: ")[1], shell=True, check=True)  # noqa: S602 the command under test
+    subprocess.run(str(raised.value).split("whole copy: ")[1], shell=True, check=True)  # noqa: S602 the command under test
     with Warehouse.open(root) as warehouse:
         assert warehouse.query(NEWEST).item() == 2

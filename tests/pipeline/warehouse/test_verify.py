@@ -20,7 +20,7 @@ N = 1500  # more than DuckLake keeps in its catalogue
 
 def many_items(title: str) -> pl.DataFrame:
     ids = range(100, 100 + N)
-    columns = {"item_id": list(ids), "raw_id": [str(one) for one in ids], "title": [f"{title} {one}" for one in ids],
+    columns = {"item_id": list(ids), "raw_id": [str(item_id) for item_id in ids], "title": [f"{title} {item_id}" for item_id in ids],
                "categories": [[]] * N, "is_active": [True] * N}  # fmt: skip
     return pl.DataFrame({name: columns.get(name, [None] * N) for name in ITEMS.schema}, schema=ITEMS.schema)
 
@@ -134,10 +134,10 @@ def test_what_was_not_looked_at_is_said(root: Path) -> None:
     (root / "readers.json").unlink()
     (root / "data" / "main" / "items" / "notes.txt").write_text("mine")
     with Warehouse.open_copy(root) as warehouse:
-        told = " | ".join(inspect(warehouse).not_looked_at)
-    assert f"{len(own_files(root))} files in data/ that have no hash" in told
-    assert "1 files in data/ that no snapshot names" in told
-    assert "copies of the catalogue that have no hash" in told
+        reasons = " | ".join(inspect(warehouse).not_looked_at)
+    assert f"{len(own_files(root))} files in data/ that have no hash" in reasons
+    assert "1 files in data/ that no snapshot names" in reasons
+    assert "copies of the catalogue that have no hash" in reasons
 
 
 def test_what_gc_writes_anew_has_hashes_too(root: Path) -> None:
@@ -184,6 +184,6 @@ def test_a_changed_or_missing_file_for_other_clients_is_told_as_such(root: Path)
     (root / "attach.sql").unlink()
     (root / "attach-elsewhere.sql").write_text("DROP DATABASE lake;")
     with Warehouse.open_copy(root) as warehouse:
-        told = inspect(warehouse).not_looked_at
-    assert "attach.sql: it is missing; the next commit renews it" in told
-    assert any(line.startswith("attach-elsewhere.sql: it was changed") for line in told)
+        reasons = inspect(warehouse).not_looked_at
+    assert "attach.sql: it is missing; the next commit renews it" in reasons
+    assert any(line.startswith("attach-elsewhere.sql: it was changed") for line in reasons)
