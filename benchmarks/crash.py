@@ -33,10 +33,11 @@ MORE = """
 [simulator]
 n_epochs = 6
 n_training = 1
-[learner]
+[learner.schedule]
 n_iterations = 60
-foresight_rounds = 1
 learn_after = 200
+[learner.search]
+n_rounds = 1
 [evaluation]
 n_sessions = 40
 """
@@ -245,7 +246,7 @@ def _judge(bench: Bench, case: Case, before: Seen, after: Seen) -> dict[str, Any
 
 
 def _report(told: list[dict[str, Any]], seed: int, seconds: dict[str, float], load: tuple[float, ...]) -> str:
-    from flows.runtime.run import code_version
+    from flows.runtime.resources import code_version
 
     lines = [
         "# Killed at random moments",

@@ -1,1 +1,1 @@
-"""Order, retries, progress, deployments and the command; the only code that reads and writes files."""
+"""Order, progress, deployments and the command `hsrl`; the only code that reads and writes files."""

@@ -17,9 +17,8 @@ from flows.queries.trace_page import page
 from flows.runtime.settings import load_settings
 from flows.stores.policies import load_tensors
 from pipeline.errors import ConfigError, QueryError, SourceError, TrainingError, WarehouseError
-from pipeline.ingest.config import MovieLensSource
 from pipeline.ingest.files import Archive
-from pipeline.ingest.open import open_source
+from pipeline.ingest.movielens import MovieLensSource
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.artifacts import inside
 from pipeline.warehouse.trace import trace
@@ -70,7 +69,7 @@ def test_members_of_a_zip_are_read_by_name_and_never_unpacked(tmp_path: Path) ->
         for name in ("../../escaped/ratings.dat", "/etc/movies.dat", "ml-1m/users.dat"):
             archive.writestr(name, "1::1::5::978300760\n")
     assert set(Archive(path).members) == {"ratings.dat", "movies.dat", "users.dat"}
-    source = open_source(MovieLensSource(kind="movielens", path=path))
+    source = MovieLensSource(kind="movielens", path=path).open()
     with pytest.raises(SourceError):
         for _ in source.read(source.deliveries()[0]):
             pass

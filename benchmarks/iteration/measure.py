@@ -13,9 +13,9 @@ from benchmarks.iteration.world import World, random_world
 from flows.runtime.workers import run_parallel
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.decoding import SidIndex
-from hsrl_train.learner.hsrl import Hsrl
-from hsrl_train.learner.loop import train
-from hsrl_train.learner.methods import fresh_method
+from hsrl_train.learner.loop import Hooks, train
+from hsrl_train.learner.methods import method_named
+from hsrl_train.learner.methods.hsrl import Hsrl
 from hsrl_train.learner.policy import HsrlNetwork
 from hsrl_train.learner.replay import Replay
 from hsrl_train.simulator.environment import Environment
@@ -51,8 +51,10 @@ def parts(world: World, config: Mapping[str, Any], n: int) -> dict[str, float]:
 
 def _timed(world: World, config: Mapping[str, Any], n: int, spent: dict[str, float]) -> float:
     """CPU seconds of ``n`` iterations; those of the parts are added to ``spent``, if it asks for them."""
-    settings = LearnerConfig(n_iterations=WARM_UP + n, learn_after=LEARN_AFTER, foresight_rounds=0, **config)
-    method = fresh_method(world.catalogue, world.records.profiles.shape[1], world.records.history.shape[1], settings, 0)
+    length = {"schedule": {"n_iterations": WARM_UP + n, "learn_after": LEARN_AFTER}, "search": {"n_rounds": 0}}
+    settings = LearnerConfig.model_validate(config).changed(length)
+    sizes = (world.records.profiles.shape[1], world.records.history.shape[1])
+    learner = method_named(settings.method).fresh(world.catalogue, *sizes, settings, 0)
     began = 0.0
     with ExitStack() as stack:
 
@@ -62,7 +64,7 @@ def _timed(world: World, config: Mapping[str, Any], n: int, spent: dict[str, flo
                 stack.enter_context(_watched(spent))
                 began = time.process_time()
 
-        train(method, world.environment, world.records, settings, 0, progress=mark)
+        train(learner, world.environment, world.records, settings, 0, Hooks(progress=mark))
         return time.process_time() - began
 
 

@@ -15,10 +15,10 @@ from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.embeddings.embed import embed, learn
 from pipeline.embeddings.model import EmbeddingModel
 from pipeline.ingest.catalogue import merge_items
-from pipeline.ingest.config import GeneratedSource, MovieLensSource
+from pipeline.ingest.generated_config import GeneratedSource
 from pipeline.ingest.generated_feed import day_events
 from pipeline.ingest.generated_world import items_on
-from pipeline.ingest.open import open_source
+from pipeline.ingest.movielens import MovieLensSource
 
 SHARED = Path(os.environ.get("HSRL_SHARED", "../shared")) / "data"
 N_ITEMS, N_USERS, BRANCHING = 20_000, 20_000, (16, 16)
@@ -102,7 +102,7 @@ def _movielens(name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
         )
     else:
         config = MovieLensSource(name=name, path=SHARED / "ml-100k" / "ml-100k.zip")
-    source = open_source(config)
+    source = config.open()
     batches = [batch for delivery in source.deliveries() for batch in source.read(delivery)]
     events = pl.concat([batch.events for batch in batches]).with_columns(
         order=pl.coalesce("order", pl.col("occurred_at").dt.epoch("us"))

@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 
 from flows.refresh.external_vectors import inputs_of_vectors
-from flows.runtime.run import Run, code_version
+from flows.runtime.resources import code_version
+from flows.runtime.run import Run
 from flows.runtime.run_outcome import record_run
 from flows.stores.incumbent import LEFT_BEHIND
 from flows.stores.models import of_codebook
@@ -20,8 +21,9 @@ from pipeline.sids.restore import restore
 from pipeline.warehouse.config import WarehouseConfig
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.result_tables import POLICIES
 from pipeline.warehouse.statements import statement
-from pipeline.warehouse.tables import POLICIES, SID_MISSING, TABLES
+from pipeline.warehouse.tables import SID_MISSING, TABLES
 from pipeline.warehouse.verify import require_intact
 from pipeline.warehouse.warehouse import Warehouse
 

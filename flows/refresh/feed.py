@@ -1,4 +1,4 @@
-"""Writes the raw day files of the generated feed, so that it is ingested like any other log."""
+"""Writes the raw day files of a source that makes its own, so that they are ingested like any other log."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -9,41 +9,32 @@ import pyarrow.parquet as pq
 
 from pipeline.drafts import drafted
 from pipeline.errors import SourceError, reason_of
-from pipeline.ingest.config import GeneratedSource, SourceConfig
 from pipeline.ingest.files import refusing
-from pipeline.ingest.generated_feed import date_of, day_files
+from pipeline.ingest.section import SourceSection
 
 
-def is_begun(config: SourceConfig) -> bool:
-    """Whether there are raw files to look for: always, but for a generated feed of which no day was written yet."""
-    return not isinstance(config, GeneratedSource) or any(config.path.glob("events-*"))
-
-
-def missing_days(config: SourceConfig) -> list[date]:
-    """The days of a generated feed that have happened and whose files are not all there; none of any other source.
+def missing_days(config: SourceSection) -> list[date]:
+    """The days that the source makes and whose files are not all there; none where logs come from elsewhere.
 
     Raises:
         SourceError: the feed's folder may not be read.
     """
-    if not isinstance(config, GeneratedSource):
-        return []
     with refusing(config.path):
-        lacking = [day for day in range(config.days) if not all((config.path / name).exists() for name in day_files(config, day))]
-    return [date_of(config, day) for day in lacking]
+        return [day for day in config.days_made() if not all((config.path / name).exists() for name in config.files_of_day(day))]
 
 
-def write_missing_days(config: SourceConfig) -> None:
+def write_missing_days(config: SourceSection) -> None:
     """Make the files of ``missing_days``; each is written whole and renamed.
 
     Raises:
         SourceError: the feed's folder may not be read or written.
     """
-    if not isinstance(config, GeneratedSource) or not (missing := missing_days(config)):
+    if not (missing := missing_days(config)):
         return
     try:
         config.path.mkdir(parents=True, exist_ok=True)
         for day in missing:
-            for name, frames in day_files(config, (day - config.start).days).items():
+            for name, frames in config.files_of_day(day).items():
                 if not (config.path / name).exists():
                     _write(config.path / name, frames)
     except OSError as error:

@@ -10,21 +10,30 @@ from typing import Any
 import polars as pl
 
 from flows.refresh.external_vectors import ExternalFiles, find_external_files
-from flows.refresh.feed import is_begun, missing_days, write_missing_days
+from flows.refresh.feed import missing_days, write_missing_days
 from flows.refresh.forecast import forecast
-from flows.refresh.meaning import require_acceptable, require_same_meaning, stored_meaning
+from flows.refresh.meaning import stored_meaning
 from flows.refresh.release_changes import Tables, changes_of, with_meaning
 from flows.refresh.semantic_ids import SemanticIds, make_semantic_ids, make_splits
-from flows.refresh.staging import KIND, Arrived, Staged, TakenIn, arrived_deliveries, stage_next
-from flows.runtime.run import Run, code_version
+from flows.refresh.staging import (
+    KIND,
+    Days,
+    KnownFiles,
+    NewDelivery,
+    StagedDelivery,
+    StagingNight,
+    new_deliveries,
+    stage_deliveries,
+)
+from flows.runtime.resources import code_version
+from flows.runtime.run import Run
 from flows.runtime.run_outcome import RunOutcome, record_run
 from flows.runtime.settings import Settings
 from flows.runtime.steps import Steps
 from flows.stores.incumbent import Incumbent, items_left_behind, read_incumbent
 from pipeline.contracts import REJECTS
-from pipeline.errors import ConfigError, EmptyFileError, SourceError
-from pipeline.ingest.meaning import Meaning
-from pipeline.ingest.open import open_source
+from pipeline.errors import ConfigError, SourceError
+from pipeline.ingest.meaning import Meaning, require_acceptable, require_same_meaning
 from pipeline.ingest.source import Source
 from pipeline.warehouse.artifacts import bytes_of
 from pipeline.warehouse.naming_damage import naming_damage
@@ -55,9 +64,10 @@ class RefreshRequest:
         """The days, as a part of a sentence."""
         return "".join(f" {word} {day}" for word, day in (("from", self.first), ("to", self.last)) if day)
 
-    def holds(self, day: date) -> bool:
-        """Whether a day is meant."""
-        return not ((self.first and day < self.first) or (self.last and day > self.last))
+    @property
+    def days(self) -> Days:
+        """The days that are meant."""
+        return Days(self.first, self.last)
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class Found:
 
     incumbent: Incumbent
     stored: Mapping[str, Meaning]
-    staged: Sequence[Staged]
+    staged: Sequence[StagedDelivery]
     external: ExternalFiles | None
 
 
@@ -84,8 +94,8 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Refres
         HsrlError: whatever a person can mend; nothing was published then.
     """
     wish = wish or RefreshRequest()
-    require_acceptable(settings, wish.accept)
-    source = open_source(settings.source, settings.ingest.chunk_rows, settings.ingest.quarantine_limit)
+    require_acceptable(settings.source, wish.accept)
+    source = settings.source.open(settings.ingest.chunk_rows, settings.ingest.quarantine_limit)
     if wish.dry_run:
         return _plan(root, settings, source, wish)
     with (
@@ -105,19 +115,19 @@ def _config(settings: Settings, wish: RefreshRequest) -> dict[str, Any]:
 
 def _plan(root: Path, settings: Settings, source: Source, wish: RefreshRequest) -> dict[str, Any]:
     """What a refresh would do; writes nothing, makes no warehouse and no feed."""
-    to_make = [day.isoformat() for day in missing_days(settings.source) if wish.holds(day)]
+    to_make = [day.isoformat() for day in missing_days(settings.source) if wish.days.holds(day)]
     if Warehouse.is_at(root):
         with Warehouse.open_copy(root) as warehouse:
             incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
-            require_same_meaning(stored_meaning(warehouse, source.name), settings, wish.accept)
-            arrived = _arrived(settings, source, _taken_in(incumbent), wish)
+            require_same_meaning(stored_meaning(warehouse, source.name), settings.source, wish.accept)
+            arrived = _new_deliveries(settings, source, _known_files(incumbent), wish)
             external = find_external_files(settings.embeddings, warehouse, incumbent.codebook)
             n_left_behind = items_left_behind(warehouse)
             told = forecast(warehouse, settings, incumbent, _bytes(arrived), len(to_make), external)
     else:
         Warehouse.require_room(root)
         arrived, told, external = (
-            _arrived(settings, source, TakenIn(), wish),
+            _new_deliveries(settings, source, KnownFiles(), wish),
             None,
             find_external_files(settings.embeddings, None, None),
         )
@@ -135,17 +145,17 @@ def _plan(root: Path, settings: Settings, source: Source, wish: RefreshRequest) 
     }
 
 
-def _arrived(settings: Settings, source: Source, taken_in: TakenIn, wish: RefreshRequest) -> list[Arrived]:
-    if not is_begun(settings.source):
+def _new_deliveries(settings: Settings, source: Source, known: KnownFiles, wish: RefreshRequest) -> list[NewDelivery]:
+    if not settings.source.is_begun():
         return []
-    return arrived_deliveries(source, taken_in, wish.first, wish.last, settings.ingest.settle_hours)
+    return new_deliveries(source, known, wish.days, settings.ingest.settle_hours)
 
 
-def _taken_in(incumbent: Incumbent) -> TakenIn:
-    return TakenIn(incumbent.known_hashes, incumbent.waiting_hashes)
+def _known_files(incumbent: Incumbent) -> KnownFiles:
+    return KnownFiles(incumbent.known_hashes, incumbent.waiting_hashes)
 
 
-def _bytes(arrived: Sequence[Arrived]) -> int:
+def _bytes(arrived: Sequence[NewDelivery]) -> int:
     return sum(bytes_of(file) for one in arrived for file in one.delivery.files)
 
 
@@ -158,14 +168,16 @@ def _refresh(
     with run.stage("read the last release"):
         incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
     stored = stored_meaning(warehouse, source.name)
-    require_same_meaning(stored, settings, wish.accept)
+    require_same_meaning(stored, settings.source, wish.accept)
     with run.stage("look for new files"):
-        arrived = _arrived(settings, source, _taken_in(incumbent), wish)
+        arrived = _new_deliveries(settings, source, _known_files(incumbent), wish)
         external = find_external_files(settings.embeddings, warehouse, incumbent.codebook)
     has_vectors = incumbent.release is not None and external is not None and external.is_new
     if external is not None and (arrived or wish.rebuild or has_vectors):
         external.require_fit()
-    staged, passed_over = _stage(warehouse, settings, source, incumbent, arrived, run, steps, stored)
+    night = StagingNight(warehouse, run, steps, source, settings.ingest, settings.records, incumbent, stored)
+    with run.stage("ingest and records") as tick:
+        staged, passed_over = stage_deliveries(night, arrived, tick)
     if not staged and not (wish.rebuild and incumbent.release) and not has_vectors and not items_left_behind(warehouse):
         _sweep(warehouse)
         but = f" but for {len(passed_over)} without rows" if passed_over else ""
@@ -213,7 +225,7 @@ def _make_release(
         run.say(f"vectors: {sids.coverage}")
     with run.stage("audits and publish"):
         files = external.inputs if external else ()
-        inputs = (*(one.arrived.ingest_id for one in staged), *files, sids.models.embedding_id, sids.codebook.codebook_id)
+        inputs = (*(one.new.ingest_id for one in staged), *files, sids.models.embedding_id, sids.codebook.codebook_id)
         # By its kind the churn audit knows that someone asked for new Semantic IDs.
         kind = "rebuild" if wish.rebuild and incumbent.release else "refresh"
         draft = ReleaseDraft(run.run_id, kind, code_version(), _config(settings, wish), settings.seed, inputs)
@@ -221,36 +233,6 @@ def _make_release(
         changes = with_meaning(changes, settings, found.stored, staged, release_id)
         steps.run("audits and publish", warehouse.publish, draft, changes)
     return _report(run, release_id, staged, tables, sids, _warnings(warehouse, run))
-
-
-def _stage(
-    warehouse: Warehouse,
-    settings: Settings,
-    source: Source,
-    incumbent: Incumbent,
-    arrived: Sequence[Arrived],
-    run: Run,
-    steps: Steps,
-    stored: Mapping[str, Meaning],
-) -> tuple[list[Staged], list[str]]:
-    """The deliveries staged, and the ids of those that hold no rows (yet) and are passed over.
-
-    Raises:
-        EmptyFileError: there is nothing else, and no release either.
-    """
-    staged: list[Staged] = []
-    empty: dict[str, EmptyFileError] = {}
-    with run.stage("ingest and records") as tick:
-        for number, one in enumerate(arrived, start=1):
-            try:
-                staged.append(stage_next(warehouse, settings, source, incumbent, staged, one, run, steps, stored))
-            except EmptyFileError as error:
-                empty[one.delivery.id] = error
-                run.say(f"{one.delivery.id}: no rows; passed over")
-            tick(number, len(arrived))
-    if empty and not staged and incumbent.release is None:
-        raise next(iter(empty.values()))
-    return staged, list(empty)
 
 
 def _too_few_events(settings: Settings, state: Sequence[Path]) -> str:
@@ -280,7 +262,7 @@ def _warnings(warehouse: Warehouse, run: Run) -> list[str]:
 
 
 def _report(
-    run: Run, release_id: int, staged: Sequence[Staged], tables: Tables, sids: SemanticIds, warnings: list[str]
+    run: Run, release_id: int, staged: Sequence[StagedDelivery], tables: Tables, sids: SemanticIds, warnings: list[str]
 ) -> dict[str, Any]:
     rejects = pl.concat([one.frame("rejects") for one in staged]) if staged else REJECTS.empty()
     counts = [one.frame("counts").row(0, named=True) for one in staged]
@@ -289,7 +271,7 @@ def _report(
         "status": "published",
         "run_id": run.run_id,
         "release_id": release_id,
-        "deliveries": [one.arrived.delivery.id for one in staged],
+        "deliveries": [one.new.delivery.id for one in staged],
         **{name: sum(count[name] for count in counts) for name in ("n_rows", "n_accepted", "n_rejected", "n_known", "n_records")},
         "rejected": dict(rejects["reason"].value_counts(sort=True).sort("count", "reason", descending=[True, False]).iter_rows()),
         "warnings": warnings,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
-from flows.refresh.meaning import meaning_rows
+from flows.refresh.ingest_rows import ingest_rows, meaning_rows
 from flows.refresh.semantic_ids import SemanticIds
-from flows.refresh.staging import Staged, ingest_rows
+from flows.refresh.staging import StagedDelivery
 from flows.runtime.run import Run
 from flows.runtime.settings import Settings
 from flows.stores.artifacts import Artifact, artifact_rows, records_up_to
@@ -34,15 +34,15 @@ def changes_of(
     source: str,
     run: Run,
     incumbent: Incumbent,
-    staged: Sequence[Staged],
+    staged: Sequence[StagedDelivery],
     tables: Tables,
     sids: SemanticIds,
     release_id: int,
     files: Sequence[str],
 ) -> Changes:
     """Everything the release adds to the last one; rows that are as they were are left alone."""
-    events = {file: (one.arrived.ingest_id,) for one in staged for file in one.files("events")}
-    records = {file: (one.arrived.ingest_id,) for one in staged for file in one.files("records")}
+    events = {file: (one.new.ingest_id,) for one in staged for file in one.files("events")}
+    records = {file: (one.new.ingest_id,) for one in staged for file in one.files("records")}
     embeddings = _stage_embeddings(warehouse, sids, release_id)
     # Vectors fold in the records of all releases up to this one. Named are the records, not a release, which holds what comes of them.
     learned_from = f"records:{release_id}" if staged else records_up_to(warehouse, release_id)
@@ -88,17 +88,17 @@ def _stage_embeddings(warehouse: Warehouse, sids: SemanticIds, release_id: int) 
     return warehouse.staging.path("embeddings", name) / "embeddings.parquet"
 
 
-def _keep_state(warehouse: Warehouse, staged: Sequence[Staged]) -> Artifact:
+def _keep_state(warehouse: Warehouse, staged: Sequence[StagedDelivery]) -> Artifact:
     """The user states after the last delivery, from where the next night goes on."""
     name = staged[-1].folder.name
     with warehouse.artifacts.writing("user_state", name) as folder:
         for file in staged[-1].files("state"):
             os.link(file, folder / file.name)
-    return Artifact("user_state", name, tuple(one.arrived.ingest_id for one in staged))
+    return Artifact("user_state", name, tuple(one.new.ingest_id for one in staged))
 
 
 def with_meaning(
-    changes: Changes, settings: Settings, stored: Mapping[str, Meaning], staged: Sequence[Staged], release_id: int
+    changes: Changes, settings: Settings, stored: Mapping[str, Meaning], staged: Sequence[StagedDelivery], release_id: int
 ) -> Changes:
     """The changes, with what gives the rows their meaning from this release on."""
     own_time = next((one.counts_own_time for one in staged if one.counts_own_time is not None), None)

@@ -1,31 +1,30 @@
 """Which deliveries are new, and staging them: each becomes one folder, complete or not there at all."""
 
 import json
-import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from flows.refresh.deliveries import Before, Plan, stage_delivery
+from flows.refresh.deliveries import Decided, DeliveryJob, EarlierData, stage_delivery
 from flows.runtime.run import Run
-from flows.runtime.settings import Settings
 from flows.runtime.steps import Steps
 from flows.stores.incumbent import Incumbent
-from pipeline.contracts import check, rows_of
-from pipeline.errors import ConfigError, QuarantineError
+from pipeline.errors import ConfigError, EmptyFileError, QuarantineError
+from pipeline.ingest.config import IngestConfig
 from pipeline.ingest.files import Snapshot
 from pipeline.ingest.ids import IdKinds
 from pipeline.ingest.meaning import Meaning, counts_own_time, kinds_in
-from pipeline.ingest.source import EMPTY, Delivery, Source
+from pipeline.ingest.read_delivery import remarks
+from pipeline.ingest.source import Delivery, Source
+from pipeline.records.config import RecordsConfig
 from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.ledger import add_quarantine
-from pipeline.warehouse.tables import INGEST_FILES, INGEST_LINES, INGESTS
+from pipeline.warehouse.statements import statement
 from pipeline.warehouse.warehouse import Warehouse
 
 KIND = "delivery"
@@ -34,7 +33,7 @@ _FORMAT = 2
 
 
 @dataclass(frozen=True)
-class Arrived:
+class NewDelivery:
     """A delivery that the warehouse does not know, and its files as they were hashed."""
 
     delivery: Delivery
@@ -43,10 +42,10 @@ class Arrived:
 
 
 @dataclass(frozen=True)
-class Staged:
+class StagedDelivery:
     """A delivery as it lies in the staging area, complete."""
 
-    arrived: Arrived
+    new: NewDelivery
     folder: Path
 
     def files(self, kind: str) -> list[Path]:
@@ -60,22 +59,22 @@ class Staged:
     @property
     def kinds(self) -> IdKinds:
         """What its ids are."""
-        told = self._meaning()
-        return IdKinds(told["user"], told["item"])
+        meaning = self._meaning()
+        return IdKinds(meaning["user"], meaning["item"])
 
     @property
     def counts_own_time(self) -> bool | None:
         """Whether its times count from a start of their own; None without times."""
-        told: bool | None = self._meaning()["counts_own_time"]
-        return told
+        counts: bool | None = self._meaning()["counts_own_time"]
+        return counts
 
     def _meaning(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads((self.folder / "meaning.json").read_text())
-        return told
+        meaning: dict[str, Any] = json.loads((self.folder / "meaning.json").read_text())
+        return meaning
 
 
 @dataclass(frozen=True)
-class TakenIn:
+class KnownFiles:
     """What the warehouse knows of raw files.
 
     Attributes:
@@ -87,179 +86,178 @@ class TakenIn:
     waiting: frozenset[str] = frozenset()
 
 
-def arrived_deliveries(
-    source: Source, taken_in: TakenIn, first: date | None, last: date | None, settle_hours: float = 0.0
-) -> list[Arrived]:
+@dataclass(frozen=True)
+class Days:
+    """The days that a person asks for, both inclusive; None: any."""
+
+    first: date | None = None
+    last: date | None = None
+
+    def holds(self, day: date) -> bool:
+        """Whether a day is meant."""
+        return not ((self.first and day < self.first) or (self.last and day > self.last))
+
+
+@dataclass(frozen=True)
+class StagingNight:
+    """What is the same for all deliveries that a refresh stages.
+
+    Attributes:
+        warehouse: whose staging area is written.
+        run: says what was done.
+        steps: runs the buckets of a delivery.
+        source: reads the deliveries.
+        ingest, records: settings.
+        incumbent: the last release.
+        stored: what gives the stored rows their meaning.
+    """
+
+    warehouse: Warehouse
+    run: Run
+    steps: Steps
+    source: Source
+    ingest: IngestConfig
+    records: RecordsConfig
+    incumbent: Incumbent
+    stored: Mapping[str, Meaning]
+
+
+def new_deliveries(source: Source, known: KnownFiles, days: Days, settle_hours: float = 0.0) -> list[NewDelivery]:
     """Deliveries with a file whose bytes the warehouse has not taken in, oldest first; also those whose last line waited and
     whose file has not changed for so long that it is finished.
 
     Args:
         source: lists the deliveries.
-        taken_in: what the warehouse knows.
-        first: no day before this one.
-        last: no day after this one.
+        known: what the warehouse knows.
+        days: only deliveries of these.
         settle_hours: a file changed since may still be written.
 
     Raises:
         ConfigError: days are asked for, but the deliveries are no days.
         SourceError: a file is missing or may not be read.
     """
-    arrived, seen = [], dict[Path, Snapshot]()
+    found, seen = [], dict[Path, Snapshot]()
     settled_at = time.time() - 3600 * settle_hours
     for delivery in source.deliveries():
         day = delivery.occurred_on
-        if day is None and (first or last):
+        if day is None and (days.first or days.last):
             raise ConfigError(
                 f"{source.name}: delivery {delivery.id} is no day, expected days for --from and --to; leave them out"
             )
-        if day is not None and ((first and day < first) or (last and day > last)):
+        if day is not None and not days.holds(day):
             continue
         snapshots = tuple(seen.get(file) or seen.setdefault(file, Snapshot.of(file)) for file in delivery.files)
-        hashes = [one.sha256 for one in snapshots]
-        growing = frozenset(one.path for one in snapshots if settle_hours and one.modified_at > settled_at)
-        has_settled = any(one.sha256 in taken_in.waiting and one.path not in growing for one in snapshots)
-        if has_settled or not taken_in.hashes.issuperset(hashes):
-            sized = replace(delivery, n_bytes=tuple(one.n_bytes for one in snapshots), growing=growing)
+        hashes = [file.sha256 for file in snapshots]
+        growing = frozenset(file.path for file in snapshots if settle_hours and file.modified_at > settled_at)
+        has_settled = any(file.sha256 in known.waiting and file.path not in growing for file in snapshots)
+        if has_settled or not known.hashes.issuperset(hashes):
+            sized = replace(delivery, n_bytes=tuple(file.n_bytes for file in snapshots), growing=growing)
             parts = (source.name, hashes, *(["settled"] if has_settled else []))
-            arrived.append(Arrived(sized, snapshots, fingerprint(*parts)))
-    return arrived
+            found.append(NewDelivery(sized, snapshots, fingerprint(*parts)))
+    return found
 
 
-def stage_next(
-    warehouse: Warehouse,
-    settings: Settings,
-    source: Source,
-    incumbent: Incumbent,
-    earlier: Sequence[Staged],
-    arrived: Arrived,
-    run: Run,
-    steps: Steps,
-    stored: Mapping[str, Meaning],
-) -> Staged:
-    """The delivery, staged now or by a run that was killed; what it rejected is in the quarantine either way.
+def stage_deliveries(
+    night: StagingNight, new: Sequence[NewDelivery], tick: Callable[[int, int], None]
+) -> tuple[list[StagedDelivery], list[str]]:
+    """The deliveries staged, and the ids of those that hold no rows (yet) and are passed over.
+
+    Args:
+        night: where and how.
+        new: the deliveries, oldest first.
+        tick: given how many of how many are done.
 
     Raises:
-        EmptyFileError: it holds no rows; it is no part of the warehouse then.
-        QuarantineError: too many rows were rejected.
+        EmptyFileError: there is nothing else, and no release either.
+        QuarantineError: too many rows of a delivery were rejected.
         SourceError: a file is refused as a whole, or was written over meanwhile.
     """
-    before, state_id = _before(incumbent, earlier)
-    records, ingest = settings.records, settings.ingest
-    plan = Plan(
-        source=source.name,
-        delivery=arrived.delivery,
-        ingest_id=arrived.ingest_id,
-        n_buckets=ingest.buckets,
-        slate_size=records.slate_size,
-        history_length=records.history_length,
-        quarantine_limit=ingest.quarantine_limit,
-        kinds=earlier[-1].kinds if earlier else kinds_in(stored),
-        counts_own_time=next(
-            (one.counts_own_time for one in earlier if one.counts_own_time is not None), counts_own_time(stored)
-        ),
-        earliest=ingest.earliest,
-        latest=None if source.has_own_clock else run.started_at + timedelta(days=ingest.future_days),
-        holds_since=_since(stored, earlier),
-    )
-    cut = (plan.n_buckets, plan.slate_size, plan.history_length, str(plan.kinds), plan.counts_own_time, str(ingest.earliest))
-    name = fingerprint(_FORMAT, arrived.ingest_id, state_id, settings.source.model_dump(mode="json"), cut)
+    staged: list[StagedDelivery] = []
+    empty: dict[str, EmptyFileError] = {}
+    for number, delivery in enumerate(new, start=1):
+        try:
+            staged.append(_stage(night, staged, delivery))
+        except EmptyFileError as error:
+            empty[delivery.delivery.id] = error
+            night.run.say(f"{delivery.delivery.id}: no rows; passed over")
+        tick(number, len(new))
+    if empty and not staged and night.incumbent.release is None:
+        raise next(iter(empty.values()))
+    return staged, list(empty)
+
+
+def _stage(night: StagingNight, earlier: Sequence[StagedDelivery], new: NewDelivery) -> StagedDelivery:
+    """The delivery, staged now or by a run that was killed; what it rejected is in the quarantine either way."""
+    warehouse, run, ingest = night.warehouse, night.run, night.ingest
+    job = _job(night, earlier, new)
+    data, state_id = _earlier_data(night.incumbent, earlier)
+    name = fingerprint(_FORMAT, new.ingest_id, state_id, night.source.config.model_dump(mode="json"), _cut(job))
     if not warehouse.staging.exists(KIND, name):
         try:
             with warehouse.staging.writing(KIND, name) as folder:
-                counts = stage_delivery(source, plan, before, folder, steps, partial(_quarantined, warehouse))
-                for snapshot in arrived.snapshots:
+                counts = stage_delivery(job, data, folder, night.steps, lambda files: _quarantined(warehouse, files))
+                for snapshot in new.snapshots:
                     snapshot.require_unchanged()
         except QuarantineError as error:
-            add_quarantine(warehouse, run.run_id, arrived.ingest_id, error.rejects)
+            add_quarantine(warehouse, run.run_id, new.ingest_id, error.rejects)
             raise
         run.say(
-            f"{arrived.delivery.id}: {counts.n_accepted:,} events, {counts.n_records:,} records, {counts.n_rejected:,} rows rejected"
+            f"{new.delivery.id}: {counts.n_accepted:,} events, {counts.n_records:,} records, {counts.n_rejected:,} rows rejected"
         )
-    staged = Staged(arrived, warehouse.staging.path(KIND, name))
-    for line in _remarks(staged.frame("lines"), ingest.settle_hours):
+    staged = StagedDelivery(new, warehouse.staging.path(KIND, name))
+    for line in remarks(staged.frame("lines"), ingest.settle_hours):
         run.say(line)
-    add_quarantine(warehouse, run.run_id, arrived.ingest_id, staged.frame("rejects"))
+    add_quarantine(warehouse, run.run_id, new.ingest_id, staged.frame("rejects"))
     return staged
+
+
+def _job(night: StagingNight, earlier: Sequence[StagedDelivery], new: NewDelivery) -> DeliveryJob:
+    has_own_clock = night.source.has_own_clock
+    return DeliveryJob(
+        source=night.source,
+        delivery=new.delivery,
+        ingest_id=new.ingest_id,
+        ingest=night.ingest,
+        records=night.records,
+        decided=_decided(night.stored, earlier),
+        latest=None if has_own_clock else night.run.started_at + timedelta(days=night.ingest.future_days),
+    )
+
+
+def _cut(job: DeliveryJob) -> tuple[object, ...]:
+    """What else decides how raw rows become staged ones: part of the fingerprint."""
+    decided, records = job.decided, job.records
+    return (
+        job.ingest.buckets,
+        records.slate_size,
+        records.history_length,
+        str(decided.kinds),
+        decided.counts_own_time,
+        str(job.ingest.earliest),
+    )
+
+
+def _decided(stored: Mapping[str, Meaning], earlier: Sequence[StagedDelivery]) -> Decided:
+    """What the last release, or earlier deliveries of the night, decided of ids and times."""
+    own_times = [staged.counts_own_time for staged in earlier if staged.counts_own_time is not None]
+    kind = stored.get("source.ids.user")
+    since = f"since release {kind.since}" if kind else f"since delivery {earlier[0].new.delivery.id}" if earlier else ""
+    return Decided(
+        kinds=earlier[-1].kinds if earlier else kinds_in(stored),
+        counts_own_time=own_times[0] if own_times else counts_own_time(stored),
+        since=since,
+    )
+
+
+def _earlier_data(incumbent: Incumbent, earlier: Sequence[StagedDelivery]) -> tuple[EarlierData, str]:
+    """What a delivery finds, and the name of the user states it goes on from."""
+    events = [*incumbent.events, *(file for staged in earlier for file in staged.files("events"))]
+    if not earlier:
+        return EarlierData(events, incumbent.state, incumbent.items, incumbent.users), incumbent.state_id
+    last = earlier[-1]
+    return EarlierData(events, last.files("state"), last.frame("items"), last.frame("users")), last.folder.name
 
 
 def _quarantined(warehouse: Warehouse, files: Sequence[str]) -> pl.DataFrame:
     """What published deliveries left in quarantine of files of these names."""
-    return warehouse.query(
-        "SELECT file, raw, reason, count(*) AS n FROM quarantine "
-        "WHERE ingest_id IN (SELECT ingest_id FROM ingests) AND file IN (SELECT unnest($files)) GROUP BY ALL",
-        {"files": list(files)},
-    )
-
-
-def _remarks(lines: pl.DataFrame, settle_hours: float) -> list[str]:
-    """What a person should know of the files that were read."""
-    told = []
-    for row in lines.rows(named=True):
-        if row["content"] == EMPTY:
-            told.append(f"{row['file']}: no rows; passed over")
-        if row["n_open"]:
-            told.append(
-                f"{row['file']}: the last line has no line end; it waits in quarantine until the file is written on or has not "
-                f"changed for {settle_hours:g} hours (ingest.settle_hours)"
-            )
-        if row["n_continued"]:
-            told.append(f"{row['file']}: {row['n_continued']:,} lines continue a field of the line before (multiline = true)")
-        if row["n_header"] > 1:
-            told.append(f"{row['file']}: its header stands in it {row['n_header']:,} times; these lines are no rows")
-    return told
-
-
-def _since(stored: Mapping[str, Meaning], earlier: Sequence[Staged]) -> str:
-    """Since when ids are what they are, as a part of a sentence."""
-    kind = stored.get("source.ids.user")
-    return f"since release {kind.since}" if kind else f"since delivery {earlier[0].arrived.delivery.id}" if earlier else ""
-
-
-def _before(incumbent: Incumbent, earlier: Sequence[Staged]) -> tuple[Before, str]:
-    """What a delivery finds, and the name of the user states it goes on from."""
-    events = [*incumbent.events, *(file for one in earlier for file in one.files("events"))]
-    if not earlier:
-        return Before(events, incumbent.state, incumbent.items, incumbent.users), incumbent.state_id
-    last = earlier[-1]
-    return Before(events, last.files("state"), last.frame("items"), last.frame("users")), last.folder.name
-
-
-def ingest_rows(staged: Sequence[Staged], source: str, release_id: int, n_before: int) -> dict[str, pl.DataFrame]:
-    """INGESTS (after ``n_before`` earlier ones), INGEST_FILES and INGEST_LINES of the staged deliveries, by the names of their tables."""
-    ingests, files, lines = [], [], [INGEST_LINES.empty()]
-    for sequence, one in enumerate(staged, start=n_before):
-        arrived = one.arrived
-        counts = one.frame("counts").row(0, named=True)
-        told = {name: counts[name] for name in INGESTS.schema if name in counts}
-        ingests.append(
-            {
-                "ingest_id": arrived.ingest_id,
-                "source": source,
-                "delivery_id": arrived.delivery.id,
-                "sequence": sequence,
-                "release_id": release_id,
-                **told,
-            }
-        )
-        files += [
-            {"ingest_id": arrived.ingest_id, "file": name, "sha256": snapshot.sha256, "bytes": snapshot.n_bytes}
-            for name, snapshot in zip(_names(arrived.delivery.files), arrived.snapshots, strict=True)
-        ]
-        hashes = {str(snapshot.path): snapshot.sha256 for snapshot in arrived.snapshots}
-        read = one.frame("lines").with_columns(
-            ingest_id=pl.lit(arrived.ingest_id), sha256=pl.col("path").replace_strict(hashes, return_dtype=pl.String)
-        )
-        lines.append(read.select(INGEST_LINES.empty().columns).cast(INGEST_LINES.schema))
-    return {
-        "ingests": rows_of(INGESTS, ingests, "ingest"),
-        "ingest_files": rows_of(INGEST_FILES, files, "ingest"),
-        "ingest_lines": check(pl.concat(lines), INGEST_LINES, "ingest"),
-    }
-
-
-def _names(files: Sequence[Path]) -> list[str]:
-    """The files' names, with as many of their folders as tell them apart."""
-    names = [file.name for file in files]
-    if len(set(names)) == len(names):
-        return names
-    return [os.path.relpath(file, os.path.commonpath(files)) for file in files]
+    return warehouse.query(statement("quarantined_rows"), {"files": list(files)})

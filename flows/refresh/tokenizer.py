@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from flows.runtime.run import peak_memory_mb
+from flows.runtime.resources import peak_memory_mb
 from pipeline.sids.config import SidsConfig
 from pipeline.sids.inputs import NightInputs, SidIncumbents
 from pipeline.sids.metrics import run_metrics

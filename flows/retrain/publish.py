@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from flows.retrain.results import Results
 from flows.retrain.rows import evaluation_rows, policy_row, published_policies, simulator_rows
-from flows.runtime.run import Run, code_version
+from flows.runtime.resources import code_version
+from flows.runtime.run import Run
 from flows.runtime.run_outcome import RunOutcome
 from flows.runtime.settings import Settings
 from flows.stores.artifacts import Artifact, artifact_rows, records_up_to
@@ -13,7 +14,7 @@ from flows.stores.pinned import Pinned
 from flows.stores.policies import started_from
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.release import Changes, ReleaseDraft
-from pipeline.warehouse.tables import POLICIES
+from pipeline.warehouse.result_tables import POLICIES
 from pipeline.warehouse.warehouse import Warehouse
 
 

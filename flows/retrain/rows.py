@@ -13,7 +13,7 @@ from hsrl_train.evaluation.rollouts import Rollouts, summarise
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.simulator.config import EnvironmentConfig
 from pipeline.contracts import rows_of
-from pipeline.warehouse.tables import EVALUATIONS, POLICIES, SIMULATORS
+from pipeline.warehouse.result_tables import EVALUATIONS, POLICIES, SIMULATORS
 
 # Figures of a summary that tables name alike.
 FIGURES = (

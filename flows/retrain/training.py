@@ -23,16 +23,15 @@ from hsrl_train.data.world import Policy, on_device
 from hsrl_train.evaluation.rollouts import SharedStarts, evaluate
 from hsrl_train.learner.config import LearnerConfig, TrainingConfig
 from hsrl_train.learner.early_stopping import EarlyStopping
-from hsrl_train.learner.loop import StoredPolicy, Training, train
-from hsrl_train.learner.methods import fresh_method
-from hsrl_train.learner.warm_start import start_from
+from hsrl_train.learner.loop import Hooks, StoredPolicy, Training, train
+from hsrl_train.learner.methods import method_named
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
 from pipeline.contracts import check
 from pipeline.drafts import drafted
 from pipeline.errors import TrainingError
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
-from pipeline.warehouse.tables import TRAINING_CURVES
+from pipeline.warehouse.result_tables import TRAINING_CURVES
 
 CHECKPOINT_EVERY = 500
 
@@ -149,9 +148,10 @@ def _trained(store: ArtifactStore, world: World, job: TrainingJob, checkpoint: P
     models = [load_fitted(store, world, spec).model.to(device) for spec in job.simulators]
     environment = Environment(models, job.environment)
     catalogue = on_device(world.catalogue, device)
-    method = fresh_method(catalogue, records.profiles.shape[1], records.history.shape[1], config, job.seed)
+    method = method_named(config.method)
+    learner = method.fresh(catalogue, records.profiles.shape[1], records.history.shape[1], config, job.seed)
     if job.starts_from is not None:
-        start_from(method, load_tensors(store.path(KIND, job.starts_from) / WEIGHTS))
+        learner.start_from(load_tensors(store.path(KIND, job.starts_from) / WEIGHTS))
 
     def save(tensors: dict[str, Tensor]) -> None:
         # Another run that learns the same may have published it meanwhile, and cleared this folder.
@@ -159,17 +159,20 @@ def _trained(store: ArtifactStore, world: World, job: TrainingJob, checkpoint: P
         with drafted(checkpoint) as draft:
             save_file(tensors, draft)
 
+    n_units = method.n_units(config)
     return train(
-        method,
+        learner,
         environment,
         records,
         config,
         job.seed,
-        progress=lambda iteration, _: tick(iteration, config.n_units),
-        save=save,
-        save_every=CHECKPOINT_EVERY,
-        resume=_resumed(checkpoint),
-        plateau=_early_stopping(store, job, world) if job.training.judge_every else None,
+        Hooks(
+            progress=lambda iteration, _: tick(iteration, n_units),
+            save=save,
+            save_every=CHECKPOINT_EVERY,
+            resume=_resumed(checkpoint),
+            early_stopping=_early_stopping(store, job, world) if job.training.judge_every else None,
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Files that a person asks a command to write: whole or not at all, and never into the warehouse."""
+"""Files that a command writes for its user: whole or not at all, and never into the warehouse."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from pipeline.errors import ConfigError, reason_of
 
 @contextmanager
 def written(target: Path, root: Path) -> Iterator[Path]:
-    """Hand out a draft beside ``target`` that takes its name when the block ends well.
+    """Hand out a draft in the folder of ``target`` that takes its name when the block ends well.
 
     Raises:
         ConfigError: the target lies in the warehouse's folder, or its own folder is missing or cannot be written.

@@ -1,39 +1,35 @@
-"""One run: its id, the clock of its stages, and what it tells the person who waits."""
+"""A run: its id, the seconds of its stages, and the progress that it shows."""
 
-import resource
 import secrets
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pipeline.printable import printable
 
+# Called with (done, total) as a stage goes on.
 Tick = Callable[[int, int], None]
-# Of a stage on anything but a terminal: when it is heard of first, and how often from then on.
+# Where the output is no terminal: seconds until a stage prints its first line of progress, and between two lines.
 FIRST_LINE_SECONDS, LINE_SECONDS = 5.0, 10.0
-_LEAST_WAIT = 0.1
+_SHORTEST_WAIT = 0.1
 
 
 @dataclass
 class Run:
-    """Identity, stage times and voice of a run.
+    """Identity, stage times and progress output of a run.
 
     Attributes:
-        flow: ``daily-refresh`` or ``nightly-retrain``.
+        flow: the flow's name, such as ``daily-refresh``.
         console: where lines go; standard error, so that ``--json`` has standard output for itself.
+        run_id: unique, begins with the time at which the run started.
         seconds: wall seconds of each stage so far.
-        started_at: the clock when it began, UTC; times of events are compared with it.
+        started_at: when it began, UTC; times of events are compared with it.
     """
 
     flow: str
@@ -46,7 +42,7 @@ class Run:
         self.run_id = f"{self.started_at:%Y%m%dT%H%M%S}-{self.flow}-{secrets.token_hex(2)}"
 
     def say(self, line: str) -> None:
-        """One plain line."""
+        """Print a plain line."""
         self.console.print(printable(line, keep="\n"), markup=False, soft_wrap=True)
 
     @contextmanager
@@ -70,28 +66,28 @@ class Run:
 
     @contextmanager
     def _lines(self, name: str) -> Iterator[Tick]:
-        """Plain lines now and then of how far the stage is, or where it does not say, of how long it has run: none waits in silence."""
+        """Plain lines now and then: how far the stage is or, where it does not report that, how long it has run."""
         began = last = time.monotonic()
-        how_far: str | None = None
+        progress: str | None = None
         ended = threading.Event()
 
-        def tell() -> None:
+        def report() -> None:
             nonlocal last
             last = time.monotonic()
-            self.say(f"{name}: {how_far or f'{last - began:.0f} seconds so far'}")
+            self.say(f"{name}: {progress or f'{last - began:.0f} seconds so far'}")
 
         def tick(done: int, total: int) -> None:
-            nonlocal how_far
-            how_far = f"{done:,} of {total:,}"
+            nonlocal progress
+            progress = f"{done:,} of {total:,}"
             if time.monotonic() - last >= LINE_SECONDS:
-                tell()
+                report()
 
         def watch() -> None:
             wait = FIRST_LINE_SECONDS
             while not ended.wait(wait):
                 if last == began or time.monotonic() - last >= LINE_SECONDS:
-                    tell()
-                wait = max(LINE_SECONDS - (time.monotonic() - last), _LEAST_WAIT)
+                    report()
+                wait = max(LINE_SECONDS - (time.monotonic() - last), _SHORTEST_WAIT)
 
         watcher = threading.Thread(target=watch, name=f"stage {name}", daemon=True)
         watcher.start()
@@ -100,32 +96,3 @@ class Run:
         finally:
             ended.set()
             watcher.join()
-
-
-def cpu_seconds() -> float:
-    """User and system time of this process and of its ended children."""
-    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / 2**20 if sys.platform == "darwin" else peak / 2**10, 1)
-
-
-def code_version() -> str:
-    """The package's version and, from a checkout, its commit; ``+`` marks uncommitted changes."""
-    described: list[str] = []
-    root = Path(__file__).resolve().parents[2]
-    for arguments in (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "--untracked-files=no")):
-        try:
-            answer = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)  # noqa: S603, S607
-        except (OSError, subprocess.CalledProcessError):
-            return version("hsrl")  # no checkout: an export of the sources
-        described.append(answer.stdout.strip())
-    return f"{version('hsrl')}-{described[0]}{'+' if described[1] else ''}"
-
-
-def as_text(number: Any) -> str:
-    """A number for people: 97,383 or 0.752."""
-    return f"{number:,}" if isinstance(number, int) else f"{number:.3f}"

@@ -1,11 +1,12 @@
-"""The entry of a run in the ledger: made when it begins, closed however it ends."""
+"""The row of a run in the table ``runs``: written when it begins, completed however it ends."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from flows.runtime.run import Run, code_version, cpu_seconds, peak_memory_mb
+from flows.runtime.resources import code_version, peak_memory_mb, total_cpu_seconds
+from flows.runtime.run import Run
 from pipeline.warehouse.ledger import close_dead_runs, finish_run, start_run
 from pipeline.warehouse.lock import alive
 from pipeline.warehouse.warehouse import Warehouse
@@ -13,7 +14,7 @@ from pipeline.warehouse.warehouse import Warehouse
 
 @dataclass
 class RunOutcome:
-    """How a run ended; the flow sets ``release_id`` when it has published, ``is_done`` when it had something else to do."""
+    """How a run ended; the flow sets ``release_id`` when it has published, ``is_done`` when its work was no release."""
 
     release_id: int | None = None
     is_done: bool = False
@@ -21,38 +22,34 @@ class RunOutcome:
 
 @contextmanager
 def record_run(warehouse: Warehouse, run: Run, config: Mapping[str, Any]) -> Iterator[RunOutcome]:
-    """Enter the run, and how it ended, in ``runs``; an error is entered and goes on.
+    """Enter the run and its outcome in ``runs``; an error is entered and raised again.
 
-    A run that is killed stays ``running``, as nobody was there to close it, until the next one enters it as killed.
+    A run that is killed cannot close its row: it stays ``running`` until the next run enters it as killed.
 
     Args:
         warehouse: the warehouse.
-        run: who runs.
+        run: the run to enter.
         config: the settings used, as plain values; no secrets.
     """
     with alive(warehouse.root, run.run_id):
         close_dead_runs(warehouse)
-        yield from _recorded(warehouse, run, config)
-
-
-def _recorded(warehouse: Warehouse, run: Run, config: Mapping[str, Any]) -> Iterator[RunOutcome]:
-    start_run(warehouse, run.run_id, run.flow, code_version(), config)
-    ending = RunOutcome()
-    status, message = "failed", None
-    try:
-        yield ending
-        status = "completed" if ending.release_id is not None or ending.is_done else "nothing new"
-    except BaseException as error:
-        message = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise
-    finally:
-        finish_run(
-            warehouse,
-            run.run_id,
-            status,
-            release_id=ending.release_id,
-            stage_seconds=run.seconds,
-            cpu_seconds=round(cpu_seconds(), 3),
-            peak_memory_mb=peak_memory_mb(),
-            message=message,
-        )
+        start_run(warehouse, run.run_id, run.flow, code_version(), config)
+        outcome = RunOutcome()
+        status, message = "failed", None
+        try:
+            yield outcome
+            status = "completed" if outcome.release_id is not None or outcome.is_done else "nothing new"
+        except BaseException as error:
+            message = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise
+        finally:
+            finish_run(
+                warehouse,
+                run.run_id,
+                status,
+                release_id=outcome.release_id,
+                stage_seconds=run.seconds,
+                cpu_seconds=round(total_cpu_seconds(), 3),
+                peak_memory_mb=peak_memory_mb(),
+                message=message,
+            )

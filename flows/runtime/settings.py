@@ -21,15 +21,16 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from flows.runtime.locations import PLACES, PREFIX
 from hsrl_train.evaluation.config import EvaluationConfig
 from hsrl_train.learner.config import LearnerConfig, TrainingConfig
+from hsrl_train.renamed_settings import RENAMED
 from hsrl_train.simulator.config import EnvironmentConfig, SimulatorConfig
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.errors import ConfigError, all_faults
-from pipeline.ingest.config import DeliveriesConfig, GeneratedSource, IngestConfig, MovieLensSource, SourceConfig, TableSource
+from pipeline.ingest.config import DeliveriesConfig, IngestConfig
+from pipeline.ingest.registry import SECTION_OF_KIND, SourceConfig
 from pipeline.records.config import RecordsConfig
 from pipeline.sids.config import SidsConfig
 from pipeline.warehouse.config import WarehouseConfig
 
-_KINDS: dict[str | int, type[BaseModel]] = {"movielens": MovieLensSource, "table": TableSource, "generated": GeneratedSource}
 _FEW = 20  # names that an error lists
 
 
@@ -77,8 +78,8 @@ def require_memory(settings: Settings) -> None:
         ValueError: there is none, and something needs it.
     """
     needs = {
-        "learner.uses_refusals": settings.learner.uses_refusals,
-        "learner.max_shows": settings.learner.max_shows > 0,
+        "learner.network.uses_refusals": settings.learner.network.uses_refusals,
+        "learner.decoding.max_shows": settings.learner.decoding.max_shows > 0,
         "simulator.preset saturating": settings.simulator.preset == "saturating",
     }
     needing = [name for name, is_on in needs.items() if is_on]
@@ -157,7 +158,7 @@ def _faults(error: ValidationError) -> list[str]:
 
 def _fault(fault: ErrorDetails) -> str:
     # Pydantic names the member of a union by its tag or type; the file does not.
-    where = [str(part) for part in fault["loc"] if part not in _KINDS and re.fullmatch(r"\w+", str(part))]
+    where = [str(part) for part in fault["loc"] if part not in SECTION_OF_KIND and re.fullmatch(r"\w+", str(part))]
     variable = PREFIX + "__".join(where).upper()
     told = f"{variable} of the environment" if variable in os.environ else ".".join(where)
     if fault["type"] == "extra_forbidden":
@@ -166,15 +167,16 @@ def _fault(fault: ErrorDetails) -> str:
     if fault["type"] == "missing":
         return f"{told} is missing"
     value = "" if isinstance(fault["input"], dict) else f", got {fault['input']!r:.60}"
-    return f"{f'{told}: ' if told else ''}{fault['msg'].removeprefix('Value error, ')}{value}"
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{f'{told}: ' if told and not message.startswith(f'{told}.') else ''}{message}{value}"
 
 
 def _section_at(place: tuple[str | int, ...]) -> type[BaseModel] | None:
     """The section that a place in the configuration names; None inside lists and maps."""
     section: type[BaseModel] | None = Settings
     for part in place:
-        if section is None or part in _KINDS:
-            section = _KINDS.get(str(part))
+        if section is None or part in SECTION_OF_KIND:
+            section = SECTION_OF_KIND.get(str(part))
         elif part != "source":  # its kind comes next
             field = section.model_fields.get(str(part))
             section = _model_in(field.annotation) if field else None
@@ -195,21 +197,39 @@ def refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     """
     known = _variables()
     unknown = [name for name in sorted(environment) if name.upper().startswith(PREFIX) and name.upper() not in known]
-    mends = [_nearest(name.upper(), known) or f"; variables are {PREFIX}SECTION__FIELD" for name in unknown]
     if unknown:
-        faults = [f"unknown variable {name}{mend}" for name, mend in zip(unknown, mends, strict=True)]
-        raise ConfigError(f"environment: {all_faults(faults)}")
+        raise ConfigError(f"environment: {all_faults([_unknown_variable(name, known) for name in unknown])}")
+
+
+def _unknown_variable(name: str, known: set[str]) -> str:
+    renamed = {_variable(old): _variable(new) for old, new in RENAMED.items()}
+    if name.upper() in renamed:
+        return f"{name} is now {renamed[name.upper()]}"
+    return f"unknown variable {name}{_nearest(name.upper(), known) or f'; variables are {PREFIX}SECTION__FIELD'}"
+
+
+def _variable(setting: str) -> str:
+    """The variable of a setting such as ``sids.vocabulary``."""
+    return f"{PREFIX}{setting.replace('.', '__')}".upper()
 
 
 def _variables() -> set[str]:
     """Every variable that is read; those of ``source`` depend on its kind, and pydantic refuses what does not fit."""
     names = set(PLACES)
     for name, field in Settings.model_fields.items():
-        sections = list(_KINDS.values()) if name == "source" else [_model_in(field.annotation)]
+        sections = list(SECTION_OF_KIND.values()) if name == "source" else [_model_in(field.annotation)]
         for section in sections:
-            names |= (
-                {f"{PREFIX}{name}__{inner}".upper() for inner in section.model_fields} if section else {f"{PREFIX}{name}".upper()}
-            )
+            names |= {_variable(setting) for setting in _settings_in(section, name)} if section else {_variable(name)}
+    return names
+
+
+def _settings_in(section: type[BaseModel], prefix: str) -> set[str]:
+    """Dotted names of all that a section holds, sections inside it and their settings among them."""
+    names = set()
+    for name, field in section.model_fields.items():
+        names.add(f"{prefix}.{name}")
+        if inner := _model_in(field.annotation):
+            names |= _settings_in(inner, f"{prefix}.{name}")
     return names
 
 

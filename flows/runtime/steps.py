@@ -1,21 +1,25 @@
-"""How the steps of a flow are run: here and now, or as Prefect tasks; the flow itself cannot tell.
+"""How the steps of a flow are run: directly in this process, or as Prefect tasks; the flow itself cannot tell.
 
-``run`` does one step; ``map`` does one step for many partitions at once, which exchange file paths, not frames.
+``run`` does one step; ``map`` does the same step for many partitions at once, which exchange file paths, not frames.
 """
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
+if TYPE_CHECKING:
+    from prefect.tasks import Task
+
+P = ParamSpec("P")
 T = TypeVar("T")
 Item = TypeVar("Item")
 
 
 class Steps(Protocol):
-    """The seam between a flow and whatever runs it."""
+    """The seam between a flow and whatever runs its steps."""
 
-    def run(self, name: str, function: Callable[..., T], *arguments: Any) -> T:
-        """The result of ``function(*arguments)``."""
+    def run(self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of ``function(*args, **kwargs)``; an error of it is raised, and nothing is tried again."""
         ...
 
     def map(self, name: str, function: Callable[[Item], T], partitions: Iterable[Item]) -> list[T]:
@@ -24,14 +28,14 @@ class Steps(Protocol):
 
 
 class DirectSteps:
-    """Without a server: in this process, partitions on a few threads (Polars and Arrow leave the interpreter lock)."""
+    """Without a server: in this process, partitions on a few threads (Polars and Arrow release the interpreter lock)."""
 
     def __init__(self, threads: int = 2) -> None:
         self.threads = threads
 
-    def run(self, name: str, function: Callable[..., T], *arguments: Any) -> T:
+    def run(self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See ``Steps``."""
-        return function(*arguments)
+        return function(*args, **kwargs)
 
     def map(self, name: str, function: Callable[[Item], T], partitions: Iterable[Item]) -> list[T]:
         """See ``Steps``."""
@@ -40,20 +44,21 @@ class DirectSteps:
 
 
 class PrefectSteps:
-    """Inside a Prefect flow: each step a task run, seen in the UI; partitions go to the flow's task runner."""
+    """Inside a Prefect flow: each step is a task run, seen in the UI; partitions go to the flow's task runner."""
 
-    def run(self, name: str, function: Callable[..., T], *arguments: Any) -> T:
+    def run(self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See ``Steps``."""
-        return self._task(name, function)(*arguments)
+        return _task(name, function)(*args, **kwargs)
 
     def map(self, name: str, function: Callable[[Item], T], partitions: Iterable[Item]) -> list[T]:
         """See ``Steps``."""
-        return [future.result() for future in self._task(name, function).map(list(partitions))]
+        futures: Any = _task(name, function).map(list(partitions))
+        return [future.result() for future in futures]
 
-    @staticmethod
-    def _task(name: str, function: Callable[..., Any]) -> Any:
-        from prefect import task
-        from prefect.cache_policies import NO_CACHE
 
-        # The warehouse knows by fingerprint what need not be done again; Prefect's cache would be a second, blinder one.
-        return task(name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)(function)
+def _task(name: str, function: Callable[P, T]) -> "Task[P, T]":
+    from prefect.cache_policies import NO_CACHE
+    from prefect.tasks import Task
+
+    # The warehouse knows by fingerprint what need not be done again; Prefect's cache would be a second one that knows less.
+    return Task(function, name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)

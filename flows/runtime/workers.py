@@ -1,4 +1,4 @@
-"""Work side by side: processes of one torch thread each, told by plain values what to do; what they leave lies in files."""
+"""Jobs in parallel processes of one torch thread each: jobs arrive as plain values, results that are large are left in files."""
 
 import multiprocessing
 import os
@@ -18,9 +18,10 @@ from pipeline.errors import TrainingError
 
 Job = TypeVar("Job")
 T = TypeVar("T")
-_LOOK_EVERY = 0.2  # seconds between two looks at what the processes have done
+_POLL_SECONDS = 0.2  # between two looks at what the processes have done
 
-_progress: Any = None  # of a worker process: where jobs tell how far they are
+# Of a worker process: memory shared with its parent, done and total of every job in turn.
+_progress: Any = None
 
 
 def usable_cores() -> int:
@@ -31,30 +32,31 @@ def usable_cores() -> int:
 def run_parallel(function: Callable[[Job, Tick], T], jobs: Sequence[Job], n_processes: int | None, tick: Tick) -> list[T]:
     """The results of ``function(job, tick)`` in the order of the jobs, which share nothing but files.
 
-    One job, or one process, is done here. Workers are spawned, so that no thread or connection of this process is copied; each has
-    one torch thread, so that what is computed does not depend on how many they are. They end with this process, however it ends.
+    A single job, or jobs for a single process, are done in this process. Workers are spawned, so that no thread or connection of
+    this process is copied; each has one torch thread, so that results do not depend on the number of workers. They end with this
+    process, however it ends.
 
     Args:
-        function: of a module, so that a worker finds it by its name.
+        function: of a module's top level, so that a worker can import it.
         jobs: plain values, paths and settings.
-        n_processes: at most so many at a time; None = a process for each usable core.
-        tick: told (done, total) of all jobs together, in units of the largest job's own.
+        n_processes: the most at a time; None = a process for each usable core.
+        tick: called with (done, total) of all jobs together, in the units of the largest job.
 
     Raises:
-        HsrlError: the first that a job raised; the others are stopped where they stand.
+        HsrlError: the first that a job raised; the other jobs are stopped.
         TrainingError: a worker process died.
     """
     n_workers = min(n_processes or usable_cores(), len(jobs))
     if n_workers <= 1:
-        board = [0.0] * (2 * len(jobs))
-        return [function(job, _here(board, number, tick)) for number, job in enumerate(jobs)]
+        progress = [0.0] * (2 * len(jobs))
+        return [function(job, _tick_of_all(progress, number, tick)) for number, job in enumerate(jobs)]
     context = multiprocessing.get_context("spawn")
-    shared = context.Array("d", 2 * len(jobs), lock=False)
-    leash_end, parent_pipe = context.Pipe(duplex=False)
-    with leash_end, parent_pipe, ProcessPoolExecutor(n_workers, context, _begin, (shared, leash_end)) as pool:
+    progress_of_all = context.Array("d", 2 * len(jobs), lock=False)
+    worker_pipe, parent_pipe = context.Pipe(duplex=False)
+    with worker_pipe, parent_pipe, ProcessPoolExecutor(n_workers, context, _begin, (progress_of_all, worker_pipe)) as pool:
         futures = [pool.submit(_do, function, number, job) for number, job in enumerate(jobs)]
         try:
-            _watch(futures, shared, tick)
+            _watch(futures, progress_of_all, tick)
         except BaseException as error:
             parent_pipe.close()
             pool.shutdown(cancel_futures=True)
@@ -67,49 +69,51 @@ def run_parallel(function: Callable[[Job, Tick], T], jobs: Sequence[Job], n_proc
     return [future.result() for future in futures]
 
 
-def _watch(futures: Sequence[Future[Any]], board: Sequence[float], tick: Tick) -> None:
-    """Until all have ended well, or the first badly."""
+def _watch(futures: Sequence[Future[Any]], progress: Sequence[float], tick: Tick) -> None:
+    """Report progress until all jobs have ended well, or raise the first error."""
     waiting = set(futures)
     while waiting:
-        ended, waiting = wait(waiting, _LOOK_EVERY, FIRST_EXCEPTION)
-        _tell(board, tick)
+        ended, waiting = wait(waiting, _POLL_SECONDS, FIRST_EXCEPTION)
+        _report(progress, tick)
         for future in ended:
             future.result()
 
 
-def _tell(board: Sequence[float], tick: Tick) -> None:
-    """Done and total of each job as one bar: a job counts as much as the largest that has begun."""
-    done, total = board[0::2], board[1::2]
+def _report(progress: Sequence[float], tick: Tick) -> None:
+    """Done and total of each job as one bar: every job counts as much as the largest that has begun."""
+    done, total = progress[0::2], progress[1::2]
     if largest := max(total):
-        share = sum(one / of for one, of in zip(done, total, strict=True) if of)
+        share = sum(of_job / of for of_job, of in zip(done, total, strict=True) if of)
         tick(round(share * largest), round(len(total) * largest))
 
 
-def _here(board: list[float], number: int, tick: Tick) -> Tick:
-    def told(done: int, total: int) -> None:
-        board[2 * number : 2 * number + 2] = (done, total)
-        _tell(board, tick)
+def _tick_of_all(progress: list[float], number: int, tick: Tick) -> Tick:
+    """For job ``number`` in this process: enters its progress and reports that of all jobs."""
 
-    return told
+    def tick_of_job(done: int, total: int) -> None:
+        progress[2 * number : 2 * number + 2] = (done, total)
+        _report(progress, tick)
+
+    return tick_of_job
 
 
-def _begin(board: Any, leash_end: Connection) -> None:
-    """Of a worker, before its first job."""
+def _begin(progress: Any, worker_pipe: Connection) -> None:
+    """Prepare a worker before its first job."""
     global _progress
-    _progress = board
+    _progress = progress
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and stops its workers
-    threading.Thread(target=_end_with, args=(leash_end,), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and stops its workers
+    threading.Thread(target=_end_with_parent, args=(worker_pipe,), daemon=True).start()
 
 
-def _end_with(leash_end: Connection) -> None:
-    """End when the parent lets go of its end, or is killed, whatever is under way: what counts is written whole and renamed."""
-    wait_for([leash_end])
+def _end_with_parent(worker_pipe: Connection) -> None:
+    """End when the parent closes its end of the pipe, or is killed, whatever is under way: results are written whole and renamed."""
+    wait_for([worker_pipe])
     os._exit(1)
 
 
 def _do(function: Callable[[Job, Tick], T], number: int, job: Job) -> T:
-    def told(done: int, total: int) -> None:
+    def tick_of_job(done: int, total: int) -> None:
         _progress[2 * number], _progress[2 * number + 1] = done, total
 
-    return function(job, told)
+    return function(job, tick_of_job)

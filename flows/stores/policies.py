@@ -11,7 +11,7 @@ from torch import Tensor
 from hsrl_train.data.world import Catalogue
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.loop import StoredPolicy
-from hsrl_train.learner.methods import read_policy
+from hsrl_train.learner.methods import method_named
 from pipeline.errors import TrainingError
 from pipeline.warehouse.artifacts import ArtifactStore, refuse_unreadable
 
@@ -27,7 +27,8 @@ def load_policy(store: ArtifactStore, policy_id: str, catalogue: Catalogue) -> S
     """
     folder = store.path(KIND, policy_id)
     tensors = load_tensors(folder / WEIGHTS)
-    return read_policy(tensors, LearnerConfig.model_validate_json((folder / CONFIG).read_text()), catalogue)
+    config = LearnerConfig.model_validate_json((folder / CONFIG).read_text())
+    return method_named(config.method).read(tensors, config, catalogue)
 
 
 def started_from(store: ArtifactStore, policy_id: str) -> str | None:

@@ -8,7 +8,7 @@ from flows.study.trial import Trial, models
 from hsrl_train.evaluation.judge import Judge, NamedPolicy
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.loop import Training, train
-from hsrl_train.learner.methods import fresh_method
+from hsrl_train.learner.methods import method_named
 from hsrl_train.simulator.environment import Environment
 
 _ITERATIONS = (5, 35)  # the first warm up; the difference is what counts
@@ -32,13 +32,16 @@ def cpu_seconds(workspace: Workspace, trials: Sequence[Trial]) -> float:
         trial.settings.evaluation.n_sessions * (len(trial.learned_in) + len(trial.judged_by)) + _searched(trial.settings.learner)
         for trial in learning
     )
-    return second_an_iteration * sum(trial.settings.learner.n_iterations for trial in learning) + second_a_session * n_sessions
+    return (
+        second_an_iteration * sum(trial.settings.learner.schedule.n_iterations for trial in learning)
+        + second_a_session * n_sessions
+    )
 
 
 def _searched(config: LearnerConfig) -> int:
     """Sessions that the search for foresight plays."""
-    is_searching = config.method == "hsrl"
-    return is_searching * config.foresight_rounds * config.foresight_candidates * config.foresight_sessions
+    search = method_named(config.method).configured(config).search
+    return search.n_rounds * search.n_candidates * search.n_sessions
 
 
 def _learning_speed(workspace: Workspace, trial: Trial) -> tuple[float, Training]:
@@ -48,15 +51,14 @@ def _learning_speed(workspace: Workspace, trial: Trial) -> tuple[float, Training
     environment = Environment(list(models(workspace.artifacts, world, trial.learned_in).values()), trial.settings.environment)
     spent = []
     for n_iterations in _ITERATIONS:
-        changes = {
-            "n_iterations": n_iterations,
-            "foresight_rounds": 0,
-            "learn_after": min(trial.settings.learner.learn_after, trial.settings.learner.n_sessions),
-        }
-        config = trial.settings.learner.model_copy(update=changes)
-        method = fresh_method(world.catalogue, records.profiles.shape[1], records.history.shape[1], config, 0)
+        learner = trial.settings.learner
+        learn_after = min(learner.schedule.learn_after, learner.exploration.n_sessions)
+        config = learner.changed(
+            {"schedule": {"n_iterations": n_iterations, "learn_after": learn_after}, "search": {"n_rounds": 0}}
+        )
+        method, sizes = method_named(config.method), (records.profiles.shape[1], records.history.shape[1])
         began = time.process_time()
-        trained = train(method, environment, records, config, 0)
+        trained = train(method.fresh(world.catalogue, *sizes, config, 0), environment, records, config, 0)
         spent.append(time.process_time() - began)
     return max(spent[1] - spent[0], 0.0) / (_ITERATIONS[1] - _ITERATIONS[0]), trained
 

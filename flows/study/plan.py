@@ -67,7 +67,7 @@ def planned(
     if name not in STUDIES:
         raise ConfigError(f"reproduce: unknown study {name}; known are {', '.join(STUDIES)}")
     study = STUDIES[name]
-    changes = {**study.base, **({"learner.n_iterations": n_iterations} if n_iterations else {})}
+    changes = {**study.base, **({"learner.schedule.n_iterations": n_iterations} if n_iterations else {})}
     base = applied(settings, changes)
     trials = [_trial(workspace, Variant("references"), base, None, None)]
     variants, skipped = [], []

@@ -84,7 +84,7 @@ def markdown(found: Found) -> str:
         "",
         f"{found.made_by}.",
         f"Source {settings.source.name}, simulator `{settings.simulator.preset}`, learner preset `{settings.learner.preset}`, "
-        f"{settings.learner.n_iterations:,} iterations, {n_seeds} {_s('seed', n_seeds)}. "
+        f"{settings.learner.schedule.n_iterations:,} iterations, {n_seeds} {_s('seed', n_seeds)}. "
         f"*Own*: judged in the {n_taught} training {_s('simulator', n_taught)}; *transferred*: in {n_judged} evaluation "
         f"{_s('simulator', n_judged)} of other seeds "
         f"and the same family; {settings.evaluation.n_sessions:,} whole sessions in each, the same starts "

@@ -8,7 +8,8 @@ import torch
 
 from flows.retrain.simulators import fit_missing
 from flows.retrain.training import usable_device
-from flows.runtime.run import Run, code_version
+from flows.runtime.resources import code_version
+from flows.runtime.run import Run
 from flows.runtime.run_outcome import record_run
 from flows.runtime.settings import Settings
 from flows.runtime.workers import run_parallel, usable_cores
@@ -92,7 +93,7 @@ def _done(workspace: Workspace, plan: StudyPlan, run: Run) -> tuple[float, list[
     learning = [trial for trial in plan.trials if trial.seed is not None]
     n_left = sum(trial.seed is not None for trial in left)
     run.say(
-        f"{len(plan.variants)} variants, {len(learning)} trainings of {plan.settings.learner.n_iterations:,} iterations, "
+        f"{len(plan.variants)} variants, {len(learning)} trainings of {plan.settings.learner.schedule.n_iterations:,} iterations, "
         f"{len(learning) - n_left} of them done already; {len(plan.simulators)} simulators"
     )
     for name, why in plan.skipped:

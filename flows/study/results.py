@@ -18,7 +18,7 @@ from hsrl_train.evaluation.intervals import Interval, mean_interval
 from hsrl_train.evaluation.judge import PolicyResult
 from hsrl_train.evaluation.rollouts import summarise
 from pipeline.contracts import rows_of
-from pipeline.warehouse.tables import EXPERIMENTS
+from pipeline.warehouse.result_tables import EXPERIMENTS
 
 LEVEL_WEIGHT = "level_weight_"
 

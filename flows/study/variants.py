@@ -1,13 +1,13 @@
-"""What the studies vary: every variant by its name and the settings it changes, as data in one place."""
+"""What the studies vary: every variant by its name and the settings that it changes, as data."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from flows.runtime.settings import Settings, require_memory
-from hsrl_train.learner.config import PRESETS, LearnerConfig
+from hsrl_train.learner.config import LearnerConfig, flat
 from pipeline.errors import ConfigError, all_faults
 
 BASE = "as configured"
@@ -22,7 +22,7 @@ class Variant:
         changes: setting → value, such as ``learner.gamma``.
         published: Total Reward that the paper prints for it.
         panel: the sweep it is a point of; empty outside sweeps.
-        at: where it stands on that panel's axis.
+        at: its position on that panel's axis.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Sweep:
-    """One setting over several values; the configured value is a point too."""
+    """A setting over several values; the configured value is a point too."""
 
     panel: str
     setting: str
@@ -47,11 +47,11 @@ class Study:
 
     Attributes:
         title: of the page.
-        doc: what is shown beside the paper's own.
+        doc: what its page says, beside the figures of the paper.
         base: changes that all its variants share.
-        variants: beside the configured one, which comes first.
+        variants: other than the configured variant, which comes first.
         sweeps: more variants, drawn as curves.
-        published: of the configured one.
+        published: of the configured variant.
     """
 
     title: str
@@ -67,27 +67,35 @@ _SUPERVISED = (
     Variant("item-level SASRec, supervised", {"learner.method": "item_sasrec"}),
 )
 
-_SEARCH = {"learner.foresight_rounds": 12}
+_SEARCH = {"learner.search.n_rounds": 12}
 _FORESIGHT = Variant("with foresight", _SEARCH)
-_ONE = Variant("one training simulator", {"simulator.n_training": 1})
+_SINGLE = Variant("one training simulator", {"simulator.n_training": 1})
 _FOUR = Variant("four training simulators", {"simulator.n_training": 4})
 
-_BEST = LearnerConfig(preset="best").model_dump()
-_ADDED = tuple(
-    Variant(f"{name} = {_BEST[name]}", {f"learner.{name}": _BEST[name]})
-    for name, published in PRESETS["paper"].items()
-    if published != _BEST[name]
+_BEST = flat(LearnerConfig(preset="best").model_dump())
+# What the presets paper and best set differently.
+_SWITCHES = (
+    "losses.answers",
+    "network.critic_trains_encoder",
+    "losses.likelihood",
+    "losses.advantage",
+    "losses.pg_weight",
+    "losses.entropy_weight",
+    "exploration.temperature",
+    "schedule.actor_lr",
+    "schedule.lr_decay_share",
 )
+_ADDED = tuple(Variant(f"{switch.split('.')[1]} = {_BEST[switch]}", {f"learner.{switch}": _BEST[switch]}) for switch in _SWITCHES)
 _STEPS = {  # from paper to best; what is left after them is the rest of best
-    "supervision": ("answers", "likelihood"),
-    "rates": ("actor_lr", "lr_decay_share"),
-    "critic": ("critic_trains_encoder",),
-    "weights": ("pg_weight", "entropy_weight"),
+    "supervision": ("losses.answers", "losses.likelihood"),
+    "rates": ("schedule.actor_lr", "schedule.lr_decay_share"),
+    "critic": ("network.critic_trains_encoder",),
+    "weights": ("losses.pg_weight", "losses.entropy_weight"),
 }
 _LADDER = tuple(
     Variant(
         f"{', '.join(tuple(_STEPS)[:number])} of best",
-        {f"learner.{name}": _BEST[name] for names in tuple(_STEPS.values())[:number] for name in names},
+        {f"learner.{switch}": _BEST[switch] for switches in tuple(_STEPS.values())[:number] for switch in switches},
     )
     for number in range(1, len(_STEPS) + 1)
 )
@@ -98,14 +106,14 @@ STUDIES: Mapping[str, Study] = {
         "The published column is the paper's Total Reward on RL4RS, another simulator: only the order compares. Below the four of "
         "the paper: what reward, hierarchy and look-ahead add, and the supervised methods of the same budget.",
         variants=(
-            Variant("w/o entropy", {"learner.entropy_weight": 0.0}, 9.766),
-            Variant("w/o hierarchical policy", {"learner.hierarchy": "flat"}, 10.175),
-            Variant("w/o multi-level critic", {"learner.values": "first_level"}, 10.734),
-            Variant("w/o BC (no supervision)", {"learner.likelihood_weight": 0.0}, 11.254),
-            Variant("w/o policy gradient", {"learner.pg_weight": 0.0}),
-            Variant("w/o residual state", {"learner.hierarchy": "no_residual"}),
-            Variant("w/o profile", {"learner.uses_profile": False}),
-            Variant("w/o look-ahead (gamma 0)", {"learner.gamma": 0.0}),
+            Variant("w/o entropy", {"learner.losses.entropy_weight": 0.0}, 9.766),
+            Variant("w/o hierarchical policy", {"learner.network.hierarchy": "flat"}, 10.175),
+            Variant("w/o multi-level critic", {"learner.network.values": "first_level"}, 10.734),
+            Variant("w/o BC (no supervision)", {"learner.losses.likelihood_weight": 0.0}, 11.254),
+            Variant("w/o policy gradient", {"learner.losses.pg_weight": 0.0}),
+            Variant("w/o residual state", {"learner.network.hierarchy": "no_residual"}),
+            Variant("w/o profile", {"learner.network.uses_profile": False}),
+            Variant("w/o look-ahead (gamma 0)", {"learner.losses.gamma": 0.0}),
             _FORESIGHT,
             *_SUPERVISED,
         ),
@@ -116,7 +124,7 @@ STUDIES: Mapping[str, Study] = {
         "The paper's best on ML-1M: λ_en = 0.1, V = 64, L = 3. Other V and L have Semantic IDs of their own, learned from the "
         "release's vectors for this study only.",
         sweeps=(
-            Sweep("entropy weight", "learner.entropy_weight", (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)),
+            Sweep("entropy weight", "learner.losses.entropy_weight", (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)),
             Sweep("V, codes a level", "sids.vocabulary", (16, 32, 64, 128, 256)),
             Sweep("L, levels", "sids.levels", (1, 2, 3, 4, 5)),
         ),
@@ -128,7 +136,7 @@ STUDIES: Mapping[str, Study] = {
     "variance": Study(
         "Variance over seeds (the paper's Table 4)",
         "The paper's HSRL on ML-1M: 18.77 ± 0.14, depth 18.84 ± 0.17, on a simulator that saturates.",
-        variants=(_FORESIGHT, _ONE, _FOUR, Variant("four, with foresight", {**_FOUR.changes, **_SEARCH}), *_SUPERVISED),
+        variants=(_FORESIGHT, _SINGLE, _FOUR, Variant("four, with foresight", {**_FOUR.changes, **_SEARCH}), *_SUPERVISED),
     ),
     "paper": Study(
         "From the preset paper to best, switch by switch",
@@ -138,7 +146,7 @@ STUDIES: Mapping[str, Study] = {
             *_ADDED,
             *_LADDER,
             Variant("preset best", {"learner.preset": "best"}),
-            Variant("w/o look-ahead (gamma 0)", {"learner.gamma": 0.0}),
+            Variant("w/o look-ahead (gamma 0)", {"learner.losses.gamma": 0.0}),
         ),
     ),
     "horizon": Study(
@@ -146,8 +154,8 @@ STUDIES: Mapping[str, Study] = {
         "The search for foresight, and the discount, which is that of the search and of the critic; gamma = 0 is myopic.",
         base=_SEARCH,
         variants=(
-            Variant("w/o foresight", {"learner.foresight_rounds": 0}),
-            Variant("gamma 0", {"learner.gamma": 0.0}),
+            Variant("w/o foresight", {"learner.search.n_rounds": 0}),
+            Variant("gamma 0", {"learner.losses.gamma": 0.0}),
             *_SUPERVISED,
         ),
     ),
@@ -157,31 +165,31 @@ STUDIES: Mapping[str, Study] = {
         base={"learner.preset": "best"},
         variants=(
             Variant("preset paper", {"learner.preset": "paper"}),
-            Variant("likes only, pulled up (24)", {"learner.likelihood": "positives"}),
-            Variant("drawn answers", {"learner.answers": "drawn"}),
-            Variant("asks about the slate alone", {"learner.n_asked": 0}),
-            Variant("no supervision", {"learner.likelihood_weight": 0.0}),
-            Variant("supervision fades", {"learner.likelihood_end_weight": 0.0}),
-            Variant("no policy gradient", {"learner.pg_weight": 0.0}),
-            Variant("policy gradient 0.2", {"learner.pg_weight": 0.2}),
-            Variant("one advantage a slate", {"learner.advantage": "slate"}),
-            Variant("an item's own reward in full", {"learner.item_share": 1.0}),
-            Variant("importance weights", {"learner.importance_clip": 1.0}),
-            Variant("gamma 0", {"learner.gamma": 0.0}),
+            Variant("likes only, pulled up (24)", {"learner.losses.likelihood": "positives"}),
+            Variant("drawn answers", {"learner.losses.answers": "drawn"}),
+            Variant("asks about the slate alone", {"learner.losses.n_asked": 0}),
+            Variant("no supervision", {"learner.losses.likelihood_weight": 0.0}),
+            Variant("supervision fades", {"learner.losses.likelihood_end_weight": 0.0}),
+            Variant("no policy gradient", {"learner.losses.pg_weight": 0.0}),
+            Variant("policy gradient 0.2", {"learner.losses.pg_weight": 0.2}),
+            Variant("one advantage a slate", {"learner.losses.advantage": "slate"}),
+            Variant("an item's own reward in full", {"learner.losses.item_share": 1.0}),
+            Variant("importance weights", {"learner.losses.importance_clip": 1.0}),
+            Variant("gamma 0", {"learner.losses.gamma": 0.0}),
             _FORESIGHT,
-            Variant("no entropy", {"learner.entropy_weight": 0.0}),
-            Variant("entropy 0.03", {"learner.entropy_weight": 0.03}),
-            Variant("flat heads", {"learner.hierarchy": "flat"}),
-            Variant("no residual", {"learner.hierarchy": "no_residual"}),
-            Variant("sampled tokens", {"learner.token_embedding": "sampled"}),
-            Variant("one value", {"learner.values": "first_level"}),
-            Variant("fixed level weights", {"learner.level_weights": "fixed"}),
-            Variant("critic trains the encoder", {"learner.critic_trains_encoder": True}),
-            Variant("no profile", {"learner.uses_profile": False}),
-            Variant("refusals in the state", {"learner.uses_refusals": True, "environment.memory": 60}),
-            Variant("explores at temperature 1", {"learner.temperature": 1.0}),
-            Variant("rates do not fall", {"learner.lr_decay_share": 0.0}),
-            _ONE,
+            Variant("no entropy", {"learner.losses.entropy_weight": 0.0}),
+            Variant("entropy 0.03", {"learner.losses.entropy_weight": 0.03}),
+            Variant("flat heads", {"learner.network.hierarchy": "flat"}),
+            Variant("no residual", {"learner.network.hierarchy": "no_residual"}),
+            Variant("sampled tokens", {"learner.network.token_embedding": "sampled"}),
+            Variant("one value", {"learner.network.values": "first_level"}),
+            Variant("fixed level weights", {"learner.network.level_weights": "fixed"}),
+            Variant("critic trains the encoder", {"learner.network.critic_trains_encoder": True}),
+            Variant("no profile", {"learner.network.uses_profile": False}),
+            Variant("refusals in the state", {"learner.network.uses_refusals": True, "environment.memory": 60}),
+            Variant("explores at temperature 1", {"learner.exploration.temperature": 1.0}),
+            Variant("rates do not fall", {"learner.schedule.lr_decay_share": 0.0}),
+            _SINGLE,
             _FOUR,
             Variant("four, pessimism 1", {"simulator.n_training": 4, "environment.pessimism": 1.0}),
             Variant("codes of the plain vectors", {"embeddings.score_aware": False}),
@@ -194,7 +202,7 @@ STUDIES: Mapping[str, Study] = {
 
 
 def variants_of(study: Study, settings: Settings) -> Iterator[Variant]:
-    """The configured one, then all others; a sweep's value that is configured is no variant."""
+    """The configured variant, then all others; a sweep's value that is configured is no variant."""
     yield Variant(BASE, published=study.published)
     yield from study.variants
     for sweep in study.sweeps:
@@ -205,9 +213,11 @@ def variants_of(study: Study, settings: Settings) -> Iterator[Variant]:
 
 
 def configured(settings: Settings, setting: str) -> Any:
-    """The value of ``section.key``."""
-    section, key = setting.split(".")
-    return getattr(getattr(settings, section), key)
+    """The value of a setting such as ``learner.losses.gamma``."""
+    value: Any = settings
+    for name in setting.split("."):
+        value = getattr(value, name)
+    return value
 
 
 def applied(settings: Settings, changes: Mapping[str, Any]) -> Settings:
@@ -216,28 +226,41 @@ def applied(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     Raises:
         ConfigError: the changes do not fit the rest.
     """
-    sections: dict[str, dict[str, Any]] = {}
+    given: dict[str, dict[str, Any]] = {}
     for setting, value in changes.items():
-        section, key = setting.split(".")
-        sections.setdefault(section, _given(settings, section))[key] = value
+        section, *inner, key = setting.split(".")
+        values = given.setdefault(section, _given(getattr(settings, section)))
+        for name in inner:
+            values = values.setdefault(name, {})
+        values[key] = value
     try:
-        changed = {name: type(getattr(settings, name)).model_validate(given) for name, given in sections.items()}
+        changed = {name: type(getattr(settings, name)).model_validate(values) for name, values in given.items()}
         made = settings.model_copy(update=changed)  # validated as a whole, the environment would have its say again
         require_memory(made)
     except ValueError as error:
-        told = (
-            all_faults([one["msg"].removeprefix("Value error, ") for one in error.errors()])
-            if isinstance(error, ValidationError)
-            else error
-        )
-        raise ConfigError(f"variant {dict(changes)}: {told}; change what it does not fit in the configuration") from error
+        faults = [str(error)]
+        if isinstance(error, ValidationError):
+            faults = [fault["msg"].removeprefix("Value error, ") for fault in error.errors()]
+        raise ConfigError(
+            f"variant {dict(changes)}: {all_faults(faults)}; change what it does not fit in the configuration"
+        ) from error
     return made
 
 
-def _given(settings: Settings, section: str) -> dict[str, Any]:
+def _given(section: BaseModel) -> dict[str, Any]:
     """A section's values; of the learner those that its preset does not set, so that another preset may."""
-    values = getattr(settings, section).model_dump()
-    if section != "learner":
+    values = section.model_dump()
+    if not isinstance(section, LearnerConfig):
         return values
-    untouched = LearnerConfig(preset=settings.learner.preset).model_dump()
-    return {name: value for name, value in values.items() if name == "preset" or value != untouched[name]}
+    return {"preset": section.preset, **_differing(values, LearnerConfig(preset=section.preset).model_dump())}
+
+
+def _differing(values: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, in sections, that are not those of the others."""
+    differing: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            differing |= {name: inner} if (inner := _differing(value, others[name])) else {}
+        elif value != others[name]:
+            differing[name] = value
+    return differing

@@ -1,8 +1,11 @@
 """The ``[evaluation]`` section: how policies are judged, and the budget of the look-ahead oracle."""
 
-from typing import Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from hsrl_train.learner.methods import require_known
+from hsrl_train.renamed_settings import refuse_old_names
 
 
 class LookAheadConfig(BaseModel):
@@ -27,9 +30,21 @@ class EvaluationConfig(BaseModel):
     n_simulators: int = Field(
         2, description="Simulators fitted on all records, each by a seed of its own; policies are judged there.", ge=1
     )
-    beside: tuple[Literal["item_sasrec", "token_sasrec"], ...] = Field(
+    other_methods: tuple[str, ...] = Field(
         (), description="Methods that are trained and judged beside the policy, in the same table, with the same settings."
     )
     look_ahead: LookAheadConfig = Field(
         LookAheadConfig(), description="The look-ahead oracle, a reference row of its own; off, since it costs minutes."
     )
+
+    @field_validator("other_methods")
+    @classmethod
+    def _are_known(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(require_known(method) for method in methods)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_new_names(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            refuse_old_names("evaluation", given)
+        return given

@@ -1,30 +1,33 @@
-"""The ``[learner]`` section: every term and module of HSRL as a line of its own, and the presets that set them."""
+"""The sections ``[learner]`` and ``[training]``: every term and module of HSRL as a setting of its own, and the presets that set them."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-# What a preset sets away from the defaults below, which are those of ``best`` (FACTS, recipe).
-PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+from hsrl_train.learner.methods import require_known
+from hsrl_train.renamed_settings import refuse_old_names
+
+# What a preset sets away from the defaults below, which are those of ``best`` (docs/measurements.md).
+PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
         "best": MappingProxyType({}),
-        # HSRL as published; behind the code's choices stands [code] in EQUATIONS.md. λ_bc is stated nowhere: of 0.01, 0.1 and 1
-        # only 1 tells two users of opposite tastes apart (tests/hsrl_train/learner/test_learning.py).
+        # HSRL as published; where the paper is silent, as its released code has it (docs/protocol.md). λ_bc is stated nowhere: of
+        # 0.01, 0.1 and 1 only 1 tells two users of opposite tastes apart (tests/hsrl_train/learner/test_learning.py).
         "paper": MappingProxyType(
             {
-                "answers": "drawn",
-                "critic_trains_encoder": True,
-                "likelihood": "positives",
-                "likelihood_weight": 1.0,
-                "advantage": "slate",
-                "pg_weight": 1.0,
-                "entropy_weight": 0.1,
-                "temperature": 1.0,
-                "actor_lr": 5e-5,
-                "critic_lr": 1e-3,
-                "lr_decay_share": 0.0,
+                "network": {"critic_trains_encoder": True},
+                "exploration": {"temperature": 1.0},
+                "losses": {
+                    "answers": "drawn",
+                    "likelihood": "positives",
+                    "likelihood_weight": 1.0,
+                    "advantage": "slate",
+                    "pg_weight": 1.0,
+                    "entropy_weight": 0.1,
+                },
+                "schedule": {"actor_lr": 5e-5, "critic_lr": 1e-3, "lr_decay_share": 0.0},
             }
         ),
     }
@@ -35,29 +38,11 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 SESSIONS_AN_ITERATION = 20
 
 
-class LearnerConfig(BaseModel):
-    """How a policy is built and learned."""
+class NetworkConfig(BaseModel):
+    """Sizes and switches of the network, (10)-(17) in docs/equations.md."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    preset: Literal["best", "paper"] = Field(
-        "best", description="The defaults of this section: best = what earned its place, paper = HSRL as published."
-    )
-
-    method: Literal["hsrl", "item_sasrec", "token_sasrec"] = Field(
-        "hsrl",
-        description="What learns: HSRL, or SASRec supervised by answers over items, or over tokens with HSRL's network.",
-    )
-
-    # length of the training
-    n_iterations: int = Field(3000, ge=1, description="Environment steps of all sessions together, each followed by one update.")
-    n_sessions: int = Field(32, ge=1, description="Sessions stepped in parallel.")
-    batch_size: int = Field(64, ge=1, description="Transitions of an update.")
-    replay_capacity: int = Field(100_000, ge=1, description="Newest transitions that are kept.")
-    learn_after: int = Field(2000, ge=1, description="Transitions in the replay before the first update.")
-    curve_every: int = Field(50, ge=1, description="Iterations that one point of a training curve is the mean of.")
-
-    # the network, (10)-(17)
     width: int = Field(32, ge=1, description="d, the width of the state, of a context and of an item.")
     n_blocks: int = Field(2, ge=1, description="Transformer blocks of the encoder.")
     n_heads: int = Field(4, ge=1, description="Attention heads of a block; divides width.")
@@ -73,10 +58,10 @@ class LearnerConfig(BaseModel):
     )
     token_embedding: Literal["expected", "sampled"] = Field(
         "expected",
-        description="What a level hands on: the expected embedding (12), or while learning that of one sampled token.",
+        description="What a level hands on: the expected embedding (12), or while learning that of a sampled token.",
     )
     values: Literal["all_levels", "first_level"] = Field(
-        "all_levels", description="Values at every context as in (17), or one value at c(0)."
+        "all_levels", description="Values at every context as in (17), or a single value at c(0)."
     )
     level_weights: Literal["learned", "fixed"] = Field(
         "learned", description="Whether the softmax weights of (17) learn with the critic or stay equal."
@@ -87,14 +72,31 @@ class LearnerConfig(BaseModel):
         "between good items, and drown them.",
     )
 
-    # acting while learning
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.width % self.n_heads:
+            raise ValueError(f"width {self.width} is no multiple of n_heads {self.n_heads}")
+        return self
+
+
+class ExplorationConfig(BaseModel):
+    """Acting while learning."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_sessions: int = Field(32, ge=1, description="Sessions stepped in parallel.")
     temperature: float = Field(
         0.3,
         gt=0,
         description="Exploration draws SIDs in proportion to probability to the power 1/temperature; 1 is the policy itself.",
     )
 
-    # decoding: which items a slate holds, while learning and after
+
+class DecodingConfig(BaseModel):
+    """Which items a slate holds, while learning and after."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     within_sid: Literal["popularity", "recency", "uniform"] = Field(
         "popularity", description="Whose turn comes first among items of one SID: most likes, newest, or anyone (App. E)."
     )
@@ -107,7 +109,12 @@ class LearnerConfig(BaseModel):
         description="Times the session's memory may hold an item before it comes last; 0 = no limit. Needs [environment] memory.",
     )
 
-    # the losses, (18)-(26)
+
+class LossesConfig(BaseModel):
+    """The terms of the loss and their weights, (18)-(26) in docs/equations.md."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     gamma: float = Field(0.9, ge=0, le=1, description="Discount of the next step's value.")
     polyak: float = Field(0.01, gt=0, le=1, description="Share by which the target networks follow at every update.")
     advantage: Literal["slate", "item"] = Field(
@@ -153,55 +160,113 @@ class LearnerConfig(BaseModel):
         "Supervision knows this slate only, so that at full weight it outvotes what pays later (Two Shelves).",
     )
 
-    # the steps
+
+class ScheduleConfig(BaseModel):
+    """The length of a training, its updates and its rates."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_iterations: int = Field(3000, ge=1, description="Environment steps of all sessions together, each followed by one update.")
+    batch_size: int = Field(64, ge=1, description="Transitions of an update.")
+    replay_capacity: int = Field(100_000, ge=1, description="Newest transitions that are kept.")
+    learn_after: int = Field(2000, ge=1, description="Transitions in the replay before the first update.")
+    curve_every: int = Field(50, ge=1, description="Iterations that one point of a training curve is the mean of.")
     actor_lr: float = Field(2e-3, gt=0, description="Adam's rate for encoder and policy heads.")
     critic_lr: float = Field(1e-3, gt=0, description="Adam's rate for the critic and its level weights.")
     lr_decay_share: float = Field(
         0.6, ge=0, le=1, description="Last share of the training over which both rates fall to a tenth."
     )
 
-    # foresight: the search after the last iteration
-    foresight_rounds: int = Field(
+    @model_validator(mode="after")
+    def _replay_holds_enough(self) -> Self:
+        if self.learn_after > self.replay_capacity:
+            raise ValueError(
+                f"learn_after {self.learn_after} is more than replay_capacity {self.replay_capacity}: nothing would be learned"
+            )
+        return self
+
+
+class SearchConfig(BaseModel):
+    """The search for foresight, after the last iteration: what a token is worth beyond its own slate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_rounds: int = Field(
         0,
         ge=0,
         description="Rounds of a cross-entropy search, after the last iteration, for what a token is worth beyond its own slate; 0 = none. "
         "Off: what it finds in simulators of one family is lost in those of another, and on real answers (docs/learner.md).",
     )
-    foresight_candidates: int = Field(32, ge=5, description="Candidates of a round; the best fifth shapes the next.")
-    foresight_sessions: int = Field(80, ge=1, description="Whole sessions that a candidate is judged by.")
-    foresight_spread: float = Field(
+    n_candidates: int = Field(32, ge=5, description="Candidates of a round; the best fifth shapes the next.")
+    n_sessions: int = Field(80, ge=1, description="Whole sessions that a candidate is judged by.")
+    first_spread: float = Field(
         0.12,
         gt=0,
         description="Standard deviation of the first candidates, in those of the logits of SIDs; 0.3 began too far away.",
     )
 
     @property
-    def foresight_units(self) -> int:
-        """Iterations that take about as long as a round of that search."""
-        return max(1, self.foresight_candidates * self.foresight_sessions // SESSIONS_AN_ITERATION)
+    def units_a_round(self) -> int:
+        """Iterations that take about as long as a round."""
+        return max(1, self.n_candidates * self.n_sessions // SESSIONS_AN_ITERATION)
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted names."""
+    named: dict[str, Any] = {}
+    for name, value in settings.items():
+        named |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return named
+
+
+class LearnerConfig(BaseModel):
+    """How a policy is built and learned."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: Literal["best", "paper"] = Field(
+        "best", description="The defaults of this section: best = what earned its place, paper = HSRL as published."
+    )
+    method: str = Field(
+        "hsrl",
+        description="What learns: HSRL, or SASRec supervised by answers over items, or over tokens with HSRL's network.",
+    )
+    network: NetworkConfig = Field(NetworkConfig(), description="Sizes and switches of the network.")
+    exploration: ExplorationConfig = Field(ExplorationConfig(), description="Acting while learning.")
+    decoding: DecodingConfig = Field(DecodingConfig(), description="Which items a slate holds, while learning and after.")
+    losses: LossesConfig = Field(LossesConfig(), description="The terms of the loss and their weights.")
+    schedule: ScheduleConfig = Field(ScheduleConfig(), description="The length of a training, its updates and its rates.")
+    search: SearchConfig = Field(SearchConfig(), description="The search for foresight after the last iteration.")
 
     @property
     def n_units(self) -> int:
-        """The whole training, in iterations."""
-        return self.n_iterations + (self.foresight_rounds * self.foresight_units if self.method == "hsrl" else 0)
+        """The whole training, in iterations; of a method that fixes settings, with those it fixes."""
+        return self.schedule.n_iterations + self.search.n_rounds * self.search.units_a_round
+
+    def changed(self, changes: Mapping[str, Mapping[str, Any]]) -> "LearnerConfig":
+        """The same with some values of some sections replaced; they are checked like those of a file."""
+        sections = {
+            name: type(section).model_validate({**section.model_dump(), **values})
+            for name, values in changes.items()
+            for section in (getattr(self, name),)
+        }
+        return self.model_copy(update=sections)
+
+    @field_validator("method")
+    @classmethod
+    def _is_known(cls, method: str) -> str:
+        return require_known(method)
 
     @model_validator(mode="before")
     @classmethod
     def _start_from_preset(cls, given: Any) -> Any:
         """What is given stands above what its preset sets."""
-        if isinstance(given, dict) and given.get("preset") in PRESETS:
-            return {**PRESETS[given["preset"]], **given}
-        return given
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> "LearnerConfig":
-        if self.width % self.n_heads:
-            raise ValueError(f"width {self.width} is no multiple of n_heads {self.n_heads}")
-        if self.learn_after > self.replay_capacity:
-            raise ValueError(
-                f"learn_after {self.learn_after} is more than replay_capacity {self.replay_capacity}: nothing would be learned"
-            )
-        return self
+        if not isinstance(given, dict):
+            return given
+        refuse_old_names("learner", given)
+        preset = PRESETS.get(str(given.get("preset")), {})
+        merged = {name: {**values, **given[name]} for name, values in preset.items() if isinstance(given.get(name), dict)}
+        return {**preset, **given, **merged}
 
 
 class TrainingConfig(BaseModel):

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hsrl_train.data.world import PADDING, Catalogue, State, remembered
+from hsrl_train.learner.config import DecodingConfig
 from hsrl_train.learner.hpn import token_columns
 from pipeline.errors import TrainingError
 
@@ -51,7 +52,7 @@ class SidIndex:
         """
         if within == "recency" and catalogue.first_seen is None:
             raise TrainingError(
-                "decoding: items have no first_seen, expected times for within_sid = recency; choose popularity or uniform in [learner]"
+                "decoding: items have no first_seen, expected times for within_sid = recency; choose popularity or uniform in [learner.decoding]"
             )
         turn = catalogue.first_seen if within == "recency" else catalogue.popularity
         shown = (catalogue.is_active & (catalogue.tokens >= 0).all(dim=1)).nonzero()[:, 0]
@@ -135,18 +136,18 @@ class SidIndex:
         return self.items[weights.sub_(minus_gumbel).topk(k, dim=1).indices]
 
 
-def left_out(state: State, leaves_out_seen: bool, max_shows: int) -> Int[Tensor, "b e"] | None:
+def left_out(state: State, config: DecodingConfig) -> Int[Tensor, "b e"] | None:
     """Items that should not be shown again; None where all may.
 
     Args:
         state: of b users.
-        leaves_out_seen: everything liked, and everything the session's memory holds.
-        max_shows: what the memory holds this often or more; 0 = no limit.
+        config: with ``leaves_out_seen`` everything liked and everything the session's memory holds, else what it holds ``max_shows``
+            times or more.
     """
     shown = remembered(state).abs()
-    if leaves_out_seen:
+    if config.leaves_out_seen:
         return torch.cat([state.history, shown], dim=1)
-    if max_shows:
+    if config.max_shows:
         counts = (shown[:, :, None] == shown[:, None]).sum(dim=2)
-        return torch.where(counts >= max_shows, shown, PADDING)
+        return torch.where(counts >= config.max_shows, shown, PADDING)
     return None

@@ -7,28 +7,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hsrl_train.data.weights import require_names
 from hsrl_train.data.world import Policy
-from hsrl_train.learner.checkpoint import require_names
 
-Judge = Callable[[Policy], float]
+MeanReward = Callable[[Policy], float]
 
 
 @dataclass
 class EarlyStopping:
-    """Judges every so often, and knows when to stop.
+    """Judges the policy every so many iterations, and knows when to stop.
 
-    The judge must answer alike for the same policy and touch no random stream of the training: then a training that is judged
-    equals one that is not, up to its end.
+    ``mean_reward`` must answer alike for the same policy and touch no random stream of the training: then a training that is judged
+    equals the same training without judgements, up to its end.
 
     Attributes:
-        judge: mean total reward of a policy.
+        mean_reward: mean total reward of a policy.
         every: iterations between two judgements.
         patience: judgements in a row without a gain after which it is flat; 0 = never.
         best: the best judgement so far.
         n_flat: judgements since then.
     """
 
-    judge: Judge
+    mean_reward: MeanReward
     every: int
     patience: int
     best: float = -torch.inf
@@ -39,11 +39,11 @@ class EarlyStopping:
         """Whether the training should end."""
         return 0 < self.patience <= self.n_flat
 
-    def look(self, iteration: int, policy: Callable[[], Policy]) -> list[float]:
+    def judged(self, iteration: int, policy: Callable[[], Policy]) -> list[float]:
         """The judgement, where it is time for one."""
         if iteration % self.every:
             return []
-        found = self.judge(policy())
+        found = self.mean_reward(policy())
         self.n_flat = 0 if found > self.best else self.n_flat + 1
         self.best = max(self.best, found)
         return [found]

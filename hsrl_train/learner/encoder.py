@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hsrl_train.data.world import PADDING, State, remembered
+from hsrl_train.learner.config import NetworkConfig
 from pipeline.errors import TrainingError
 
 
@@ -60,34 +61,24 @@ class StateEncoder(nn.Module):
 
     Args:
         item_width: width of an item vector.
-        profile_width: width of a profile; 0 leaves the profile out.
-        width: d.
-        n_blocks, n_heads: of the transformer; n_heads divides d.
+        profile_width: width of a profile; 0 where the state has none.
         max_history: H, the longest history.
-        uses_refusals: whether what the session showed in vain joins the state: Σ of a linear map of the refused items' vectors,
-            since evidence against a taste adds up.
+        config: d, blocks and heads, and whether profile and refusals join the state; refusals as Σ of a linear map of the refused
+            items' vectors, since evidence against a taste adds up.
     """
 
-    def __init__(
-        self,
-        item_width: int,
-        profile_width: int,
-        width: int,
-        n_blocks: int,
-        n_heads: int,
-        max_history: int,
-        uses_refusals: bool = False,
-    ) -> None:
+    def __init__(self, item_width: int, profile_width: int, max_history: int, config: NetworkConfig) -> None:
         super().__init__()
-        self.refused = nn.Linear(item_width, width, bias=False) if uses_refusals else None
+        width, n_heads = config.width, config.n_heads
+        self.refused = nn.Linear(item_width, width, bias=False) if config.uses_refusals else None
         self.item = nn.Linear(item_width, width)
         self.position = nn.Embedding(max_history + 1, width)
         self.start = nn.Parameter(torch.randn(width) * 0.02)
-        self.earlier_blocks = nn.ModuleList(CausalBlock(width, n_heads) for _ in range(n_blocks - 1))
+        self.earlier_blocks = nn.ModuleList(CausalBlock(width, n_heads) for _ in range(config.n_blocks - 1))
         self.last_block = CausalBlock(width, n_heads)
         self.norm = nn.LayerNorm(width)
-        self.profile_width = profile_width
-        self.state = nn.Linear(width + profile_width, width)
+        self.profile_width = profile_width if config.uses_profile else 0
+        self.state = nn.Linear(width + self.profile_width, width)
         nn.init.normal_(self.position.weight, std=0.02)
 
     def forward(self, state: State, vectors: Float[Tensor, "n_plus_1 item_width"]) -> Float[Tensor, "b d"]:

@@ -52,7 +52,7 @@ def with_foresight(
     starts = sample_starts(records, N_STARTS, seed, "train")
     basis = token_directions(policy, starts.select(torch.arange(min(N_STATES, len(starts.history)), device=device)))
     n_models = len(environment.models)
-    n_sessions = -(-config.foresight_sessions // n_models) * n_models  # so that every candidate meets every simulator alike
+    n_sessions = -(-config.search.n_sessions // n_models) * n_models  # so that every candidate meets every simulator alike
 
     def earned(candidates: Float[Tensor, "c f"], n: int) -> Float[Tensor, "c n"]:
         rows = torch.randint(len(starts.history), (n,), generator=generator).to(device)
@@ -63,9 +63,9 @@ def with_foresight(
     found = cross_entropy_search(
         lambda candidates: earned(candidates, n_sessions).mean(dim=1),
         len(basis),
-        config.foresight_rounds,
-        config.foresight_candidates,
-        config.foresight_spread,
+        config.search.n_rounds,
+        config.search.n_candidates,
+        config.search.first_spread,
         generator,
         progress,
     )
@@ -127,7 +127,7 @@ def returns(
             ]
         )
         step = environment.step(sessions, slate, luck[running % n, sessions.n_steps])
-        totals[running] += policy.config.gamma**sessions.n_steps * step.reward
+        totals[running] += policy.config.losses.gamma**sessions.n_steps * step.reward
         running, sessions = running[~step.done], step.sessions.select(~step.done)
     return totals.view(c, n).cpu()
 

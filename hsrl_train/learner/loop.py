@@ -1,9 +1,9 @@
-"""The one training loop: sessions, replay, an update an iteration. What a method is, its own file says."""
+"""The training loop that all methods share: sessions, replay, an update an iteration. What a method is, its own file says."""
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hsrl_train.data.world import Policy, Records, State, remembered
 from hsrl_train.learner.checkpoint import nested, part
-from hsrl_train.learner.config import LearnerConfig
+from hsrl_train.learner.config import LearnerConfig, flat
 from hsrl_train.learner.curves import CurvePoint
 from hsrl_train.learner.early_stopping import EarlyStopping
 from hsrl_train.learner.replay import Batch, Transitions
@@ -22,6 +22,8 @@ from pipeline.errors import TrainingError
 
 Progress = Callable[[int, Mapping[str, float]], None]
 Save = Callable[[dict[str, Tensor]], None]
+# Whose tensors they are, in messages about a training that begins at a published policy.
+WARM_START = "warm start, published policy"
 
 
 class StoredPolicy(Policy, Protocol):
@@ -32,8 +34,8 @@ class StoredPolicy(Policy, Protocol):
         ...
 
 
-class Method(Protocol):
-    """What a learner must say to be trained here.
+class Learner(Protocol):
+    """What a method must say to be trained here.
 
     Attributes:
         showable: numbers of the items it can score.
@@ -50,6 +52,10 @@ class Method(Protocol):
 
         ``done_share`` of the training lies behind it.
         """
+        ...
+
+    def start_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over the weights of a stored policy, or raise TrainingError; moments begin empty."""
         ...
 
     def policy(self) -> StoredPolicy:
@@ -70,6 +76,30 @@ class Method(Protocol):
 
 
 @dataclass(frozen=True)
+class Hooks:
+    """What goes along with a training and changes nothing of what it learns, but for its end.
+
+    Attributes:
+        progress: called with (iteration, figures of the update) after each, then with (that and the units of the search so far, its
+            figures) until the method's ``n_units`` are done.
+        save: is handed a checkpoint every ``save_every`` iterations and at the end.
+        save_every: iterations between two checkpoints.
+        resume: a checkpoint of the same settings; the rest of the training equals that of an unbroken training, bit for bit on the
+            same machine and thread count.
+        early_stopping: judges on the way, fresh; where it finds no more gain, the training ends before ``n_iterations``.
+    """
+
+    progress: Progress | None = None
+    save: Save | None = None
+    save_every: int = 500
+    resume: Mapping[str, Tensor] | None = None
+    early_stopping: EarlyStopping | None = None
+
+
+NO_HOOKS = Hooks()
+
+
+@dataclass(frozen=True)
 class Training:
     """A finished training: the policy, the curves of its losses, rewards, diversity, entropies and level weights, and its length."""
 
@@ -79,31 +109,17 @@ class Training:
 
 
 def train(
-    method: Method,
-    environment: Environment,
-    records: Records,
-    config: LearnerConfig,
-    seed: int,
-    progress: Progress | None = None,
-    save: Save | None = None,
-    save_every: int = 500,
-    resume: Mapping[str, Tensor] | None = None,
-    plateau: EarlyStopping | None = None,
+    learner: Learner, environment: Environment, records: Records, config: LearnerConfig, seed: int, hooks: Hooks = NO_HOOKS
 ) -> Training:
-    """Let a method learn in simulated sessions that begin at logged states.
+    """Let a learner learn in simulated sessions that begin at logged states.
 
     Args:
-        method: fresh, or any of the same making where ``resume`` is given.
+        learner: fresh, or any of the same method and settings where ``hooks.resume`` is given.
         environment: the training simulators' sessions.
         records: train records, where sessions begin; their slates' length is K.
-        config: lengths, sizes and schedule; the method read its own part.
+        config: lengths, sizes and schedule; the learner has read its own part.
         seed: of starts, exploration, answers and sampling.
-        progress: told (iteration, figures of the update) after each iteration, then (that and the units of the search so far, its
-            figures) until ``config.n_units`` are done.
-        save: handed a checkpoint every ``save_every`` iterations and at the end.
-        resume: a checkpoint of the same settings; the rest of the training equals that of an unbroken one, bit for bit on one
-            machine and thread count.
-        plateau: judges on the way, fresh; where it finds no more gain, the training ends before ``config.n_iterations``.
+        hooks: progress, checkpoints and early stopping.
 
     Returns:
         The policy after the last iteration, and the curves.
@@ -112,40 +128,52 @@ def train(
         TrainingError: no records, too few iterations to learn, a loss that is not finite, or a checkpoint that does not fit.
     """
     _require_work(records, config)
-    settings = {**config.model_dump(mode="json"), "seed": seed, "k": records.exposed.shape[1], "n_records": len(records.user)}
-    settings |= plateau.settings() if plateau else {}
+    early = hooks.early_stopping
+    settings = {
+        **flat(config.model_dump(mode="json")),
+        "seed": seed,
+        "k": records.exposed.shape[1],
+        "n_records": len(records.user),
+    }
+    settings |= early.settings() if early else {}
     run = TrainingState.fresh(environment, records, config, seed)
-    if resume is not None:
-        method.load_tensors(part("method", resume))
-        if plateau:
-            plateau.load_tensors(part("plateau", resume))
-        own = {name: tensor for name, tensor in resume.items() if not name.startswith(("method/", "plateau/"))}
-        run.load_tensors(own, records, settings)
-    while not _is_over(run, config, plateau):
+    if hooks.resume is not None:
+        _resume(run, learner, records, settings, hooks)
+    while not _is_over(run, config, early):
         run.iteration += 1
-        _interact(run, method, environment, records)
-        figures = _learn(run, method, environment, records, config)
-        if plateau:
-            run.curves.add("judged_reward", plateau.look(run.iteration, method.policy))
+        _interact(run, learner, environment, records)
+        figures = _learn(run, learner, environment, records, config)
+        if early:
+            run.curves.add("judged_reward", early.judged(run.iteration, learner.policy))
         run.curves.close(run.iteration)
-        if progress:
-            progress(run.iteration, figures)
-        if save and (run.iteration % save_every == 0 or _is_over(run, config, plateau)):
-            learned = method.to_tensors()
+        if hooks.progress:
+            hooks.progress(run.iteration, figures)
+        if hooks.save and (run.iteration % hooks.save_every == 0 or _is_over(run, config, early)):
+            learned = learner.to_tensors()
             _require_finite(learned, run.iteration)  # else a broken checkpoint would take the place of the last good one
-            judged = nested("plateau", plateau.to_tensors()) if plateau else {}
-            save({**run.to_tensors(settings), **nested("method", learned), **judged})
+            judged = nested("plateau", early.to_tensors()) if early else {}
+            hooks.save({**run.to_tensors(settings), **nested("method", learned), **judged})
 
-    def told(done: int, figures: Mapping[str, float]) -> None:
+    def searched(done: int, figures: Mapping[str, float]) -> None:
         run.curves.points.extend(CurvePoint(done, metric, value) for metric, value in figures.items())
-        if progress:
-            progress(done, figures)
+        if hooks.progress:
+            hooks.progress(done, figures)
 
-    return Training(method.finish(environment, records, seed, told), tuple(run.curves.points), run.iteration)
+    return Training(learner.finish(environment, records, seed, searched), tuple(run.curves.points), run.iteration)
 
 
-def _is_over(run: TrainingState, config: LearnerConfig, plateau: EarlyStopping | None) -> bool:
-    return run.iteration >= config.n_iterations or (plateau is not None and plateau.is_flat)
+def _resume(run: TrainingState, learner: Learner, records: Records, settings: Mapping[str, Any], hooks: Hooks) -> None:
+    """Bring everything to where the checkpoint stands."""
+    saved = hooks.resume or {}
+    learner.load_tensors(part("method", saved))
+    if hooks.early_stopping:
+        hooks.early_stopping.load_tensors(part("plateau", saved))
+    own = {name: tensor for name, tensor in saved.items() if not name.startswith(("method/", "plateau/"))}
+    run.load_tensors(own, records, settings)
+
+
+def _is_over(run: TrainingState, config: LearnerConfig, early: EarlyStopping | None) -> bool:
+    return run.iteration >= config.schedule.n_iterations or (early is not None and early.is_flat)
 
 
 def rate_at(iteration: int, n_iterations: int, decay_share: float) -> float:
@@ -156,10 +184,10 @@ def rate_at(iteration: int, n_iterations: int, decay_share: float) -> float:
     return 1.0 - 0.9 * (done_share - (1 - decay_share)) / decay_share
 
 
-def _interact(run: TrainingState, method: Method, environment: Environment, records: Records) -> None:
+def _interact(run: TrainingState, learner: Learner, environment: Environment, records: Records) -> None:
     """One slate for every session; finished sessions are stored as they ended, then begin anew elsewhere."""
     before, b, k = run.sessions, len(run.user), records.exposed.shape[1]
-    slate, log_prob = method.act(before.state, k, run.generator)
+    slate, log_prob = learner.act(before.state, k, run.generator)
     step = environment.step(before, slate, torch.rand(b, k, generator=run.generator).to(slate.device))
     run.replay.add(
         Transitions(
@@ -187,15 +215,15 @@ def _interact(run: TrainingState, method: Method, environment: Environment, reco
 
 
 def _learn(
-    run: TrainingState, method: Method, environment: Environment, records: Records, config: LearnerConfig
+    run: TrainingState, learner: Learner, environment: Environment, records: Records, config: LearnerConfig
 ) -> dict[str, float]:
     """One update once the replay holds enough; no figures before."""
-    if len(run.replay) < config.learn_after:
+    if len(run.replay) < config.schedule.learn_after:
         return {}
-    rows = run.replay.sample(config.batch_size, run.generator)
+    rows = run.replay.sample(config.schedule.batch_size, run.generator)
     profile = records.profiles[rows.user]
     state = State(profile, rows.history, rows.recent)
-    supervision = supervise(environment, state, rows.slate, rows.feedback, method.showable, config, run.generator)
+    supervision = supervise(environment, state, rows.slate, rows.feedback, learner.showable, config.losses, run.generator)
     answers = supervision.answers[:, : rows.slate.shape[1]]
     item_reward = answers - environment.config.cost * (1 - answers)
     batch = Batch(
@@ -209,12 +237,12 @@ def _learn(
         rows.log_prob,
         supervision,
     )
-    rate = rate_at(run.iteration, config.n_iterations, config.lr_decay_share)
-    figures = method.learn(batch, rate, run.iteration / config.n_iterations)
+    rate = rate_at(run.iteration, config.schedule.n_iterations, config.schedule.lr_decay_share)
+    figures = learner.learn(batch, rate, run.iteration / config.schedule.n_iterations)
     if not math.isfinite(figures["loss"]):
         raise TrainingError(
-            f"training: the loss of iteration {run.iteration} of {config.n_iterations} is {figures['loss']}, "
-            "expected a finite number; lower actor_lr and critic_lr in [learner]"
+            f"training: the loss of iteration {run.iteration} of {config.schedule.n_iterations} is {figures['loss']}, "
+            "expected a finite number; lower actor_lr and critic_lr in [learner.schedule]"
         )
     for metric, value in figures.items():
         run.curves.add(metric, [value])
@@ -226,16 +254,16 @@ def _require_finite(tensors: Mapping[str, Tensor], iteration: int) -> None:
     if broken:
         raise TrainingError(
             f"training: {len(broken)} of {len(tensors)} tensors are no longer finite after iteration {iteration}, such as {broken[0]}; "
-            "lower actor_lr and critic_lr in [learner]"
+            "lower actor_lr and critic_lr in [learner.schedule]"
         )
 
 
 def _require_work(records: Records, config: LearnerConfig) -> None:
     if not len(records.user):
         raise TrainingError("training: 0 train records, expected one at least; ingest more days or enlarge the train split")
-    n_transitions = config.n_iterations * config.n_sessions
-    if n_transitions < config.learn_after:
+    n_transitions = config.schedule.n_iterations * config.exploration.n_sessions
+    if n_transitions < config.schedule.learn_after:
         raise TrainingError(
-            f"training: {n_transitions} transitions in all, fewer than the {config.learn_after} before the first update; "
-            "raise n_iterations or lower learn_after in [learner]"
+            f"training: {n_transitions} transitions in all, fewer than the {config.schedule.learn_after} before the first update; "
+            "raise n_iterations or lower learn_after in [learner.schedule]"
         )

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from hsrl_train.data.weights import load_module, module_tensors
 from hsrl_train.data.world import Catalogue, State
-from hsrl_train.learner.checkpoint import load_module, module_tensors
-from hsrl_train.learner.config import LearnerConfig
+from hsrl_train.learner.config import LearnerConfig, NetworkConfig
 from hsrl_train.learner.critic import MultiLevelCritic
 from hsrl_train.learner.decoding import SidIndex, left_out
 from hsrl_train.learner.encoder import StateEncoder, sizes_in
@@ -29,13 +29,10 @@ class HsrlNetwork(nn.Module):
     """
 
     def __init__(
-        self, config: LearnerConfig, item_width: int, profile_width: int, max_history: int, vocabulary: tuple[int, ...]
+        self, config: NetworkConfig, item_width: int, profile_width: int, max_history: int, vocabulary: tuple[int, ...]
     ) -> None:
         super().__init__()
-        used_profile = profile_width if config.uses_profile else 0
-        self.encoder = StateEncoder(
-            item_width, used_profile, config.width, config.n_blocks, config.n_heads, max_history, config.uses_refusals
-        )
+        self.encoder = StateEncoder(item_width, profile_width, max_history, config)
         self.hpn = HierarchicalPolicyNetwork(config.width, vocabulary, config.hierarchy, config.token_embedding)
         self.critic = MultiLevelCritic(
             config.width, len(vocabulary) + 1, config.critic_hidden, config.values, config.level_weights
@@ -74,7 +71,7 @@ class HsrlPolicy:
         network: in evaluation; its critic is not asked.
         vectors: of the catalogue that is shown, which may be newer than the one learned on.
         index: its showable items by SID.
-        config: its lines on decoding.
+        config: what it was learned with; decoding, and for a search the discount, are read.
     """
 
     network: HsrlNetwork
@@ -98,9 +95,9 @@ class HsrlPolicy:
             generator: used for a uniform choice within SIDs only.
             foresight: constants for each user in place of the network's.
         """
-        index = self.index.shuffled(generator) if self.config.within_sid == "uniform" else self.index
+        index = self.index.shuffled(generator) if self.config.decoding.within_sid == "uniform" else self.index
         scores = index.scores(self.log_probs(state, foresight))
-        return index.best(scores, k, left_out(state, self.config.leaves_out_seen, self.config.max_shows))
+        return index.best(scores, k, left_out(state, self.config.decoding))
 
     @torch.no_grad()
     def log_probs(self, state: State, foresight: Float[Tensor, "b all_tokens"] | None = None) -> Float[Tensor, "b all_tokens"]:
@@ -119,7 +116,7 @@ class HsrlPolicy:
         Raises:
             TrainingError: the tensors are not those of this configuration and vocabulary.
         """
-        profile_width, max_history = sizes_in(tensors, config.width)
-        network = HsrlNetwork(config, catalogue.vectors.shape[1], profile_width, max_history, catalogue.vocabulary)
+        profile_width, max_history = sizes_in(tensors, config.network.width)
+        network = HsrlNetwork(config.network, catalogue.vectors.shape[1], profile_width, max_history, catalogue.vocabulary)
         load_module(network, {"foresight": network.foresight, **tensors}, "policy")  # older policies have none
-        return cls(network.requires_grad_(False), catalogue.vectors, SidIndex.of(catalogue, config.within_sid), config)
+        return cls(network.requires_grad_(False), catalogue.vectors, SidIndex.of(catalogue, config.decoding.within_sid), config)

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hsrl_train.data.world import State
-from hsrl_train.learner.config import LearnerConfig
+from hsrl_train.learner.config import LossesConfig
 from hsrl_train.simulator.environment import Environment
 
 
@@ -29,7 +29,7 @@ def supervise(
     slate: Int[Tensor, "b k"],
     feedback: Float[Tensor, "b k"],
     showable: Int[Tensor, " m"],
-    config: LearnerConfig,
+    config: LossesConfig,
     generator: torch.Generator,
 ) -> Supervision:
     """Answers to learn from.

@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from hsrl_train.data.weights import require_names
 from hsrl_train.data.world import Records, State, remembered
-from hsrl_train.learner.checkpoint import nested, part, require_names, require_settings, settings_tensor
+from hsrl_train.learner.checkpoint import nested, part, require_settings, settings_tensor
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.curves import Curves
 from hsrl_train.learner.replay import Replay
@@ -42,15 +43,15 @@ class TrainingState:
     def fresh(cls, environment: Environment, records: Records, config: LearnerConfig, seed: int) -> "TrainingState":
         """Before the first iteration: sessions begin at records drawn uniformly."""
         generator = torch.Generator().manual_seed(seed)
-        rows = torch.randint(len(records.user), (config.n_sessions,), generator=generator).to(records.user.device)
+        rows = torch.randint(len(records.user), (config.exploration.n_sessions,), generator=generator).to(records.user.device)
         return cls(
             iteration=0,
             generator=generator,
             sessions=environment.start(states_at(rows, records)),
             user=records.user[rows],
-            episode_reward=torch.zeros(config.n_sessions, device=records.user.device),
-            replay=Replay(config.replay_capacity),
-            curves=Curves(config.curve_every),
+            episode_reward=torch.zeros(config.exploration.n_sessions, device=records.user.device),
+            replay=Replay(config.schedule.replay_capacity),
+            curves=Curves(config.schedule.curve_every),
         )
 
     def to_tensors(self, settings: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -10,8 +10,8 @@ import torch.nn.functional as F  # noqa: N812  (the name everyone knows it by)
 from jaxtyping import Float
 from torch import Tensor
 
+from hsrl_train.data.weights import load_module, module_tensors
 from hsrl_train.data.world import Catalogue, Records, ResponseModel, states_of
-from hsrl_train.learner.checkpoint import load_module, module_tensors
 from hsrl_train.simulator.config import SimulatorConfig
 from hsrl_train.simulator.response import FrozenResponse, UserResponse
 from hsrl_train.simulator.saturation import SaturatingResponse

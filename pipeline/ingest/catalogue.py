@@ -33,6 +33,12 @@ def merge_items(known: pl.DataFrame, listed: pl.DataFrame, *, is_whole: bool) ->
     return check(merged.select(list(ITEMS.schema)).sort("item_id"), ITEMS, "catalogue")
 
 
+def sightings(events: pl.DataFrame) -> pl.DataFrame:
+    """item_id, first_seen, last_seen of the items of EVENTS."""
+    at = pl.col("occurred_at")
+    return events.group_by("item_id").agg(at.min().alias("first_seen"), at.max().alias("last_seen"))
+
+
 def note_sightings(items: pl.DataFrame, seen: pl.DataFrame) -> pl.DataFrame:
     """The catalogue with ``first_seen`` and ``last_seen`` widened by events.
 

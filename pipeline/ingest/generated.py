@@ -9,9 +9,9 @@ import polars as pl
 from pipeline.contracts import ITEMS, RAW_EVENTS, USERS, check
 from pipeline.errors import SourceError
 from pipeline.ingest import cells, reasons
-from pipeline.ingest.config import GeneratedSource
 from pipeline.ingest.delimited import Rows
 from pipeline.ingest.files import refusing
+from pipeline.ingest.generated_config import GeneratedSource
 from pipeline.ingest.identity import Identity
 from pipeline.ingest.ids import IdKinds
 from pipeline.ingest.source import Delivery, RawBatch, file_lines

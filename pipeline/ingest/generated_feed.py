@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from pipeline.columns import TIMESTAMP
-from pipeline.ingest.config import GeneratedSource
+from pipeline.ingest.generated_config import GeneratedSource
 from pipeline.ingest.generated_world import (
     USER_BLOCK,
     Catalogue,

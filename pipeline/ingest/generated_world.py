@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from pipeline.errors import ContractError
-from pipeline.ingest.config import GeneratedSource
+from pipeline.ingest.generated_config import GeneratedSource
 
 BIAS = -2.2
 CATEGORY_WEIGHT, SUBCATEGORY_WEIGHT = 1.2, 0.8

@@ -9,9 +9,9 @@ from pipeline.contracts import ITEMS, RAW_EVENTS, USERS, check
 from pipeline.ingest import cells, reasons
 from pipeline.ingest.answers import answer, canonical
 from pipeline.ingest.cells import LINE, OWN, Check
-from pipeline.ingest.config import TableSource
 from pipeline.ingest.identity import Identity
 from pipeline.ingest.ids import Ids
+from pipeline.ingest.table_config import TableSource
 
 _TIME = OWN + "time"
 _ANSWER = OWN + "answer"

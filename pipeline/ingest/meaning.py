@@ -1,34 +1,19 @@
 """The settings that give the rows of a source their meaning: stored with the first release, and kept."""
 
+import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel
-
-from pipeline.ingest.answers import canonical
-from pipeline.ingest.config import ItemFile, SourceConfig, TableSource, UserFile
+from pipeline.errors import ConfigError
 from pipeline.ingest.ids import IdKinds
+from pipeline.ingest.section import SourceSection
 
-# Where files lie, which days there are, how much arrives at once, what is only described (attributes): free to change. So are a
-# separator (another parts no rows, and they are refused) and the files of items and users, but for the columns of their ids.
-_FREE = {
-    "name",
-    "path",
-    "ratings",
-    "days",
-    "delivery",
-    "separator",
-    "category_separator",
-    "ids",
-    "categories",
-    "item_attributes",
-    "user_attributes",
-    "title",
-}
 # A warehouse of its own is the only way on: under other ids the old rows would be other users and items.
 _FOR_GOOD = ("source.kind", "source.ids.")
 _PREFIX = "source."
+# Accepting it publishes a delivery that differs from the last ones more than the audit of this name allows.
+DRIFT = "delivery_drift"
 
 
 @dataclass(frozen=True)
@@ -53,7 +38,7 @@ class Change:
         return not self.setting.startswith(_FOR_GOOD)
 
 
-def meaning_of(config: SourceConfig, kinds: IdKinds | None = None, *, counts_own_time: bool | None = None) -> dict[str, str]:
+def meaning_of(config: SourceSection, kinds: IdKinds | None = None, *, counts_own_time: bool | None = None) -> dict[str, str]:
     """Setting → value as JSON, of all that gives ids, times, answers and identity their meaning.
 
     Args:
@@ -62,36 +47,13 @@ def meaning_of(config: SourceConfig, kinds: IdKinds | None = None, *, counts_own
         counts_own_time: true where times count from a start of their own, false where they are of the calendar; None where that
             is not decided.
     """
-    told = dict(_settings(config, _PREFIX))
-    if isinstance(config, TableSource) and config.ids != "auto":
-        kinds = IdKinds(config.ids, config.ids)
+    meaning = dict(config.meaning())
+    kinds = config.id_kinds() or kinds
     if kinds is not None and kinds.is_decided:
-        told |= {f"{_PREFIX}ids.user": json.dumps(kinds.user), f"{_PREFIX}ids.item": json.dumps(kinds.item)}
+        meaning |= {f"{_PREFIX}ids.user": json.dumps(kinds.user), f"{_PREFIX}ids.item": json.dumps(kinds.item)}
     if counts_own_time is not None:
-        told[f"{_PREFIX}times"] = json.dumps("own start" if counts_own_time else "calendar")
-    return told
-
-
-def _settings(section: BaseModel, prefix: str) -> list[tuple[str, str]]:
-    told: list[tuple[str, str]] = []
-    for name in type(section).model_fields:
-        value = getattr(section, name)
-        if name in _FREE:
-            continue
-        if isinstance(value, ItemFile | UserFile):
-            told += _settings(value.columns, f"{prefix}{name}.columns.")
-            continue
-        if name in ("items", "users") and value is None:  # a catalogue may come later; its ids then are what they are
-            continue
-        if isinstance(value, BaseModel):
-            told += _settings(value, f"{prefix}{name}.")
-            continue
-        if name == "positive" and value is not None:
-            value = sorted({canonical(text) for text in value})
-        if name == "identity" and isinstance(value, list):
-            value = sorted({*value} - {"user", "item"})
-        told.append((prefix + name, json.dumps(value, separators=(",", ":"), default=str)))
-    return told
+        meaning[f"{_PREFIX}times"] = json.dumps("own start" if counts_own_time else "calendar")
+    return meaning
 
 
 def kinds_in(stored: Mapping[str, Meaning]) -> IdKinds | None:
@@ -110,3 +72,41 @@ def changes(stored: Mapping[str, Meaning], now: Mapping[str, str]) -> list[Chang
     """Settings that are other than what is stored, the kind of the source first."""
     found = [Change(name, stored[name], value) for name, value in now.items() if name in stored and stored[name].value != value]
     return sorted(found, key=lambda change: change.setting != "source.kind")
+
+
+def require_acceptable(config: SourceSection, accept: Sequence[str]) -> None:
+    """Refuse names that cannot be accepted.
+
+    Raises:
+        ConfigError: a name is no setting with a meaning and no audit of deliveries, or takes a new warehouse.
+    """
+    known = [DRIFT, *meaning_of(config)]
+    for name in accept:
+        if name in ("source.kind", "source.ids.user", "source.ids.item", "source.times"):
+            raise ConfigError(
+                f"{name} cannot be accepted: under other ones old rows mean something else; name another --warehouse"
+            )
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(known)}"
+            raise ConfigError(f"--accept {name}: no such change; {hint}")
+
+
+def require_same_meaning(stored: Mapping[str, Meaning], config: SourceSection, accept: Sequence[str]) -> None:
+    """Refuse settings under which the rows of a new delivery would mean something else than the stored ones.
+
+    Raises:
+        ConfigError: names the setting, both values, and how to go on.
+    """
+    changed = [change for change in changes(stored, meaning_of(config)) if change.setting not in accept]
+    for change in changed[:1]:
+        more = f" (and {', '.join(other.setting for other in changed[1:])})" if changed[1:] else ""
+        way = (
+            f"or, if the raw files changed, go on with: hsrl refresh {' '.join(f'--accept {change.setting}' for change in changed)}"
+            if all(change.can_be_accepted for change in changed)
+            else "rows of both cannot stand in one"
+        )
+        raise ConfigError(
+            f"{change.setting} is {change.now}, but the rows of {config.name} were read with {change.before.value} since "
+            f"release {change.before.since}{more}; put it back, name another --warehouse, {way}"
+        )

@@ -8,21 +8,42 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar, Literal
 
 import polars as pl
+from pydantic import Field
 
 from pipeline.columns import TIMESTAMP
 from pipeline.contracts import ITEMS, RAW_EVENTS, USERS, check
 from pipeline.errors import SourceError
 from pipeline.ingest import cells, reasons
 from pipeline.ingest.cells import LINE, Check, part
-from pipeline.ingest.config import MovieLensSource
 from pipeline.ingest.delimited import Layout, OpenLine, Rows, read_rows
 from pipeline.ingest.files import Archive, open_raw, refusing
 from pipeline.ingest.identity import Identity
 from pipeline.ingest.ids import IdKinds
+from pipeline.ingest.section import CHUNK_ROWS, IDS_LIMIT, SourceSection
 from pipeline.ingest.source import Delivery, RawBatch, file_lines
+
+
+class MovieLensSource(SourceSection):
+    """MovieLens-1M or MovieLens-100K in the official layout."""
+
+    free_to_change: ClassVar[frozenset[str]] = SourceSection.free_to_change | {"ratings"}
+
+    kind: Literal["movielens"] = Field("movielens", description="MovieLens-1M or MovieLens-100K.")
+    name: str = Field("movielens", description="Name of the source in the warehouse.", min_length=1)
+    path: Path = Field(description="The official zip, or the folder it unpacks to.")
+    ratings: Path | None = Field(None, description="Ratings file (plain, .gz or .xz) to read in place of the archive's own.")
+    ratings_order: Literal["time", "rank"] = Field(
+        "time", description="Meaning of the ratings' fourth field: unix seconds, or the place within the user."
+    )
+    positive_above: float = Field(3.0, description="A rating above this many stars is positive.")
+
+    def open(self, chunk_rows: int = CHUNK_ROWS, ids_limit: float = IDS_LIMIT) -> "MovieLens":
+        """See ``SourceSection``."""
+        return MovieLens(self, chunk_rows)
+
 
 ML_100K_GENRES = [
     "unknown",

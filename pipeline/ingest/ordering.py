@@ -19,11 +19,25 @@ NTH = "nth"  # number of a row among those equal to it
 ANSWER = pl.coalesce("behavior", pl.col("feedback").cast(pl.String)).alias("behavior")
 
 
+class Origin(NamedTuple):
+    """What events come from: EVENTS.source and EVENTS.ingest_id."""
+
+    source: str
+    ingest_id: str
+
+
 class Rules(NamedTuple):
-    """What makes rows one event, and where times and places have to lie."""
+    """What events have to keep.
+
+    Attributes:
+        identity: what makes two rows one event.
+        bounds: where times and orders have to lie.
+        known_items: ids that may occur; None where the source has no catalogue.
+    """
 
     identity: Identity = Identity()
     bounds: Bounds = Bounds()
+    known_items: pl.Series | None = None
 
 
 class Ordered(NamedTuple):
@@ -46,11 +60,9 @@ def bucket_of(user_id: pl.Expr, n: int) -> pl.Expr:
 def order_events(
     raw: pl.DataFrame,
     state: pl.DataFrame,
-    known_items: pl.Series | None,
-    stored: Stored | None,
-    source: str,
-    ingest_id: str,
+    origin: Origin,
     rules: Rules = Rules(),  # noqa: B008 frozen
+    stored: Stored | None = None,
 ) -> Ordered:
     """Give the events of a bucket their place within the user, after those already stored.
 
@@ -62,13 +74,11 @@ def order_events(
     Args:
         raw: RAW_EVENTS of the bucket in any row order; ``order`` is told for all rows or for none.
         state: USER_STATE of the bucket's users.
-        known_items: ids that may occur; None where the source has no catalogue.
+        origin: the source, and the delivery's id.
+        rules: identity, bounds and known items.
         stored: given rows of (user_id, item_id, occurred_at) or, where the source tells places, (user_id, item_id, order), and
             of the columns of the identity, returns those the warehouse holds (order is its user_seq, ``NTH`` the number
             among equal rows); None while it holds none.
-        source: EVENTS.source.
-        ingest_id: EVENTS.ingest_id.
-        rules: identity and bounds.
 
     Returns:
         EVENTS by (user_id, user_seq), REJECTS by (file, line), and the number of known rows, in all and by file.
@@ -97,7 +107,7 @@ def order_events(
     rows, known_in = _without_known(rows, raw, key, rules.identity, stored)
     rows = rows.sort("user_id", place, "item_id", *ties)
     rows = rows.with_columns(_repeated(rows, raw, key, rules.identity).alias("is_repeated"))
-    kept, refused = _part(rows, _checks(place, known_items, rules.identity))
+    kept, refused = _part(rows, _checks(place, rules))
     refused = pl.concat([outside.drop("when"), refused.select(outside.drop("when").columns)])
     kept = kept.sort("user_id", place, *ties)
     if has_order:  # asked last: a refused row takes no place
@@ -108,11 +118,25 @@ def order_events(
         nth = pl.int_range(pl.len()).over("user_id")
         kept = kept.with_columns(order=pl.col("last_seq").fill_null(-1) + 1 + nth)
     events = raw.drop("order", "file", "line")[kept["row"]].with_columns(
-        user_seq=kept["order"], source=pl.lit(source), ingest_id=pl.lit(ingest_id)
+        user_seq=kept["order"], source=pl.lit(origin.source), ingest_id=pl.lit(origin.ingest_id)
     )
     rejects = _rejected(raw[refused["row"]].with_columns(refused["reason"]))
     known = known_in.alias("file").to_frame().group_by("file").agg(n_known=pl.len().cast(pl.Int64))
     return Ordered(check(events.select(list(EVENTS.schema)), EVENTS, "ordering"), rejects, len(known_in), known)
+
+
+def stored_among(keys: pl.DataFrame, events: pl.LazyFrame) -> pl.DataFrame:
+    """Those of some rows that stored events hold already: what ``order_events`` asks of ``stored``.
+
+    Args:
+        keys: columns that make rows the events they are, ``order`` and ``NTH`` among them where they matter.
+        events: EVENTS of the same users.
+    """
+    stored = events.with_columns(ANSWER, order="user_seq")
+    if NTH in keys.columns:
+        columns = [name for name in keys.columns if name != NTH]
+        stored = stored.select(columns).with_columns(_nth(columns))
+    return keys.lazy().join(stored.select(keys.columns), on=keys.columns, how="semi", nulls_equal=True).collect()
 
 
 def _whole_requests(rows: pl.DataFrame, request_id: pl.Series) -> pl.DataFrame:
@@ -190,11 +214,11 @@ def _bound_checks(bounds: Bounds, *, has_order: bool) -> list[tuple[str, pl.Expr
     return checks
 
 
-def _checks(place: str, known_items: pl.Series | None, identity: Identity) -> list[tuple[str, pl.Expr]]:
+def _checks(place: str, rules: Rules) -> list[tuple[str, pl.Expr]]:
     """Reasons to refuse a row and where they hold."""
     is_late = pl.col("order") <= pl.col("last") if place == "order" else pl.col("occurred_at") < pl.col("last")
-    is_known = pl.lit(value=True) if known_items is None else pl.col("item_id").is_in(known_items.implode())
-    duplicate = reasons.duplicate(identity.names, "order" if place == "order" else "time")
+    is_known = pl.lit(value=True) if rules.known_items is None else pl.col("item_id").is_in(rules.known_items.implode())
+    duplicate = reasons.duplicate(rules.identity.names, "order" if place == "order" else "time")
     return [(reasons.UNKNOWN_ITEM, ~is_known), (duplicate, pl.col("is_repeated")), (reasons.LATE, is_late)]
 
 

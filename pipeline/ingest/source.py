@@ -12,6 +12,7 @@ from pipeline.contracts import FILE_LINES, ITEMS, RAW_EVENTS, REJECTS, USERS
 from pipeline.ingest.delimited import Rows
 from pipeline.ingest.identity import Identity
 from pipeline.ingest.ids import IdKinds
+from pipeline.ingest.section import SourceSection
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,10 @@ class Source(Protocol):
     has_catalogue: bool
     has_own_clock: bool
     identity: Identity
+
+    @property
+    def config(self) -> SourceSection:
+        """Its section of the configuration."""
 
     def deliveries(self) -> list[Delivery]:
         """All deliveries, oldest first.

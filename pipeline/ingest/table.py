@@ -10,11 +10,11 @@ import polars as pl
 from pipeline.contracts import ITEMS, REJECTS
 from pipeline.errors import EmptyFileError, SourceError
 from pipeline.ingest.cells import OWN, part
-from pipeline.ingest.config import EventColumns, ItemFile, TableSource, UserFile
 from pipeline.ingest.delimited import OpenLine, Rows
 from pipeline.ingest.ids import IdKinds, Ids, Tally, likely_kinds
 from pipeline.ingest.mapping import event_checks, identity_of, read_events, to_events, to_items, to_users
 from pipeline.ingest.source import EMPTY, Delivery, RawBatch, file_lines
+from pipeline.ingest.table_config import EventColumns, ItemFile, TableSource, UserFile
 from pipeline.ingest.tabular import RawFile, matching, name_in, read_file
 
 _ROWS_THAT_SUGGEST_KINDS = 1_000

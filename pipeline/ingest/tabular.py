@@ -9,10 +9,10 @@ from pathlib import Path
 from pipeline.errors import SourceError
 from pipeline.ingest.causes import missing_columns
 from pipeline.ingest.cells import OWN
-from pipeline.ingest.config import TextFormat
 from pipeline.ingest.delimited import Layout, OpenLine, Rows, read_rows
 from pipeline.ingest.files import open_raw, refusing, require_regular
 from pipeline.ingest.parquet import MAGIC, is_pattern, parquet_rows
+from pipeline.ingest.table_config import TextFormat
 
 
 def matching(path: Path) -> list[Path]:

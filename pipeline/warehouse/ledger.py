@@ -12,7 +12,8 @@ from pipeline.errors import WarehouseError
 from pipeline.warehouse.audits import Finding
 from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.lock import living
-from pipeline.warehouse.tables import AUDITS, EXPERIMENTS, QUARANTINE, RUNS
+from pipeline.warehouse.result_tables import EXPERIMENTS
+from pipeline.warehouse.tables import AUDITS, QUARANTINE, RUNS
 
 _ENDINGS = ("completed", "failed", "nothing new")
 

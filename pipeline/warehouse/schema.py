@@ -6,8 +6,9 @@ import duckdb
 import polars as pl
 
 from pipeline.errors import WarehouseError
+from pipeline.warehouse.ddl import sql_type
 from pipeline.warehouse.statements import Statement, statements
-from pipeline.warehouse.tables import BULK, DICTIONARY, TABLES, sql_type
+from pipeline.warehouse.tables import BULK, DICTIONARY, TABLES
 
 # A table this small in one commit goes into the catalogue instead of a Parquet file of its own.
 INLINE_ROWS = 1000

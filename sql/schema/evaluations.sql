@@ -1,6 +1,28 @@
 -- model: evaluations
 -- grain: release_id, policy, simulator_id, seed
 -- doc: One policy judged in one simulator.
+-- column release_id: the release, 1 = first
+-- column policy: name of the row: a method, or a reference such as popular slate
+-- column policy_id: fingerprint of the policy; empty for reference rows
+-- column simulator_id: fingerprint of the simulator
+-- column kind: own (judged where it learned), transferred, or reference
+-- column preset: simulator preset: calibrated, released or saturating
+-- column slate_size: K, items a slate
+-- column cost: c, what an item that was shown and not liked takes from the reward
+-- column temper0: patience that a session begins with
+-- column max_steps: slates after which a session ended in any case
+-- column embedding_id: the vectors the simulator sees
+-- column seed: seed of every random choice
+-- column n_sessions: whole sessions played
+-- column total_reward: mean over sessions of the summed step rewards
+-- column total_reward_sd: its standard deviation over sessions
+-- column ci_low: lower end of the 95 % interval of the mean
+-- column ci_high: upper end of the 95 % interval of the mean
+-- column depth: mean number of steps a session
+-- column user_reward_variance: variance across users of their total reward
+-- column distinct_items: different items shown in all sessions
+-- column gini: Gini coefficient of exposure over active items, 0 = equal
+-- column temper_law: (1 + K) · depth - K · total_reward: patience that a session spent, in the mean; see the audit temper_law
 CREATE TABLE evaluations (
     release_id BIGINT NOT NULL,
     policy VARCHAR NOT NULL,

@@ -1,6 +1,28 @@
 -- model: experiments
 -- grain: run_id, variant, kind, seed, simulator_id
--- doc: One variant of a study, learned with one seed and judged in one simulator.
+-- doc: One variant of a study, learned with one seed and judged in one simulator; never published, its policy may be gone.
+-- column run_id: the run
+-- column release_id: the release whose records and Semantic IDs it learned from
+-- column study: ablation, sensitivity, weights, variance, paper, horizon or tried
+-- column variant: its name, or that of a reference row
+-- column kind: own (judged where it learned), transferred, or reference
+-- column seed: seed of every random choice
+-- column simulator_id: fingerprint of the simulator
+-- column policy_id: fingerprint of the policy; empty for reference rows
+-- column changes: settings by which the variant differs from the configured one, a JSON object
+-- column config: settings it was made with, a JSON object
+-- column preset: simulator preset: calibrated, released or saturating
+-- column n_sessions: whole sessions played
+-- column total_reward: mean over sessions of the summed step rewards
+-- column total_reward_sd: its standard deviation over sessions
+-- column ci_low: lower end of the 95 % interval of the mean over sessions
+-- column ci_high: upper end of the 95 % interval of the mean over sessions
+-- column depth: mean number of steps a session
+-- column user_reward_variance: variance across users of their total reward
+-- column distinct_items: different items shown in all sessions
+-- column gini: Gini coefficient of exposure over active items, 0 = equal
+-- column temper_law: (1 + K) · depth - K · total_reward: patience that a session spent, in the mean; see the audit temper_law
+-- column cpu_seconds: processor time of its training; empty where the policy was known before
 CREATE TABLE experiments (
     run_id VARCHAR NOT NULL,
     release_id BIGINT NOT NULL,

@@ -26,18 +26,21 @@ seed = 5
 [simulator]
 n_epochs = 6
 batch_size = 16
-[learner]
-n_iterations = 60
-foresight_rounds = 1
-foresight_candidates = 5
-foresight_sessions = 4
-n_sessions = 4
-learn_after = 40
-batch_size = 8
+[learner.network]
 width = 8
 n_blocks = 1
 n_heads = 2
+[learner.exploration]
+n_sessions = 4
+[learner.schedule]
+n_iterations = 60
+learn_after = 40
+batch_size = 8
 curve_every = 10
+[learner.search]
+n_rounds = 1
+n_candidates = 5
+n_sessions = 4
 [training]
 n_processes = 1 # a process starts slower than these are learned
 [evaluation]

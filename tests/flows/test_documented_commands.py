@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from flows.cli import app
+from flows.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -37,7 +37,7 @@ TWIN = {
     "[embeddings]": "[embeddings]\nscore_aware = true",
     "n_iterations = 60": "n_iterations = 4",
     "learn_after = 40": "learn_after = 8",
-    "foresight_rounds = 1": "foresight_rounds = 0",
+    "n_rounds = 1": "n_rounds = 0",
     "n_sessions = 40": "n_sessions = 8",
 }
 # A name in capitals, or an ellipsis, stands for what only the reader knows: such a line is checked, not run.

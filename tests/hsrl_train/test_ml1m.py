@@ -20,9 +20,8 @@ from pipeline.contracts import IS_TRAINING, USER_STATE
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.embeddings.embed import embed, learn
 from pipeline.embeddings.profiles import learn_profiles
-from pipeline.ingest.config import MovieLensSource
-from pipeline.ingest.open import open_source
-from pipeline.ingest.ordering import order_events
+from pipeline.ingest.movielens import MovieLensSource
+from pipeline.ingest.ordering import Origin, order_events
 from pipeline.records.slates import build_records
 from pipeline.records.split import split_per_user
 from pipeline.sids.table import SidTable
@@ -39,17 +38,15 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def world() -> World:
     """The ranked ratings as tensors. The SIDs are arbitrary: nothing here depends on them."""
-    source = open_source(
-        MovieLensSource(
-            path=DATA / "ml-1m-first-2999-users.zip",
-            ratings=DATA / "ml-1m-all-ratings-rank-not-timestamp.dat.xz",
-            ratings_order="rank",
-        )
-    )
+    source = MovieLensSource(
+        path=DATA / "ml-1m-first-2999-users.zip",
+        ratings=DATA / "ml-1m-all-ratings-rank-not-timestamp.dat.xz",
+        ratings_order="rank",
+    ).open()
     batches = [batch for delivery in source.deliveries() for batch in source.read(delivery)]
     items, users = (pl.concat([getattr(batch, name) for batch in batches]).sort(key) for name, key in ID_OF.items())
     raw = pl.concat([batch.events for batch in batches])
-    built = build_records(order_events(raw, USER_STATE.empty(), None, None, "ml-1m", "all").events, USER_STATE.empty(), K, H)
+    built = build_records(order_events(raw, USER_STATE.empty(), Origin("ml-1m", "all")).events, USER_STATE.empty(), K, H)
     is_train = IS_TRAINING
     records = built.records.join(split_per_user(built.state.select("user_id", "n_records"), 0.8), on="user_id").with_columns(
         split=pl.when(is_train).then(pl.lit("train")).otherwise(pl.lit("test"))

@@ -1,12 +1,18 @@
 """The schema files say what the contracts say, and every public name of the design exists and is explained."""
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 
+from pipeline.columns import Column
+from pipeline.contracts import SPLITS, Table
+from pipeline.warehouse.ddl import create_table, generated_files, keys_unique, sql_type
 from pipeline.warehouse.statements import SQL_ROOT, Statement, statements
-from pipeline.warehouse.tables import TABLES, sql_type
+from pipeline.warehouse.tables import TABLES
 
 PUBLIC = [
     "events",
@@ -48,10 +54,42 @@ def test_a_schema_file_equals_its_contract(world: duckdb.DuckDBPyConnection, nam
     assert rows == [(column.name, sql_type(column.dtype), column.is_nullable) for column in TABLES[name].columns]
 
 
-@pytest.mark.parametrize("statement", list(statements("schema")), ids=lambda statement: statement.name)
-def test_a_schema_file_says_the_key_of_its_contract(statement) -> None:  # type: ignore[no-untyped-def]
-    assert statement.header["grain"] == (", ".join(TABLES[statement.name].key) or "none")
-    assert statement.header["model"] == statement.name
+@pytest.mark.parametrize(
+    ("path", "text"), list(generated_files()), ids=lambda value: value.stem if isinstance(value, Path) else ""
+)
+def test_a_file_that_follows_from_the_contracts_is_as_they_say(path: Path, text: str) -> None:
+    assert path.read_text(encoding="utf-8") == text, "write it anew with: python -m pipeline.warehouse.ddl"
+
+
+def change(column: Column, **changes: object) -> Table:
+    """SPLITS (user_id, n_records, n_train, method) with another first column."""
+    return replace(SPLITS, columns=(replace(column, **changes), *SPLITS.columns[1:]))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        change(SPLITS.columns[0], name="person_id"),
+        change(SPLITS.columns[0], dtype=pl.UInt64()),
+        change(SPLITS.columns[0], is_nullable=True),
+        change(SPLITS.columns[0], doc="the person"),
+        replace(SPLITS, columns=SPLITS.columns[::-1]),
+        replace(SPLITS, columns=SPLITS.columns[1:]),
+        replace(SPLITS, key=("user_id", "method")),
+        replace(SPLITS, doc="one cut"),
+        replace(SPLITS, name="cuts"),
+    ],
+    ids=["name", "type", "nullability", "comment", "order", "a column less", "key", "comment of the table", "table"],
+)
+def test_whatever_changes_in_a_contract_changes_its_file(changed: Table) -> None:
+    assert create_table(changed) != create_table(SPLITS)
+
+
+def test_another_key_changes_the_audit_of_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = keys_unique()
+    monkeypatch.setitem(TABLES, "splits", replace(SPLITS, key=("user_id", "method")))
+    assert keys_unique() != before
+    assert "GROUP BY user_id, method" in keys_unique()
 
 
 @pytest.mark.parametrize("name", PUBLIC)

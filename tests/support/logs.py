@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from flows.refresh.deliveries import Before, Plan, stage_delivery
+from flows.refresh.deliveries import Decided, DeliveryJob, EarlierData, RowCounts, stage_delivery
 from flows.refresh.flow import RefreshRequest, refresh
-from flows.refresh.staging import Arrived, Staged
+from flows.refresh.staging import NewDelivery, StagedDelivery
 from flows.runtime.run import Run
 from flows.runtime.settings import load_settings
 from flows.runtime.steps import DirectSteps
 from pipeline.contracts import ITEMS, USERS
-from pipeline.ingest.config import IngestConfig, TableSource
-from pipeline.ingest.open import open_source
+from pipeline.ingest.config import IngestConfig
+from pipeline.ingest.table_config import TableSource
+from pipeline.records.config import RecordsConfig
 from pipeline.warehouse.adhoc import run_sql
 from tests.support.configurations import LONG_COLUMNS, POSITIVE, log_toml
 
@@ -30,12 +31,12 @@ class Night:
     """A delivery that was staged, and what the next one finds."""
 
     folder: Path
-    counts: Any
-    before: Any
+    counts: RowCounts
+    found: EarlierData
 
     @property
     def events(self) -> pl.DataFrame:
-        """EVENTS by user and place."""
+        """EVENTS by user and user_seq."""
         files = sorted((self.folder / "events").iterdir())
         return pl.concat(pl.read_parquet(file) for file in files).sort("user_id", "user_seq")
 
@@ -92,32 +93,27 @@ class Log:
         **source: Any,
     ) -> Night:
         """Take in one file, in a second or less: what a refresh does up to the records, without a warehouse."""
-        config = IngestConfig.model_validate(ingest or {})
-        told = {"positive": ["1"], "columns": columns, "path": self.write(rows, name)} | source
-        opened = open_source(TableSource.model_validate(told), config.chunk_rows, config.quarantine_limit)
+        config = IngestConfig.model_validate({"buckets": 2} | (ingest or {}))
+        section = {"positive": ["1"], "columns": columns, "path": self.write(rows, name)} | source
+        opened = TableSource.model_validate(section).open(config.chunk_rows, config.quarantine_limit)
         (delivery,) = opened.deliveries()
         number = len(list(self.folder.glob("night-*")))
         folder = self.folder / f"night-{number}"
-        earlier = Staged(Arrived(delivery, (), ""), after.folder) if after else None
-        plan = Plan(
-            source="log",
+        earlier = StagedDelivery(NewDelivery(delivery, (), ""), after.folder) if after else None
+        job = DeliveryJob(
+            source=opened,
             delivery=delivery,
             ingest_id=f"i{number}",
-            n_buckets=2,
-            slate_size=5,
-            history_length=10,
-            quarantine_limit=config.quarantine_limit,
-            kinds=earlier.kinds if earlier else None,
-            counts_own_time=earlier.counts_own_time if earlier else None,
-            earliest=config.earliest,
+            ingest=config,
+            records=RecordsConfig(slate_size=5, history_length=10),
+            decided=Decided(earlier.kinds, earlier.counts_own_time, "since release 1") if earlier else Decided(),
             latest=NOW + timedelta(days=config.future_days),
-            holds_since="since release 1" if earlier else "",
         )
-        found = after.before if after else Before([], [], ITEMS.empty(), USERS.empty())
-        counts = stage_delivery(opened, plan, found, folder, DirectSteps())
+        found = after.found if after else EarlierData([], [], ITEMS.empty(), USERS.empty())
+        counts = stage_delivery(job, found, folder, DirectSteps(), lambda files: pl.DataFrame())
         events = [*found.events, *(folder / "events").iterdir()]
         frames = (pl.read_parquet(folder / f"{name}.parquet") for name in ("items", "users"))
-        return Night(folder, counts, Before(events, sorted((folder / "state").iterdir()), *frames))
+        return Night(folder, counts, EarlierData(events, sorted((folder / "state").iterdir()), *frames))
 
     def refresh(
         self,

@@ -10,14 +10,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 import typer
 from rich.console import Console
 
 from flows.cli import app as cli
-from flows.cli import rendering as present
 from flows.cli.demo_questions import QUESTIONS
+from flows.cli.rendering import nights as present
+from flows.cli.rendering.terminal import ROWS, table
 from flows.refresh.flow import RefreshRequest
 from pipeline.errors import ConfigError, WarehouseError
 
@@ -76,7 +76,7 @@ def test_an_error_that_a_person_can_mend_is_one_line(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(cli, "warehouse_path", fail)
+    monkeypatch.setattr("flows.cli.questions.warehouse_path", fail)
     told = hsrl("status")
     assert told.code == code and told.err.startswith(line) and told.err.count("\n") == 1
 
@@ -95,7 +95,7 @@ def test_where_to_learn_is_told_in_plain_words(name: str) -> None:
 
 def test_a_bug_keeps_its_traceback(hsrl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["hsrl", "status"])
-    monkeypatch.setattr(cli, "warehouse_path", lambda _: 1 / 0)
+    monkeypatch.setattr("flows.cli.questions.warehouse_path", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main()
 
@@ -136,13 +136,13 @@ def test_a_table_in_a_pipe_is_as_wide_as_its_cells(hsrl: Callable[..., Any], ref
 
 def test_a_table_that_is_wider_than_the_terminal_is_a_line_a_value() -> None:
     console = Console(width=20, record=True, file=io.StringIO())
-    present.frame(console, pl.DataFrame({"first": ["a" * 15], "[b]second": [2]}))
+    table(console, ["first", "[b]second"], [False, True], [["a" * 15, 2]], 1)
     assert console.export_text().split() == ["first:", "a" * 15, "[b]second:", "2"]
 
 
 def test_a_long_answer_is_cut_and_says_so() -> None:
     console = Console(width=80, record=True, file=io.StringIO())
-    present.frame(console, pl.DataFrame({"n": range(1200)}))
+    table(console, ["n"], [True], [[n] for n in range(ROWS)], 1200)
     assert "… and 1,000 more of 1,200 rows; all of them with --json" in console.export_text()
 
 

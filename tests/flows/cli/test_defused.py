@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from flows.cli import rendering as present
-from flows.queries.sql_export import as_csv
+from flows.cli.rendering import questions as present
+from flows.cli.rendering.terminal import table
+from flows.queries.answer_texts import as_csv, as_json
 from flows.runtime.run import Run
 from pipeline.errors import SourceError
 from pipeline.printable import printable
@@ -72,13 +73,13 @@ def test_names_of_columns_lists_structs_and_enums_are_defused_too() -> None:
 
 
 def test_json_keeps_the_text_and_shows_no_terminal_what_steers_it() -> None:
-    text = present.as_json(pl.DataFrame({"title": NASTY}))
+    text = as_json(pl.DataFrame({"title": NASTY}))
     assert text.isprintable() and [row["title"] for row in json.loads(text)] == NASTY
 
 
 def test_a_terminal_sees_signs_in_place_of_what_steers_it() -> None:
     console = Console(width=200, file=io.StringIO())
-    present.frame(console, pl.DataFrame({"title": NASTY, NASTY[9]: NASTY}))
+    table(console, ["title", NASTY[9]], [False, False], [[text, text] for text in NASTY], len(NASTY))
     present.counts(console, dict.fromkeys(NASTY, 1))
     told = console.file.getvalue()  # type: ignore[attr-defined]
     assert all(character.isprintable() or character == "\n" for character in told.replace("\t", " "))
@@ -92,7 +93,7 @@ def test_an_error_that_names_data_is_one_printable_line(hsrl: Callable[..., Any]
     def fail(_: object) -> Path:
         raise SourceError("file \x1b[2J\u202e: bad\nrow")
 
-    monkeypatch.setattr("flows.cli.app.warehouse_path", fail)
+    monkeypatch.setattr("flows.cli.questions.warehouse_path", fail)
     told = hsrl("status")
     assert told.err == "hsrl: file \\x1b[2J\\u202e: bad row\n"
 

@@ -13,7 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.app import app
-from flows.queries.sql_export import as_csv, dictionary, snapshot, write_answer
+from flows.queries.answer_texts import as_csv
+from flows.queries.sql_export import dictionary, snapshot, write_answer
 from pipeline.errors import ConfigError, QueryError
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.warehouse import Warehouse
@@ -99,7 +100,10 @@ def test_another_client_attaches_the_last_release_by_the_file_in_the_folder(root
 
 def test_what_a_library_prints_by_itself_does_not_get_into_an_answer(root: Path) -> None:
     """Bytes written to the descriptor of standard output, as C code does, go to standard error."""
-    source = "import os, flows.cli.app as cli\ncli.present.as_json = lambda rows: os.write(1, b'a bar') and 'answer'\ncli.main()"
+    source = (
+        "import os, flows.cli.app as cli, flows.queries.answer_texts as texts\n"
+        "texts.as_json = lambda rows: os.write(1, b'a bar') and 'answer'\ncli.main()"
+    )
     command = [sys.executable, "-c", source, "sql", "--json", "select 1", "--warehouse", str(root)]
     told = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
     assert (told.stdout, told.stderr) == ("answer\n", "a bar")

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from flows.cli import rendering as present
+from flows.cli.rendering import questions as present
 from flows.queries.trace_page import page
 from pipeline.errors import QueryError
 from pipeline.warehouse.trace import Node, Trace

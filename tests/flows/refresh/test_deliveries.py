@@ -15,9 +15,9 @@ from flows.runtime.run import Run
 from flows.runtime.settings import load_settings
 from flows.runtime.steps import DirectSteps
 from pipeline.errors import EmptyFileError, HsrlError, QuarantineError, SourceError
-from pipeline.ingest.config import TableSource
 from pipeline.ingest.files import Snapshot
 from pipeline.ingest.table import TableLog
+from pipeline.ingest.table_config import TableSource
 from pipeline.warehouse.adhoc import run_sql
 from tests.support.configurations import LONG_COLUMNS, log_toml
 from tests.support.malformed_logs import HEADER as ODD_HEADER

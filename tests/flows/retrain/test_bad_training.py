@@ -16,7 +16,7 @@ from flows.runtime.settings import Settings
 from flows.stores.pinned import pin_latest
 from flows.stores.policies import load_tensors
 from flows.stores.workspace import Workspace
-from hsrl_train.learner.hsrl import Hsrl
+from hsrl_train.learner.methods.hsrl import Hsrl
 from pipeline.errors import TrainingError
 from pipeline.warehouse.artifacts import sha256_of
 from pipeline.warehouse.warehouse import Warehouse
@@ -48,7 +48,7 @@ def nan_loss(monkeypatch: pytest.MonkeyPatch) -> str:
         return {**figures, "loss": float("nan")} if done_share >= 45 / 60 else figures
 
     monkeypatch.setattr(Hsrl, "learn", learn)
-    return "hsrl: training: the loss of iteration 45 of 60 is nan, expected a finite number; lower actor_lr and critic_lr in [learner]"
+    return "hsrl: training: the loss of iteration 45 of 60 is nan, expected a finite number; lower actor_lr and critic_lr in [learner.schedule]"
 
 
 def nan_weights(monkeypatch: pytest.MonkeyPatch) -> str:

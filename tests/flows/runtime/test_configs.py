@@ -8,6 +8,7 @@ import pytest
 
 from flows.cli.demo_questions import QUESTIONS
 from flows.runtime.settings import load_settings
+from pipeline.errors import ConfigError
 from pipeline.warehouse.adhoc import run_sql
 
 CONFIGS = Path(__file__).parents[3] / "flows" / "configs"
@@ -25,7 +26,30 @@ def test_a_ready_configuration_loads(path: Path, tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
 def test_no_ready_configuration_searches_in_its_simulators(path: Path, tmp_path: Path) -> None:
     """What that search gains in simulators of one family is lost in those of another (docs/learner.md)."""
-    assert load_settings(path, tmp_path / "w").learner.foresight_rounds == 0
+    assert load_settings(path, tmp_path / "w").learner.search.n_rounds == 0
+
+
+def test_a_setting_of_a_section_inside_a_section_comes_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file's 1,000 iterations stay beside it."""
+    monkeypatch.setenv("HSRL_LEARNER__LOSSES__PG_WEIGHT", "0.5")
+    monkeypatch.setenv("HSRL_EVALUATION__LOOK_AHEAD__N_ROUNDS", "3")
+    settings = load_settings(CONFIGS / "generated.toml", tmp_path)
+    assert settings.learner.losses.pg_weight == 0.5 and settings.learner.schedule.n_iterations == 1000
+    assert settings.evaluation.look_ahead.n_rounds == 3 and settings.evaluation.n_simulators == 4
+
+
+def test_a_setting_of_before_is_refused_with_its_new_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = tmp_path / "old.toml"
+    old.write_text((CONFIGS / "generated.toml").read_text().replace("[learner.schedule]", "[learner]\npg_weight = 0.1"))
+    renamed = "learner.pg_weight is now learner.losses.pg_weight, learner.n_iterations is now learner.schedule.n_iterations"
+    with pytest.raises(ConfigError, match=f"^configuration .*old.toml: {renamed}$"):
+        load_settings(old, tmp_path)
+    monkeypatch.setenv("HSRL_LEARNER__PG_WEIGHT", "0.5")
+    renamed = "HSRL_LEARNER__PG_WEIGHT is now HSRL_LEARNER__LOSSES__PG_WEIGHT"
+    with pytest.raises(ConfigError, match=f"^environment: {renamed}$"):
+        load_settings(CONFIGS / "generated.toml", tmp_path)
 
 
 def test_there_are_the_configurations_of_the_issue() -> None:

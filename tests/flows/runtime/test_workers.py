@@ -21,9 +21,9 @@ from pipeline.warehouse.warehouse import Warehouse
 ROOT = Path(__file__).parents[3]
 LEFT_ALONE = """
 from tests.flows.runtime.test_workers import work_on
-from flows.runtime.workers import side_by_side
+from flows.runtime.workers import run_parallel
 if __name__ == "__main__":
-    side_by_side(work_on, {folders!r}, 2, lambda *_: None)
+    run_parallel(work_on, {folders!r}, 2, lambda *_: None)
 """
 
 

@@ -21,7 +21,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module", autouse=True)
 def small() -> Iterator[None]:
     """The configured variant and one without entropy; a sweep over codes a level; level weights."""
-    study = Study("Small", "A study.", variants=(Variant("no entropy", {"learner.entropy_weight": 0.0}, 1.0),), published=2.0)
+    study = Study(
+        "Small", "A study.", variants=(Variant("no entropy", {"learner.losses.entropy_weight": 0.0}, 1.0),), published=2.0
+    )
     known = Variant("four codes", {"sids.vocabulary": 4})
     sweeps = Study("Swept", "A study.", variants=(known,), sweeps=(Sweep("V, codes", "sids.vocabulary", (3, 200)),))
     with pytest.MonkeyPatch.context() as patched:
@@ -52,7 +54,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, dies_at: int | None = None) -> list
     def learn(workspace: Any, world: Any, job: Any, tick: Any, real: Any = trial.learn) -> float:
         if len(seen) == dies_at:
             raise KeyboardInterrupt
-        seen.append(f"{job.learner.entropy_weight:g} {job.seed}")
+        seen.append(f"{job.learner.losses.entropy_weight:g} {job.seed}")
         return real(workspace, world, job, tick)
 
     monkeypatch.setattr(trial, "learn", learn)
@@ -95,7 +97,7 @@ def test_a_study_enters_every_judgement(done: Any) -> None:
         world.ask("select count(*) from experiments where temper_law <= (config->>'$.environment.temper0')::double - 1").item()
         == 0
     )
-    assert set(world.ask("select distinct changes from experiments")[:, 0]) == {"{}", '{"learner.entropy_weight": 0.0}'}
+    assert set(world.ask("select distinct changes from experiments")[:, 0]) == {"{}", '{"learner.losses.entropy_weight": 0.0}'}
 
 
 def test_a_study_that_was_killed_goes_on_where_it_was(refreshed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

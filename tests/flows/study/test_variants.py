@@ -6,8 +6,8 @@ import pytest
 
 from flows.runtime.settings import Settings, load_settings
 from flows.study.variants import BASE, STUDIES, applied, variants_of
-from hsrl_train.learner.config import LearnerConfig
 from pipeline.errors import ConfigError
+from tests.support.learner import learner_config
 
 CONFIGS = Path(__file__).parents[3] / "flows" / "configs"
 
@@ -32,7 +32,7 @@ def test_the_paper_has_its_four_ablations_and_three_sweeps() -> None:
     published = {one.name: one.published for one in STUDIES["ablation"].variants if one.published}
     assert sorted(published.values()) == [9.766, 10.175, 10.734, 11.254]
     assert [sweep.setting for sweep in STUDIES["sensitivity"].sweeps] == [
-        "learner.entropy_weight",
+        "learner.losses.entropy_weight",
         "sids.vocabulary",
         "sids.levels",
     ]
@@ -45,7 +45,7 @@ def test_the_configured_value_of_a_sweep_is_no_second_variant(settings: Settings
 def test_another_preset_takes_the_place_of_what_the_first_one_set(settings: Settings) -> None:
     """2,500 iterations are the file's own and stay; likelihood and rates are the preset's, there and back."""
     paper = applied(settings, {"learner.preset": "paper"})
-    assert paper.learner == LearnerConfig(preset="paper", n_iterations=2500)
+    assert paper.learner == learner_config(preset="paper", n_iterations=2500)
     assert applied(paper, {"learner.preset": "best"}).learner == settings.learner
 
 
@@ -54,12 +54,16 @@ def test_a_variant_keeps_what_the_environment_says(settings: Settings, tmp_path:
     monkeypatch.setenv("HSRL_EVALUATION__N_SESSIONS", "77")
     given = load_settings(CONFIGS / "generated.toml", tmp_path)
     assert given.evaluation.n_simulators == 4 and given.evaluation.n_sessions == 77
-    assert applied(given, {"learner.gamma": 0.0}).evaluation == given.evaluation
+    assert applied(given, {"learner.losses.gamma": 0.0}).evaluation == given.evaluation
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
-    [({"learner.width": 33}, "no multiple of n_heads"), ({"learner.uses_refusals": True}, "set environment.memory")],
+    [
+        ({"learner.pg_weight": 0.1}, "learner.pg_weight is now learner.losses.pg_weight"),
+        ({"learner.network.width": 33}, "no multiple of n_heads"),
+        ({"learner.network.uses_refusals": True}, "set environment.memory"),
+    ],
 )
 def test_a_variant_that_does_not_fit_is_refused(settings: Settings, changes: dict, told: str) -> None:
     with pytest.raises(ConfigError, match=rf"^variant .*{told}.*; change what it does not fit in the configuration$"):

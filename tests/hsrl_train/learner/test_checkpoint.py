@@ -4,10 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from hsrl_train.data.weights import load_module, module_tensors
 from hsrl_train.learner.checkpoint import (
-    load_module,
     load_optimizer,
-    module_tensors,
     nested,
     optimizer_tensors,
     part,

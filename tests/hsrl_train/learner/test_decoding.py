@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsrl_train.data.world import Catalogue, State
+from hsrl_train.learner.config import DecodingConfig
 from hsrl_train.learner.decoding import SidIndex, left_out
 from pipeline.errors import TrainingError
 
@@ -141,6 +142,6 @@ def test_a_popular_sid_of_seen_items_does_not_crowd_out_the_rest() -> None:
 def test_seen_is_what_was_liked_or_shown_and_a_cap_counts_shows() -> None:
     """Liked 5; the session showed 1, refused 2, showed 1 again: 1 stands twice in the memory."""
     state = State(torch.zeros(1, 0), torch.tensor([[5, 0]]), torch.tensor([[1, -2, 1, 0]]))
-    assert left_out(state, leaves_out_seen=True, max_shows=0).tolist() == [[5, 0, 1, 2, 1, 0]]  # type: ignore[union-attr]
-    assert left_out(state, leaves_out_seen=False, max_shows=2).tolist() == [[1, 0, 1, 0]]  # type: ignore[union-attr]
-    assert left_out(state, leaves_out_seen=False, max_shows=0) is None
+    assert left_out(state, DecodingConfig(leaves_out_seen=True)).tolist() == [[5, 0, 1, 2, 1, 0]]  # type: ignore[union-attr]
+    assert left_out(state, DecodingConfig(max_shows=2)).tolist() == [[1, 0, 1, 0]]  # type: ignore[union-attr]
+    assert left_out(state, DecodingConfig()) is None

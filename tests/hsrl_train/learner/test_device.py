@@ -10,16 +10,16 @@ from torch.utils._pytree import tree_leaves
 
 from flows.retrain.training import usable_device
 from hsrl_train.data.world import Records, on_device
-from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.loop import Training, train
-from hsrl_train.learner.methods import fresh_method
+from hsrl_train.learner.methods import method_named
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
 from pipeline.errors import TrainingError
+from tests.support.learner import learner_config
 
 FACTORIES = (torch.zeros, torch.ones, torch.full, torch.empty, torch.arange, torch.rand, torch.randn, torch.randint, torch.tensor)
 SMALL = {"n_iterations": 8, "n_sessions": 8, "batch_size": 8, "learn_after": 16, "width": 16, "n_heads": 2, "critic_hidden": (8,)}
-SMALL |= {"foresight_rounds": 2, "foresight_candidates": 5, "foresight_sessions": 4}
+SMALL |= {"search": {"n_rounds": 2, "n_candidates": 5, "n_sessions": 4}}
 VARIANTS = (
     {},
     {"preset": "paper", "within_sid": "uniform", "token_embedding": "sampled"},
@@ -53,7 +53,7 @@ class Unplaced(TorchFunctionMode):
 
 def learned(world: Any, device: str, changes: dict[str, Any], mode: TorchFunctionMode | None = None) -> Training:
     """A short training on ``device``."""
-    config = LearnerConfig(**{**SMALL, **changes})
+    config = learner_config(**{**SMALL, **changes})
     records = Records(
         user=torch.zeros(1, dtype=torch.int64),
         exposed=torch.ones(1, world.k, dtype=torch.int64),
@@ -63,11 +63,11 @@ def learned(world: Any, device: str, changes: dict[str, Any], mode: TorchFunctio
         profiles=torch.zeros(1, 0),
     )
     environment = Environment(world.environment.models, EnvironmentConfig(memory=6))
-    method = fresh_method(on_device(world.catalogue, device), 0, 6, config, 0)
+    learner = method_named(config.method).fresh(on_device(world.catalogue, device), 0, 6, config, 0)
     if mode is None:
-        return train(method, environment, on_device(records, device), config, 0)
+        return train(learner, environment, on_device(records, device), config, 0)
     with mode:
-        return train(method, environment, on_device(records, device), config, 0)
+        return train(learner, environment, on_device(records, device), config, 0)
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=lambda changes: ",".join(map(str, changes.values())) or "best")

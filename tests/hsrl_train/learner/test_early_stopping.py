@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from hsrl_train.data.world import Records
-from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.early_stopping import EarlyStopping
-from hsrl_train.learner.hsrl import Hsrl
-from hsrl_train.learner.loop import Training, train
+from hsrl_train.learner.loop import Hooks, Training, train
+from hsrl_train.learner.methods.hsrl import Hsrl
 from pipeline.errors import TrainingError
+from tests.support.learner import learner_config
 
 H = 6
-CONFIG = LearnerConfig(
+CONFIG = learner_config(
     n_iterations=60,
     n_sessions=4,
     batch_size=8,
@@ -23,7 +23,6 @@ CONFIG = LearnerConfig(
     n_heads=2,
     n_blocks=1,
     curve_every=10,
-    foresight_rounds=0,
 )
 
 
@@ -43,7 +42,7 @@ def learned(world, plateau: EarlyStopping | None, **more: object) -> Training:
         profiles=torch.zeros(1, 0),
     )
     method = Hsrl(world.catalogue, 0, H, CONFIG, seed=0)
-    return train(method, world.environment, records, CONFIG, 0, plateau=plateau, **more)  # type: ignore[arg-type]
+    return train(method, world.environment, records, CONFIG, 0, hooks=Hooks(early_stopping=plateau, **more))  # type: ignore[arg-type]
 
 
 def test_two_judgements_without_gain_end_a_training(two_shelves) -> None:
@@ -55,11 +54,11 @@ def test_two_judgements_without_gain_end_a_training(two_shelves) -> None:
 
 
 def test_a_gain_begins_the_count_anew(two_shelves) -> None:
-    assert learned(two_shelves, told(3, 2, 4, 3, 5, 4)).n_iterations == CONFIG.n_iterations
+    assert learned(two_shelves, told(3, 2, 4, 3, 5, 4)).n_iterations == CONFIG.schedule.n_iterations
 
 
 def test_without_patience_it_only_looks(two_shelves) -> None:
-    assert learned(two_shelves, told(1, 1, 1, 1, 1, 1, patience=0)).n_iterations == CONFIG.n_iterations
+    assert learned(two_shelves, told(1, 1, 1, 1, 1, 1, patience=0)).n_iterations == CONFIG.schedule.n_iterations
 
 
 def test_being_judged_leaves_no_trace_in_what_is_learned(two_shelves) -> None:

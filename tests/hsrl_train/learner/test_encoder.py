@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from hsrl_train.data.world import State
+from hsrl_train.learner.config import NetworkConfig
 from hsrl_train.learner.encoder import StateEncoder
 
 VECTORS = torch.cat([torch.zeros(1, 3), torch.randn(5, 3, generator=torch.Generator().manual_seed(5))])
@@ -13,7 +14,7 @@ VECTORS = torch.cat([torch.zeros(1, 3), torch.randn(5, 3, generator=torch.Genera
 def encoder() -> StateEncoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return StateEncoder(item_width=3, profile_width=2, width=8, n_blocks=2, n_heads=2, max_history=6).requires_grad_(False)
+        return StateEncoder(3, 2, 6, NetworkConfig(width=8, n_blocks=2, n_heads=2)).requires_grad_(False)
 
 
 def state(*histories: list[int], profile: tuple[float, float] = (1.0, 0.0), width: int = 6) -> State:

@@ -6,17 +6,17 @@ import pytest
 import torch
 
 from hsrl_train.data.world import Records
-from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.foresight import returns, token_directions, with_foresight
-from hsrl_train.learner.hsrl import Hsrl
-from hsrl_train.learner.loop import train
+from hsrl_train.learner.loop import Hooks, train
+from hsrl_train.learner.methods.hsrl import Hsrl
 from hsrl_train.learner.policy import HsrlPolicy
 from hsrl_train.serving.ranker import Ranker, Request
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
+from tests.support.learner import learner_config, with_settings
 
 H = 20
-CONFIG = LearnerConfig(
+CONFIG = learner_config(
     width=8,
     n_heads=2,
     n_blocks=1,
@@ -25,9 +25,7 @@ CONFIG = LearnerConfig(
     n_sessions=4,
     learn_after=8,
     batch_size=8,
-    foresight_rounds=6,
-    foresight_sessions=40,
-    foresight_spread=1.0,
+    search={"n_rounds": 6, "n_sessions": 40, "first_spread": 1.0},
 )
 LUCK = torch.Generator().manual_seed(0)
 # Tokens of `two_shelves`: columns 0 and 1 are the shelves A and B, 2 and 3 the place on the shelf.
@@ -80,7 +78,7 @@ def test_each_constant_is_judged_by_the_same_sessions(two_shelves, policy: HsrlP
     constants = torch.stack([torch.zeros(4), TO_B, torch.zeros(4)])
     earned = returns(policy, constants, two_shelves.environment, two_shelves.starts(1000), luck, LUCK).mean(dim=1).tolist()
     assert earned[0] == earned[2] == pytest.approx(3.430, abs=0.15) and earned[1] == pytest.approx(5.146, abs=0.15)
-    policy = replace(policy, config=CONFIG.model_copy(update={"gamma": 1.0}))
+    policy = replace(policy, config=with_settings(CONFIG, gamma=1.0))
     earned = returns(policy, constants, two_shelves.environment, two_shelves.starts(1000), luck, LUCK).mean(dim=1).tolist()
     assert earned[:2] == [pytest.approx(5.363, abs=0.3), pytest.approx(10.731, abs=0.3)]
 
@@ -131,7 +129,7 @@ def test_every_candidate_meets_every_simulator_alike(two_shelves, policy: HsrlPo
 @pytest.mark.parametrize("hierarchy", ["residual", "flat"])
 def test_directions_are_of_one_size_and_made_of_what_the_heads_read(two_shelves, hierarchy: str) -> None:
     """Adding a direction to what a head reads adds its tokens' constants to the logits: they are W_l times it."""
-    config = CONFIG.model_copy(update={"hierarchy": hierarchy})
+    config = with_settings(CONFIG, hierarchy=hierarchy)
     policy = Hsrl(two_shelves.catalogue, 0, H, config, seed=3).policy()
     states = two_shelves.starts(5)._replace(history=torch.arange(100).view(5, 20) % 5)
     directions = token_directions(policy, states)
@@ -145,7 +143,7 @@ def test_directions_are_of_one_size_and_made_of_what_the_heads_read(two_shelves,
 
 def test_a_training_ends_with_it_and_a_fresh_run_finds_the_same(two_shelves) -> None:
     def learned(**changes: object) -> HsrlPolicy:
-        config = CONFIG.model_copy(update=changes)
+        config = CONFIG.changed({"search": changes})
         told: list[int] = []
         training = train(
             Hsrl(two_shelves.catalogue, 0, H, config, 0),
@@ -153,14 +151,14 @@ def test_a_training_ends_with_it_and_a_fresh_run_finds_the_same(two_shelves) -> 
             records(2),
             config,
             0,
-            progress=lambda done, _: told.append(done),
+            Hooks(progress=lambda done, _: told.append(done)),
         )
-        assert told[-1] == config.n_units == 10 + (6 * (32 * 40 // 20) if config.foresight_rounds else 0)
+        assert told[-1] == config.n_units == 10 + (6 * (32 * 40 // 20) if config.search.n_rounds else 0)
         metrics = [point.iteration for point in training.curves if point.metric == "foresight_reward"]
-        assert metrics == [10 + 64 * done for done in range(1, config.foresight_rounds + 1)]
+        assert metrics == [10 + 64 * done for done in range(1, config.search.n_rounds + 1)]
         return training.policy  # type: ignore[return-value]
 
-    one, again, without = learned(), learned(), learned(foresight_rounds=0)
+    one, again, without = learned(), learned(), learned(n_rounds=0)
     assert torch.equal(one.network.foresight, again.network.foresight) and one.network.foresight.any()
     assert not without.network.foresight.any()
     state = two_shelves.starts(1)

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from hsrl_train.data.world import Catalogue, Records, State
 from hsrl_train.learner.config import LearnerConfig
-from hsrl_train.learner.hsrl import Hsrl
-from hsrl_train.learner.loop import rate_at, train
+from hsrl_train.learner.loop import Hooks, rate_at, train
+from hsrl_train.learner.methods.hsrl import Hsrl
 from hsrl_train.learner.replay import Batch
 from hsrl_train.learner.supervision import Supervision
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
 from pipeline.errors import TrainingError
+from tests.support.learner import learner_config, with_settings
 
 N_ITEMS, K, H = 8, 2, 6
 CATALOGUE = Catalogue(
@@ -39,19 +40,18 @@ RECORDS = Records(
     is_train=torch.ones(2, dtype=torch.bool),
     profiles=torch.eye(2),
 )
-SMALL = LearnerConfig(
-    n_iterations=60,
-    n_sessions=8,
-    batch_size=16,
-    learn_after=64,
-    width=8,
-    n_heads=2,
-    critic_hidden=(16,),
-    curve_every=20,
-    foresight_rounds=1,
-    foresight_candidates=5,
-    foresight_sessions=4,
-)
+SETTINGS = {
+    "n_iterations": 60,
+    "n_sessions": 8,
+    "batch_size": 16,
+    "learn_after": 64,
+    "width": 8,
+    "n_heads": 2,
+    "critic_hidden": (16,),
+    "curve_every": 20,
+    "search": {"n_rounds": 1, "n_candidates": 5, "n_sessions": 4},
+}
+SMALL = learner_config(**SETTINGS)
 
 
 class TwoTastes:
@@ -89,7 +89,7 @@ def batch(n: int = 16) -> Batch:
 def test_both_presets_learn_each_users_half(preset: str) -> None:
     """At least 95 % of greedily shown items are of the user's half; a policy that cannot tell users apart gets 50 %."""
     overrides = {"n_iterations": 250, "actor_lr": 3e-3, "entropy_weight": 0.01}
-    config = LearnerConfig(**{**SMALL.model_dump(include=SMALL.model_fields_set), "preset": preset, **overrides})
+    config = learner_config(**{**SETTINGS, "preset": preset, **overrides})
     policy = train(method(config), ENVIRONMENT, RECORDS, config, seed=0).policy
     slates = policy.slates(State(torch.eye(2), torch.zeros(2, H, dtype=torch.int64)), K, torch.Generator())
     assert ((slates > N_ITEMS // 2) == torch.tensor([[False], [True]])).float().mean() >= 0.95
@@ -98,10 +98,12 @@ def test_both_presets_learn_each_users_half(preset: str) -> None:
 def test_a_resumed_training_equals_the_unbroken_one() -> None:
     """60 iterations in one go, and 30 + 30 through a checkpoint cut in the middle of a curve's window."""
     saved: list[dict[str, Tensor]] = []
-    whole = train(method(), ENVIRONMENT, RECORDS, SMALL, seed=3, save=saved.append, save_every=30)
+    whole = train(method(), ENVIRONMENT, RECORDS, SMALL, seed=3, hooks=Hooks(save=saved.append, save_every=30))
     resaved: list[dict[str, Tensor]] = []
     other_start = Hsrl(CATALOGUE, 2, H, SMALL, seed=99)
-    resumed = train(other_start, ENVIRONMENT, RECORDS, SMALL, seed=3, save=resaved.append, save_every=30, resume=saved[0])
+    resumed = train(
+        other_start, ENVIRONMENT, RECORDS, SMALL, seed=3, hooks=Hooks(save=resaved.append, save_every=30, resume=saved[0])
+    )
     assert len(saved) == 2 and len(resaved) == 1
     assert saved[1].keys() == resaved[0].keys()
     assert [name for name, tensor in saved[1].items() if not torch.equal(tensor, resaved[0][name])] == []
@@ -110,20 +112,27 @@ def test_a_resumed_training_equals_the_unbroken_one() -> None:
 
 def test_a_checkpoint_taken_before_the_first_update_resumes_too() -> None:
     saved: list[dict[str, Tensor]] = []
-    train(method(), ENVIRONMENT, RECORDS, SMALL, seed=3, save=saved.append, save_every=5)
+    train(method(), ENVIRONMENT, RECORDS, SMALL, seed=3, hooks=Hooks(save=saved.append, save_every=5))
     resaved: list[dict[str, Tensor]] = []
-    train(method(), ENVIRONMENT, RECORDS, SMALL, seed=3, save=resaved.append, save_every=60, resume=saved[0])
+    train(method(), ENVIRONMENT, RECORDS, SMALL, seed=3, hooks=Hooks(save=resaved.append, save_every=60, resume=saved[0]))
     assert all(torch.equal(tensor, resaved[-1][name]) for name, tensor in saved[-1].items())
 
 
 def test_a_checkpoint_of_other_settings_or_missing_tensors_is_refused() -> None:
     saved: list[dict[str, Tensor]] = []
-    train(method(), ENVIRONMENT, RECORDS, SMALL, seed=3, save=saved.append, save_every=30)
-    with pytest.raises(TrainingError, match=r"gamma was 0.9, is 0.5"):
-        changed = SMALL.model_copy(update={"gamma": 0.5})
-        train(method(changed), ENVIRONMENT, RECORDS, changed, seed=3, resume=saved[0])
+    train(method(), ENVIRONMENT, RECORDS, SMALL, seed=3, hooks=Hooks(save=saved.append, save_every=30))
+    with pytest.raises(TrainingError, match=r"losses.gamma was 0.9, is 0.5"):
+        changed = with_settings(SMALL, gamma=0.5)
+        train(method(changed), ENVIRONMENT, RECORDS, changed, seed=3, hooks=Hooks(resume=saved[0]))
     with pytest.raises(TrainingError, match=r"missing \(generator\)"):
-        train(method(), ENVIRONMENT, RECORDS, SMALL, seed=3, resume={k: v for k, v in saved[0].items() if k != "generator"})
+        train(
+            method(),
+            ENVIRONMENT,
+            RECORDS,
+            SMALL,
+            seed=3,
+            hooks=Hooks(resume={k: v for k, v in saved[0].items() if k != "generator"}),
+        )
     with pytest.raises(TrainingError, match=r"checkpoint, network: .* missing \(bias\)"):
         train(
             method(),
@@ -131,7 +140,7 @@ def test_a_checkpoint_of_other_settings_or_missing_tensors_is_refused() -> None:
             RECORDS,
             SMALL,
             seed=3,
-            resume={k: v for k, v in saved[0].items() if k != "method/network/bias"},
+            hooks=Hooks(resume={k: v for k, v in saved[0].items() if k != "method/network/bias"}),
         )
 
 
@@ -156,7 +165,7 @@ def test_only_values_of_a_detached_critic_learn_from_its_loss() -> None:
     critic_only = {"pg_weight": 0.0, "entropy_weight": 0.0, "likelihood_weight": 0.0}
     moved = {}
     for reaches in (True, False):
-        learner = method(SMALL.model_copy(update={**critic_only, "critic_trains_encoder": reaches}))
+        learner = method(with_settings(SMALL, **critic_only, critic_trains_encoder=reaches))
         before = learner.network.encoder.state.weight.detach().clone()
         learner.learn(batch(), rate=1.0)
         moved[reaches] = not torch.equal(before, learner.network.encoder.state.weight)
@@ -187,7 +196,7 @@ def test_rates_stay_then_fall_to_a_tenth() -> None:
 def test_no_records_and_too_few_iterations_are_refused() -> None:
     with pytest.raises(TrainingError, match="0 train records"):
         train(method(), ENVIRONMENT, RECORDS.select(torch.tensor([], dtype=torch.int64)), SMALL, seed=0)
-    short = SMALL.model_copy(update={"n_iterations": 7})
+    short = with_settings(SMALL, n_iterations=7)
     with pytest.raises(TrainingError, match="56 transitions in all, fewer than the 64"):
         train(method(short), ENVIRONMENT, RECORDS, short, seed=0)
 

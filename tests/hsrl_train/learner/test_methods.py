@@ -8,12 +8,13 @@ from torch import Tensor
 
 from hsrl_train.data.world import Catalogue, Records, State
 from hsrl_train.learner.config import LearnerConfig
-from hsrl_train.learner.hsrl import Hsrl
-from hsrl_train.learner.loop import train
-from hsrl_train.learner.methods import fresh_method, read_policy
+from hsrl_train.learner.loop import Hooks, Learner, train
+from hsrl_train.learner.methods import method_named
+from hsrl_train.learner.methods.hsrl import Hsrl
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
 from pipeline.errors import TrainingError
+from tests.support.learner import learner_config, with_settings
 
 N_ITEMS, K, H = 8, 2, 6
 CATALOGUE = Catalogue(
@@ -46,8 +47,8 @@ class TwoTastes:
 
 
 def config(method: str, n_iterations: int = 150) -> LearnerConfig:
-    return LearnerConfig(
-        method=method,  # type: ignore[arg-type]
+    return learner_config(
+        method=method,
         n_iterations=n_iterations,
         n_sessions=8,
         batch_size=16,
@@ -57,46 +58,50 @@ def config(method: str, n_iterations: int = 150) -> LearnerConfig:
         critic_hidden=(16,),
         actor_lr=3e-3,
         curve_every=20,
-        foresight_rounds=0,
     )
+
+
+def fresh(given: LearnerConfig, seed: int = 0) -> Learner:
+    return method_named(given.method).fresh(CATALOGUE, 2, H, given, seed)
 
 
 @pytest.mark.parametrize("method", ["item_sasrec", "token_sasrec"])
 def test_supervised_methods_learn_each_users_half_and_are_read_back(method: str) -> None:
-    told = config(method, 400).model_copy(update={"actor_lr": 1e-2})
-    one = fresh_method(CATALOGUE, 2, H, told, seed=0)
-    policy = train(one, Environment([TwoTastes()], EnvironmentConfig()), RECORDS, told, seed=0).policy
+    given = with_settings(config(method, 400), actor_lr=1e-2)
+    learner = fresh(given)
+    policy = train(learner, Environment([TwoTastes()], EnvironmentConfig()), RECORDS, given, seed=0).policy
     slates = policy.slates(BOTH, K, torch.Generator())
     assert ((slates > N_ITEMS // 2) == torch.tensor([[False], [True]])).all()
-    assert torch.equal(read_policy(policy.to_tensors(), told, CATALOGUE).slates(BOTH, K, torch.Generator()), slates)
+    assert torch.equal(
+        method_named(method).read(policy.to_tensors(), given, CATALOGUE).slates(BOTH, K, torch.Generator()), slates
+    )
 
 
 @pytest.mark.parametrize("method", ["item_sasrec", "token_sasrec"])
 def test_a_resumed_supervised_training_equals_the_unbroken_one(method: str) -> None:
-    told, environment = config(method, 30), Environment([TwoTastes()], EnvironmentConfig())
+    given, environment = config(method, 30), Environment([TwoTastes()], EnvironmentConfig())
     saved: list[dict[str, Tensor]] = []
-    train(fresh_method(CATALOGUE, 2, H, told, 0), environment, RECORDS, told, 3, save=saved.append, save_every=15)
+    train(fresh(given), environment, RECORDS, given, 3, Hooks(save=saved.append, save_every=15))
     again: list[dict[str, Tensor]] = []
-    other = fresh_method(CATALOGUE, 2, H, told, 9)
-    train(other, environment, RECORDS, told, 3, save=again.append, save_every=15, resume=saved[0])
+    train(fresh(given, seed=9), environment, RECORDS, given, 3, Hooks(save=again.append, save_every=15, resume=saved[0]))
     assert all(torch.equal(tensor, again[-1][name]) for name, tensor in saved[-1].items())
 
 
 def test_token_level_supervision_is_hsrls_network_without_reward_or_entropy() -> None:
     """Rewards of any size leave its weights as they are."""
-    one = fresh_method(CATALOGUE, 2, H, config("token_sasrec"), seed=0)
-    assert isinstance(one, Hsrl)
-    assert (one.config.pg_weight, one.config.entropy_weight, one.config.critic_trains_encoder) == (0, 0, False)
+    learner = fresh(config("token_sasrec"))
+    assert isinstance(learner, Hsrl)
+    losses = learner.config.losses
+    assert (losses.pg_weight, losses.entropy_weight, learner.config.network.critic_trains_encoder) == (0, 0, False)
 
 
 def test_items_that_should_not_be_shown_again_come_last() -> None:
-    told = config("item_sasrec").model_copy(update={"leaves_out_seen": True})
-    policy = fresh_method(CATALOGUE, 2, H, told, seed=0).policy()
+    policy = fresh(with_settings(config("item_sasrec"), leaves_out_seen=True)).policy()
     liked = State(torch.eye(2), torch.tensor([[1, 2, 3, 4, 5, 6]] * 2))
     assert [set(slate) for slate in policy.slates(liked, 2, torch.Generator()).tolist()] == [{7, 8}] * 2
 
 
 def test_a_slate_longer_than_the_catalogue_is_refused() -> None:
-    policy = fresh_method(CATALOGUE, 2, H, config("item_sasrec"), seed=0).policy()
+    policy = fresh(config("item_sasrec")).policy()
     with pytest.raises(TrainingError, match="8 items are active, expected the slate's 9"):
         policy.slates(BOTH, 9, torch.Generator())

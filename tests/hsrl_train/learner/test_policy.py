@@ -11,8 +11,9 @@ from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.decoding import SidIndex
 from hsrl_train.learner.policy import HsrlNetwork, HsrlPolicy
 from pipeline.errors import TrainingError
+from tests.support.learner import learner_config, with_settings
 
-CONFIG = LearnerConfig(width=4, n_heads=2, critic_hidden=(8,))
+CONFIG = learner_config(width=4, n_heads=2, critic_hidden=(8,))
 STATE = State(torch.tensor([[1.0], [0.0]]), torch.tensor([[1, 2, 0], [0, 0, 0]]))
 
 
@@ -32,7 +33,7 @@ def policy(config: LearnerConfig = CONFIG) -> HsrlPolicy:
     shown = catalogue()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = HsrlNetwork(config, item_width=2, profile_width=1, max_history=3, vocabulary=shown.vocabulary)
+        network = HsrlNetwork(config.network, item_width=2, profile_width=1, max_history=3, vocabulary=shown.vocabulary)
     return HsrlPolicy(network, shown.vectors, SidIndex.of(shown), config)
 
 
@@ -50,7 +51,7 @@ def test_it_shows_the_most_probable_items() -> None:
 
 @pytest.mark.parametrize("uses_profile", [True, False])
 def test_it_comes_back_from_its_tensors(uses_profile: bool) -> None:
-    config = CONFIG.model_copy(update={"uses_profile": uses_profile})
+    config = with_settings(CONFIG, uses_profile=uses_profile)
     trained = policy(config)
     assert slates(HsrlPolicy.from_tensors(trained.to_tensors(), config, catalogue()), 4) == slates(trained, 4)
 

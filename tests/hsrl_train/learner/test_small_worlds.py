@@ -7,11 +7,11 @@ import torch
 
 from hsrl_train.data.world import Records
 from hsrl_train.evaluation.rollouts import evaluate, summarise
-from hsrl_train.learner.config import LearnerConfig
-from hsrl_train.learner.hsrl import Hsrl
 from hsrl_train.learner.loop import train
+from hsrl_train.learner.methods.hsrl import Hsrl
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
+from tests.support.learner import learner_config
 
 H = 20
 pytestmark = pytest.mark.slow
@@ -31,17 +31,16 @@ HIDDEN_TASTE = {
     "item_share": 0.5,
     "entropy_weight": 0.03,
     "likelihood_end_weight": 0.2,
-    "foresight_rounds": 0,
 }
 
 
 # `best` without a reward in any gradient: what it knows beyond this slate comes from the search alone.
-SEARCHING = {**SMALL, "n_iterations": 300, "pg_weight": 0.0, "foresight_sessions": 40, "foresight_spread": 0.5}
+SEARCHING = {**SMALL, "n_iterations": 300, "pg_weight": 0.0, "search": {"n_sessions": 40, "first_spread": 0.5}}
 
 
 def learned(world, seed: int, **settings: object) -> float:
     """Total reward of what HSRL learned, over 2,000 sessions."""
-    config = LearnerConfig(**settings)  # type: ignore[arg-type]
+    config = learner_config(**settings)
     records = Records(
         user=torch.zeros(1, dtype=torch.int64),
         exposed=torch.ones(1, world.k, dtype=torch.int64),
@@ -67,8 +66,8 @@ def test_without_a_future_it_stays_with_the_shelf_that_pays_now(two_shelves) -> 
 
 def test_the_search_finds_what_supervision_cannot_see(two_shelves) -> None:
     """Supervised alone stays with shelf A, 5.363; with foresight it gets at least 95 % of 10.731."""
-    assert learned(two_shelves, 0, **SEARCHING, foresight_rounds=0) == pytest.approx(5.363, abs=0.2)
-    assert learned(two_shelves, 0, **SEARCHING, foresight_rounds=6) >= 0.95 * 10.731
+    assert learned(two_shelves, 0, **SEARCHING) == pytest.approx(5.363, abs=0.2)
+    assert learned(two_shelves, 0, **{**SEARCHING, "search": {**SEARCHING["search"], "n_rounds": 6}}) >= 0.95 * 10.731
 
 
 def test_it_finds_a_hidden_taste_by_what_was_refused(four_genres) -> None:

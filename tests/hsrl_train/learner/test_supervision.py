@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hsrl_train.data.world import State
-from hsrl_train.learner.config import LearnerConfig
+from hsrl_train.learner.config import LossesConfig
 from hsrl_train.learner.supervision import Supervision, supervise
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
@@ -32,7 +32,7 @@ class Constant:
 def asked(pessimism: float = 0.0, **config: object) -> Supervision:
     environment = Environment([Constant(2.0), Constant(-2.0)], EnvironmentConfig(pessimism=pessimism))
     generator = torch.Generator().manual_seed(0)
-    return supervise(environment, STATE, SLATE, FEEDBACK, torch.tensor([8, 9]), LearnerConfig(**config), generator)  # type: ignore[arg-type]
+    return supervise(environment, STATE, SLATE, FEEDBACK, torch.tensor([8, 9]), LossesConfig(**config), generator)  # type: ignore[arg-type]
 
 
 def test_drawn_answers_are_those_of_the_slate() -> None:

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from hsrl_train.data.world import Catalogue, State
-from hsrl_train.learner.config import LearnerConfig
-from hsrl_train.learner.hsrl import Hsrl, likelihood_weight_at
+from hsrl_train.learner.config import LossesConfig
+from hsrl_train.learner.methods.hsrl import Hsrl, likelihood_weight_at
 from hsrl_train.learner.replay import Batch
 from hsrl_train.learner.supervision import Supervision
+from tests.support.learner import learner_config
 
 K, H = 2, 3
 NOTHING = {"pg_weight": 0.0, "entropy_weight": 0.0, "likelihood_weight": 0.0}
@@ -23,7 +24,7 @@ CATALOGUE = Catalogue(
 
 
 def learner(**switches: object) -> Hsrl:
-    config = LearnerConfig(width=8, n_heads=2, critic_hidden=(8,), **switches)  # type: ignore[arg-type]
+    config = learner_config(width=8, n_heads=2, critic_hidden=(8,), **switches)
     return Hsrl(CATALOGUE, profile_width=1, max_history=H, config=config, seed=0)
 
 
@@ -103,6 +104,6 @@ def test_refusals_change_the_state_only_where_they_are_used() -> None:
 
 def test_the_supervision_gives_way_over_the_first_half() -> None:
     """From 1 to 0.2: 1 at the start, 0.6 at a quarter, 0.2 from the half on; without an end weight it stays 1."""
-    falling = LearnerConfig(likelihood_end_weight=0.2)
+    falling = LossesConfig(likelihood_end_weight=0.2)
     assert [likelihood_weight_at(share, falling) for share in (0, 0.25, 0.5, 1)] == pytest.approx([1, 0.6, 0.2, 0.2])
-    assert likelihood_weight_at(0.9, LearnerConfig()) == 1.0
+    assert likelihood_weight_at(0.9, LossesConfig()) == 1.0

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from hsrl_train.data.world import Catalogue
-from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.decoding import SidIndex
 from hsrl_train.learner.policy import HsrlNetwork, HsrlPolicy
 from hsrl_train.serving.ranker import PackedSids, Ranker, Request
 from pipeline.errors import TrainingError
+from tests.support.learner import learner_config
 
 # Ids 10, 20, 30, 40, 50; 40 has no SID and 50 is inactive.
 CATALOGUE = Catalogue(
@@ -24,10 +24,10 @@ CATALOGUE = Catalogue(
 
 @pytest.fixture
 def ranker() -> Ranker:
-    config = LearnerConfig(width=4, n_heads=2, critic_hidden=(8,))
+    config = learner_config(width=4, n_heads=2, critic_hidden=(8,))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = HsrlNetwork(config, item_width=2, profile_width=1, max_history=3, vocabulary=(2, 3))
+        network = HsrlNetwork(config.network, item_width=2, profile_width=1, max_history=3, vocabulary=(2, 3))
     return Ranker(HsrlPolicy(network, CATALOGUE.vectors, SidIndex.of(CATALOGUE), config), CATALOGUE, profile_width=1)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.ingest.config import TableSource
 from pipeline.ingest.table import TableLog
+from pipeline.ingest.table_config import TableSource
 
 COLUMNS = {"user": "user", "item": "item", "time": "at", "feedback": "clicked"}
 ROWS = [f"{n % 7},{n % 11},{n},{n % 2}" for n in range(60)]

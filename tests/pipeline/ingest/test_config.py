@@ -6,17 +6,18 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.ingest.config import GeneratedSource, MovieLensSource, SourceConfig, TableSource
 from pipeline.ingest.generated import GeneratedFeed
+from pipeline.ingest.generated_config import GeneratedSource
 from pipeline.ingest.movielens import MovieLens
-from pipeline.ingest.open import open_source
+from pipeline.ingest.registry import SourceConfig
+from pipeline.ingest.section import SourceSection
 from pipeline.ingest.table import TableLog
 
 TABLE: dict[str, Any] = {"kind": "table", "path": "/log.csv", "columns": {"user": "u", "item": "i", "time": "t", "feedback": "y"}}
 
 
-def parse(section: dict[str, Any]) -> MovieLensSource | TableSource | GeneratedSource:
-    parsed: MovieLensSource | TableSource | GeneratedSource = TypeAdapter(SourceConfig).validate_python(section)
+def parse(section: dict[str, Any]) -> SourceSection:
+    parsed: SourceSection = TypeAdapter(SourceConfig).validate_python(section)
     return parsed
 
 
@@ -29,7 +30,7 @@ def parse(section: dict[str, Any]) -> MovieLensSource | TableSource | GeneratedS
     ],
 )
 def test_the_kind_names_the_adapter(section: dict[str, Any], adapter: type) -> None:
-    source = open_source(parse(section))
+    source = parse(section).open()
     assert isinstance(source, adapter)
     assert source.name == section["kind"]
 

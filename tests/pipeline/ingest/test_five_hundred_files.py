@@ -11,11 +11,11 @@ import pytest
 
 from pipeline.contracts import FILE_LINES, RAW_EVENTS, REJECTS, USER_STATE
 from pipeline.errors import SourceError
-from pipeline.ingest.config import TableSource
 from pipeline.ingest.ids import OtherKinds
-from pipeline.ingest.ordering import order_events
+from pipeline.ingest.ordering import Origin, order_events
 from pipeline.ingest.source import Delivery, RawBatch
 from pipeline.ingest.table import TableLog
+from pipeline.ingest.table_config import TableSource
 from tests.support.malformed_logs import content_of, physical_lines, settings_of
 
 
@@ -47,7 +47,7 @@ def read_one(draw: random.Random, path: Path) -> str:
     assert told["n_rows"] == events.height + rejects.height
     expected = physical_lines(content)
     assert expected is None or told["n_lines"] == expected
-    ordered = order_events(events, USER_STATE.empty(), None, None, "log", "i")
+    ordered = order_events(events, USER_STATE.empty(), Origin("log", "i"))
     assert ordered.events.height + ordered.rejects.height + ordered.n_known == events.height
     assert rejects["reason"].null_count() == 0 and (rejects["line"] >= 0).all()
     return "read"

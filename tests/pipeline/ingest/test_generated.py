@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from pipeline.errors import ContractError, SourceError
-from pipeline.ingest.config import GeneratedSource
 from pipeline.ingest.generated import GeneratedFeed
+from pipeline.ingest.generated_config import GeneratedSource
 from pipeline.ingest.generated_feed import _is_among_first, day_events, day_files
 from pipeline.ingest.generated_world import catalogue, items_on, true_probability, users_of
 

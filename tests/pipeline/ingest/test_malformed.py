@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from pipeline.contracts import RAW_EVENTS, REJECTS, USER_STATE
 from pipeline.errors import SourceError
-from pipeline.ingest.config import EventColumns, TableSource
-from pipeline.ingest.ordering import order_events
+from pipeline.ingest.ordering import Origin, order_events
 from pipeline.ingest.table import TableLog
+from pipeline.ingest.table_config import EventColumns, TableSource
 
 COLUMNS = EventColumns(user="user", item="item", time="ts", feedback="liked", value="value", position="place", propensity="p")
 # What breaks each cell, by the contract of its column; a good row is "7,12,1700000000,1,3.5,0,0.5".
@@ -57,7 +57,7 @@ def test_a_thousand_malformed_rows_are_all_told_and_no_good_one_is_lost(tmp_path
     assert set(told["line"]) == expected, [lines[line - 2] for line in set(told["line"]) ^ expected]
     assert taken.height + told.height == len(lines)
     assert (told["reason"].str.len_chars() > 0).all() and (told["file"] == "log.csv").all()
-    ordered = order_events(taken, USER_STATE.empty(), None, lambda keys: keys.clear(), "shop", "i1")
+    ordered = order_events(taken, USER_STATE.empty(), Origin("shop", "i1"), stored=lambda keys: keys.clear())
     assert ordered.events.height + ordered.rejects.height + ordered.n_known == 30
 
 

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.ingest.config import MovieLensSource
-from pipeline.ingest.movielens import MovieLens
+from pipeline.ingest.movielens import MovieLens, MovieLensSource
 from pipeline.ingest.source import RawBatch
 
 MakeZip = Callable[..., Path]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.contracts import EVENTS, RAW_EVENTS, USER_STATE
 from pipeline.errors import ContractError
-from pipeline.ingest.ordering import Ordered, Stored, bucket_of, order_events
+from pipeline.ingest.ordering import Ordered, Origin, Rules, Stored, bucket_of, order_events
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -50,7 +50,7 @@ def stored_in(events: pl.DataFrame) -> Stored:
 def order(rows: pl.DataFrame, before: pl.DataFrame | None = None, known: list[int] | None = None) -> Ordered:
     before = EVENTS.empty() if before is None else before
     items = None if known is None else pl.Series(known, dtype=pl.Int64)
-    return order_events(rows, state_after(before), items, stored_in(before), "s", "i")
+    return order_events(rows, state_after(before), Origin("s", "i"), Rules(known_items=items), stored_in(before))
 
 
 def placed(ordered: Ordered) -> list[tuple[int, int, int]]:

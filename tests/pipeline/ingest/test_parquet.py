@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import EmptyFileError, SourceError
-from pipeline.ingest.config import TableSource
 from pipeline.ingest.source import RawBatch
 from pipeline.ingest.table import TableLog
+from pipeline.ingest.table_config import TableSource
 
 COLUMNS = {"user": "uid", "item": "iid", "time": "ts", "feedback": "did"}
 LOG: dict[str, Any] = {

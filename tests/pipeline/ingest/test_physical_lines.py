@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
 from pipeline.ingest.cells import LINE
-from pipeline.ingest.config import TableSource
 from pipeline.ingest.delimited import Layout, Rows, read_rows
 from pipeline.ingest.table import TableLog
+from pipeline.ingest.table_config import TableSource
 
 TSV = Layout(separator="\t")
 CSV = Layout()

@@ -12,11 +12,11 @@ import pytest
 
 from pipeline.contracts import USER_STATE
 from pipeline.errors import SourceError
-from pipeline.ingest.config import TableSource
 from pipeline.ingest.ids import OtherKinds
-from pipeline.ingest.ordering import order_events
+from pipeline.ingest.ordering import Origin, order_events
 from pipeline.ingest.source import RawBatch
 from pipeline.ingest.table import TableLog
+from pipeline.ingest.table_config import TableSource
 
 COLUMNS = {"user": "uid", "item": "iid", "time": "ts", "feedback": "did"}
 LOG = "uid,iid,ts,did\n1,10,100,buy\n1,11,200,view\n2,10,50,cart\n"
@@ -253,7 +253,7 @@ def test_kuairand_is_read_whole_and_its_repeats_are_refused(shared_data: Path) -
     assert (batch.events.height, batch.rejects.height, batch.events["feedback"].sum()) == (41_828, 0, 33_745)
     assert (batch.items.height, batch.users.height) == (9_359, 27_285)
     assert json.loads(batch.users["attributes"][0])["fans_user_num_range"] == "[100,1k)"
-    ordered = order_events(batch.events, USER_STATE.empty(), None, None, "kuairand", "i")
+    ordered = order_events(batch.events, USER_STATE.empty(), Origin("kuairand", "i"))
     assert (ordered.events.height, ordered.rejects["reason"].to_list()) == (41_704, ["duplicate (user, item, time)"] * 124)
 
 

@@ -10,7 +10,8 @@ import pytest
 from flows.queries.trace_page import page
 from pipeline.errors import QueryError
 from pipeline.warehouse.release import Changes, ReleaseDraft
-from pipeline.warehouse.tables import ARTIFACTS, INGEST_FILES, POLICIES
+from pipeline.warehouse.result_tables import POLICIES
+from pipeline.warehouse.tables import ARTIFACTS, INGEST_FILES
 from pipeline.warehouse.trace import Trace, trace
 from pipeline.warehouse.warehouse import Warehouse
 

@@ -8,12 +8,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from hsrl_train.data.weights import load_module, module_tensors
 from hsrl_train.data.world import Catalogue, Records, State, on_device
 from hsrl_train.learner import losses
-from hsrl_train.learner.checkpoint import load_module, load_optimizer, module_tensors, nested, optimizer_tensors, part
-from hsrl_train.learner.config import LearnerConfig
+from hsrl_train.learner.checkpoint import load_optimizer, nested, optimizer_tensors, part
+from hsrl_train.learner.config import DecodingConfig, LearnerConfig, NetworkConfig
 from hsrl_train.learner.decoding import LEFT_OUT, left_out
 from hsrl_train.learner.encoder import StateEncoder, sizes_in
+from hsrl_train.learner.loop import WARM_START
+from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.replay import Batch
 from hsrl_train.simulator.environment import Environment
 from pipeline.errors import TrainingError
@@ -22,12 +25,9 @@ from pipeline.errors import TrainingError
 class ItemNetwork(nn.Module):
     """The encoder of HSRL, and items scored in its own item space: logit_i = ⟨c(0), W x_i⟩ / √d + bias."""
 
-    def __init__(self, config: LearnerConfig, item_width: int, profile_width: int, max_history: int) -> None:
+    def __init__(self, config: NetworkConfig, item_width: int, profile_width: int, max_history: int) -> None:
         super().__init__()
-        used_profile = profile_width if config.uses_profile else 0
-        self.encoder = StateEncoder(
-            item_width, used_profile, config.width, config.n_blocks, config.n_heads, max_history, config.uses_refusals
-        )
+        self.encoder = StateEncoder(item_width, profile_width, max_history, config)
         self.bias = nn.Parameter(torch.zeros(()))
 
     def logits(self, state: State, vectors: Float[Tensor, "n_plus_1 item_width"]) -> Float[Tensor, "b n_plus_1"]:
@@ -42,12 +42,12 @@ class ItemPolicy:
 
     network: ItemNetwork
     catalogue: Catalogue
-    config: LearnerConfig
+    decoding: DecodingConfig
 
     @torch.no_grad()
     def slates(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
         """Nothing is random."""
-        return showable(self.network.logits(state, self.catalogue.vectors), state, self.catalogue, self.config, k)
+        return showable(self.network.logits(state, self.catalogue.vectors), state, self.catalogue, self.decoding, k)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """The weights; with the LearnerConfig all that ``from_tensors`` needs."""
@@ -60,14 +60,14 @@ class ItemPolicy:
         Raises:
             TrainingError: the tensors are not those of this configuration.
         """
-        profile_width, max_history = sizes_in(tensors, config.width)
-        network = ItemNetwork(config, catalogue.vectors.shape[1], profile_width, max_history)
+        profile_width, max_history = sizes_in(tensors, config.network.width)
+        network = ItemNetwork(config.network, catalogue.vectors.shape[1], profile_width, max_history)
         load_module(network, tensors, "policy")
-        return cls(network.requires_grad_(False), catalogue, config)
+        return cls(network.requires_grad_(False), catalogue, config.decoding)
 
 
 def showable(
-    scores: Float[Tensor, "b n_plus_1"], state: State, catalogue: Catalogue, config: LearnerConfig, k: int
+    scores: Float[Tensor, "b n_plus_1"], state: State, catalogue: Catalogue, decoding: DecodingConfig, k: int
 ) -> Int[Tensor, "b k"]:
     """The k best active items; what should not be shown again comes last.
 
@@ -78,14 +78,14 @@ def showable(
         raise TrainingError(
             f"policy: {int(catalogue.is_active.sum())} items are active, expected the slate's {k}; shorten the slate"
         )
-    not_again = left_out(state, config.leaves_out_seen, config.max_shows)
+    not_again = left_out(state, decoding)
     if not_again is not None:
         scores = scores - LEFT_OUT * torch.zeros_like(scores).scatter_(1, not_again, 1.0)
     return scores.masked_fill(~catalogue.is_active, -torch.inf).topk(k, dim=1).indices
 
 
 class ItemSasrec:
-    """The method: BCE of its own slates' answers, liked up and refused down, nothing else.
+    """The learner: BCE of its own slates' answers, liked up and refused down, nothing else.
 
     Args:
         catalogue: items and vectors; Semantic IDs are not read.
@@ -101,15 +101,19 @@ class ItemSasrec:
         self.showable = catalogue.is_active.nonzero().squeeze(1)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.network = ItemNetwork(config, catalogue.vectors.shape[1], profile_width, max_history).to(catalogue.device)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.actor_lr, fused=True)
+            self.network = ItemNetwork(config.network, catalogue.vectors.shape[1], profile_width, max_history).to(
+                catalogue.device
+            )
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.schedule.actor_lr, fused=True)
 
     @torch.no_grad()
     def act(self, state: State, k: int, generator: torch.Generator) -> tuple[Int[Tensor, "b k"], Float[Tensor, "b k"]]:
         """Gumbel top-K of logit / temperature: items drawn one after another in proportion to their odds."""
         logits = self.network.logits(state, self.catalogue.vectors)
         minus_gumbel = torch.rand(logits.shape, generator=generator).to(logits.device).log_().neg_().log_()
-        slate = showable(logits / self.config.temperature - minus_gumbel, state, self.catalogue, self.config, k)
+        slate = showable(
+            logits / self.config.exploration.temperature - minus_gumbel, state, self.catalogue, self.config.decoding, k
+        )
         return slate, logits.log_softmax(dim=1).gather(1, slate)
 
     def learn(self, batch: Batch, rate: float, done_share: float = 0.0) -> dict[str, float]:
@@ -117,15 +121,25 @@ class ItemSasrec:
         items, answers = batch.supervision
         loss = losses.two_sided_loss(self.network.logits(batch.state, self.catalogue.vectors).gather(1, items), answers)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.actor_lr * rate
+            group["lr"] = self.config.schedule.actor_lr * rate
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         return {"loss": float(loss.detach())}
 
+    def start_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over a policy's weights.
+
+        Raises:
+            TrainingError: the policy is of another method, width or set of switches.
+        """
+        load_module(self.network, tensors, WARM_START)
+
     def policy(self) -> ItemPolicy:
         """What was learned so far, frozen."""
-        return ItemPolicy(copy.deepcopy(self.network).cpu().requires_grad_(False), on_device(self.catalogue, "cpu"), self.config)
+        return ItemPolicy(
+            copy.deepcopy(self.network).cpu().requires_grad_(False), on_device(self.catalogue, "cpu"), self.config.decoding
+        )
 
     def finish(
         self, environment: Environment, records: Records, seed: int, progress: Callable[[int, Mapping[str, float]], None]
@@ -148,3 +162,6 @@ class ItemSasrec:
         """
         load_module(self.network, part("network", tensors), "checkpoint, network")
         load_optimizer(self.optimizer, part("optimizer", tensors), "checkpoint, optimizer")
+
+
+METHOD = Method("item_sasrec", ItemSasrec, ItemPolicy.from_tensors, fixed={"search": {"n_rounds": 0}})

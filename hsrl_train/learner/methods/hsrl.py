@@ -1,4 +1,4 @@
-"""HSRL: how the network acts while it learns, and one update of all of it (HSRL §3, eq. 18–26)."""
+"""HSRL: how the network acts while it learns, and an update of all of it (HSRL §3, eq. 18–26)."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -7,20 +7,23 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from hsrl_train.data.weights import load_module, module_tensors
 from hsrl_train.data.world import Catalogue, Records, State, on_device
 from hsrl_train.learner import losses
-from hsrl_train.learner.checkpoint import load_module, load_optimizer, module_tensors, nested, optimizer_tensors, part
-from hsrl_train.learner.config import LearnerConfig
+from hsrl_train.learner.checkpoint import load_optimizer, nested, optimizer_tensors, part
+from hsrl_train.learner.config import LearnerConfig, LossesConfig
 from hsrl_train.learner.decoding import SidIndex, left_out
 from hsrl_train.learner.foresight import with_foresight
 from hsrl_train.learner.hpn import TokenPolicy, summed_over_levels, token_columns
+from hsrl_train.learner.loop import WARM_START
+from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.policy import HsrlNetwork, HsrlPolicy
 from hsrl_train.learner.replay import Batch
 from hsrl_train.simulator.environment import Environment
 
 
 class Hsrl:
-    """The method: a network, its slowly following target, and one optimizer with the actor's and the critic's rate.
+    """The learner: a network, its slowly following target, and one optimizer with the actor's and the critic's rate.
 
     Args:
         catalogue: items, vectors and the pinned SIDs.
@@ -36,18 +39,19 @@ class Hsrl:
     def __init__(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> None:
         self.catalogue = catalogue
         self.config = config
-        self.index = SidIndex.of(catalogue, config.within_sid)
+        self.index = SidIndex.of(catalogue, config.decoding.within_sid)
         self.showable = self.index.items
         self.generator = torch.Generator().manual_seed(seed)  # of sampled tokens
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = HsrlNetwork(config, catalogue.vectors.shape[1], profile_width, max_history, catalogue.vocabulary)
+            network = HsrlNetwork(config.network, catalogue.vectors.shape[1], profile_width, max_history, catalogue.vocabulary)
         self.network = network.to(catalogue.device)
         self.target = copy.deepcopy(self.network).requires_grad_(False)
+        schedule = config.schedule
         self.optimizer = torch.optim.Adam(
             [
-                {"params": self.network.actor_parameters(), "lr": config.actor_lr, "full_lr": config.actor_lr},
-                {"params": self.network.critic_parameters(), "lr": config.critic_lr, "full_lr": config.critic_lr},
+                {"params": self.network.actor_parameters(), "lr": schedule.actor_lr, "full_lr": schedule.actor_lr},
+                {"params": self.network.critic_parameters(), "lr": schedule.critic_lr, "full_lr": schedule.critic_lr},
             ],
             fused=True,
         )
@@ -56,8 +60,8 @@ class Hsrl:
     def act(self, state: State, k: int, generator: torch.Generator) -> tuple[Int[Tensor, "b k"], Float[Tensor, "b k"]]:
         """Slates to explore with: drawn from the policy, SID by SID."""
         log_probs = self.network.tokens(state, self.catalogue.vectors, generator).log_probs
-        not_again = left_out(state, self.config.leaves_out_seen, self.config.max_shows)
-        slate = self.index.sampled(self.index.scores(log_probs), k, self.config.temperature, generator, not_again)
+        not_again = left_out(state, self.config.decoding)
+        slate = self.index.sampled(self.index.scores(log_probs), k, self.config.exploration.temperature, generator, not_again)
         return slate, self._summed(log_probs, slate)
 
     def learn(self, batch: Batch, rate: float, done_share: float = 0.0) -> dict[str, float]:
@@ -72,9 +76,9 @@ class Hsrl:
             The losses, the mean value, the entropy of each level and the level weights, before the step.
         """
         policy = self.network.tokens(batch.state, self.catalogue.vectors, self.generator)
-        contexts = policy.contexts if self.config.critic_trains_encoder else policy.contexts.detach()
+        contexts = policy.contexts if self.config.network.critic_trains_encoder else policy.contexts.detach()
         value = self.network.critic(contexts)
-        target = losses.td_target(batch.reward, batch.is_done, self._next_value(batch.next_state), self.config.gamma)
+        target = losses.td_target(batch.reward, batch.is_done, self._next_value(batch.next_state), self.config.losses.gamma)
         entropies = losses.entropy_by_level(policy.log_probs, self.catalogue.vocabulary)
         terms = {
             "policy_gradient_loss": self._policy_gradient(policy, batch, value, target),
@@ -82,7 +86,11 @@ class Hsrl:
             "likelihood_loss": self._likelihood(policy, batch),
             "critic_loss": losses.critic_loss(value, target),
         }
-        weights = (self.config.pg_weight, self.config.entropy_weight, likelihood_weight_at(done_share, self.config))
+        weights = (
+            self.config.losses.pg_weight,
+            self.config.losses.entropy_weight,
+            likelihood_weight_at(done_share, self.config.losses),
+        )
         policy_gradient, entropy, likelihood, critic = terms.values()
         loss = losses.joint_loss(losses.actor_loss(policy_gradient, entropy, likelihood, weights), critic)
         level_weights = self.network.critic.weights().tolist()
@@ -95,6 +103,16 @@ class Hsrl:
             **{f"level_weight_{level}": weight for level, weight in enumerate(level_weights)},
         }
 
+    def start_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over a policy's weights, in the target network too.
+
+        Raises:
+            TrainingError: the policy is of another method, vocabulary, width or set of switches.
+        """
+        tensors = {"foresight": self.network.foresight, **tensors}  # older policies have none
+        load_module(self.network, tensors, WARM_START)
+        load_module(self.target, tensors, WARM_START)
+
     def policy(self) -> HsrlPolicy:
         """What was learned so far, frozen."""
         return self._frozen(self.network)
@@ -104,14 +122,16 @@ class Hsrl:
     ) -> HsrlPolicy:
         """What was learned, with foresight where the configuration has rounds for it."""
         config = self.config
-        if not config.foresight_rounds:
+        if not config.search.n_rounds:
             return self.policy()
         found = with_foresight(
             HsrlPolicy(self.network, self.catalogue.vectors, self.index, config),
             environment,
             records,
             seed,
-            lambda done, reward: progress(config.n_iterations + done * config.foresight_units, {"foresight_reward": reward}),
+            lambda done, reward: progress(
+                config.schedule.n_iterations + done * config.search.units_a_round, {"foresight_reward": reward}
+            ),
         )
         return self._frozen(found.network)
 
@@ -144,21 +164,21 @@ class Hsrl:
         return self.target.critic(self.target.tokens(state, self.catalogue.vectors).contexts)
 
     def _policy_gradient(self, policy: TokenPolicy, batch: Batch, value: Tensor, target: Tensor) -> Tensor:
-        if self.config.advantage == "item":
+        if self.config.losses.advantage == "item":
             advantage = losses.item_advantage(
-                target, value, batch.reward, batch.item_reward, self.config.advantage_clip, self.config.item_share
+                target, value, batch.reward, batch.item_reward, self.config.losses.advantage_clip, self.config.losses.item_share
             )
         else:
-            advantage = losses.slate_advantage(target, value, self.config.advantage_clip)
+            advantage = losses.slate_advantage(target, value, self.config.losses.advantage_clip)
         log_probs = self._summed(policy.log_probs, batch.slate)
-        if self.config.importance_clip:
-            weight = losses.importance_weight(log_probs, batch.log_prob, self.config.importance_clip)
+        if self.config.losses.importance_clip:
+            weight = losses.importance_weight(log_probs, batch.log_prob, self.config.losses.importance_clip)
             advantage = weight * (advantage if advantage.ndim == 2 else advantage[:, None])
         return losses.policy_gradient_loss(advantage, log_probs)
 
     def _likelihood(self, policy: TokenPolicy, batch: Batch) -> Tensor:
         items, answers = batch.supervision
-        if self.config.likelihood == "positives":
+        if self.config.losses.likelihood == "positives":
             return losses.cloning_loss(self._summed(policy.log_probs, items), answers)
         return losses.two_sided_loss(self._summed(policy.logits, items) + self.network.bias, answers)
 
@@ -173,11 +193,14 @@ class Hsrl:
         self.optimizer.step()
         with torch.no_grad():
             for slow, fast in zip(self.target.parameters(), self.network.parameters(), strict=True):
-                slow.lerp_(fast, self.config.polyak)
+                slow.lerp_(fast, self.config.losses.polyak)
 
 
-def likelihood_weight_at(done_share: float, config: LearnerConfig) -> float:
+def likelihood_weight_at(done_share: float, config: LossesConfig) -> float:
     """The supervision's weight: as configured, and with an end weight linearly there over the first half of the training."""
     if config.likelihood_end_weight is None:
         return config.likelihood_weight
     return config.likelihood_weight + min(1.0, 2 * done_share) * (config.likelihood_end_weight - config.likelihood_weight)
+
+
+METHOD = Method("hsrl", Hsrl, HsrlPolicy.from_tensors)

@@ -1,0 +1,53 @@
+"""What rollback, gc and verify print."""
+
+from typing import Any
+
+from rich.console import Console
+
+from flows.cli.rendering.terminal import facts
+
+
+def rollback(console: Console, report: dict[str, Any]) -> None:
+    """What a rollback brought back."""
+    lines = (
+        ("release", f"{report['release_id']}: as release {report['restores']} was"),
+        ("withdrawn", ", ".join(str(number) for number in report["withdrawn"])),
+        ("Semantic IDs", f"{report['sids_closed']:,} closed, {report['sids_opened']:,} opened again"),
+        (
+            "without",
+            f"{report['items_without_sid']:,} items have none until the next refresh" if report["items_without_sid"] else "",
+        ),
+        ("policy", report["policy"] or "none"),
+    )
+    facts(console, tuple(line for line in lines if line[1]))
+
+
+def gc(console: Console, report: dict[str, Any]) -> None:
+    """What was, or would be, deleted."""
+    told = "would go" if report["status"] == "planned" else "gone"
+    sizes = f"{report['n_files']:,} data files, {len(report['orphans'])} orphans, {len(report['folders'])} folders"
+    lines = (
+        ("releases", f"{len(report['releases'])} no longer open as they were: {some(report['releases'])}"),
+        (told, f"{report['bytes']:,} bytes: {sizes}"),
+        ("orphans", some(report["orphans"])),
+        ("folders", some(report["folders"])),
+        ("snapshots", f"{report['n_snapshots']:,}"),
+        ("from the catalogue into files", some(report["flushed"])),
+    )
+    facts(console, tuple(line for line in lines if line[1]))
+
+
+def some(values: list[Any], at_most: int = 10) -> str:
+    return ", ".join(str(value) for value in values[:at_most]) + (" …" if len(values) > at_most else "")
+
+
+def verify(console: Console, report: dict[str, Any]) -> None:
+    """That everything is as it was written, and what was not looked at."""
+    console.print(
+        f"release {report['release_id']}: the catalogue and {report['n']:,} stored files and folders ({report['bytes']:,} bytes) "
+        "are as they were written",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for one in report["not_looked_at"]:
+        console.print(f"not looked at: {one}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,36 @@
+"""The command that repeats studies of the paper: reproduce."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import Config, Device, Json, WarehouseFolder, show
+from flows.cli.rendering import study as present
+from flows.runtime.locations import warehouse_path
+
+# Heavy libraries are imported by the command that needs them, so that `hsrl --help` and `hsrl sql` start at once.
+
+group = typer.Typer()
+
+
+@group.command(epilog="Example: hsrl reproduce ablation --config flows/configs/generated.toml --seeds 3 --out results")
+def reproduce(
+    study: Annotated[str, typer.Argument(help="ablation, sensitivity, weights, variance, paper, horizon, or tried.")],
+    config: Config = None,
+    warehouse: WarehouseFolder = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds that every variant learns with.")] = 3,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Iterations of every training; not given: as configured.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the Markdown, CSV and PNG.")] = Path("results"),
+    device: Device = None,
+    as_json: Json = False,
+) -> None:
+    """Learn and judge the variants of a study of the paper, resumably; tables and a picture, nothing is published."""
+    from flows.runtime.run import Run
+    from flows.runtime.settings import learning_on, load_settings
+    from flows.study.reproduce import StudyRequest, reproduce
+
+    root = warehouse_path(warehouse)
+    request = StudyRequest(study, seeds, iterations, out)
+    settings = learning_on(load_settings(config, root), device)
+    show(reproduce(settings, root, Run("reproduce"), request), present.reproduce, as_json)

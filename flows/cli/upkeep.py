@@ -1,0 +1,56 @@
+"""Commands that look after a warehouse: rollback, gc and verify."""
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.options import Json, WarehouseFolder, show
+from flows.cli.rendering import upkeep as present
+from flows.runtime.locations import warehouse_path
+
+# Heavy libraries are imported by the command that needs them, so that `hsrl --help` and `hsrl sql` start at once.
+
+group = typer.Typer()
+
+
+@group.command(epilog="Example: hsrl rollback 12 --warehouse warehouse/demo")
+def rollback(
+    release: Annotated[int, typer.Argument(help="The release to go back to.")],
+    warehouse: WarehouseFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Publish the Semantic IDs, codebooks and policies of an earlier release again; events and records stay."""
+    from flows.maintenance.rollback import rollback
+    from flows.runtime.run import Run
+
+    show(rollback(warehouse_path(warehouse), release, Run("rollback")), present.rollback, as_json)
+
+
+@group.command(epilog="Example: hsrl gc --dry-run --warehouse warehouse/demo")
+def gc(
+    warehouse: WarehouseFolder = None,
+    keep_days: Annotated[float, typer.Option(min=0, help="Releases of so many days can be opened as they were.")] = 30.0,
+    keep_releases: Annotated[int, typer.Option(min=2, help="So can the last so many, however old.")] = 7,
+    resume_days: Annotated[float, typer.Option(min=0, help="What a dead run staged is kept so many days.")] = 7.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete what no kept release needs: old snapshots and their files, orphans, what dead runs staged."""
+    from flows.maintenance.gc import collect_garbage
+    from flows.runtime.run import Run
+    from pipeline.warehouse.config import RetentionConfig
+
+    retention = RetentionConfig(keep_days=keep_days, keep_releases=keep_releases, resume_days=resume_days)
+    show(collect_garbage(warehouse_path(warehouse), Run("gc"), retention, dry_run=dry_run), present.gc, as_json)
+
+
+@group.command(epilog="Example: hsrl verify --warehouse warehouse/demo")
+def verify(warehouse: WarehouseFolder = None, as_json: Json = False) -> None:
+    """Compare every stored file of the newest release with the hash taken when it was written."""
+    from flows.maintenance.verify import verify
+    from flows.runtime.run import Run
+
+    root = warehouse_path(warehouse)
+    with Run("verify").stage("verify"):
+        report = verify(root)
+    show(report, present.verify, as_json)

@@ -1,0 +1,35 @@
+"""What can learn, by name. A method is a file and a line of ``METHODS``; docs/adding-a-method.md walks through one.
+
+This file imports no method, so that a configuration is checked without torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hsrl_train.learner.methods.method import Method
+
+# Name → the module that defines it as ``METHOD``.
+METHODS = {
+    "hsrl": "hsrl_train.learner.methods.hsrl",
+    "item_sasrec": "hsrl_train.learner.methods.item_sasrec",
+    "token_sasrec": "hsrl_train.learner.methods.token_sasrec",
+}
+
+
+def require_known(name: str) -> str:
+    """The name itself.
+
+    Raises:
+        ValueError: there is no such method; names those there are.
+    """
+    if name not in METHODS:
+        *names, last = (repr(known) for known in METHODS)
+        raise ValueError(f"Input should be {', '.join(names)} or {last}")
+    return name
+
+
+def method_named(name: str) -> "Method":
+    """The method that ``learner.method`` names."""
+    method: Method = import_module(METHODS[name]).METHOD
+    return method

@@ -1,0 +1,67 @@
+"""What a method is: how a learner is made fresh, how its policy is read back, and which settings it fixes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from hsrl_train.data.world import Catalogue
+from hsrl_train.learner.config import LearnerConfig
+from hsrl_train.learner.loop import Learner, StoredPolicy
+
+
+class FreshLearner(Protocol):
+    """Makes an untrained learner; TrainingError where the catalogue does not fit it."""
+
+    def __call__(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> Learner:
+        """See ``Method.fresh``."""
+        ...
+
+
+class ReadPolicy(Protocol):
+    """Builds a policy from what its ``to_tensors`` gave; TrainingError where the tensors do not fit."""
+
+    def __call__(self, tensors: Mapping[str, Tensor], config: LearnerConfig, catalogue: Catalogue) -> StoredPolicy:
+        """See ``Method.read``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to learn.
+
+    Attributes:
+        name: in ``learner.method``.
+        learner: makes an untrained learner.
+        read: builds a stored policy over the items and Semantic IDs of a catalogue.
+        fixed: settings that the method is defined by, section → key → value; they stand above the configuration.
+    """
+
+    name: str
+    learner: FreshLearner
+    read: ReadPolicy
+    fixed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def configured(self, config: LearnerConfig) -> LearnerConfig:
+        """The configuration with what the method fixes."""
+        return config.changed(self.fixed)
+
+    def fresh(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> Learner:
+        """An untrained learner.
+
+        Args:
+            catalogue: what may be shown.
+            profile_width: u of the states; 0 where users have no attributes.
+            max_history: H, the longest history.
+            config: as given; what the method fixes stands above it.
+            seed: of the initial weights.
+
+        Raises:
+            TrainingError: it needs Semantic IDs, and no active item has one.
+        """
+        return self.learner(catalogue, profile_width, max_history, self.configured(config), seed)
+
+    def n_units(self, config: LearnerConfig) -> int:
+        """Iterations of the whole training, with what is done after the last one counted in iterations too."""
+        return self.configured(config).n_units
