@@ -5,7 +5,8 @@ from typing import Any
 
 from prefect import flow
 
-from flows.refresh.flow import RefreshRequest, refresh
+from flows.refresh.flow import refresh
+from flows.refresh.request import RefreshRequest
 from flows.retrain.flow import retrain
 from flows.runtime.locations import warehouse_path
 from flows.runtime.run import Run

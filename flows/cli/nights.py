@@ -37,7 +37,8 @@ def refresh(
     as_json: Json = False,
 ) -> None:
     """Ingest what is new, give new items Semantic IDs, audit and publish."""
-    from flows.refresh.flow import RefreshRequest, refresh
+    from flows.refresh.flow import refresh
+    from flows.refresh.request import RefreshRequest
     from flows.runtime.run import Run
     from flows.runtime.settings import load_settings
     from flows.runtime.steps import DirectSteps

@@ -1,87 +1,42 @@
 """The flow daily-refresh: what is new in the raw logs → records → Semantic IDs → audits → one published release."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import date
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from flows.refresh.external_vectors import ExternalFiles, find_external_files
-from flows.refresh.feed import missing_days, write_missing_days
-from flows.refresh.forecast import forecast
+from flows.refresh.dry_run import plan_refresh
+from flows.refresh.feed import write_missing_days
+from flows.refresh.ingest_rows import rows_of_deliveries
 from flows.refresh.meaning import stored_meaning
-from flows.refresh.release_changes import Tables, changes_of, with_meaning
-from flows.refresh.semantic_ids import SemanticIds, make_semantic_ids, make_splits
-from flows.refresh.staging import (
-    KIND,
-    Days,
-    KnownFiles,
-    NewDelivery,
-    StagedDelivery,
-    StagingNight,
-    new_deliveries,
-    stage_deliveries,
-)
+from flows.refresh.release_changes import changes_of
+from flows.refresh.release_inputs import ReleaseInputs, gather_inputs
+from flows.refresh.request import RefreshRequest
+from flows.refresh.search import Search
+from flows.refresh.semantic_ids import SemanticIds, make_semantic_ids
+from flows.refresh.sid_settings import SidSettings
+from flows.refresh.staging import KIND, StagingNight, stage_deliveries
+from flows.runtime.context import RunContext
 from flows.runtime.resources import code_version
 from flows.runtime.run import Run
-from flows.runtime.run_outcome import RunOutcome, record_run
+from flows.runtime.run_outcome import record_run
 from flows.runtime.settings import Settings
 from flows.runtime.steps import Steps
-from flows.stores.incumbent import Incumbent, items_left_behind, read_incumbent
+from flows.stores.incumbent import items_left_behind, read_incumbent, require_same_settings
 from pipeline.contracts import REJECTS
-from pipeline.errors import ConfigError, SourceError
-from pipeline.ingest.meaning import Meaning, require_acceptable, require_same_meaning
-from pipeline.ingest.source import Source
-from pipeline.warehouse.artifacts import bytes_of
+from pipeline.ingest.meaning import require_acceptable, require_same_meaning
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.release import ReleaseDraft
+from pipeline.warehouse.statements import statement
 from pipeline.warehouse.tables import TABLES
 from pipeline.warehouse.verify import require_intact, require_whole_or_gone
 from pipeline.warehouse.warehouse import Warehouse
 
 
-@dataclass(frozen=True)
-class RefreshRequest:
-    """What a person may ask of a refresh beside the configuration: days (both inclusive), a new tokenizer, only a plan, changes that are
-    meant."""
-
-    first: date | None = None
-    last: date | None = None
-    rebuild: bool = False
-    dry_run: bool = False
-    accept: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse days that no day lies between."""
-        if self.first and self.last and self.first > self.last:
-            raise ConfigError(f"--from {self.first} lies after --to {self.last}; name the earlier day first")
-
-    @property
-    def told(self) -> str:
-        """The days, as a part of a sentence."""
-        return "".join(f" {word} {day}" for word, day in (("from", self.first), ("to", self.last)) if day)
-
-    @property
-    def days(self) -> Days:
-        """The days that are meant."""
-        return Days(self.first, self.last)
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a release is made of: what was there, what the source's settings mean, and what is new."""
-
-    incumbent: Incumbent
-    stored: Mapping[str, Meaning]
-    staged: Sequence[StagedDelivery]
-    external: ExternalFiles | None
-
-
 @naming_damage
-def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: RefreshRequest | None = None) -> dict[str, Any]:
+def refresh(settings: Settings, root: Path, run: Run, steps: Steps, request: RefreshRequest | None = None) -> dict[str, Any]:
     """Bring the warehouse up to date with the raw logs.
 
     Holds the writer's lock from reading the incumbent to the commit. What is staged stays until it is published, so that a run
@@ -93,197 +48,116 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, wish: Refres
     Raises:
         HsrlError: whatever a person can mend; nothing was published then.
     """
-    wish = wish or RefreshRequest()
-    require_acceptable(settings.source, wish.accept)
+    request = request or RefreshRequest()
+    require_acceptable(settings.source, request.accept)
     source = settings.source.open(settings.ingest.chunk_rows, settings.ingest.quarantine_limit)
-    if wish.dry_run:
-        return _plan(root, settings, source, wish)
+    search = Search(source, request.days, settings.ingest.settle_hours, settings.embeddings)
+    # What a run used is saved with it: the settings, and the changes that were accepted.
+    config = {**settings.model_dump(mode="json"), **({"accepted": list(request.accept)} if request.accept else {})}
+    if request.dry_run:
+        return plan_refresh(root, search, request, settings.sids, config)
     with (
         Warehouse.create_or_open(root, settings.engine.memory_limit_mb) as warehouse,
         warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
-        record_run(warehouse, run, _config(settings, wish)) as ending,
+        record_run(warehouse, run, config) as outcome,
     ):
         with run.stage("raw logs"):
             write_missing_days(settings.source)
-        return _refresh(warehouse, settings, source, run, steps, wish, ending)
+        report = _bring_up_to_date(RunContext(warehouse, run, steps), settings, search, request, config)
+        outcome.release_id = report["release_id"]
+        # All is published, so nothing staged is needed: neither this run's nor what killed runs left. Only the writer stages these.
+        for kind in (KIND, "embeddings"):
+            warehouse.staging.discard_all(kind)
+        return report
 
 
-def _config(settings: Settings, wish: RefreshRequest) -> dict[str, Any]:
-    """The settings, and the changes that were accepted."""
-    return {**settings.model_dump(mode="json"), **({"accepted": list(wish.accept)} if wish.accept else {})}
-
-
-def _plan(root: Path, settings: Settings, source: Source, wish: RefreshRequest) -> dict[str, Any]:
-    """What a refresh would do; writes nothing, makes no warehouse and no feed."""
-    to_make = [day.isoformat() for day in missing_days(settings.source) if wish.days.holds(day)]
-    if Warehouse.is_at(root):
-        with Warehouse.open_copy(root) as warehouse:
-            incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
-            require_same_meaning(stored_meaning(warehouse, source.name), settings.source, wish.accept)
-            arrived = _new_deliveries(settings, source, _known_files(incumbent), wish)
-            external = find_external_files(settings.embeddings, warehouse, incumbent.codebook)
-            n_left_behind = items_left_behind(warehouse)
-            told = forecast(warehouse, settings, incumbent, _bytes(arrived), len(to_make), external)
-    else:
-        Warehouse.require_room(root)
-        arrived, told, external = (
-            _new_deliveries(settings, source, KnownFiles(), wish),
-            None,
-            find_external_files(settings.embeddings, None, None),
-        )
-        n_left_behind = 0
-    learns = told is None or told["mode"] == "learn"
-    has_work = arrived or to_make or (external is not None and external.is_new) or n_left_behind
-    return {
-        "status": "planned",
-        "deliveries": [one.delivery.id for one in arrived],
-        "to_generate": to_make,
-        "bytes": _bytes(arrived),
-        "tokenizer": "learn anew" if learns else told["mode"] if told and has_work else "nothing to do",
-        "external": external and {"file": str(external.paths[0]), "width": external.width, "is_new": external.is_new},
-        "forecast": told,
-    }
-
-
-def _new_deliveries(settings: Settings, source: Source, known: KnownFiles, wish: RefreshRequest) -> list[NewDelivery]:
-    if not settings.source.is_begun():
-        return []
-    return new_deliveries(source, known, wish.days, settings.ingest.settle_hours)
-
-
-def _known_files(incumbent: Incumbent) -> KnownFiles:
-    return KnownFiles(incumbent.known_hashes, incumbent.waiting_hashes)
-
-
-def _bytes(arrived: Sequence[NewDelivery]) -> int:
-    return sum(bytes_of(file) for one in arrived for file in one.delivery.files)
-
-
-def _refresh(
-    warehouse: Warehouse, settings: Settings, source: Source, run: Run, steps: Steps, wish: RefreshRequest, ending: RunOutcome
+def _bring_up_to_date(
+    context: RunContext, settings: Settings, search: Search, request: RefreshRequest, config: dict[str, Any]
 ) -> dict[str, Any]:
+    """Stage what is new, make Semantic IDs, and publish a release; or report that nothing is new."""
+    warehouse, run, steps = context.warehouse, context.run, context.steps
     with run.stage("check stored files"):
         require_intact(warehouse, (*TABLES, "user_state"))
-        (require_whole_or_gone if wish.rebuild else require_intact)(warehouse, ("embedding_model",))
+        (require_whole_or_gone if request.rebuild else require_intact)(warehouse, ("embedding_model",))
     with run.stage("read the last release"):
-        incumbent = read_incumbent(warehouse, settings, rebuild=wish.rebuild)
-    stored = stored_meaning(warehouse, source.name)
-    require_same_meaning(stored, settings.source, wish.accept)
+        require_same_settings(warehouse, config, rebuild=request.rebuild)
+        incumbent = read_incumbent(warehouse, settings.sids.tombstone_nights, rebuild=request.rebuild)
+    stored = stored_meaning(warehouse, search.source.name)
+    require_same_meaning(stored, settings.source, request.accept)
+
     with run.stage("look for new files"):
-        arrived = _new_deliveries(settings, source, _known_files(incumbent), wish)
-        external = find_external_files(settings.embeddings, warehouse, incumbent.codebook)
-    has_vectors = incumbent.release is not None and external is not None and external.is_new
-    if external is not None and (arrived or wish.rebuild or has_vectors):
+        found = search.run(warehouse, incumbent)
+    external = found.external
+    has_new_vectors = incumbent.release is not None and found.has_new_vectors
+    is_rebuild = request.rebuild and incumbent.release is not None
+    if external is not None and (found.deliveries or request.rebuild or has_new_vectors):
         external.require_fit()
-    night = StagingNight(warehouse, run, steps, source, settings.ingest, settings.records, incumbent, stored)
     with run.stage("ingest and records") as tick:
-        staged, passed_over = stage_deliveries(night, arrived, tick)
-    if not staged and not (wish.rebuild and incumbent.release) and not has_vectors and not items_left_behind(warehouse):
-        _sweep(warehouse)
+        night = StagingNight(context, search.source, settings.ingest, settings.records, incumbent, stored)
+        staged, passed_over = stage_deliveries(night, found.deliveries, tick)
+    if not (staged or is_rebuild or has_new_vectors or items_left_behind(warehouse)):
         but = f" but for {len(passed_over)} without rows" if passed_over else ""
-        run.say(f"nothing new: every raw file{wish.told} is in the warehouse already{but}")
+        run.say(f"nothing new: every raw file{request.days_in_words} is in the warehouse already{but}")
         return {"status": "nothing new", "run_id": run.run_id, "release_id": None, "passed_over": passed_over}
-    if external is not None and has_vectors:
+    if external is not None and has_new_vectors:
         run.say(f"{external.paths[0]}: vectors that no release was made from yet")
-    found = Found(incumbent, stored, staged, external)
-    report = _make_release(warehouse, settings, source, run, steps, wish, found)
-    ending.release_id = report["release_id"]
-    _sweep(warehouse)
-    return report | {"passed_over": passed_over}
 
-
-def _make_release(
-    warehouse: Warehouse, settings: Settings, source: Source, run: Run, steps: Steps, wish: RefreshRequest, found: Found
-) -> dict[str, Any]:
-    """Splits, Semantic IDs, audits, commit; and what was done."""
-    incumbent, staged, external = found.incumbent, found.staged, found.external
-    state = staged[-1].files("state") if staged else incumbent.state
-    records = [*incumbent.records, *(file for one in staged for file in one.files("records"))]
-    if not records:
-        raise SourceError(_too_few_events(settings, state))
     with run.stage("splits"):
-        splits = steps.run("splits", make_splits, settings, state, records)
-    items, users = (staged[-1].frame("items"), staged[-1].frame("users")) if staged else (incumbent.items, incumbent.users)
-    tables = Tables(items, users, splits)
-    release_id = warehouse.next_release_id()
+        release_id = warehouse.next_release_id()
+        inputs = steps.run("splits", gather_inputs, release_id, settings.records, incumbent, staged, external)
+    sid_settings = SidSettings(
+        seed=settings.seed,
+        embeddings=settings.embeddings,
+        sids=settings.sids,
+        records=settings.records,
+        n_buckets=settings.ingest.buckets,
+        simulator=settings.simulator,
+        n_processes=settings.training.n_processes,
+    )
     with run.stage("semantic ids") as tick:
-        sids = steps.run(
-            "semantic ids",
-            make_semantic_ids,
-            warehouse,
-            settings,
-            incumbent,
-            items,
-            users,
-            splits,
-            records,
-            release_id,
-            tick,
-            external,
-        )
+        sids = steps.run("semantic ids", make_semantic_ids, warehouse, sid_settings, inputs, tick)
     if sids.coverage is not None and (sids.coverage.without or sids.coverage.unknown):
         run.say(f"vectors: {sids.coverage}")
     with run.stage("audits and publish"):
-        files = external.inputs if external else ()
-        inputs = (*(one.new.ingest_id for one in staged), *files, sids.models.embedding_id, sids.codebook.codebook_id)
-        # By its kind the churn audit knows that someone asked for new Semantic IDs.
-        kind = "rebuild" if wish.rebuild and incumbent.release else "refresh"
-        draft = ReleaseDraft(run.run_id, kind, code_version(), _config(settings, wish), settings.seed, inputs)
-        changes = changes_of(warehouse, source.name, run, incumbent, staged, tables, sids, release_id, files)
-        changes = with_meaning(changes, settings, found.stored, staged, release_id)
-        steps.run("audits and publish", warehouse.publish, draft, changes)
-    return _report(run, release_id, staged, tables, sids, _warnings(warehouse, run))
+        made_from = (*inputs.ingest_ids, *inputs.external_inputs, sids.models.embedding_id, sids.decision.codebook.codebook_id)
+        # By its kind the churn audit knows that a person asked for new Semantic IDs.
+        kind = "rebuild" if is_rebuild else "refresh"
+        draft = ReleaseDraft(run.run_id, kind, code_version(), config, settings.seed, made_from)
+        deliveries = rows_of_deliveries(inputs, settings.source, stored)
+        steps.run("audits and publish", warehouse.publish, draft, changes_of(warehouse, run.run_id, inputs, sids, deliveries))
+    return _report(context, inputs, sids) | {"passed_over": passed_over}
 
 
-def _too_few_events(settings: Settings, state: Sequence[Path]) -> str:
-    """Why there is no record at all."""
-    n_events = pl.read_parquet(list(state))["open_items"].list.len().to_list() if state else []
-    size = settings.records.slate_size
-    return (
-        f"records: no user has records.slate_size = {size} events: {len(n_events):,} users have at most {max(n_events, default=0)}; "
-        "lower it, or wait for more events"
-    )
-
-
-def _sweep(warehouse: Warehouse) -> None:
-    """Leave nothing staged once all is published: neither this run's nor what a dead one left. Only the writer stages these."""
-    for kind in (KIND, "embeddings"):
-        warehouse.staging.discard_all(kind)
-
-
-def _warnings(warehouse: Warehouse, run: Run) -> list[str]:
-    """What the audits that do not block found, a line each."""
-    found = warehouse.query(
-        "SELECT audit, unnest(examples) AS example FROM audits WHERE run_id = $run AND severity = 'warn' AND n_offenders > 0",
-        {"run": run.run_id},
-    )
-    told = [(audit, json.loads(example)) for audit, example in found.iter_rows()]
-    return [f"{audit}: {example.get('finding') or json.dumps(example)}" for audit, example in told]
-
-
-def _report(
-    run: Run, release_id: int, staged: Sequence[StagedDelivery], tables: Tables, sids: SemanticIds, warnings: list[str]
-) -> dict[str, Any]:
-    rejects = pl.concat([one.frame("rejects") for one in staged]) if staged else REJECTS.empty()
-    counts = [one.frame("counts").row(0, named=True) for one in staged]
-    overall = sids.metrics.filter(pl.col("level") == 0)
+def _report(context: RunContext, inputs: ReleaseInputs, sids: SemanticIds) -> dict[str, Any]:
+    """What was published, as plain values."""
+    staged, tables, decision = inputs.staged, inputs.tables, sids.decision
+    rejects = pl.concat([delivery.frame("rejects") for delivery in staged]) if staged else REJECTS.empty()
+    counts = [delivery.frame("counts").row(0, named=True) for delivery in staged]
+    overall = decision.metrics.filter(pl.col("level") == 0)
     return {
         "status": "published",
-        "run_id": run.run_id,
-        "release_id": release_id,
-        "deliveries": [one.new.delivery.id for one in staged],
+        "run_id": context.run.run_id,
+        "release_id": inputs.release_id,
+        "deliveries": [delivery.new.delivery.id for delivery in staged],
         **{name: sum(count[name] for count in counts) for name in ("n_rows", "n_accepted", "n_rejected", "n_known", "n_records")},
         "rejected": dict(rejects["reason"].value_counts(sort=True).sort("count", "reason", descending=[True, False]).iter_rows()),
-        "warnings": warnings,
+        "warnings": _warnings(context),
         "n_users": tables.users.height,
         "n_items": tables.items.height,
         "records_in_all": int(tables.splits["n_records"].sum()),
         "train_records": int(tables.splits["n_train"].sum()),
-        "codebook_id": sids.codebook.codebook_id,
-        "tokenizer": {"mode": sids.mode, "why": list(sids.why)},
+        "codebook_id": decision.codebook.codebook_id,
+        "tokenizer": {"mode": decision.mode, "why": list(decision.why)},
         "external": sids.coverage and asdict(sids.coverage),
-        "sid_changes": dict(sids.summary.rows()),
+        "sid_changes": dict(decision.changes.summary.rows()),
         "sid_metrics": dict(overall.select("metric", "value").rows()),
-        "used_codes_share": sids.metrics.filter(pl.col("metric") == "used_codes_share").sort("level")["value"].to_list(),
-        "seconds": run.seconds,
+        "used_codes_share": decision.metrics.filter(pl.col("metric") == "used_codes_share").sort("level")["value"].to_list(),
+        "seconds": context.run.seconds,
     }
+
+
+def _warnings(context: RunContext) -> list[str]:
+    """What the audits that do not block found, a line each."""
+    found = context.warehouse.query(statement("audit_warnings"), {"run": context.run.run_id})
+    examples = [(audit, json.loads(example)) for audit, example in found.iter_rows()]
+    return [f"{audit}: {example.get('finding') or json.dumps(example)}" for audit, example in examples]

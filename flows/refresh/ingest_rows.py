@@ -6,13 +6,32 @@ from pathlib import Path
 
 import polars as pl
 
+from flows.refresh.release_inputs import ReleaseInputs
 from flows.refresh.staging import StagedDelivery
 from pipeline.contracts import check, rows_of
-from pipeline.ingest.meaning import Meaning
+from pipeline.ingest.meaning import Meaning, meaning_of
+from pipeline.ingest.section import SourceSection
 from pipeline.warehouse.tables import INGEST_FILES, INGEST_LINES, INGESTS, SOURCE_MEANINGS
 
 
-def ingest_rows(staged: Sequence[StagedDelivery], source: str, release_id: int, n_before: int) -> dict[str, pl.DataFrame]:
+def rows_of_deliveries(inputs: ReleaseInputs, config: SourceSection, stored: Mapping[str, Meaning]) -> dict[str, pl.DataFrame]:
+    """What a release records of its new deliveries, by the names of the tables.
+
+    Args:
+        inputs: what the release is made from.
+        config: the source's section.
+        stored: what gives the stored rows their meaning.
+    """
+    staged = inputs.staged
+    own_times = [delivery.counts_own_time for delivery in staged if delivery.counts_own_time is not None]
+    now = meaning_of(config, staged[-1].kinds if staged else None, counts_own_time=own_times[0] if own_times else None)
+    return {
+        **_ingest_rows(staged, config.name, inputs.release_id, inputs.incumbent.n_ingests),
+        "source_meanings": _meaning_rows(stored, now, config.name, inputs.release_id),
+    }
+
+
+def _ingest_rows(staged: Sequence[StagedDelivery], source: str, release_id: int, n_before: int) -> dict[str, pl.DataFrame]:
     """INGESTS (after ``n_before`` earlier ones), INGEST_FILES and INGEST_LINES of the staged deliveries, by the names of their tables."""
     ingests, files, lines = [], [], [INGEST_LINES.empty()]
     for sequence, delivery in enumerate(staged, start=n_before):
@@ -44,7 +63,7 @@ def ingest_rows(staged: Sequence[StagedDelivery], source: str, release_id: int, 
     }
 
 
-def meaning_rows(stored: Mapping[str, Meaning], now: Mapping[str, str], source: str, release_id: int) -> pl.DataFrame:
+def _meaning_rows(stored: Mapping[str, Meaning], now: Mapping[str, str], source: str, release_id: int) -> pl.DataFrame:
     """SOURCE_MEANINGS that the release adds: what is new, or was accepted to be another."""
     fresh = [
         {"source": source, "setting": setting, "value": value, "release_id": release_id}

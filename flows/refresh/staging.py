@@ -11,9 +11,8 @@ from typing import Any
 import polars as pl
 
 from flows.refresh.deliveries import Decided, DeliveryJob, EarlierData, stage_delivery
-from flows.runtime.run import Run
-from flows.runtime.steps import Steps
-from flows.stores.incumbent import Incumbent
+from flows.runtime.context import RunContext
+from flows.stores.incumbent import Incumbent, KnownFiles
 from pipeline.errors import ConfigError, EmptyFileError, QuarantineError
 from pipeline.ingest.config import IngestConfig
 from pipeline.ingest.files import Snapshot
@@ -74,19 +73,6 @@ class StagedDelivery:
 
 
 @dataclass(frozen=True)
-class KnownFiles:
-    """What the warehouse knows of raw files.
-
-    Attributes:
-        hashes: sha256 of the files taken in.
-        waiting: those of them whose last line has no line end and waits.
-    """
-
-    hashes: frozenset[str] = frozenset()
-    waiting: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
 class Days:
     """The days that a person asks for, both inclusive; None: any."""
 
@@ -103,18 +89,14 @@ class StagingNight:
     """What is the same for all deliveries that a refresh stages.
 
     Attributes:
-        warehouse: whose staging area is written.
-        run: says what was done.
-        steps: runs the buckets of a delivery.
+        context: the warehouse whose staging area is written, the run, and what runs the buckets of a delivery.
         source: reads the deliveries.
         ingest, records: settings.
         incumbent: the last release.
         stored: what gives the stored rows their meaning.
     """
 
-    warehouse: Warehouse
-    run: Run
-    steps: Steps
+    context: RunContext
     source: Source
     ingest: IngestConfig
     records: RecordsConfig
@@ -136,6 +118,8 @@ def new_deliveries(source: Source, known: KnownFiles, days: Days, settle_hours: 
         ConfigError: days are asked for, but the deliveries are no days.
         SourceError: a file is missing or may not be read.
     """
+    if not source.config.is_begun():
+        return []
     found, seen = [], dict[Path, Snapshot]()
     settled_at = time.time() - 3600 * settle_hours
     for delivery in source.deliveries():
@@ -179,7 +163,7 @@ def stage_deliveries(
             staged.append(_stage(night, staged, delivery))
         except EmptyFileError as error:
             empty[delivery.delivery.id] = error
-            night.run.say(f"{delivery.delivery.id}: no rows; passed over")
+            night.context.run.say(f"{delivery.delivery.id}: no rows; passed over")
         tick(number, len(new))
     if empty and not staged and night.incumbent.release is None:
         raise next(iter(empty.values()))
@@ -188,14 +172,14 @@ def stage_deliveries(
 
 def _stage(night: StagingNight, earlier: Sequence[StagedDelivery], new: NewDelivery) -> StagedDelivery:
     """The delivery, staged now or by a run that was killed; what it rejected is in the quarantine either way."""
-    warehouse, run, ingest = night.warehouse, night.run, night.ingest
+    warehouse, run, ingest = night.context.warehouse, night.context.run, night.ingest
     job = _job(night, earlier, new)
     data, state_id = _earlier_data(night.incumbent, earlier)
     name = fingerprint(_FORMAT, new.ingest_id, state_id, night.source.config.model_dump(mode="json"), _cut(job))
     if not warehouse.staging.exists(KIND, name):
         try:
             with warehouse.staging.writing(KIND, name) as folder:
-                counts = stage_delivery(job, data, folder, night.steps, lambda files: _quarantined(warehouse, files))
+                counts = stage_delivery(job, data, folder, night.context.steps, lambda files: _quarantined(warehouse, files))
                 for snapshot in new.snapshots:
                     snapshot.require_unchanged()
         except QuarantineError as error:
@@ -220,7 +204,7 @@ def _job(night: StagingNight, earlier: Sequence[StagedDelivery], new: NewDeliver
         ingest=night.ingest,
         records=night.records,
         decided=_decided(night.stored, earlier),
-        latest=None if has_own_clock else night.run.started_at + timedelta(days=night.ingest.future_days),
+        latest=None if has_own_clock else night.context.run.started_at + timedelta(days=night.ingest.future_days),
     )
 
 
@@ -251,9 +235,11 @@ def _decided(stored: Mapping[str, Meaning], earlier: Sequence[StagedDelivery]) -
 
 def _earlier_data(incumbent: Incumbent, earlier: Sequence[StagedDelivery]) -> tuple[EarlierData, str]:
     """What a delivery finds, and the name of the user states it goes on from."""
-    events = [*incumbent.events, *(file for staged in earlier for file in staged.files("events"))]
+    events = [*incumbent.files.events, *(file for staged in earlier for file in staged.files("events"))]
     if not earlier:
-        return EarlierData(events, incumbent.state, incumbent.items, incumbent.users), incumbent.state_id
+        return EarlierData(
+            events, incumbent.files.state, incumbent.tables.items, incumbent.tables.users
+        ), incumbent.files.state_id
     last = earlier[-1]
     return EarlierData(events, last.files("state"), last.frame("items"), last.frame("users")), last.folder.name
 

@@ -63,7 +63,7 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
         record_run(warehouse, run, settings.model_dump(mode="json")) as outcome,
     ):
         with run.stage("read the release"):
-            pinned = steps.run("read the release", pin_latest, warehouse, settings)
+            pinned = steps.run("read the release", pin_latest, warehouse, settings.engine.memory_limit_mb)
         results = _learn_and_judge(warehouse, settings, pinned, run, steps)
         with run.stage("audits and publish"), warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say):
             steps.run("audits and publish", publish, warehouse, settings, pinned, results, run, outcome)

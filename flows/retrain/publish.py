@@ -8,11 +8,11 @@ from flows.runtime.resources import code_version
 from flows.runtime.run import Run
 from flows.runtime.run_outcome import RunOutcome
 from flows.runtime.settings import Settings
-from flows.stores.artifacts import Artifact, artifact_rows, records_up_to
 from flows.stores.incumbent import current_codebook
 from flows.stores.pinned import Pinned
 from flows.stores.policies import started_from
 from pipeline.errors import WarehouseError
+from pipeline.warehouse.artifact_rows import Artifact, artifact_rows, records_up_to
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.result_tables import POLICIES
 from pipeline.warehouse.warehouse import Warehouse
@@ -49,7 +49,7 @@ def publish(warehouse: Warehouse, settings: Settings, pinned: Pinned, results: R
                 results.rows, settings.simulator.preset, settings.environment, release_id, pinned.embedding_id
             ),
             "training_curves": results.policy.curves,
-            "artifacts": artifact_rows(warehouse, artifacts, run, release_id),
+            "artifacts": artifact_rows(warehouse, artifacts, run.run_id, release_id),
         },
     )
     warehouse.publish(draft, changes)

@@ -8,12 +8,12 @@ from safetensors.torch import load_file, save_file
 
 from flows.runtime.run import Tick
 from flows.runtime.workers import run_parallel
-from flows.stores.artifacts import Artifact
 from flows.stores.workspace import Workspace
 from hsrl_train.data.tensors import World
 from hsrl_train.simulator.config import SimulatorConfig
 from hsrl_train.simulator.fit import FitOn, FittedSimulator, Quality, fit_response_model, quality
 from pipeline.errors import TrainingError, reason_of
+from pipeline.warehouse.artifact_rows import Artifact
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint, refuse_unreadable
 
 KIND = "simulator"

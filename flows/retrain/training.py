@@ -14,7 +14,6 @@ from torch import Tensor
 from flows.retrain.simulators import SimulatorSpec, load_fitted
 from flows.runtime.run import Tick
 from flows.runtime.workers import run_parallel
-from flows.stores.artifacts import Artifact
 from flows.stores.policies import CONFIG, COURSE, CURVES, KIND, WEIGHTS, course_of, load_policy, load_tensors
 from flows.stores.workspace import Workspace
 from hsrl_train.data.starts import sample_starts
@@ -30,6 +29,7 @@ from hsrl_train.simulator.environment import Environment
 from pipeline.contracts import check
 from pipeline.drafts import drafted
 from pipeline.errors import TrainingError
+from pipeline.warehouse.artifact_rows import Artifact
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 from pipeline.warehouse.result_tables import TRAINING_CURVES
 

@@ -1,12 +1,13 @@
-"""What a refresh finds: the last release's tables, files and frozen artifacts, and whether the settings still fit them."""
+"""What a refresh finds: the last release's tables, files and Semantic IDs, and whether the settings still fit them."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
-from flows.runtime.settings import Settings
 from flows.stores.models import of_codebook
 from pipeline.contracts import CODEBOOKS, EMBEDDINGS, ITEMS, SID_HISTORY, SID_WAITING, SPLITS, USERS
 from pipeline.errors import ConfigError, all_faults
@@ -14,6 +15,7 @@ from pipeline.sids.codebook import Codebook
 from pipeline.sids.inputs import SidIncumbents
 from pipeline.warehouse.artifacts import inside
 from pipeline.warehouse.release import Release
+from pipeline.warehouse.statements import statement
 from pipeline.warehouse.warehouse import Warehouse
 
 # Settings that records and states were cut by: another value would tear the user's sequence.
@@ -25,12 +27,51 @@ _FREE = {
     *("epsilon", "mode", "churn_budget", "max_error_ratio", "beam_width", "tombstone_nights", "iterations", "joint_rounds"),
     *("guard_rails", "vector_guard", "explained_drop_limits", "strayed_limits", "lost_signal_limits"),
     *("fallback_rise_limits", "lost_columns_limits"),
-    # Where tonight's vectors lie and how many may lack is free as well: what they are is asked of the file.
+    # Where tonight's vectors are and how many may be missing is free as well: what they are is asked of the file.
     *("external_path", "external_ids_path", "external_max_missing"),
 }
-_EARLIER_CODES = 7  # codebooks of the numbering that a night may go back to
-NO_STATE = "none"
+_MOST_EARLIER_CODEBOOKS = 7  # of the numbering, that a night may go back to
+_NO_STATE = "none"
 LEFT_BEHIND = "came after release "  # how sid_missing says that a rollback left an item behind
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The small tables of a release, whole: ITEMS, USERS and SPLITS, each by its id."""
+
+    items: pl.DataFrame
+    users: pl.DataFrame
+    splits: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class StoredFiles:
+    """The Parquet files of a release.
+
+    Attributes:
+        events, records, state: each holds a bucket of users, which its name says.
+        state_id: the artifact that holds the user states.
+        embeddings: vectors of all items.
+    """
+
+    events: list[Path]
+    records: list[Path]
+    state: list[Path]
+    state_id: str
+    embeddings: list[Path]
+
+
+@dataclass(frozen=True)
+class KnownFiles:
+    """What the warehouse knows of raw files.
+
+    Attributes:
+        hashes: sha256 of the files taken in.
+        waiting: those of them whose last line has no line end and waits in quarantine.
+    """
+
+    hashes: frozenset[str] = frozenset()
+    waiting: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -38,162 +79,143 @@ class Incumbent:
     """The warehouse before the run; empty before the first release.
 
     Attributes:
-        release: the last one.
-        items, users, splits: ITEMS, USERS, SPLITS.
-        history: SID_HISTORY, open and closed rows.
-        codebook: the one that tonight's items are encoded with; None where one has to be learned.
-        events, records, state: Parquet files, which name their bucket.
-        state_id: artifact that holds the state.
-        known_hashes: sha256 of every raw file taken in.
-        waiting_hashes: those of them whose last line has no line end and waits in quarantine.
-        kin: ids of all codebooks with the numbering of ``codebook``.
-        reserved_from: rows of sid_history closed in this release or later still hold their place.
-        embeddings: Parquet files of the last release's vectors.
-        waiting: SID_WAITING: who had to wait for a move last night.
-        last_night: the last release that was a refresh; 0 before the first.
-        earlier: the last codebooks of the numbering of ``codebook`` beside it, in any order.
+        release: the last release.
         n_ingests: deliveries taken in.
+        known_files: the raw files of these deliveries.
+        tables: of the last release.
+        files: of the last release.
+        sids: what earlier nights decided, but for the vectors (see ``with_vectors``); no codebook where a new one is to be learned.
     """
 
     release: Release | None
-    items: pl.DataFrame
-    users: pl.DataFrame
-    splits: pl.DataFrame
-    history: pl.DataFrame
-    codebook: Codebook | None
-    events: list[Path]
-    records: list[Path]
-    state: list[Path]
-    state_id: str
-    known_hashes: frozenset[str]
-    waiting_hashes: frozenset[str]
-    same_numbering_ids: frozenset[str]
-    reserved_from: int
-    embeddings: list[Path]
-    waiting: pl.DataFrame
-    last_night: int
-    earlier: tuple[Codebook, ...]
     n_ingests: int
+    known_files: KnownFiles
+    tables: Tables
+    files: StoredFiles
+    sids: SidIncumbents
 
-    def sids(self) -> SidIncumbents:
-        """What the nightly decision takes of it; reads the last release's vectors, where tonight's can be compared with them."""
-        embeddings = EMBEDDINGS.empty()
-        if self.codebook is not None and self.embeddings:
-            read = pl.read_parquet(self.embeddings).select(list(EMBEDDINGS.schema))
-            embeddings = of_codebook(read, self.codebook.embedding_id)
-        return SidIncumbents(
-            history=self.history,
-            codebook=self.codebook,
-            same_numbering_ids=self.same_numbering_ids,
-            earlier=self.earlier,
-            waiting=self.waiting,
-            last_night=self.last_night,
-            reserved_from=self.reserved_from,
-            embeddings=embeddings,
-        )
+    def with_vectors(self) -> SidIncumbents:
+        """What earlier nights decided, with the last release's vectors where tonight's can be compared with them."""
+        if self.sids.codebook is None or not self.files.embeddings:
+            return self.sids
+        stored = pl.read_parquet(self.files.embeddings).select(list(EMBEDDINGS.schema))
+        return replace(self.sids, embeddings=of_codebook(stored, self.sids.codebook.embedding_id))
 
 
-def read_incumbent(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -> Incumbent:
+def read_incumbent(warehouse: Warehouse, tombstone_nights: int, *, rebuild: bool) -> Incumbent:
     """Read the last release.
 
-    Raises:
-        ConfigError: a setting changed that the warehouse was built by.
+    Args:
+        warehouse: the warehouse.
+        tombstone_nights: nights for which the Semantic ID of a removed item is not given to another.
+        rebuild: whether a new codebook is to be learned.
     """
-    require_same_settings(warehouse, settings, rebuild=rebuild)
-    states = warehouse.query("SELECT artifact_id, path FROM artifacts WHERE kind = 'user_state' ORDER BY release_id DESC LIMIT 1")
-    state_id, folder = states.row(0) if states.height else (NO_STATE, None)
-    codebook = None if rebuild else current_codebook(warehouse)
-    same_numbering_ids = warehouse.query(
-        "SELECT DISTINCT codebook_id FROM codebooks WHERE numbering_id = $numbering",
-        {"numbering": codebook.numbering_id if codebook else ""},
-    )
-    refreshes = _refreshes(warehouse)
-    nights = settings.sids.tombstone_nights
     return Incumbent(
         release=warehouse.latest_release(),
-        items=warehouse.read(ITEMS, "FROM items ORDER BY item_id"),
-        users=warehouse.read(USERS, "FROM users ORDER BY user_id"),
-        splits=warehouse.read(SPLITS, "FROM splits ORDER BY user_id"),
-        history=warehouse.read(SID_HISTORY, "FROM sid_history ORDER BY item_id, valid_from"),
-        codebook=codebook,
+        n_ingests=int(warehouse.query("SELECT count(*) FROM ingests").item()),
+        known_files=KnownFiles(
+            hashes=frozenset(warehouse.query(statement("raw_files_taken_in"))["sha256"]),
+            waiting=frozenset(warehouse.query(statement("raw_files_waiting"))["sha256"]),
+        ),
+        tables=Tables(
+            items=warehouse.read(ITEMS, "FROM items ORDER BY item_id"),
+            users=warehouse.read(USERS, "FROM users ORDER BY user_id"),
+            splits=warehouse.read(SPLITS, "FROM splits ORDER BY user_id"),
+        ),
+        files=_stored_files(warehouse),
+        sids=_sid_incumbents(warehouse, None if rebuild else current_codebook(warehouse), tombstone_nights),
+    )
+
+
+def _stored_files(warehouse: Warehouse) -> StoredFiles:
+    states = warehouse.query(statement("last_user_state"))
+    state_id, folder = states.row(0) if states.height else (_NO_STATE, None)
+    return StoredFiles(
         events=warehouse.files("events"),
         records=warehouse.files("record_rows"),
         state=sorted(inside(warehouse.root, folder).glob("*.parquet")) if folder else [],
         state_id=state_id,
-        known_hashes=frozenset(warehouse.query("SELECT sha256 FROM ingest_files")["sha256"]),
-        waiting_hashes=frozenset(
-            warehouse.query("SELECT sha256 FROM ingest_lines GROUP BY sha256 HAVING min(n_open) = 1")["sha256"]
-        ),
-        same_numbering_ids=frozenset(same_numbering_ids["codebook_id"]),
-        reserved_from=0 if len(refreshes) < nights else refreshes[nights - 1] if nights else refreshes[0] + 2,
         embeddings=warehouse.files("embeddings"),
-        waiting=warehouse.read(SID_WAITING, "FROM sid_waiting ORDER BY item_id"),
-        last_night=refreshes[0] if refreshes else 0,
-        earlier=_earlier_codes(warehouse, codebook) if codebook else (),
-        n_ingests=int(warehouse.query("SELECT count(*) FROM ingests").item()),
     )
 
 
-def _earlier_codes(warehouse: Warehouse, codebook: Codebook) -> tuple[Codebook, ...]:
+def _sid_incumbents(warehouse: Warehouse, codebook: Codebook | None, tombstone_nights: int) -> SidIncumbents:
+    """What earlier nights decided, without the last release's vectors."""
+    nights = warehouse.query(statement("nights"))["release_id"].to_list()  # the latest first
+    numbering = {"numbering": codebook.numbering_id if codebook else ""}
+    return SidIncumbents(
+        history=warehouse.read(SID_HISTORY, "FROM sid_history ORDER BY item_id, valid_from"),
+        codebook=codebook,
+        same_numbering_ids=frozenset(warehouse.query(statement("codebooks_of_numbering"), numbering)["codebook_id"]),
+        earlier=_earlier_codebooks(warehouse, codebook) if codebook else (),
+        waiting=warehouse.read(SID_WAITING, "FROM sid_waiting ORDER BY item_id"),
+        last_night=nights[0] if nights else 0,
+        reserved_from=_reserved_from(nights, tombstone_nights),
+    )
+
+
+def _reserved_from(nights: list[int], tombstone_nights: int) -> int:
+    """The release from which on a closed row still holds its Semantic ID; ``nights`` begin with the latest."""
+    if not nights or len(nights) < tombstone_nights:
+        return 0
+    return nights[tombstone_nights - 1] if tombstone_nights else nights[0] + 2  # no row was closed so late
+
+
+def _earlier_codebooks(warehouse: Warehouse, codebook: Codebook) -> tuple[Codebook, ...]:
     """The last codebooks of the same numbering."""
-    rows = warehouse.query(
-        "FROM codebooks WHERE numbering_id = $numbering AND codebook_id IN (SELECT codebook_id FROM sid_history "
-        f"WHERE codebook_id <> $own GROUP BY codebook_id ORDER BY min(valid_from) DESC LIMIT {_EARLIER_CODES})",
-        {"numbering": codebook.numbering_id, "own": codebook.codebook_id},
-    ).cast(CODEBOOKS.schema)
+    bound = {"numbering": codebook.numbering_id, "own": codebook.codebook_id, "most": _MOST_EARLIER_CODEBOOKS}
+    rows = warehouse.read(CODEBOOKS, statement("earlier_codebooks"), bound)
     return tuple(Codebook.from_frame(book) for book in rows.partition_by("codebook_id"))
-
-
-def _refreshes(warehouse: Warehouse) -> list[int]:
-    """Releases that were nights, the latest first."""
-    return warehouse.query("SELECT release_id FROM releases WHERE kind IN ('refresh', 'rebuild') ORDER BY release_id DESC")[
-        "release_id"
-    ].to_list()
 
 
 def current_codebook(warehouse: Warehouse) -> Codebook | None:
     """The codebook of the open SIDs, its bytes checked against its id."""
-    rows = warehouse.read(CODEBOOKS, "FROM codebooks WHERE codebook_id IN (SELECT codebook_id FROM sids)")
+    rows = warehouse.read(CODEBOOKS, statement("current_codebook"))
     return Codebook.from_frame(rows) if rows.height else None
 
 
 def items_without_vector(warehouse: Warehouse) -> int:
-    """Items that came after the vectors, as a rollback to an older embedding model leaves them until the next refresh."""
+    """How many items came after the vectors, as a rollback to an older embedding model leaves them until the next refresh."""
     if warehouse.latest_release() is None:
         return 0
-    return warehouse.query("SELECT item_id FROM items ANTI JOIN embeddings ON embeddings.item_id = items.item_id").height
+    return warehouse.query(statement("items_without_vector")).height
 
 
 def items_left_behind(warehouse: Warehouse) -> int:
-    """Items that a rollback left without a vector or a Semantic ID until the next refresh, as they came after the release it went back to."""
+    """How many items a rollback left without a vector or a Semantic ID, as they came later; the next refresh gives them both."""
     if warehouse.latest_release() is None:
         return 0
-    missing = warehouse.query("SELECT item_id FROM sid_missing WHERE starts_with(reason, $why)", {"why": LEFT_BEHIND})
+    missing = warehouse.query(statement("items_left_behind"), {"reason": LEFT_BEHIND})
     return missing.height + items_without_vector(warehouse)
 
 
-def require_same_settings(warehouse: Warehouse, settings: Settings, *, rebuild: bool) -> None:
+def require_same_settings(warehouse: Warehouse, sections: Mapping[str, Any], *, rebuild: bool) -> None:
     """Refuse settings that do not fit what the last refresh published.
+
+    Args:
+        warehouse: the warehouse.
+        sections: the run's settings as plain values: section → key → value.
+        rebuild: whether a new codebook is to be learned, which takes any settings of the tokenizer.
 
     Raises:
         ConfigError: names the setting, both values, and what to do.
     """
-    last = warehouse.query("SELECT config FROM releases WHERE kind <> 'retrain' ORDER BY release_id DESC LIMIT 1")
+    last = warehouse.query(statement("settings_of_last_refresh"))
     if last.is_empty():
         return
-    before, now = json.loads(last.item()), settings.model_dump(mode="json")
+    before = json.loads(last.item())
     faults = [
-        f"{section}.{key} is {now[section][key]!r}, but {warehouse.root} was built with {before[section][key]!r}; "
+        f"{section}.{key} is {sections[section][key]!r}, but {warehouse.root} was built with {before[section][key]!r}; "
         "set it back, or name another --warehouse"
         for section, key in _FOR_LIFE
-        if before[section][key] != now[section][key]
+        if before[section][key] != sections[section][key]
     ]
     faults += [
-        f"{section}.{key} is {now[section][key]!r}, but the Semantic IDs were made with {before[section].get(key)!r}; "
+        f"{section}.{key} is {sections[section][key]!r}, but the Semantic IDs were made with {before[section].get(key)!r}; "
         "set it back, or make new ones with: hsrl refresh --rebuild"
         for section in (() if rebuild else _UNTIL_REBUILD)
-        for key in now[section]
-        if key not in _FREE and before[section].get(key) != now[section][key]
+        for key in sections[section]
+        if key not in _FREE and before[section].get(key) != sections[section][key]
     ]
     if faults:
         raise ConfigError(all_faults(faults))

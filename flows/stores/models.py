@@ -1,4 +1,4 @@
-"""What gives items vectors and users profiles: frozen together, kept together in the store under one id."""
+"""The frozen models that give items vectors and users profiles, kept together in the artifact store under their id."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +34,7 @@ class Models:
 
     @property
     def embedding_id(self) -> str:
-        """Of the space that codes live in."""
+        """Id of the space that the codes are in."""
         return self.items.embedding_id if self.scores is None else self.scores.embedding_id
 
     @property
@@ -48,7 +48,7 @@ class Models:
         return self.items.kinds + ("" if self.scores is None else ", weighed by simulators' scores")
 
     def embed_scores(self, embeddings: pl.DataFrame, items: pl.DataFrame, positives: pl.DataFrame) -> pl.DataFrame:
-        """EMBEDDINGS of both spaces from those of ``items``; see ``ScoreAware.embed``."""
+        """EMBEDDINGS of every space there is, from ``embeddings`` of the space of ``items``; see ``ScoreAware.embed``."""
         if self.scores is None:
             return embeddings
         return pl.concat([embeddings, self.scores.embed(self.items, embeddings, items, positives)])
@@ -56,17 +56,17 @@ class Models:
     def save(self, store: ArtifactStore) -> None:
         """Keep them under ``embedding_id``."""
         with store.writing(KIND, self.embedding_id) as folder:
-            for file, part in ((_ITEMS, self.items), (_PROFILES, self.profiles), (_SCORES, self.scores)):
-                if part is not None:
-                    arrays, metadata = part.to_arrays()
+            for file, model in ((_ITEMS, self.items), (_PROFILES, self.profiles), (_SCORES, self.scores)):
+                if model is not None:
+                    arrays, metadata = model.to_arrays()
                     save_file(arrays, folder / file, metadata)
 
 
 def load_models(store: ArtifactStore, embedding_id: str) -> Models:
-    """The models kept under that id, their bytes checked against their own.
+    """The models kept under that id; their ids, which are made from their bytes, are compared with it.
 
     Raises:
-        WarehouseError: they are not in the store.
+        WarehouseError: they are not in the store, or not those of the id.
     """
     has_scores = (store.path(KIND, embedding_id) / _SCORES).exists()
     models = Models(
@@ -82,7 +82,7 @@ def load_models(store: ArtifactStore, embedding_id: str) -> Models:
 
 
 def of_codebook(embeddings: pl.DataFrame, embedding_id: str) -> pl.DataFrame:
-    """The rows of the space that a codebook's codes live in."""
+    """The rows of EMBEDDINGS that are of the space with that id, such as ``Codebook.embedding_id``."""
     return embeddings.filter(pl.col("embedding_id") == embedding_id)
 
 

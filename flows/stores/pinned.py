@@ -1,17 +1,17 @@
-"""What a retrain learns from: one release, pinned, whatever is published meanwhile."""
+"""What a retrain learns from: the newest release, pinned, so that what is published meanwhile does not change it."""
 
 from dataclasses import dataclass
 
-from flows.runtime.settings import Settings
 from flows.stores.incumbent import current_codebook, items_without_vector
 from flows.stores.models import load_models, of_codebook
 from flows.stores.world import build_world
 from hsrl_train.data.tensors import World
-from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY, USERS
+from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY, USERS, open_rows
 from pipeline.errors import WarehouseError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.table import SidTable
 from pipeline.warehouse.release import Release
+from pipeline.warehouse.statements import statement
 from pipeline.warehouse.tables import TABLES
 from pipeline.warehouse.verify import require_intact, require_whole_or_gone
 from pipeline.warehouse.warehouse import Warehouse
@@ -22,12 +22,12 @@ class Pinned:
     """The release, as tensors.
 
     Attributes:
-        release: which one.
+        release: the release.
         world: its records, items and Semantic IDs.
         codebook: of the Semantic IDs.
         embedding_id: the vectors that simulators see.
-        published_policy: the policy that is shown to users now; None where none fits the codes, or its folder is gone.
-        lost_policy: the one whose folder is gone.
+        published_policy: the policy that users are shown now; None where there is none for these codes, or its folder is gone.
+        lost_policy: the policy that is published but whose folder is gone.
     """
 
     release: Release
@@ -38,16 +38,20 @@ class Pinned:
     lost_policy: str | None = None
 
 
-def pin_latest(warehouse: Warehouse, settings: Settings) -> Pinned:
+def pin_latest(warehouse: Warehouse, memory_limit_mb: int) -> Pinned:
     """Read the newest release.
 
+    Args:
+        warehouse: the warehouse.
+        memory_limit_mb: memory of the engine that reads it, MB.
+
     Raises:
-        WarehouseError: nothing is published yet, or no Semantic IDs.
+        WarehouseError: nothing is published yet, it has no Semantic IDs or lacks vectors, or a stored file is damaged.
     """
     latest = warehouse.latest_release()
     if latest is None:
         raise WarehouseError(f"{warehouse.root}: nothing is published yet; begin with: hsrl refresh")
-    with Warehouse.open_release(warehouse.root, latest.release_id, settings.engine.memory_limit_mb) as release:
+    with Warehouse.open_release(warehouse.root, latest.release_id, memory_limit_mb) as release:
         require_intact(release, (*TABLES, "embedding_model"))
         require_whole_or_gone(release, ("simulator", "policy"))
         codebook = current_codebook(release)
@@ -57,22 +61,25 @@ def pin_latest(warehouse: Warehouse, settings: Settings) -> Pinned:
             )
         items = release.read(ITEMS, "FROM items ORDER BY item_id")
         users = release.read(USERS, "FROM users ORDER BY user_id")
-        records = release.query("SELECT user_id, record_index, exposed_items, feedback, history, split FROM records")
+        records = release.query(statement("records_to_learn_from"))
         embeddings = release.read(EMBEDDINGS, "FROM embeddings")
         if n_missing := items_without_vector(release):
             raise WarehouseError(
                 f"{warehouse.root}: {n_missing} of {items.height} items have no vector of {codebook.embedding_id}, as they came after "
                 "the release that was gone back to; make them with: hsrl refresh"
             )
-        sids = SidTable.from_frame(release.read(SID_HISTORY, "FROM sid_history WHERE valid_to IS NULL"), codebook.vocabulary)
-        published = release.query(
-            "SELECT policy_id FROM policies WHERE is_published "
-            "AND codebook_id IN (SELECT codebook_id FROM codebooks WHERE numbering_id = $numbering)",
-            {"numbering": codebook.numbering_id},
-        )
+        sids = SidTable.from_frame(open_rows(release.read(SID_HISTORY, "FROM sid_history")), codebook.vocabulary)
+        published = release.query(statement("published_policy_of_numbering"), {"numbering": codebook.numbering_id})
     models = load_models(warehouse.artifacts, codebook.embedding_id)
     _, vectors = models.items.standardised(of_codebook(embeddings, models.items.embedding_id))
     world = build_world(items, users, records, vectors, models.profiles).with_sids(sids)
     policy = published.item() if published.height else None
     is_there = policy is not None and warehouse.artifacts.exists("policy", policy)
-    return Pinned(latest, world, codebook, models.items.embedding_id, policy if is_there else None, None if is_there else policy)
+    return Pinned(
+        release=latest,
+        world=world,
+        codebook=codebook,
+        embedding_id=models.items.embedding_id,
+        published_policy=policy if is_there else None,
+        lost_policy=None if is_there else policy,
+    )

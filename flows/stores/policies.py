@@ -1,8 +1,9 @@
-"""Stored policies: read from the store, over the items and Semantic IDs of a release."""
+"""Policies read from the artifact store, for the items and Semantic IDs of a release."""
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -20,7 +21,7 @@ WEIGHTS, CONFIG, CURVES, COURSE = "policy.safetensors", "learner.json", "curves.
 
 
 def load_policy(store: ArtifactStore, policy_id: str, catalogue: Catalogue) -> StoredPolicy:
-    """A stored policy over the SIDs of ``catalogue``.
+    """A stored policy for the items and Semantic IDs of ``catalogue``.
 
     Raises:
         TrainingError: it is missing, damaged, or of another vocabulary.
@@ -32,11 +33,12 @@ def load_policy(store: ArtifactStore, policy_id: str, catalogue: Catalogue) -> S
 
 
 def started_from(store: ArtifactStore, policy_id: str) -> str | None:
-    """The policy that a stored one took its first weights from."""
-    return course_of(store, policy_id)["starts_from"]
+    """The policy whose weights a stored policy began with; None where they were random."""
+    policy: str | None = course_of(store, policy_id)["starts_from"]
+    return policy
 
 
-def course_of(store: ArtifactStore, policy_id: str) -> dict:
+def course_of(store: ArtifactStore, policy_id: str) -> dict[str, Any]:
     """How it was learned: ``n_iterations`` and ``starts_from``.
 
     Raises:
@@ -44,9 +46,10 @@ def course_of(store: ArtifactStore, policy_id: str) -> dict:
     """
     path = store.path(KIND, policy_id) / COURSE
     try:
-        return json.loads(path.read_text())
+        course: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise TrainingError(f"{path}: {error}; remove {path.parent} and train again with: hsrl retrain") from error
+    return course
 
 
 def load_tensors(path: Path) -> Mapping[str, Tensor]:

@@ -1,4 +1,4 @@
-"""What a process needs to fit, learn and judge: the stores, and the world as one file."""
+"""What a process needs to fit simulators, train and judge policies: the artifact stores, and the world as a file."""
 
 import os
 import secrets
@@ -22,12 +22,14 @@ _FILE = "world.safetensors"
 
 @dataclass
 class Workspace:
-    """Handed to a worker process it holds paths only: the worker reads the world from the file.
+    """Where jobs find the world and leave what they make.
+
+    It is pickled without the world: a worker process that receives it reads the world from the file.
 
     Attributes:
-        artifacts: where simulators, policies and results are kept.
-        staging: where checkpoints are.
-        name: of the world.
+        artifacts: simulators, policies and results.
+        staging: checkpoints, and the files of this workspace.
+        name: the folder of the world's file in ``staging``.
     """
 
     artifacts: ArtifactStore
@@ -37,18 +39,19 @@ class Workspace:
 
     @classmethod
     def of(cls, warehouse: Warehouse, world: World) -> "Workspace":
-        """The place where ``world`` is learned from; its file is written by ``lay_out``, and what killed processes left goes."""
-        _clear_after_the_dead(warehouse.staging)
-        # The name is its own, as it clears the file away when it is done with it; the process in it tells the dead.
-        name = f"world-{fingerprint(world.fingerprint, world.sid_fingerprint)}-{_own_ending()}"
+        """A workspace for ``world``, whose file ``lay_out`` writes; files that killed processes left are removed."""
+        _remove_files_of_killed_processes(warehouse.staging)
+        # The name is unique, as ``clear`` removes the file; it ends with the process, so that files of killed ones are known.
+        name = f"world-{fingerprint(world.fingerprint, world.sid_fingerprint)}-{_unique_suffix()}"
         return cls(warehouse.artifacts, warehouse.staging, name, world)
 
     def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: everything but the world."""
         return {**self.__dict__, "_world": None}
 
     @property
     def world(self) -> World:
-        """Here as it was given, in a worker from the file."""
+        """The world as it was given or, in a worker process, as it is read from the file."""
         if self._world is None:
             self._world = _read(self._folder / _FILE)
         return self._world
@@ -58,37 +61,37 @@ class Workspace:
         return self.staging.path("training", self.name)
 
     def lay_out(self) -> None:
-        """Write the world where workers find it, unless it lies there."""
+        """Write the world where workers find it, unless it is there."""
         if not self.staging.exists("training", self.name):
             with self.staging.writing("training", self.name) as folder:
                 _write(folder / _FILE, self.world)
 
     def lay_out_sids(self, other: World) -> str:
-        """Write other Semantic IDs of the same world; return the name to ask for them by."""
+        """Write other Semantic IDs of the same world; return the name under which ``world_under`` finds them."""
         name = f"sids-{other.sid_fingerprint}-{self.name.split('-', 2)[2]}"
         if not self.staging.exists("training", name):
             vocabulary = "-".join(map(str, other.catalogue.vocabulary))
             with self.staging.writing("training", name) as folder:
-                told = {"vocabulary": vocabulary, "sid_fingerprint": other.sid_fingerprint}
-                save_file({"tokens": other.catalogue.tokens}, folder / _FILE, told)
+                metadata = {"vocabulary": vocabulary, "sid_fingerprint": other.sid_fingerprint}
+                save_file({"tokens": other.catalogue.tokens}, folder / _FILE, metadata)
         return name
 
     def world_under(self, sids: str | None) -> World:
-        """The world under Semantic IDs that were laid out; None = its own."""
+        """The world under Semantic IDs that ``lay_out_sids`` wrote; None = its own."""
         if sids is None:
             return self.world
-        tensors, told = _load(self.staging.path("training", sids) / _FILE)
-        catalogue = replace(self.world.catalogue, tokens=tensors["tokens"], vocabulary=_vocabulary(told))
-        return replace(self.world, catalogue=catalogue, sid_fingerprint=told["sid_fingerprint"])
+        tensors, metadata = _load(self.staging.path("training", sids) / _FILE)
+        catalogue = replace(self.world.catalogue, tokens=tensors["tokens"], vocabulary=_vocabulary(metadata))
+        return replace(self.world, catalogue=catalogue, sid_fingerprint=metadata["sid_fingerprint"])
 
     def clear(self, *sids: str) -> None:
-        """Remove the files; only when no worker is left."""
+        """Remove the world's file and those of other Semantic IDs; no worker may be running."""
         for name in (self.name, *sids):
             self.staging.discard("training", name)
 
 
-def _clear_after_the_dead(staging: ArtifactStore) -> None:
-    """Remove the files of processes that were killed before they could."""
+def _remove_files_of_killed_processes(staging: ArtifactStore) -> None:
+    """Remove what processes laid out that were killed before they called ``clear``."""
     for kind in ("world", "sids"):
         for folder in staging.path("training", kind).parent.glob(f"{kind}-*"):
             process = folder.name.rpartition("-")[2]
@@ -96,8 +99,8 @@ def _clear_after_the_dead(staging: ArtifactStore) -> None:
                 staging.discard("training", folder.name)
 
 
-def _own_ending() -> str:
-    """Two runs in one process have the process in common."""
+def _unique_suffix() -> str:
+    """A random part, since two runs may share a process, and the process id."""
     return f"{secrets.token_hex(4)}-{os.getpid()}"
 
 
@@ -126,14 +129,14 @@ def _write(path: Path, world: World) -> None:
 
 
 def _read(path: Path) -> World:
-    tensors, told = _load(path)
+    tensors, metadata = _load(path)
     catalogue = Catalogue(
         item_ids=tensors["catalogue/item_ids"].numpy(),
-        vocabulary=_vocabulary(told),
+        vocabulary=_vocabulary(metadata),
         **{name: tensors.get(f"catalogue/{name}") for name in _CATALOGUE},  # type: ignore[arg-type]
     )
     records = Records(*(tensors[f"records/{name}"] for name in _RECORDS))
-    return World(records, catalogue, told["fingerprint"], told["sid_fingerprint"])
+    return World(records, catalogue, metadata["fingerprint"], metadata["sid_fingerprint"])
 
 
 def _load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -141,5 +144,5 @@ def _load(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
         return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata()  # noqa: SIM118 no dict
 
 
-def _vocabulary(told: dict[str, str]) -> tuple[int, ...]:
-    return tuple(int(codes) for codes in told["vocabulary"].split("-") if codes)  # empty before there are Semantic IDs
+def _vocabulary(metadata: dict[str, str]) -> tuple[int, ...]:
+    return tuple(int(codes) for codes in metadata["vocabulary"].split("-") if codes)  # empty before there are Semantic IDs

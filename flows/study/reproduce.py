@@ -60,7 +60,7 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest) -
         locked(root / "study.lock", run.run_id, 0.0),  # two would do the same trials at once
     ):
         with run.stage("read the release"):
-            pinned = pin_latest(warehouse, settings)
+            pinned = pin_latest(warehouse, settings.engine.memory_limit_mb)
             workspace = Workspace.of(warehouse, pinned.world)
             plan = planned(warehouse, workspace, pinned, request.study, settings, request.n_seeds, request.n_iterations)
         try:

@@ -5,10 +5,59 @@ from fractions import Fraction
 
 import polars as pl
 
-from pipeline.contracts import SPLITS, check
+from pipeline.contracts import IS_TRAINING, SPLITS, check
 from pipeline.errors import ContractError
+from pipeline.records.config import RecordsConfig
 
 _DENOMINATOR = 1_000_000
+
+
+def make_splits(config: RecordsConfig, states: pl.LazyFrame, records: pl.LazyFrame) -> pl.DataFrame:
+    """Cut the records of all users as the configuration asks.
+
+    Args:
+        config: the section ``records``.
+        states: USER_STATE of every user; read where the cut is by user.
+        records: RECORD_ROWS of every user; read where the cut is by time.
+
+    Returns:
+        SPLITS, by user_id.
+
+    Raises:
+        ContractError: see ``split_per_user``, ``time_of_fraction`` and ``split_by_time``.
+    """
+    if config.split == "per_user":
+        return split_per_user(states.select("user_id", "n_records").collect(), config.train_fraction)
+    times = records.select("user_id", "record_index", "occurred_at").collect()
+    return split_by_time(times, config.split_at or time_of_fraction(times["occurred_at"], config.train_fraction))
+
+
+def labelled_slates(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.DataFrame:
+    """user_id, record_index, exposed_items, feedback, history and split (``train`` or ``test``) of all records.
+
+    Args:
+        records: RECORD_ROWS.
+        splits: SPLITS with every user of ``records``.
+    """
+    label = pl.when(IS_TRAINING).then(pl.lit("train")).otherwise(pl.lit("test"))
+    slates = records.select("user_id", "record_index", "exposed_items", "feedback", "history")
+    return _with_n_train(slates, splits).with_columns(split=label).collect()
+
+
+def training_positives(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.DataFrame:
+    """user_id and item_id of every positive in a training record.
+
+    Args:
+        records: RECORD_ROWS.
+        splits: SPLITS with every user of ``records``.
+    """
+    slates = records.select("user_id", "record_index", "exposed_items", "feedback")
+    shown = _with_n_train(slates, splits).filter(IS_TRAINING).explode("exposed_items", "feedback")
+    return shown.filter(pl.col("feedback") == 1).select("user_id", item_id="exposed_items").collect()
+
+
+def _with_n_train(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.LazyFrame:
+    return records.join(splits.lazy().select("user_id", "n_train"), on="user_id")
 
 
 def split_per_user(counts: pl.DataFrame, fraction: float) -> pl.DataFrame:

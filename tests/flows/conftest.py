@@ -1,4 +1,4 @@
-"""A tiny generated world that is refreshed once and retrained once; tests copy it or only read it."""
+"""A tiny generated feed that is refreshed once and retrained once; tests copy its warehouse or only read it."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from flows.cli import app as cli
-from flows.refresh.flow import RefreshRequest, refresh
+from flows.refresh.flow import refresh
+from flows.refresh.request import RefreshRequest
 from flows.retrain.flow import retrain
 from flows.runtime.run import Run
 from flows.runtime.settings import Settings, load_settings
@@ -70,8 +71,8 @@ class World:
         other.write_text(text)
         return load_settings(other, self.root)
 
-    def refresh(self, settings: Settings | None = None, wish: RefreshRequest | None = None) -> dict[str, Any]:
-        return refresh(settings or self.settings, self.root, Run("daily-refresh"), DirectSteps(), wish)
+    def refresh(self, settings: Settings | None = None, request: RefreshRequest | None = None) -> dict[str, Any]:
+        return refresh(settings or self.settings, self.root, Run("daily-refresh"), DirectSteps(), request)
 
     def retrain(self, settings: Settings | None = None, steps: Steps | None = None) -> dict[str, Any]:
         return retrain(settings or self.settings, self.root, Run("nightly-retrain"), steps or DirectSteps())
@@ -88,7 +89,7 @@ class World:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_line_because_the_machine_is_busy() -> Iterator[None]:
-    """What a run tells while it works depends on how fast it is; tests of that set their own times."""
+    """What a run prints while it works depends on how fast it is; tests of that set their own times."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         for name in ("FIRST_LINE_SECONDS", "LINE_SECONDS"):
             monkeypatch.setattr(f"flows.runtime.run.{name}", 600.0)
@@ -113,7 +114,7 @@ def retrained(refreshed: World, tmp_path_factory: pytest.TempPathFactory) -> Wor
 
 
 @dataclass(frozen=True)
-class Told:
+class Printed:
     """What a command printed, and its exit code."""
 
     code: int
@@ -122,14 +123,14 @@ class Told:
 
 
 @pytest.fixture
-def hsrl(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Told]:
+def hsrl(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Printed]:
     """The command `hsrl`, in this process."""
 
-    def run(*words: object) -> Told:
+    def run(*words: object) -> Printed:
         monkeypatch.setattr("sys.argv", ["hsrl", *map(str, words)])
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        told = capsys.readouterr()
-        return Told(int(ended.value.code or 0), told.out, told.err)
+        printed = capsys.readouterr()
+        return Printed(int(ended.value.code or 0), printed.out, printed.err)
 
     return run

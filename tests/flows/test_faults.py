@@ -130,7 +130,7 @@ class Earlier(datetime):
 def test_a_clock_set_back_changes_the_order_of_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publish, "datetime", Earlier)
     monkeypatch.setattr("pipeline.warehouse.ledger.datetime", Earlier)
-    monkeypatch.setattr("flows.stores.artifacts.datetime", Earlier)
+    monkeypatch.setattr("pipeline.warehouse.artifact_rows.datetime", Earlier)
     assert feed.night(root, 3)["release_id"] == 2
     assert run_sql(root, "SELECT bool_and(now.created_at < before.created_at) AS is_back FROM releases now JOIN releases before "
                          "ON before.release_id = now.parent_id").item()  # fmt: skip

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from flows.refresh.deliveries import Decided, DeliveryJob, EarlierData, RowCounts, stage_delivery
-from flows.refresh.flow import RefreshRequest, refresh
+from flows.refresh.flow import refresh
+from flows.refresh.request import RefreshRequest
 from flows.refresh.staging import NewDelivery, StagedDelivery
 from flows.runtime.run import Run
 from flows.runtime.settings import load_settings

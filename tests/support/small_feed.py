@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from flows.refresh.flow import RefreshRequest, refresh
+from flows.refresh.flow import refresh
+from flows.refresh.request import RefreshRequest
 from flows.runtime.run import Run
 from flows.runtime.settings import Settings, load_settings
 from flows.runtime.steps import DirectSteps

@@ -18,7 +18,7 @@ from flows.cli import app as cli
 from flows.cli.demo_questions import QUESTIONS
 from flows.cli.rendering import nights as present
 from flows.cli.rendering.terminal import ROWS, table
-from flows.refresh.flow import RefreshRequest
+from flows.refresh.request import RefreshRequest
 from pipeline.errors import ConfigError, WarehouseError
 
 COMMANDS = sorted(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ import pytest
 
 from flows.maintenance.rollback import rollback
 from flows.queries.trace_page import page
-from flows.refresh.flow import RefreshRequest
+from flows.refresh.request import RefreshRequest
 from flows.runtime.run import Run
 from pipeline.warehouse.trace import trace
 

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from flows.queries.draw import draw_release
-from flows.refresh.flow import RefreshRequest, refresh
+from flows.refresh.flow import refresh
+from flows.refresh.request import RefreshRequest
 from flows.runtime.run import Run
 from flows.runtime.settings import Settings, load_settings
 from flows.runtime.steps import DirectSteps

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flows.refresh.flow import RefreshRequest
+from flows.refresh.request import RefreshRequest
 from flows.retrain import flow, training
 from flows.runtime.steps import DirectSteps
 from flows.stores import policies

@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from flows.runtime.run import Run
 from pipeline.contracts import rows_of
 from pipeline.warehouse.artifacts import bytes_of, sha256_of
+from pipeline.warehouse.statements import statement
 from pipeline.warehouse.tables import ARTIFACTS
 from pipeline.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """Something in the store, and the fingerprints of what it was made from."""
+    """A folder of the store, and the fingerprints of what it was made from."""
 
     kind: str
     name: str
@@ -23,19 +23,19 @@ class Artifact:
 
 
 def records_up_to(warehouse: Warehouse, release_id: int) -> str:
-    """The name in ``lineage`` of all deliveries and records that a release has: of the last one up to it that took some in."""
-    last = warehouse.query("SELECT max(release_id) FROM ingests WHERE release_id <= $id", {"id": release_id}).item()
+    """How ``lineage`` names all deliveries and records of a release: by the last release up to it that took some in."""
+    last = warehouse.query(statement("last_release_with_deliveries"), {"id": release_id}).item()
     return f"records:{last}"
 
 
-def artifact_rows(warehouse: Warehouse, artifacts: Sequence[Artifact], run: Run, release_id: int) -> pl.DataFrame:
-    """ARTIFACTS for those that no release has entered yet."""
-    known = set(warehouse.query("SELECT artifact_id FROM artifacts")["artifact_id"])
-    now, rows = datetime.now(UTC), []
+def artifact_rows(warehouse: Warehouse, artifacts: Sequence[Artifact], run_id: str, release_id: int) -> pl.DataFrame:
+    """ARTIFACTS for those that no release has entered yet, with their bytes and hashes as they lie in the store."""
+    known = set(warehouse.query(statement("artifact_ids"))["artifact_id"])
+    now, store, rows = datetime.now(UTC), warehouse.artifacts, []
     for artifact in artifacts:
         if artifact.name in known:
             continue
-        path = warehouse.artifacts.path(artifact.kind, artifact.name)
+        path = store.path(artifact.kind, artifact.name)
         rows.append(
             {
                 "artifact_id": artifact.name,
@@ -45,7 +45,7 @@ def artifact_rows(warehouse: Warehouse, artifacts: Sequence[Artifact], run: Run,
                 "bytes": bytes_of(path),
                 "sha256": sha256_of(path),
                 "inputs": list(artifact.inputs),
-                "run_id": run.run_id,
+                "run_id": run_id,
                 "release_id": release_id,
                 "created_at": now,
             }

@@ -1,0 +1,64 @@
+"""The search for what is new: deliveries of raw logs, and files of external vectors."""
+
+from dataclasses import dataclass
+
+from flows.refresh.external_vectors import ExternalFiles, find_external_files
+from flows.refresh.staging import Days, NewDelivery, new_deliveries
+from flows.stores.incumbent import Incumbent, KnownFiles
+from pipeline.embeddings.config import EmbeddingsConfig
+from pipeline.ingest.source import Source
+from pipeline.warehouse.artifacts import bytes_of
+from pipeline.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where a refresh looks, and for what.
+
+    Attributes:
+        source: lists the deliveries.
+        days: only deliveries of these days.
+        settle_hours: a file that changed in so many last hours may still be written.
+        embeddings: the section that names the files of external vectors.
+    """
+
+    source: Source
+    days: Days
+    settle_hours: float
+    embeddings: EmbeddingsConfig
+
+    def run(self, warehouse: Warehouse | None, incumbent: Incumbent | None) -> "Arrivals":
+        """Look for files; both arguments are None before the first refresh.
+
+        Raises:
+            ConfigError: days are asked for, but the deliveries are no days; or there are no usable external vectors.
+            SourceError: a file is missing or may not be read.
+        """
+        known, codebook = (incumbent.known_files, incumbent.sids.codebook) if incumbent else (KnownFiles(), None)
+        return Arrivals(
+            new_deliveries(self.source, known, self.days, self.settle_hours),
+            find_external_files(self.embeddings, warehouse, codebook),
+        )
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What was found.
+
+    Attributes:
+        deliveries: that the warehouse has not taken in, oldest first.
+        external: the files of external vectors, new or not; None where the settings ask for none.
+    """
+
+    deliveries: list[NewDelivery]
+    external: ExternalFiles | None
+
+    @property
+    def has_new_vectors(self) -> bool:
+        """Whether there are external vectors that the last release was not made from."""
+        return self.external is not None and self.external.is_new
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the files of the deliveries."""
+        return sum(bytes_of(file) for delivery in self.deliveries for file in delivery.delivery.files)

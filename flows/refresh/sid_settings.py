@@ -1,0 +1,29 @@
+"""The settings that decide Semantic IDs, as the steps that make them take them."""
+
+from dataclasses import dataclass
+
+from hsrl_train.simulator.config import SimulatorConfig
+from pipeline.embeddings.config import EmbeddingsConfig
+from pipeline.records.config import RecordsConfig
+from pipeline.sids.config import SidsConfig
+
+
+@dataclass(frozen=True)
+class SidSettings:
+    """The settings that decide Semantic IDs.
+
+    Attributes:
+        seed: of a codebook that is learned.
+        embeddings, sids, records: sections.
+        n_buckets: of users; positives are read a bucket at a time.
+        simulator: of the simulators that score-aware codes take their space from.
+        n_processes: the most in which these are fitted at a time; None = one for each core.
+    """
+
+    seed: int
+    embeddings: EmbeddingsConfig
+    sids: SidsConfig
+    records: RecordsConfig
+    n_buckets: int
+    simulator: SimulatorConfig
+    n_processes: int | None
