@@ -195,7 +195,7 @@ def run(n_kills: int, seed: int, out: Path | None, *, with_retrain: bool) -> int
     with tempfile.TemporaryDirectory(prefix="hsrl-crash-") as folder:
         bench = Bench(Path(folder), seed)
         cases = bench.bases(with_retrain=with_retrain)
-        told: list[dict[str, Any]] = []
+        results: list[dict[str, Any]] = []
         whole: dict[str, tuple[Seen, Seen, float, float]] = {}
         for case in cases:
             target = bench.home / "unbroken"
@@ -209,18 +209,18 @@ def run(n_kills: int, seed: int, out: Path | None, *, with_retrain: bool) -> int
             assert whole[case.name][1].quarantine.total() == 3 * _BAD_ROWS
         dealt = [*cases[:2], *cases]  # a retrain takes much longer than a refresh
         tries = 0
-        while len(told) < n_kills and tries < 5 * n_kills:
+        while len(results) < n_kills and tries < 5 * n_kills:
             case = dealt[tries % len(dealt)]
             tries += 1
             before, after, cpu_seconds, _ = whole[case.name]
             if not bench.kill_once(case, cpu_seconds):
                 continue
-            told.append({"case": case.name, **_judge(bench, case, before, after)})
-            print(len(told), json.dumps(told[-1]), flush=True)
+            results.append({"case": case.name, **_judge(bench, case, before, after)})
+            print(len(results), json.dumps(results[-1]), flush=True)
             if out:  # after every kill, so that a run that is stopped leaves what it saw
                 out.parent.mkdir(parents=True, exist_ok=True)
-                out.write_text(_report(told, seed, {name: seconds for name, (*_, seconds) in whole.items()}, load))
-        return sum(bool(one["faults"]) for one in told) + (len(told) < n_kills)
+                out.write_text(_report(results, seed, {name: seconds for name, (*_, seconds) in whole.items()}, load))
+        return sum(bool(result["faults"]) for result in results) + (len(results) < n_kills)
 
 
 def left_over(case: Case, root: Path) -> list[str]:
@@ -245,27 +245,27 @@ def _judge(bench: Bench, case: Case, before: Seen, after: Seen) -> dict[str, Any
     return {"when": when, "seconds": round(seconds, 1), "faults": faults}
 
 
-def _report(told: list[dict[str, Any]], seed: int, seconds: dict[str, float], load: tuple[float, ...]) -> str:
+def _report(results: list[dict[str, Any]], seed: int, seconds: dict[str, float], load: tuple[float, ...]) -> str:
     from flows.runtime.resources import code_version
 
     lines = [
         "# Killed at random moments",
         "",
-        f"`python -m benchmarks.crash --kills {len(told)} --seed {seed} --out docs/results/crash.md`, {time.strftime('%Y-%m-%d')}, "
+        f"`python -m benchmarks.crash --kills {len(results)} --seed {seed} --out docs/results/crash.md`, {time.strftime('%Y-%m-%d')}, "
         f"version {code_version()}, {os.cpu_count()} cores, load {load[0]:.1f} at the start and {os.getloadavg()[0]:.1f} at the end.",
         "",
         "| case | unbroken run, s | kills | readers saw another state | rerun differs | orphans left | rerun, s (median) |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for name in dict.fromkeys(one["case"] for one in told):
-        mine = [one for one in told if one["case"] == name]
-        bad = {key: sum(any(word in fault for fault in one["faults"]) for one in mine) for key, word in
+    for name in dict.fromkeys(result["case"] for result in results):
+        mine = [result for result in results if result["case"] == name]
+        bad = {key: sum(any(word in fault for fault in result["faults"]) for result in mine) for key, word in
                (("reader", "a reader"), ("rerun", "the rerun"), ("orphan", "orphans"))}  # fmt: skip
-        median = sorted(one["seconds"] for one in mine)[len(mine) // 2]
+        median = sorted(result["seconds"] for result in mine)[len(mine) // 2]
         lines.append(
             f"| {name} | {seconds[name]:.1f} | {len(mine)} | {bad['reader']} | {bad['rerun']} | {bad['orphan']} | {median:.1f} |"
         )
-    moments = Counter(one["when"] for one in told)
+    moments = Counter(result["when"] for result in results)
     lines += ["", "Where the kills fell: " + ", ".join(f"{when} {count}" for when, count in moments.most_common()) + ".", ""]
     return "\n".join(lines)
 

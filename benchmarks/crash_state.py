@@ -37,7 +37,7 @@ class Seen:
 
 def look(root: Path) -> Seen:
     """Read every table of the last release, as a reader does."""
-    from pipeline.warehouse.lake import open_readers
+    from pipeline.warehouse.engine import open_readers
     from pipeline.warehouse.tables import TABLES
 
     if not (root / "readers.sqlite").exists():

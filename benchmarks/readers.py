@@ -27,7 +27,7 @@ from pipeline.warehouse.warehouse import Warehouse
 ASK = """
 SELECT
     (SELECT max(release_id) FROM releases) AS n, (SELECT sum(feedback) FROM events) AS liked,
-    (SELECT max(record_index) + 1 FROM record_rows) AS records, (SELECT sum(n_records) FROM splits) AS told,
+    (SELECT max(record_index) + 1 FROM record_rows) AS records, (SELECT sum(n_records) FROM splits) AS split_records,
     (SELECT sum(vector[2]) / 2 FROM embeddings) AS vectors
 """
 DRAFT = ReleaseDraft("bench", "refresh", "0", {}, 0, ())
@@ -69,7 +69,7 @@ def night(folder: Path, n: int) -> Changes:
     )
 
 
-def read(root: Path, done: Any, told: Any) -> None:
+def read(root: Path, done: Any, results: Any) -> None:
     """Ask until told to stop; report (seconds, torn row or None, error or None) for each question."""
     while not done.is_set():
         began = time.perf_counter()
@@ -79,7 +79,7 @@ def read(root: Path, done: Any, told: Any) -> None:
             torn = row if is_torn(row) else None
         except Exception as failure:  # noqa: BLE001 every error counts
             error = repr(failure)[:200]
-        told.put((time.perf_counter() - began, torn, error))
+        results.put((time.perf_counter() - began, torn, error))
 
 
 def main() -> None:
@@ -90,24 +90,24 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     context = multiprocessing.get_context("spawn")
-    done, told = context.Event(), context.Queue()
+    done, results = context.Event(), context.Queue()
     with tempfile.TemporaryDirectory(prefix="hsrl-readers-") as folder:
         root, staged = Path(folder, "w"), Path(folder, "staged")
         staged.mkdir()
         publish_seconds: list[float] = []
         with Warehouse.create_or_open(root) as warehouse, warehouse.writer("bench", 0):
-            readers = [context.Process(target=read, args=(root, done, told)) for _ in range(arguments.readers)]
+            readers = [context.Process(target=read, args=(root, done, results)) for _ in range(arguments.readers)]
             for reader in readers:
                 reader.start()
-            answers = [told.get(timeout=1200)]  # they are at work
+            answers = [results.get(timeout=1200)]  # they are at work
             for n in range(1, arguments.publishes + 1):
                 began = time.perf_counter()
                 warehouse.publish(DRAFT, night(staged, n), audits=[])
                 publish_seconds.append(time.perf_counter() - began)
             done.set()
-            while any(reader.is_alive() for reader in readers) or not told.empty():
-                while not told.empty():
-                    answers.append(told.get())
+            while any(reader.is_alive() for reader in readers) or not results.empty():
+                while not results.empty():
+                    answers.append(results.get())
                 time.sleep(0.05)
             warehouse.publish(DRAFT, Changes(replace={"splits": night(staged, 99).replace["splits"]}), audits=[])
         is_found = is_torn(run_sql(root, ASK).row(0))

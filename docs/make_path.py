@@ -25,11 +25,12 @@ STATIONS = (
     ("pipeline.ingest.table", "a row of a raw file is an event, or in quarantine"),
     ("pipeline.records.slates", "events are slates with histories"),
     ("pipeline.embeddings.embed", "an item has a vector"),
-    ("pipeline.sids.encode", "the vector has a Semantic ID"),
+    ("pipeline.sids.decide", "the item keeps its Semantic ID, or takes the nearest"),
+    ("pipeline.sids.encode", "the vector has tokens"),
     ("pipeline.warehouse.publish", "audited and visible in SQL"),
     ("flows.retrain.flow", "the retrain begins"),
     ("hsrl_train.simulator.fit", "slates are simulated users"),
-    ("hsrl_train.learner.hsrl", "tokens have scores: the policy learns"),
+    ("hsrl_train.learner.methods.hsrl", "tokens have scores: the policy learns"),
 )
 
 
@@ -38,18 +39,15 @@ class Step:
     """A file on the path: how deep it lies in its chain, and what a row is there if it is a station."""
 
     module: str
+    file: str
     depth: int
     says: str
 
-    @property
-    def file(self) -> str:
-        return self.module.replace(".", "/") + ".py"
-
 
 def modules() -> dict[str, Path]:
-    """The project's modules by their names."""
+    """The project's modules by their names, packages too."""
     files = (file for layer in LAYERS for file in sorted((ROOT / layer).rglob("*.py")))
-    return {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in files if file.name != "__init__.py"}
+    return {".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
 
 
 def imports(files: dict[str, Path]) -> dict[str, list[str]]:
@@ -72,6 +70,8 @@ def _imported(tree: ast.AST, files: dict[str, Path]) -> list[str]:
             found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "." in node.value:
+            found.append(node.value)  # a registry names modules in texts
     return [name for name in dict.fromkeys(found) if name in files]
 
 
@@ -111,12 +111,19 @@ def path() -> list[Step]:
     walks: list[list[Step]] = []
     for name, _ in STATIONS:
         if name.startswith("flows.") and name.endswith(".flow"):
-            walks.append([Step(name, 0, says[name])])
+            walks.append([Step(name, _shown(files[name]), 0, says[name])])
             continue
         depths = {step.module: step.depth for step in walks[-1]}
         first, *others = chain(graph, list(depths), name)
-        walks[-1] += [Step(module, depths[first] + n, says.get(module, "")) for n, module in enumerate(others, start=1)]
+        walks[-1] += [
+            Step(module, _shown(files[module]), depths[first] + n, says.get(module, ""))
+            for n, module in enumerate(others, start=1)
+        ]
     return [step for walk in walks for step in _by_parent(walk, graph)]
+
+
+def _shown(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
 
 
 def _by_parent(walk: list[Step], graph: dict[str, list[str]]) -> list[Step]:

@@ -31,7 +31,8 @@ by_first_code.head()
 
 # %% [markdown]
 # ## Semantic IDs of vectors
-# Vectors of the catalogue, in the codes' own space, get the Semantic IDs of their nearest codes; the catalogue's may be older ones that are near enough.
+# Vectors of the catalogue, in the codes' own space, get the Semantic IDs of their nearest codes; the catalogue's may be older ones
+# that are near enough.
 
 # %%
 rows = warehouse.sql(

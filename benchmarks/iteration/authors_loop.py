@@ -1,4 +1,4 @@
-"""A mirror of the authors' loop in what it costs, written from EQUATIONS.md and FACTS.md; nothing of it learns well or is used.
+"""A mirror of the authors' loop in what it costs, written from docs/protocol.md and docs/measurements.md; nothing of it learns well or is used.
 
 What makes theirs slow is kept as it is told there: an update of three encoder forwards and three backwards (actor and critic share one
 forward, the behavioural cloning has its own with an optimizer of its own, the target a third), dropout of 0.1 on everywhere also in

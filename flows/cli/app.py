@@ -45,13 +45,13 @@ def main() -> None:
     standard_output.keep_for_answers()
     try:
         code = app(standalone_mode=False)
-        sys.stdout.flush()  # what finds no room is told here, not by the interpreter as it ends
+        sys.stdout.flush()  # an answer without room fails here, not in the interpreter as it ends
         sys.exit(code)
     except typer.Abort:
         _refuse("stopped", code=130)
     except HsrlError as error:
         _refuse(str(error))
-    except TyperException as error:  # a wrong use of the command; without a message it has told its help
+    except TyperException as error:  # a wrong use of the command; without a message the help was printed
         _refuse(
             f"{error.format_message().rstrip('.')}; see: {_command_of(error)} --help"
         ) if error.format_message() else sys.exit(2)
@@ -60,7 +60,7 @@ def main() -> None:
         if line is None:
             raise
         _refuse(line)
-    except BrokenPipeError:  # whoever reads the answer has enough
+    except BrokenPipeError:  # the reader of the answer has enough
         standard_output.drop()
         sys.exit(1)
     except Exception as error:

@@ -56,5 +56,5 @@ def rank(
     root = warehouse_path(warehouse)
     settings = load_settings(config, root)
     with Run("rank").stage("rank"):
-        report = rank_file(root, settings, requests, out)
+        report = rank_file(root, requests, out, settings.engine.memory_limit_mb)
     show(report, present.rank, as_json)

@@ -1,4 +1,4 @@
-"""What the system refuses anywhere and a person can mend, told in one line: each library words it in its own way."""
+"""One line for what the operating system refuses and a person can mend (no room, no right, no memory), however a library words it."""
 
 import errno
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ _BY_WORDS = {
 
 
 def refusal_of(error: BaseException) -> str | None:
-    """The line for an error that the system is behind, however wrapped; None for a bug, and for an error of ours, which is its own line."""
+    """The line for an error that the operating system caused, however wrapped; None for a bug, and for our own errors, which have their line."""
     if isinstance(error, HsrlError):
         return None
-    for one in _chain(error):
-        mend = _mend(one)
+    for cause in _chain(error):
+        mend = _mend(cause)
         if mend is not None:
-            name = one.filename if isinstance(one, OSError) else None
-            return f"{f'{name}: ' if name else ''}{reason_of(one)}; {mend}"
+            name = cause.filename if isinstance(cause, OSError) else None
+            return f"{f'{name}: ' if name else ''}{reason_of(cause)}; {mend}"
     return None
 
 
@@ -43,13 +43,13 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     """The error, those of a group, and what led to them."""
     waiting, seen = [error], set()
     while waiting:
-        one = waiting.pop(0)
-        if id(one) in seen:
+        cause = waiting.pop(0)
+        if id(cause) in seen:
             continue
-        seen.add(id(one))
-        yield one
-        waiting += one.exceptions if isinstance(one, BaseExceptionGroup) else ()
-        waiting += [behind for behind in (one.__cause__, one.__context__) if behind is not None]
+        seen.add(id(cause))
+        yield cause
+        waiting += cause.exceptions if isinstance(cause, BaseExceptionGroup) else ()
+        waiting += [behind for behind in (cause.__cause__, cause.__context__) if behind is not None]
 
 
 def _mend(error: BaseException) -> str | None:

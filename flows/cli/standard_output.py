@@ -5,9 +5,11 @@ import sys
 
 
 def keep_for_answers() -> None:
-    """Send what libraries print by themselves to standard error: DuckLake's inner connection draws a bar where a lookup takes two
-    seconds, and no setting reaches it."""
-    if sys.stdout is None:  # closed by whoever began this: nobody reads the answer
+    """Send what libraries print by themselves to standard error.
+
+    DuckLake's inner connection draws a bar where a lookup takes two seconds, and no setting reaches it.
+    """
+    if sys.stdout is None:  # closed by the caller: no answer is read
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     stdout = sys.__stdout__
     if stdout is not None and sys.stdout is stdout:

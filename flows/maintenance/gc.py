@@ -1,4 +1,4 @@
-"""`hsrl gc`: takes away what no kept release needs, as the one writer."""
+"""`hsrl gc`: deletes what no kept release needs, as the one writer."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from pipeline.warehouse.warehouse import Warehouse
 def collect_garbage(
     root: Path, run: Run, retention: RetentionConfig, *, dry_run: bool, engine: WarehouseConfig | None = None
 ) -> dict[str, Any]:
-    """Expire the snapshots of old releases and delete what only they needed; a dry run only tells.
+    """Expire the snapshots of old releases and delete what only they needed; a dry run only says what it would delete.
 
     Raises:
         WarehouseError: there is no warehouse, or another run was writing all the time.
@@ -28,11 +28,11 @@ def collect_garbage(
         if dry_run:
             garbage = _found(warehouse, run, retention)
         else:
-            with record_run(warehouse, run, retention.model_dump(mode="json")) as ending:
+            with record_run(warehouse, run, retention.model_dump(mode="json")) as outcome:
                 garbage = _found(warehouse, run, retention)
                 with run.stage("delete"):
                     collect(warehouse, garbage, run.run_id)
-                ending.is_done = True
+                outcome.is_done = True
         return {
             "status": "planned" if dry_run else "collected",
             "releases": garbage.releases,

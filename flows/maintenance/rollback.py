@@ -66,7 +66,7 @@ def rollback(root: Path, target: int, run: Run, engine: WarehouseConfig | None =
             )
         require_intact(warehouse, tuple(TABLES))
         config = _config_of(warehouse, target)
-        with record_run(warehouse, run, config) as ending:
+        with record_run(warehouse, run, config) as outcome:
             with run.stage("read the release"):
                 past = _read(warehouse, target)
             release_id = last.release_id + 1
@@ -76,7 +76,7 @@ def rollback(root: Path, target: int, run: Run, engine: WarehouseConfig | None =
             with run.stage("audits and publish"):
                 changes = _changes(warehouse, past, target, release_id)
                 warehouse.publish(draft, changes)
-            ending.release_id = release_id
+            outcome.release_id = release_id
         opened = changes.upsert["sid_history"].filter(IS_OPEN).height
         return {
             "status": "published",
@@ -121,8 +121,8 @@ def _changes(warehouse: Warehouse, past: _Past, target: int, release_id: int) ->
     if past.codebooks.height and now.height:
         book = Codebook.from_frame(past.codebooks.filter(pl.col("codebook_id").is_in(now["codebook_id"].implode())))
         was_open = open_rows(before)
-        told = of_codebook(vectors if keeps_vectors else past.embeddings, book.embedding_id)
-        metrics = {"sid_metrics": sid_metrics(ReleaseSids(release_id, book, now, told, was_open))}
+        used = of_codebook(vectors if keeps_vectors else past.embeddings, book.embedding_id)
+        metrics = {"sid_metrics": sid_metrics(ReleaseSids(release_id, book, now, used, was_open))}
     return Changes(
         replace_files={} if keeps_vectors else {"embeddings": past.embedding_files},
         replace={

@@ -8,7 +8,7 @@ from pipeline.warehouse.warehouse import Warehouse
 
 
 def verify(root: Path) -> dict[str, Any]:
-    """Check what is stored, on the readers' copy: it waits for nobody. What could not be checked is said.
+    """Check what is stored, on the readers' copy: it waits for no writer. The report says what could not be checked.
 
     Raises:
         WarehouseError: a file, the catalogue or one of its copies is missing or not as it was written.

@@ -130,22 +130,22 @@ class _Coding:
         self.space.require_rows(self.file, rows.spaces)
         vectors = self.space.to_codes(rows.vectors)
         coded = encode(vectors, self.codebook)
-        told = sids_of(vectors, coded, self.codebook)
-        told = told.select(pl.int_range(self.n_rows, self.n_rows + pl.len()).alias("row"), *SCHEMA.names[1:])
-        self.n_rows += told.height
-        self.n_unlike += int(told["is_ood"].sum())
-        self.n_zero += told["sid"].null_count()
+        sids = sids_of(vectors, coded, self.codebook)
+        sids = sids.select(pl.int_range(self.n_rows, self.n_rows + pl.len()).alias("row"), *SCHEMA.names[1:])
+        self.n_rows += sids.height
+        self.n_unlike += int(sids["is_ood"].sum())
+        self.n_zero += sids["sid"].null_count()
         if self.published is None or rows.ids is None:
-            return told
-        beside = self.published.beside(rows.ids, told["sid"], vectors, coded, self.codebook)
-        self.differences.update(dict(beside["difference"].value_counts().iter_rows()))
-        return pl.concat([told, beside], how="horizontal")
+            return sids
+        compared = self.published.compare(rows.ids, sids["sid"], vectors, coded, self.codebook)
+        self.differences.update(dict(compared["difference"].value_counts().iter_rows()))
+        return pl.concat([sids, compared], how="horizontal")
 
     def _require_likeness(self) -> None:
-        """Vectors of another space may be as long as the codes' own; nothing but their strangeness gives them away.
+        """Vectors of another space may have the width of the codes' own; only their distance from all codes gives them away.
 
         Raises:
-            ContractError: most of them are unlike all that the codes were learned from, and nobody said that they are of this space.
+            ContractError: most of them are unlike all that the codes were learned from, and neither a person nor the file named their space.
         """
         if self.space.is_said or self.n_rows < _LEAST_JUDGED or self.n_unlike <= _MOST_UNLIKE * self.n_rows:
             return

@@ -1,4 +1,4 @@
-"""Semantic IDs of a file beside those that the catalogue has: which differ, and why."""
+"""The Semantic IDs of a file compared with those of the catalogue: which differ, and why."""
 
 import json
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Published:
         config = warehouse.query(statement("settings_of_last_refresh")).item()
         return cls(warehouse, ItemIndex(items), sids, float(json.loads(config)["sids"]["epsilon"]))
 
-    def beside(
+    def compare(
         self, ids: pl.Series, sids: pl.Series, vectors: npt.NDArray[np.float32], coded: Encoded, book: Codebook
     ) -> pl.DataFrame:
         """``id``, ``item_id``, ``current_sid`` and ``difference`` of n rows.
@@ -82,8 +82,8 @@ class Published:
         stored = self.warehouse.query(
             statement("vectors_of_items"), {"embedding_id": book.embedding_id, "ids": rows["item_id"].to_list()}
         )
-        told = pl.DataFrame({"item_id": rows["item_id"], "now": pl.Series(vectors[at]).arr.to_list()})
-        pairs = told.join(stored, on="item_id", how="left", maintain_order="left")
+        fresh = pl.DataFrame({"item_id": rows["item_id"], "now": pl.Series(vectors[at]).arr.to_list()})
+        pairs = fresh.join(stored, on="item_id", how="left", maintain_order="left")
         is_stored = (pairs["now"] == pairs["vector"].cast(pairs["now"].dtype)).fill_null(value=False).to_numpy()
         why = np.where(is_near, KEPT, np.where(is_stored, DEFERRED, CHANGED))
         return pl.DataFrame({"row": rows["row"], "why": why.astype(str).tolist()})

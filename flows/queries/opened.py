@@ -137,8 +137,8 @@ class Tokenizer:
         width = (models.items.external_width or self.codebook.width) if is_external else self.codebook.width
         if vectors.ndim != 2 or vectors.shape[1] != width or not np.isfinite(vectors).all():
             raise ContractError(f"encode: vectors of shape {vectors.shape}, expected (n, {width}) of finite numbers")
-        placed = replace(self.space, is_external=is_external, width=width).to_codes(vectors)
-        return sids_of(placed, encode(placed, self.codebook), self.codebook)
+        in_space = replace(self.space, is_external=is_external, width=width).to_codes(vectors)
+        return sids_of(in_space, encode(in_space, self.codebook), self.codebook)
 
 
 @dataclass(frozen=True)

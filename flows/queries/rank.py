@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from flows.queries.rank_requests import FORMATS, Raw, read_requests
 from flows.queries.service import Service, open_service
 from flows.runtime.files import written
-from flows.runtime.settings import Settings
 from hsrl_train.serving.ranker import Ranked, Request
 from pipeline.errors import ConfigError
 from pipeline.warehouse.naming_damage import naming_damage
@@ -50,7 +49,7 @@ class Tally:
 
 
 @naming_damage
-def rank_file(root: Path, settings: Settings, requests: Path, output: Path) -> dict[str, Any]:
+def rank_file(root: Path, requests: Path, output: Path, memory_limit_mb: int) -> dict[str, Any]:
     """Rank a file of requests, as they come: neither the file nor the answers are in memory as a whole.
 
     Ids are texts as the raw log spells them, or whole numbers. A request that cannot be answered is left out and stands with its line
@@ -58,10 +57,10 @@ def rank_file(root: Path, settings: Settings, requests: Path, output: Path) -> d
 
     Args:
         root: the warehouse.
-        settings: for the engine's limits.
         requests: Parquet or JSON lines: history and candidates (lists of ids), user_id (may be absent, null or unknown).
         output: Parquet or JSON lines: request (from 0, rejected ones count), place (1 = best), item_id, raw_id, score (null: may not
             be shown).
+        memory_limit_mb: memory of the SQL engine, MB.
 
     Returns:
         What was done.
@@ -75,7 +74,7 @@ def rank_file(root: Path, settings: Settings, requests: Path, output: Path) -> d
     first = next(asked, None)  # a file that cannot be read is refused before the policy is loaded
     if first is None:
         raise ConfigError(f"{requests}: holds no request, expected one at least")
-    return _rank_all(open_service(root, settings.engine.memory_limit_mb), root, chain([first], asked), requests, output)
+    return _rank_all(open_service(root, memory_limit_mb), root, chain([first], asked), requests, output)
 
 
 def _rank_all(service: Service, root: Path, asked: Iterator[Raw], requests: Path, output: Path) -> dict[str, Any]:
@@ -140,9 +139,9 @@ class _Writer:
 
     def write(self, service: Service, numbers: list[int], ranked: list[Ranked]) -> int:
         """Take the answers of some requests; how many rows they are."""
-        counts = [len(one.item_ids) for one in ranked]
-        items = np.concatenate([one.item_ids for one in ranked])
-        scores = np.concatenate([one.scores for one in ranked])
+        counts = [len(answer.item_ids) for answer in ranked]
+        items = np.concatenate([answer.item_ids for answer in ranked])
+        scores = np.concatenate([answer.scores for answer in ranked])
         ends = np.cumsum(counts)
         places = np.arange(1, len(items) + 1) - np.repeat(ends - counts, counts)
         columns = [

@@ -70,8 +70,8 @@ class Service:
         """Of a user; None for one the release does not know, who is ranked by his history alone."""
         if user_id is None or not len(self.user_ids):
             return None
-        place = min(int(np.searchsorted(self.user_ids, user_id)), len(self.user_ids) - 1)
-        return self.profiles[place] if self.user_ids[place] == user_id else None
+        row = min(int(np.searchsorted(self.user_ids, user_id)), len(self.user_ids) - 1)
+        return self.profiles[row] if self.user_ids[row] == user_id else None
 
     def request(self, raw: Raw) -> Request:
         """A request in the warehouse's numbers.
@@ -94,7 +94,7 @@ class Service:
 
 
 def open_service(root: Path, memory_limit_mb: int) -> Service:
-    """Load the newest release's published policy and its Semantic IDs, from the readers' copy: it waits for nobody and writes nothing.
+    """Load the newest release's published policy and its Semantic IDs, from the readers' copy: it waits for no writer and writes nothing.
 
     Raises:
         WarehouseError: nothing is published, no policy is on the current codebook, it scores no tokens, or what it takes is damaged.

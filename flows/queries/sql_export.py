@@ -9,7 +9,8 @@ from flows.runtime.files import written
 from pipeline.errors import ConfigError
 from pipeline.warehouse.adhoc import GiveUp, run_sql
 from pipeline.warehouse.answer import Answer
-from pipeline.warehouse.lake import open_readers, quoted
+from pipeline.warehouse.attach_files import quoted
+from pipeline.warehouse.engine import open_readers
 from pipeline.warehouse.limits import DEFAULT_LIMITS, Limits
 from pipeline.warehouse.statements import statement
 

@@ -1,4 +1,4 @@
-"""What `hsrl status` tells, read from the readers' copy: it waits for nobody."""
+"""What `hsrl status` shows, read from the readers' copy: it waits for no writer."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from pipeline.warehouse.lake import open_readers
+from pipeline.warehouse.engine import open_readers
 from pipeline.warehouse.lock import is_alive
 from pipeline.warehouse.statements import statement
 

@@ -48,18 +48,18 @@ def boxes_of(trace: Trace) -> list[Box]:
     columns = {depth: column for column, depth in enumerate(sorted(set(depths.values())))}
     dependants = _dependants(trace)
     groups: dict[tuple[int, bool, bool, str], list[str]] = defaultdict(list)
-    for one, node in trace.nodes.items():
-        groups[columns[depths[one]], one in trace.started, one in dependants, node.kind].append(one)
+    for node_id, node in trace.nodes.items():
+        groups[columns[depths[node_id]], node_id in trace.started, node_id in dependants, node.kind].append(node_id)
     boxes = []
     for (column, is_subject, is_dependant, kind), ids in groups.items():
-        for together in _together(sorted(ids, key=lambda one: _order(trace.nodes[one])), kind, trace.subject):
-            boxes.append(Box(together, column, is_subject, is_dependant))
+        for group in _grouped(sorted(ids, key=lambda node_id: _order(trace.nodes[node_id])), kind, trace.subject):
+            boxes.append(Box(group, column, is_subject, is_dependant))
     return sorted(boxes, key=lambda box: (box.column, not box.is_subject, _order(trace.nodes[box.ids[0]]), box.ids))
 
 
 def lines_of(trace: Trace, boxes: Sequence[Box]) -> list[tuple[int, int]]:
     """Pairs of numbers of boxes, from what was made from to what was made; none where a way over other boxes says the same."""
-    at = {one: number for number, box in enumerate(boxes) for one in box.ids}
+    at = {node_id: number for number, box in enumerate(boxes) for node_id in box.ids}
     follow: dict[int, set[int]] = {number: set() for number in range(len(boxes))}
     for made, source in trace.edges:
         if at[made] != at[source]:
@@ -83,8 +83,8 @@ def _depths(trace: Trace) -> dict[str, int]:
     for made, source in trace.edges:
         inputs[made].append(source)
     depths: dict[str, int] = {}
-    for one in trace.in_order():
-        depths[one] = max((depths[source] + _is_step(trace, one, source) for source in inputs[one]), default=0)
+    for node_id in trace.in_order():
+        depths[node_id] = max((depths[source] + _is_step(trace, node_id, source) for source in inputs[node_id]), default=0)
     return depths
 
 
@@ -103,13 +103,13 @@ def _dependants(trace: Trace) -> set[str]:
     return found
 
 
-def _together(ids: Sequence[str], kind: str, subject: str) -> list[tuple[str, ...]]:
+def _grouped(ids: Sequence[str], kind: str, subject: str) -> list[tuple[str, ...]]:
     """Ids that share a box: all or none of them; the subject always has its own."""
     if subject in ids and len(ids) > 1:
-        return [(subject,), *_together([one for one in ids if one != subject], kind, subject)]
+        return [(subject,), *_grouped([node_id for node_id in ids if node_id != subject], kind, subject)]
     if len(ids) > (1 if kind in _FILES else _AT_MOST):
         return [tuple(ids)]
-    return [(one,) for one in ids]
+    return [(node_id,) for node_id in ids]
 
 
 def _reachable(follow: Mapping[int, set[int]], start: int) -> set[int]:

@@ -60,13 +60,13 @@ def _drawing(trace: Trace) -> str:
     n_columns = boxes[-1].column + 1
     pitch = min(_PITCH, (_WIDTH - 2 * _MARGIN) / n_columns)
     box_width = pitch * (1 - _GAP_X)
-    places: list[tuple[float, int]] = []
+    corners: list[tuple[float, int]] = []
     heights: dict[int, int] = defaultdict(lambda: _MARGIN)
     for box in boxes:
-        places.append((_MARGIN + box.column * pitch, heights[box.column]))
+        corners.append((_MARGIN + box.column * pitch, heights[box.column]))
         heights[box.column] += _HEIGHT + _GAP_Y
-    lines = [_line(places[source], places[made], box_width, pitch) for source, made in lines_of(trace, boxes)]
-    drawn = [_box(trace, box, *place, box_width) for box, place in zip(boxes, places, strict=True)]
+    lines = [_line(corners[source], corners[made], box_width, pitch) for source, made in lines_of(trace, boxes)]
+    drawn = [_box(trace, box, *corner, box_width) for box, corner in zip(boxes, corners, strict=True)]
     width, height = round(2 * _MARGIN + n_columns * pitch), max(heights.values())
     return (
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}' viewBox='0 0 {width} {height}' role='img'>"
@@ -85,7 +85,7 @@ def _line(source: tuple[float, int], made: tuple[float, int], box_width: float, 
 
 
 def _box(trace: Trace, box: Box, x: float, y: int, width: float) -> str:
-    nodes = [trace.nodes[one] for one in box.ids]
+    nodes = [trace.nodes[node_id] for node_id in box.ids]
     kind, colour = nodes[0].kind, _COLOURS.get(nodes[0].kind, _OTHER)
     is_filled = box.is_subject or box.is_dependant
     frame = ("#000", 3) if box.is_subject else (colour, 1.2)
@@ -137,7 +137,7 @@ def _tables(trace: Trace) -> str:
 
 def _row(trace: Trace, node: Node) -> str:
     inputs = trace.inputs(node.id)
-    few = ", ".join(f"{called(trace.nodes[one].kind)} {trace.nodes[one].name}" for one in inputs[:_FEW])
+    few = ", ".join(f"{called(trace.nodes[node_id].kind)} {trace.nodes[node_id].name}" for node_id in inputs[:_FEW])
     more = f" … and {len(inputs) - _FEW:,} more" if len(inputs) > _FEW else ""
     cells = (node.name, node.id, node.sha256 or "", few + more)
     return "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in cells) + "</tr>"
@@ -152,8 +152,8 @@ def _fact(value: object) -> str:
         fields = None
     if not isinstance(fields, dict):
         return _text(text)
-    told = json.dumps(fields, indent=2, ensure_ascii=False)
-    return f"<details><summary>{told.count(chr(10)) - 1} lines</summary><pre>{_text(told)}</pre></details>"
+    text = json.dumps(fields, indent=2, ensure_ascii=False)
+    return f"<details><summary>{text.count(chr(10)) - 1} lines</summary><pre>{_text(text)}</pre></details>"
 
 
 def _text(text: str) -> str:

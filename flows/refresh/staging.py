@@ -105,8 +105,9 @@ class StagingNight:
 
 
 def new_deliveries(source: Source, known: KnownFiles, days: Days, settle_hours: float = 0.0) -> list[NewDelivery]:
-    """Deliveries with a file whose bytes the warehouse has not taken in, oldest first; also those whose last line waited and
-    whose file has not changed for so long that it is finished.
+    """Deliveries with a file whose bytes the warehouse has not taken in, oldest first.
+
+    Also those whose last line waited and whose file has not changed for so long that it is finished.
 
     Args:
         source: lists the deliveries.

@@ -7,7 +7,7 @@ from typing import Any
 
 from flows.runtime.resources import code_version, peak_memory_mb, total_cpu_seconds
 from flows.runtime.run import Run
-from pipeline.warehouse.ledger import close_dead_runs, finish_run, start_run
+from pipeline.warehouse.ledger import RunEnd, close_dead_runs, finish_run, start_run
 from pipeline.warehouse.lock import alive
 from pipeline.warehouse.warehouse import Warehouse
 
@@ -43,13 +43,6 @@ def record_run(warehouse: Warehouse, run: Run, config: Mapping[str, Any]) -> Ite
             message = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise
         finally:
-            finish_run(
-                warehouse,
-                run.run_id,
-                status,
-                release_id=outcome.release_id,
-                stage_seconds=run.seconds,
-                cpu_seconds=round(total_cpu_seconds(), 3),
-                peak_memory_mb=peak_memory_mb(),
-                message=message,
-            )
+            cpu_seconds = round(total_cpu_seconds(), 3)
+            end = RunEnd(status, outcome.release_id, run.seconds, cpu_seconds, peak_memory_mb(), message)
+            finish_run(warehouse, run.run_id, end)

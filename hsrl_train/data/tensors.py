@@ -1,6 +1,5 @@
 """From the tables of a release to the tensors of ``hsrl_train.data.world``: ids become dense numbers, 0 is padding."""
 
-import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 
 from hsrl_train.data.world import Catalogue, Records
 from pipeline.errors import TrainingError
+from pipeline.fingerprints import short_sha256
 from pipeline.sids.table import SidTable
 
 Ids = npt.NDArray[np.int64]
@@ -160,8 +160,6 @@ def _with_padding(rows: npt.NDArray, fill: float) -> npt.NDArray:
 
 
 def _fingerprint(*arrays: npt.NDArray) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(str((array.dtype, array.shape)).encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:16]
+    return short_sha256(
+        piece for array in arrays for piece in (str((array.dtype, array.shape)).encode(), np.ascontiguousarray(array).tobytes())
+    )

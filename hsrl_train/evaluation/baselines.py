@@ -1,4 +1,4 @@
-"""Reference rows: policies that need no learning, or that cheat by knowing the user (DESIGN §7)."""
+"""Reference rows: policies that need no learning, or that cheat by knowing the user (docs/design.md §7)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

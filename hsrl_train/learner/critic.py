@@ -40,7 +40,8 @@ class MultiLevelCritic(nn.Module):
 
     def forward(self, contexts: Float[Tensor, "b levels_plus_1 d"]) -> Float[Tensor, " b"]:
         """V(s) of b states (17); unbounded, in units of discounted reward."""
-        return self.value(contexts[:, : self.n_values])[..., 0] @ self.weights()
+        values: Tensor = self.value(contexts[:, : self.n_values])[..., 0]
+        return values @ self.weights()
 
     def weights(self) -> Float[Tensor, " n_values"]:
         """w = softmax(ω), which sums to 1."""

@@ -124,7 +124,8 @@ class SidIndex:
         """k different items drawn one after another: a SID in proportion to exp(score / temperature), then any one of its items.
 
         Gumbel top-k over items with log-weight score / temperature − log n_sid, which is that draw without replacement. Without the second term
-        a SID shared by 384 items would be drawn 384 times too often (FACTS, learning). ``left_out`` is drawn only where nothing else is left.
+        a SID shared by 384 items would be drawn 384 times too often (docs/measurements.md, learning).
+        ``left_out`` is drawn only where nothing else is left.
         """
         self.require(k)
         sizes = self.start.diff()

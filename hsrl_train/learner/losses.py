@@ -39,7 +39,7 @@ def item_advantage(
         A_k = share · (ρ_k − r) + Q̂ − V(s),   cut to [-clip, clip]
 
     ρ_k is the item's own reward. Before the cut the mean over the slate is (19) where r is the mean of ρ. ``share`` 1 is ItemA2C with
-    equal weights (BASELINES 3.8): the item is paid K times what it adds to the slate's mean reward but once what it adds to
+    equal weights (docs/baselines.md §3.8): the item is paid K times what it adds to the slate's mean reward but once what it adds to
     the future, so that its horizon is in truth γ / K. At 1 / K both count alike.
     """
     return (share * (item_reward - reward[:, None]) + (target - value)[:, None]).detach().clamp(-clip, clip)
@@ -74,7 +74,7 @@ def policy_gradient_loss(
 
 def entropy_by_level(log_probs: Float[Tensor, "b all_tokens"], vocabulary: tuple[int, ...]) -> Float[Tensor, " l"]:
     """Mean entropy of each level's token distribution, in nats, in [0, log V_l]."""
-    return torch.stack([-(level.exp() * level).sum(dim=1).mean() for level in log_probs.split(vocabulary, dim=1)])
+    return torch.stack([-(level.exp() * level).sum(dim=1).mean() for level in torch.split(log_probs, vocabulary, dim=1)])
 
 
 def entropy_loss(entropies: Float[Tensor, " l"]) -> Float[Tensor, ""]:
@@ -107,11 +107,11 @@ def joint_loss(actor: Float[Tensor, ""], critic: Float[Tensor, ""]) -> Float[Ten
 
 
 def two_sided_loss(item_logits: Float[Tensor, "b k"], feedback: Float[Tensor, "b k"]) -> Float[Tensor, ""]:
-    """Logistic loss of shown items: liked up, refused down (a departure from (24), which only pulls up; FACTS, recipe).
+    """Logistic loss of shown items: liked up, refused down (a departure from (24), which only pulls up).
 
         −mean[y log σ(a) + (1 − y) log(1 − σ(a))],   a_k = Σ_l logit_l[z_k^l] + bias
 
     Raw logits, not log-probabilities: a probability over a whole catalogue cannot be the chance that one shown item is liked.
-    Both rank items alike, since within a state they differ by one number.
+    Both rank items alike, since within a state they differ by one number. What it is worth: docs/measurements.md, recipe.
     """
     return functional.binary_cross_entropy_with_logits(item_logits, feedback)

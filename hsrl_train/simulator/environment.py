@@ -1,4 +1,4 @@
-"""Sessions with simulated users: they answer slates, lose patience and leave (EQUATIONS, protocol)."""
+"""Sessions with simulated users: they answer slates, lose patience and leave (docs/protocol.md)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -83,7 +83,7 @@ def response_loss(
     """Binary cross-entropy of the answers.
 
     ``calibrated`` and ``saturating`` have p = σ(logit).
-    ``released`` is the authors' loss, BCE(σ(σ(logit)), y) (EQUATIONS, departure 6): its inner
+    ``released`` is the authors' loss, BCE(σ(σ(logit)), y) (docs/protocol.md, departure 6): its inner
     sigmoid is driven to 0 where the true rate lies below 0.5 and to 1 above 0.73, and that inner sigmoid answers in sessions.
     """
     scores = torch.sigmoid(logits) if preset == "released" else logits

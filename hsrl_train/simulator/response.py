@@ -1,4 +1,4 @@
-"""The user response model: how likely a user is to like a shown item (EQUATIONS, protocol)."""
+"""The user response model: how likely a user is to like a shown item (docs/protocol.md)."""
 
 from typing import cast
 

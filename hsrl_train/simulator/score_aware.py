@@ -1,4 +1,4 @@
-"""The weights of item features in simulated tastes, for score-aware Semantic IDs (FACTS, recipe)."""
+"""The weights of item features in simulated tastes, for score-aware Semantic IDs (docs/measurements.md, recipe)."""
 
 from collections.abc import Sequence
 

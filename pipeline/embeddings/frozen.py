@@ -1,19 +1,18 @@
 """Frozen dataclasses as named arrays and one JSON text, what safetensors can hold, with a fingerprint of their bytes."""
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import ContractError
+from pipeline.fingerprints import short_sha256
 
 Arrays = dict[str, npt.NDArray[Any]]
 Stored = tuple[Mapping[str, npt.NDArray[Any]], Mapping[str, str]]
-_ID_LENGTH = 16
 
 
 def pack(artifact: Any) -> tuple[Arrays, str]:
@@ -37,12 +36,15 @@ def unpack(arrays: Mapping[str, npt.NDArray[Any]], text: str, types: tuple[type,
 
 def fingerprint(arrays: Mapping[str, npt.NDArray[Any]], text: str) -> str:
     """16 hex digits of the SHA-256 of the text and of every array's name, type, shape and bytes."""
-    digest = hashlib.sha256(text.encode())
+    return short_sha256(_pieces(arrays, text))
+
+
+def _pieces(arrays: Mapping[str, npt.NDArray[Any]], text: str) -> Iterator[bytes]:
+    yield text.encode()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
-        digest.update(f"\0{name}\0{array.dtype.str}\0{array.shape}\0".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()[:_ID_LENGTH]
+        yield f"\0{name}\0{array.dtype.str}\0{array.shape}\0".encode()
+        yield array.tobytes()
 
 
 def to_arrays(artifact: Any, id_name: str) -> tuple[Arrays, dict[str, str]]:

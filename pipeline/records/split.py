@@ -1,4 +1,4 @@
-"""The cut between training and test records, as an artifact of its own: rows never move, the cut does (DESIGN §4)."""
+"""The cut between training and test records, as an artifact of its own: rows never move, the cut does (docs/design.md §4)."""
 
 from datetime import datetime
 from fractions import Fraction

@@ -1,6 +1,5 @@
 """The frozen codebook: what every code stands for, under a name that is the fingerprint of its bytes."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import polars as pl
 
 from pipeline.contracts import CODEBOOKS, check
 from pipeline.errors import ContractError
+from pipeline.fingerprints import short_sha256
 from pipeline.sids.names import MAX_CODES, key_space_fits
 
 
@@ -77,11 +77,10 @@ class Codebook:
         """Sixteen hex digits of the SHA-256 of everything the codebook holds."""
         continues = [self.continues] if self.continues else []
         head = json.dumps([self.embedding_id, self.ood_error, self.vocabulary, self.width, *continues])
-        digest = hashlib.sha256(head.encode())
+        pieces = [head.encode()]
         for level, counts in zip(self.centroids, self.n_items, strict=True):
-            digest.update(level.astype("<f4").tobytes())
-            digest.update(counts.astype("<i8").tobytes())
-        return digest.hexdigest()[:16]
+            pieces += [level.astype("<f4").tobytes(), counts.astype("<i8").tobytes()]
+        return short_sha256(pieces)
 
     @property
     def numbering_id(self) -> str:

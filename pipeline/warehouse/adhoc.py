@@ -10,7 +10,7 @@ import duckdb
 from pipeline.errors import QueryError
 from pipeline.warehouse.answer import Answer
 from pipeline.warehouse.attach_files import quoted
-from pipeline.warehouse.lake import open_readers
+from pipeline.warehouse.engine import open_readers
 from pipeline.warehouse.limits import DEFAULT_LIMITS, Limits, Watch, too_large
 from pipeline.warehouse.naming_damage import name_damage
 from pipeline.warehouse.sql_rules import as_line, checked

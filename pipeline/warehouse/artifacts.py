@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline.drafts import own_folder
 from pipeline.errors import WarehouseError
+from pipeline.fingerprints import short_sha256
 
 _CHUNK = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=-]*")
@@ -26,7 +27,7 @@ def fingerprint(*parts: object) -> str:
         TypeError: a part is anything else, whose text might differ from run to run.
     """
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return short_sha256([text.encode()])
 
 
 def sha256_of(path: Path) -> str:
@@ -62,10 +63,10 @@ def inside(root: Path, path: str) -> Path:
     Raises:
         WarehouseError: it would.
     """
-    place = root / path
-    if not place.resolve().is_relative_to(root.resolve()):
+    found = root / path
+    if not found.resolve().is_relative_to(root.resolve()):
         raise WarehouseError(f"{path!r}: a stored path that leads out of {root}; restore the catalogue, see docs/recovery.md")
-    return place
+    return found
 
 
 class ArtifactStore:
@@ -81,7 +82,7 @@ class ArtifactStore:
         self.withdrawn = withdrawn
 
     def not_withdrawn_id(self, name: str) -> str:
-        """``name``; where a rollback took that back, the next fingerprint in its place, so that it is computed anew."""
+        """``name``, or, where a rollback took that back, the next fingerprint derived from it, so that it is computed again."""
         while name in self.withdrawn:
             name = fingerprint(name, "withdrawn")
         return name
@@ -112,7 +113,9 @@ class ArtifactStore:
         with own_folder(target) as draft:
             yield draft
             for file in _files(draft):
-                file.chmod(draft.stat().st_mode & 0o666)  # safetensors makes its files for their owner alone, whatever the umask
+                file.chmod(
+                    draft.stat().st_mode & 0o666
+                )  # safetensors lets only the owner read its files, whatever the umask says
                 _flush(file)
             try:
                 draft.rename(target)
@@ -143,6 +146,6 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _flush(path: Path) -> None:
-    """Bring the bytes to the disk before the rename tells that they are there."""
+    """Write the bytes to the disk before the rename says that they are there."""
     with path.open("rb") as stream:
         os.fsync(stream.fileno())

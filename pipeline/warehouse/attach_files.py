@@ -56,7 +56,7 @@ def _texts(root: Path) -> dict[str, str]:
     copy = current_copy(root).relative_to(root)
     loads = "\n".join(f"LOAD {quoted(extension_path(name))};" for name in EXTENSIONS)
     by_name = "\n".join(f"INSTALL {name};\nLOAD {name};" for name in ("sqlite", "ducklake"))
-    told = {
+    parts = {
         HERE: (_WHERE_HERE.format(path=root / HERE), loads, f"{root}/{copy}", f"{root}/data/"),
         ELSEWHERE: (_WHERE_ELSEWHERE.format(version=duckdb.__version__), by_name, str(copy), "data/"),
     }
@@ -64,7 +64,7 @@ def _texts(root: Path) -> dict[str, str]:
         name: _HEAD.format(
             version=duckdb.__version__, where=where, loads=loading, copy=_inside_quotes(catalogue), data=_inside_quotes(data)
         )
-        for name, (where, loading, catalogue, data) in told.items()
+        for name, (where, loading, catalogue, data) in parts.items()
     }
 
 

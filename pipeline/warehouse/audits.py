@@ -57,7 +57,7 @@ def _run(connection: duckdb.DuckDBPyConnection, audit: Statement) -> Finding:
         raise WarehouseError(f"sql/audits/{audit.name}.sql: severity is {severity}, expected block or warn, or {_BY_ROW}")
     query = audit.sql.rstrip().rstrip(";")
     if severity == _BY_ROW:
-        query = f"FROM (\n{query}\n) ORDER BY severity"  # those that block are told first
+        query = f"FROM (\n{query}\n) ORDER BY severity"  # those that block come first
         blocks = connection.execute(f"SELECT 1 FROM (\n{query}\n) WHERE severity = 'block' LIMIT 1").fetchone()
         severity = "block" if blocks else "warn"
     rows = connection.execute(

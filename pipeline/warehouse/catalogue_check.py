@@ -75,12 +75,12 @@ def compare_catalogue(root: Path) -> Comparison:
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
         return Comparison(not_compared=f"it cannot be read by this user or just now ({reason})")
-    told = json.loads(done.stdout)
-    if told["is_ahead"]:
+    found = json.loads(done.stdout)
+    if found["is_ahead"]:
         return Comparison(
             not_compared="a commit is on its way into the copy, or was when its process died; the next one renews it"
         )
-    return Comparison(fault=told["fault"])
+    return Comparison(fault=found["fault"])
 
 
 def require_catalogue(root: Path) -> None:

@@ -12,17 +12,19 @@ from pathlib import Path
 from pipeline.warehouse.artifacts import bytes_of, inside
 from pipeline.warehouse.attach_files import quoted
 from pipeline.warehouse.config import RetentionConfig
-from pipeline.warehouse.lake import attach, connect, renew
+from pipeline.warehouse.engine import attach, connect
+from pipeline.warehouse.lake import renew
 from pipeline.warehouse.lock import living, locked
 from pipeline.warehouse.own_files import enter_hashes, own_files
 from pipeline.warehouse.readers import outdate_copy, shrink
 from pipeline.warehouse.schema import INLINE_ROWS
+from pipeline.warehouse.statements import statement
 from pipeline.warehouse.tables import BULK
 from pipeline.warehouse.traces import CATALOGUE
 from pipeline.warehouse.warehouse import Warehouse
 
 _TIMEOUT_SECONDS = 3600.0
-# Share of dead rows from which a file is written anew.
+# A file with at least this share of deleted rows is written again without them.
 _MOSTLY_DEAD = 0.5
 # Below data/main/: a registered file, or one of DuckLake's own.
 _OWN = re.compile(r"[a-z_]+/(r\d{6}/[^/]+|ducklake-[^/]+)\.parquet")
@@ -85,7 +87,7 @@ def find_garbage(warehouse: Warehouse, retention: RetentionConfig, run_id: str, 
 
 
 def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
-    """Take it away. Killed in the middle, it leaves more garbage and nothing else; the last release is never touched."""
+    """Delete what ``find_garbage`` found. Killed in the middle, it leaves more garbage and nothing else; the last release is never touched."""
     if garbage.to_flush:
         _flush(warehouse, garbage.to_flush, run_id)
     with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS) as lock:
@@ -115,8 +117,8 @@ def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
 def _orphans(warehouse: Warehouse) -> list[Path]:
     """Files that no snapshot names, of those that hsrl (a folder a release) or DuckLake wrote; DuckLake's own clean-up takes any."""
     listed = _call(warehouse, "ducklake_delete_orphaned_files", "dry_run => true, cleanup_all => true")
-    place = f"{warehouse.root}/data/main/"
-    return [Path(path) for (path,) in listed if path.startswith(place) and _OWN.fullmatch(path.removeprefix(place))]
+    data_folder = f"{warehouse.root}/data/main/"
+    return [Path(path) for (path,) in listed if path.startswith(data_folder) and _OWN.fullmatch(path.removeprefix(data_folder))]
 
 
 def _to_flush(warehouse: Warehouse) -> list[str]:
@@ -140,7 +142,7 @@ def _to_flush(warehouse: Warehouse) -> list[str]:
 
 
 def _flush(warehouse: Warehouse, tables: list[str], run_id: str) -> None:
-    """Rows of small tables out of the catalogue into files, and those files anew of which most rows are dead."""
+    """Move rows of small tables from the catalogue into files, and rewrite the files of which most rows are deleted."""
     with warehouse.transaction(f"rows of {len(tables)} tables into files", {"run": run_id}):
         for table in tables:
             _call(warehouse, "ducklake_flush_inlined_data", f"table_name => {quoted(table)}")
@@ -156,18 +158,18 @@ def _flush(warehouse: Warehouse, tables: list[str], run_id: str) -> None:
 
 def _retained(warehouse: Warehouse, retention: RetentionConfig, now: datetime) -> tuple[dict[int, int], list[int], list[int]]:
     """Release → snapshot of those that stay, the releases that go, and all snapshots that go."""
-    told = warehouse.query("SELECT snapshot_id, commit_extra_info FROM lake.snapshots() ORDER BY snapshot_id").rows()
+    commits = warehouse.query("SELECT snapshot_id, commit_extra_info FROM lake.snapshots() ORDER BY snapshot_id").rows()
     of_release: dict[int, int] = {}
-    for snapshot, extra in told:
+    for snapshot, extra in commits:
         note = json.loads(extra) if extra else {}
         if note.get("release") is not None:
             of_release[int(note["release"])] = snapshot
     created = dict(warehouse.query("SELECT release_id, created_at FROM releases").rows())
     newest = sorted(of_release)[-retention.keep_releases :]
     since = now - timedelta(days=retention.keep_days)
-    kept = {one: snapshot for one, snapshot in of_release.items() if one in newest or created[one] >= since}
+    kept = {release: snapshot for release, snapshot in of_release.items() if release in newest or created[release] >= since}
     stay = {*kept.values(), warehouse.last_snapshot()}
-    return kept, sorted(of_release.keys() - kept.keys()), [snapshot for snapshot, _ in told if snapshot not in stay]
+    return kept, sorted(of_release.keys() - kept.keys()), [snapshot for snapshot, _ in commits if snapshot not in stay]
 
 
 def _unneeded(warehouse: Warehouse, kept: list[int]) -> list[tuple[str, int]]:
@@ -182,8 +184,8 @@ def _call(warehouse: Warehouse, function: str, arguments: str) -> list[tuple[str
 def _stale(warehouse: Warehouse, retention: RetentionConfig, now: datetime, is_shared: bool) -> Iterator[Path]:
     """Staged stages and unpublished artifacts of runs that did not come back for them.
 
-    Where another run is alive (a retrain, which is no writer until it publishes), what it stages and stores is not told from what
-    a dead one left: all of it stays, but what only a refresh stages.
+    While another run is alive (a retrain, which becomes the writer only to publish), its files cannot be told apart from those that a
+    dead run left: all of them stay, except what only a refresh stages.
     """
     known = set(warehouse.query("SELECT artifact_id FROM artifacts")["artifact_id"])
     before = (now - timedelta(days=retention.resume_days)).timestamp()
@@ -205,26 +207,13 @@ def _superseded(warehouse: Warehouse, kept: dict[int, int]) -> Iterator[Path]:
     """Published artifacts that no kept release, and no release to come, can ask for."""
     if not kept:
         return
-    needed = set(
-        warehouse.query("SELECT artifact_id FROM artifacts WHERE kind = 'user_state' ORDER BY release_id DESC LIMIT 1")[
-            "artifact_id"
-        ]
-    )
+    needed = set(warehouse.query(statement("last_user_state"))["artifact_id"])
     for snapshot in kept.values():
         with connect() as past:
-            attach(past, warehouse.root, "lake", "catalog.sqlite", f"SNAPSHOT_VERSION {snapshot}", "READ_ONLY")
+            attach(past, warehouse.root, "lake", CATALOGUE, f"SNAPSHOT_VERSION {snapshot}", "READ_ONLY")
             past.execute("USE lake")
-            needed |= {
-                name
-                for (name,) in past.execute(
-                    "SELECT artifact_id FROM policies WHERE is_published UNION "
-                    "SELECT unnest(simulator_ids) FROM policies WHERE is_published UNION SELECT embedding_id FROM codebooks"
-                ).fetchall()
-            }
-    rows = warehouse.query(
-        "SELECT artifact_id, path FROM artifacts WHERE path LIKE 'artifacts/%' AND release_id < $oldest ORDER BY path",
-        {"oldest": min(kept)},
-    ).rows()
+            needed |= {name for (name,) in past.execute(statement("artifacts_of_release")).fetchall()}
+    rows = warehouse.query(statement("stored_before_release"), {"release_id": min(kept)}).rows()
     for name, path in rows:
         if name not in needed and (folder := inside(warehouse.root, path)).is_dir():
             yield folder

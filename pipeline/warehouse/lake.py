@@ -1,9 +1,7 @@
-"""The one module that opens the DuckLake: for the writer, pinned to a release, and for readers."""
+"""The DuckLake of one warehouse folder: made, opened, read, and changed in one transaction at a time."""
 
 import json
 import os
-import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 
 from pipeline.errors import WarehouseError, reason_of
-from pipeline.warehouse.attach_files import quoted, write_attach_files
+from pipeline.warehouse.attach_files import write_attach_files
 from pipeline.warehouse.catalogue_check import require_catalogue
-from pipeline.warehouse.extensions import are_as_installed, load_extensions
+from pipeline.warehouse.engine import MAKING, attach, connect, open_readers, require_catalogue_file
 from pipeline.warehouse.lock import locked
-from pipeline.warehouse.readers import copies_of, is_whole, newest_copy, notes_of, renew_copy
-from pipeline.warehouse.traces import CATALOGUE as _CATALOGUE
-from pipeline.warehouse.traces import has_catalogue, refuse_behind, refuse_inside_another, refuse_traces, restoring
+from pipeline.warehouse.readers import copies_of, renew_copy
+from pipeline.warehouse.traces import CATALOGUE, has_catalogue, refuse_behind, refuse_inside_another, refuse_traces
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,129 +26,8 @@ if TYPE_CHECKING:
 
 # Write-ahead logging lets other processes read during a commit; the mode stays with the file.
 _WRITE_AHEAD = ("META_JOURNAL_MODE 'WAL'",)
-# DuckLake's own default is to make a catalogue where none is.
-_MAKING, _NOT_MAKING = "CREATE_IF_NOT_EXISTS true", "CREATE_IF_NOT_EXISTS false"
 # Commits take milliseconds to minutes; a process that died does not hold the lock.
 _COMMIT_TIMEOUT_SECONDS = 3600.0
-# Bytes with which a catalogue can always be opened.
-_ROOM = 1 << 20
-
-
-def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> duckdb.DuckDBPyConnection:
-    """An engine in memory with the extensions of the installed wheels; nothing is fetched and nothing written to the home folder.
-
-    Args:
-        spill: folder for what does not fit into memory; None = fail instead.
-        memory_limit_mb: memory of the engine in MB; None = DuckDB's own, four fifths of the machine.
-    """
-    config: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-    # What has been compared with its wheel need not have its signature looked at again, connection after connection.
-    connection = duckdb.connect(config={**config, "allow_unsigned_extensions": are_as_installed()})
-    load_extensions(connection)
-    # A name in SQL is never a variable of the calling code.
-    connection.execute("SET python_enable_replacements = false")
-    connection.execute("SET TimeZone = 'UTC'")
-    # It goes to standard output after two seconds, into the JSON of a slow answer.
-    connection.execute("SET enable_progress_bar = false")
-    connection.execute(f"SET temp_directory = {quoted(spill or '')}")
-    if memory_limit_mb is not None:
-        connection.execute(f"SET memory_limit = '{memory_limit_mb}MB'")
-    return connection
-
-
-def attach(connection: duckdb.DuckDBPyConnection, root: Path, alias: str, catalogue: str = _CATALOGUE, *options: str) -> None:
-    """Attach the lake of ``root`` as ``alias``.
-
-    The data path is given anew each time, so that a moved warehouse opens where it now lies. A catalogue is never made, unless the
-    options say so.
-
-    Raises:
-        WarehouseError: the catalogue is damaged or cannot be read.
-    """
-    given = [
-        f"DATA_PATH {quoted(f'{root}/data/')}",
-        "OVERRIDE_DATA_PATH true",
-        *(options if _MAKING in options else (_NOT_MAKING, *options)),
-    ]
-    try:
-        connection.execute(f"ATTACH {quoted(f'ducklake:sqlite:{root / catalogue}')} AS {alias} ({', '.join(given)})")
-    except duckdb.Error as error:
-        reason = reason_of(error)
-        raise WarehouseError(f"{root / catalogue}: cannot be opened ({reason}); {_mend(root, reason)}") from error
-
-
-def _mend(root: Path, reason: str) -> str:
-    """What to do about a catalogue that cannot be opened."""
-    free = shutil.disk_usage(root).free
-    if "database is locked" in reason:
-        return "another program has it open: try again when that has ended"
-    if free <= _ROOM:
-        # A catalogue in good order is refused with the same words where its log cannot be made.
-        return f"the disk has {free:,} bytes left: free some room"
-    if command := restoring(root):
-        return f"restore it from its newest whole copy: {command}"
-    return "restore it from a copy of the folder"
-
-
-def open_readers(root: Path) -> duckdb.DuckDBPyConnection:
-    """A connection to the readers' copy: the last release, whole, while a writer is at work, also from a folder that cannot be written.
-
-    Where the newest copy is damaged, the one before answers, which is said once on standard error.
-
-    Raises:
-        WarehouseError: there is no warehouse at ``root``, or no copy of its catalogue can be opened.
-    """
-    root = root.absolute()
-    copies, notes = _readable_copies(root), notes_of(root)
-    refused = None
-    for copy in copies:
-        name = copy.relative_to(root)
-        try:
-            if copy.name in notes and not is_whole(copy, notes[copy.name]):
-                raise WarehouseError(f"{copy}: not the bytes that were written")
-            connection = connect()
-            attach(connection, root, "lake", str(name), "READ_ONLY")
-        except WarehouseError as error:
-            refused = refused or error
-            continue
-        connection.execute("USE lake")
-        newest = newest_copy(root)
-        if newest is not None and copy != newest and newest.exists():
-            _say_once(
-                f"hsrl: {newest} is damaged, so {name} answers, which may be older; the next run that writes makes a new one"
-            )
-        return connection
-    reason = f"the first: {refused}" if refused else "all are cut"
-    raise WarehouseError(
-        f"{root}: no copy of the catalogue for readers is whole ({reason}); make a new one with: hsrl gc"
-    ) from refused
-
-
-def _readable_copies(root: Path) -> list[Path]:
-    """The copies to try, the newest first.
-
-    Raises:
-        WarehouseError: there is no warehouse, or this user may not read it.
-    """
-    try:
-        copies = copies_of(root)
-        is_there = bool(copies) or newest_copy(root) is not None
-    except OSError as error:
-        raise WarehouseError(f"{root}: {reason_of(error)}; grant this user the folder, or give another --warehouse") from error
-    if not is_there:
-        _require(root / _CATALOGUE, os.R_OK)  # else a creation or its first commit was killed
-    for copy in copies[:1]:
-        _require(copy, os.R_OK)
-    return copies
-
-
-_said: set[str] = set()
-
-
-def _say_once(line: str) -> None:
-    if line not in _said:
-        _said.add(line)
-        sys.stderr.write(f"{line}\n")
 
 
 class Lake:
@@ -218,7 +94,7 @@ class Lake:
             WarehouseError: there is none, it is damaged, or of another layout.
         """
         root = root.absolute()
-        _require(root / _CATALOGUE, os.R_OK | os.W_OK)
+        require_catalogue_file(root / CATALOGUE, os.R_OK | os.W_OK)
         if snapshot_id is None:
             require_catalogue(root)
         from pipeline.warehouse.schema import check_layout
@@ -254,7 +130,7 @@ class Lake:
     @classmethod
     def _attached(cls, root: Path, memory_limit_mb: int, *options: str) -> Self:
         connection = connect(root / "staging" / ".spill", memory_limit_mb)
-        attach(connection, root, "lake", _CATALOGUE, *options, *_WRITE_AHEAD)
+        attach(connection, root, "lake", CATALOGUE, *options, *_WRITE_AHEAD)
         connection.execute("USE lake")
         return cls(root, connection)
 
@@ -338,14 +214,14 @@ def _create(root: Path, lock: int) -> None:
     """Make the catalogue aside and rename it, so that a warehouse is either there and whole, or not there."""
     from pipeline.warehouse.schema import create_schema
 
-    draft = root / f".{_CATALOGUE}.draft"
+    draft = root / f".{CATALOGUE}.draft"
     for leftover in root.glob(f"{draft.name}*"):
         leftover.unlink()
     with connect() as connection:
-        attach(connection, root, "lake", draft.name, _MAKING, *_WRITE_AHEAD)
+        attach(connection, root, "lake", draft.name, MAKING, *_WRITE_AHEAD)
         connection.execute("USE lake")
         create_schema(connection)
-    draft.rename(root / _CATALOGUE)
+    draft.rename(root / CATALOGUE)
     renew(root, lock)
 
 
@@ -355,24 +231,5 @@ def renew(root: Path, lock: int) -> None:
     Raises:
         WarehouseError: the copy could not be written; what was committed stands.
     """
-    renew_copy(root / _CATALOGUE, lock)
+    renew_copy(root / CATALOGUE, lock)
     write_attach_files(root)
-
-
-def _require(catalogue: Path, rights: int) -> None:
-    try:
-        is_there = catalogue.is_file()
-    except OSError as error:
-        raise WarehouseError(
-            f"{catalogue.parent}: {reason_of(error)}; grant this user the folder, or give another --warehouse"
-        ) from error
-    root = catalogue.parent
-    if not is_there or (catalogue.name == _CATALOGUE and not has_catalogue(root)):
-        if root.is_dir():
-            refuse_traces(root)
-        raise WarehouseError(f"no warehouse at {root}; make one with: hsrl demo")
-    if not os.access(catalogue, rights):
-        told = "written" if os.access(catalogue, os.R_OK) else "read"
-        raise WarehouseError(
-            f"{catalogue}: may not be {told} by this user; grant the folder and its files, or give another --warehouse"
-        )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipeline.warehouse.lock import living
 from pipeline.warehouse.result_tables import EXPERIMENTS
 from pipeline.warehouse.tables import AUDITS, QUARANTINE, RUNS
 
-_ENDINGS = ("completed", "failed", "nothing new")
+_STATUSES = ("completed", "failed", "nothing new")
 
 
 def start_run(lake: Lake, run_id: str, flow: str, code_version: str, config: Mapping[str, Any]) -> None:
@@ -32,49 +33,50 @@ def start_run(lake: Lake, run_id: str, flow: str, code_version: str, config: Map
         insert(lake, "runs", rows_of(RUNS, [row], "ledger"))
 
 
-def finish_run(
-    lake: Lake,
-    run_id: str,
-    status: str,
-    *,
-    release_id: int | None = None,
-    stage_seconds: Mapping[str, float] | None = None,
-    cpu_seconds: float | None = None,
-    peak_memory_mb: float | None = None,
-    message: str | None = None,
-) -> None:
-    """Enter how a run ended.
+@dataclass(frozen=True)
+class RunEnd:
+    """How a run ended.
 
-    Args:
-        lake: the warehouse.
-        run_id: a run that was started.
+    Attributes:
         status: completed, failed, or nothing new.
         release_id: what it published.
         stage_seconds: wall seconds per stage.
         cpu_seconds: processor time.
         peak_memory_mb: largest resident memory.
         message: why it failed, one line.
+    """
+
+    status: str
+    release_id: int | None = None
+    stage_seconds: Mapping[str, float] | None = None
+    cpu_seconds: float | None = None
+    peak_memory_mb: float | None = None
+    message: str | None = None
+
+
+def finish_run(lake: Lake, run_id: str, end: RunEnd) -> None:
+    """Enter how a run ended.
 
     Raises:
-        WarehouseError: the status is another, or no such run was started.
+        WarehouseError: its status is none of these, or no such run was started.
     """
-    if status not in _ENDINGS:
-        raise WarehouseError(f"run {run_id}: status is {status!r}, expected one of {', '.join(_ENDINGS)}")
+    if end.status not in _STATUSES:
+        raise WarehouseError(f"run {run_id}: status is {end.status!r}, expected one of {', '.join(_STATUSES)}")
     if not lake.connection.execute("SELECT 1 FROM runs WHERE run_id = ?", [run_id]).fetchone():
         raise WarehouseError(f"run {run_id} was never started, expected a row in runs; start it first")
-    seconds = None if stage_seconds is None else json.dumps(stage_seconds)
-    with lake.transaction(f"run {run_id} {status}", {"run": run_id}):
+    seconds = None if end.stage_seconds is None else json.dumps(end.stage_seconds)
+    with lake.transaction(f"run {run_id} {end.status}", {"run": run_id}):
         lake.connection.execute(
             "UPDATE runs SET status = $status, release_id = $release_id, finished_at = $now, stage_seconds = $seconds, "
             "cpu_seconds = $cpu, peak_memory_mb = $memory, message = $message WHERE run_id = $run_id",
             {
-                "status": status,
-                "release_id": release_id,
+                "status": end.status,
+                "release_id": end.release_id,
                 "now": datetime.now(UTC),
                 "seconds": seconds,
-                "cpu": cpu_seconds,
-                "memory": peak_memory_mb,
-                "message": message,
+                "cpu": end.cpu_seconds,
+                "memory": end.peak_memory_mb,
+                "message": end.message,
                 "run_id": run_id,
             },
         )

@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 3.0
 _PAGE_MB = 4096 / 2**20
 # What the process may take beyond the engine's own limit, for answers on their way: a share of it, and MB.
-_BESIDE, _BESIDE_MB = 0.25, 250
+_MARGIN, _MARGIN_MB = 0.25, 250
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Watch:
         broken_at = 0.0
         while not self._ended.wait(_POLL_SECONDS):
             now, grown = time.monotonic(), resident_mb() - self._began_mb
-            allowed = self.limits.memory_mb * (1 + _BESIDE) + _BESIDE_MB
+            allowed = self.limits.memory_mb * (1 + _MARGIN) + _MARGIN_MB
             if self.broken is None:
                 broken_at = now
                 if now - self._began > self.limits.seconds:

@@ -10,7 +10,7 @@ import duckdb
 
 from pipeline.errors import HsrlError
 
-# What DuckDB raises of a file that is missing or damaged, and of much else; and how it tells the first from the rest.
+# DuckDB raises these for a missing or damaged file, and for much else; only in the first case does its text have one of the words.
 _OF_FILES = (
     duckdb.IOException,
     duckdb.InvalidInputException,

@@ -15,7 +15,7 @@ _PATTERN = "*/ducklake-*.parquet"
 
 
 def own_files(root: Path) -> frozenset[Path]:
-    """Every such file below ``data/main/``, rows and deletions, of whatever snapshot."""
+    """Every such file below ``data/main/``, of rows and of deletions, from any snapshot."""
     return frozenset((root / "data" / "main").glob(_PATTERN))
 
 

@@ -15,11 +15,13 @@ from pipeline.contracts import check, rows_of
 from pipeline.errors import AuditError, ContractError, WarehouseError, all_faults
 from pipeline.warehouse.artifacts import bytes_of, fingerprint, sha256_of
 from pipeline.warehouse.audits import Finding, run_audits
-from pipeline.warehouse.lake import Lake, attach
+from pipeline.warehouse.engine import attach
+from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.ledger import audit_rows, insert
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.statements import Statement
 from pipeline.warehouse.tables import ARTIFACTS, BULK, LEDGERS, RELEASES, TABLES
+from pipeline.warehouse.traces import CATALOGUE
 
 
 def publish_release(lake: Lake, draft: ReleaseDraft, release_id: int, changes: Changes, audits: Sequence[Statement]) -> None:
@@ -33,12 +35,12 @@ def publish_release(lake: Lake, draft: ReleaseDraft, release_id: int, changes: C
     _check_frames(changes)
     findings: list[Finding] = []
     message = f"release {release_id} by run {draft.run_id}"
-    with _placed(lake, changes, release_id) as placed, _previous(lake):
+    with _linked(lake, changes, release_id) as linked, _previous(lake):
         try:
             with lake.transaction(message, {"run": draft.run_id, "release": release_id}):
                 insert(lake, "releases", _release_row(draft, release_id))
-                _apply(lake, changes, placed)
-                insert(lake, "artifacts", _artifact_rows(lake, draft, release_id, changes, placed))
+                _apply(lake, changes, linked)
+                insert(lake, "artifacts", _artifact_rows(lake, draft, release_id, changes, linked))
                 findings += run_audits(lake.connection, audits)
                 refuse_if_blocked(findings, release_id)
                 insert(lake, "audits", audit_rows(draft.run_id, release_id, findings))
@@ -63,22 +65,22 @@ def _check_frames(changes: Changes) -> None:
 
 
 @contextmanager
-def _placed(lake: Lake, changes: Changes, release_id: int) -> Iterator[dict[Path, Path]]:
+def _linked(lake: Lake, changes: Changes, release_id: int) -> Iterator[dict[Path, Path]]:
     """Link the staged files into the data folder; where the block fails, take them away again.
 
-    Every release has a folder of its own in each table's, so that whatever lies there before its release was made is from a dead run.
+    Every release has a folder of its own in each table's, so whatever lies there before the release is made was left by a run that died.
     """
     folders = {table.name: lake.root / "data" / "main" / table.name / f"r{release_id:06d}" for table in BULK}
     for folder in folders.values():
         shutil.rmtree(folder, ignore_errors=True)
-    placed: dict[Path, Path] = {}
+    linked: dict[Path, Path] = {}
     try:
         for files in (changes.replace_files, changes.register):
             for table, paths in files.items():
                 for path in paths:
                     if _rows(path, table):
-                        placed[path] = _link(path, folders[table] / f"{len(placed):05d}-{path.name}")
-        yield placed
+                        linked[path] = _link(path, folders[table] / f"{len(linked):05d}-{path.name}")
+        yield linked
     except BaseException:
         if lake.query("SELECT 1 FROM releases WHERE release_id = ?", [release_id]).is_empty():
             for folder in folders.values():
@@ -107,20 +109,20 @@ def _link(source: Path, target: Path) -> Path:
 @contextmanager
 def _previous(lake: Lake) -> Iterator[None]:
     """The last release, attached as ``previous`` and pinned: AT (VERSION) inside a transaction would see its own changes."""
-    attach(lake.connection, lake.root, "previous", "catalog.sqlite", f"SNAPSHOT_VERSION {lake.last_snapshot()}", "READ_ONLY")
+    attach(lake.connection, lake.root, "previous", CATALOGUE, f"SNAPSHOT_VERSION {lake.last_snapshot()}", "READ_ONLY")
     try:
         yield
     finally:
         lake.connection.execute("DETACH previous")
 
 
-def _apply(lake: Lake, changes: Changes, placed: dict[Path, Path]) -> None:
+def _apply(lake: Lake, changes: Changes, linked: dict[Path, Path]) -> None:
     for table in (*changes.replace_files, *changes.replace):
         lake.connection.execute(f"DELETE FROM {table}")
     for files in (changes.replace_files, changes.register):
         for table, paths in files.items():
             # Spelled with the very data path of the attach, so that they are stored relative and the warehouse can be moved.
-            targets = [str(placed[path]) for path in paths if path in placed]
+            targets = [str(linked[path]) for path in paths if path in linked]
             if targets:
                 lake.connection.execute("CALL ducklake_add_data_files('lake', ?, ?)", [table, targets])
     for table, frame in changes.upsert.items():
@@ -132,17 +134,17 @@ def _apply(lake: Lake, changes: Changes, placed: dict[Path, Path]) -> None:
             insert(lake, table, frame)
 
 
-def _artifact_rows(lake: Lake, draft: ReleaseDraft, release_id: int, changes: Changes, placed: dict[Path, Path]) -> pl.DataFrame:
-    """A row for each registered file, with the hash by which a swapped file is told later.
+def _artifact_rows(lake: Lake, draft: ReleaseDraft, release_id: int, changes: Changes, linked: dict[Path, Path]) -> pl.DataFrame:
+    """A row for each registered file, with the hash by which a swapped file is recognised later.
 
     Raises:
         WarehouseError: the same bytes are registered in the table already, which would double their rows.
     """
     now, rows = datetime.now(UTC), []
     for table, source in _sources(changes):
-        if source not in placed:
+        if source not in linked:
             continue
-        path = placed[source].relative_to(lake.root)
+        path = linked[source].relative_to(lake.root)
         rows.append(
             {
                 "artifact_id": fingerprint(str(path)),
@@ -206,7 +208,7 @@ def refuse_if_blocked(findings: list[Finding], release_id: int) -> None:
     """
     blocking = [finding for finding in findings if finding.is_blocking]
     if blocking:
-        found = [f"{one.audit}: {_found(one)}" for one in blocking]
+        found = [f"{finding.audit}: {_found(finding)}" for finding in blocking]
         by = f"audit {found[0]}" if len(found) == 1 else all_faults(found, "audits")
         raise AuditError(f'release {release_id} refused by {by}; look at: hsrl sql "from audits where release_id = {release_id}"')
 

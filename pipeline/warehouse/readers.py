@@ -16,7 +16,7 @@ COPY = "readers.sqlite"
 _FOLDER = "readers"
 # Size, hash and last snapshot of the numbered copies.
 _NOTES = "readers.json"
-# Older copies go when nobody can be at work on them any more.
+# Older copies are deleted when no reader can still have them open.
 _KEPT, _KEPT_SECONDS = 3, 3600.0
 # A process of its own: closing a second SQLite library's file in this one would silently drop the locks that DuckDB's holds on it.
 _VACUUM = (
@@ -99,8 +99,8 @@ def renew_copy(catalogue: Path, lock: int) -> None:
 def _note(root: Path, fresh: Path, note: Note) -> None:
     """Enter a copy that is about to get its name; those that are gone leave."""
     kept = {path.name for path in _numbered(root / _FOLDER)}
-    notes = {name: one for name, one in notes_of(root).items() if name in kept} | {fresh.name: note}
-    _write_notes(root, {name: asdict(one) for name, one in notes.items()})
+    notes = {name: note for name, note in notes_of(root).items() if name in kept} | {fresh.name: note}
+    _write_notes(root, {name: asdict(note) for name, note in notes.items()})
 
 
 def shrink(catalogue: Path, lock: int) -> None:
@@ -121,7 +121,7 @@ def outdate_copy(root: Path) -> None:
     notes, newest = notes_of(root), newest_copy(root)
     if newest is not None and newest.name in notes:
         notes[newest.name] = replace(notes[newest.name], is_current=False)
-    _write_notes(root, {name: asdict(one) for name, one in notes.items()})
+    _write_notes(root, {name: asdict(note) for name, note in notes.items()})
 
 
 def _write_notes(root: Path, notes: dict[str, dict[str, object]]) -> None:
@@ -133,18 +133,19 @@ def _write_notes(root: Path, notes: dict[str, dict[str, object]]) -> None:
 def notes_of(root: Path) -> dict[str, Note]:
     """Name in ``readers/`` → what was noted of that copy; {} where the notes are gone or damaged, as copies tell more than they do."""
     try:
-        told = json.loads((root / _NOTES).read_text(encoding="utf-8"))
+        noted = json.loads((root / _NOTES).read_text(encoding="utf-8"))
         return {
-            str(name): Note(str(one["sha256"]), int(one["bytes"]), int(one["snapshot"]), one["is_current"] is True)
-            for name, one in told.items()
+            str(name): Note(str(note["sha256"]), int(note["bytes"]), int(note["snapshot"]), note["is_current"] is True)
+            for name, note in noted.items()
         }
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 
 
 def copies_of(root: Path) -> list[Path]:
-    """The copies that readers may attach, the newest first: files that never change, and stay for an hour at least after a newer
-    one came. Those whose size is not what was noted are left out.
+    """The copies that readers may attach, the newest first; those whose size is not what was noted are left out.
+
+    They never change, and stay for an hour at least after a newer copy came.
 
     ``readers.sqlite`` is the same as the newest, but under a name that is replaced: DuckLake opens its catalogue by name several
     times in one statement, and would mix what it finds before and after. So it is the last resort.

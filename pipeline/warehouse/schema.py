@@ -82,8 +82,8 @@ def _entries(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str |
 
 def _column_doc(statement: Statement, name: str) -> str:
     """What the header of a view or macro says of a column, else what the first table it reads says that has one of that name."""
-    if told := statement.header.get(f"column {name}"):
-        return told
+    if doc := statement.header.get(f"column {name}"):
+        return doc
     reads = statement.header["reads"].split(", ")
     tables = sorted(TABLES.values(), key=lambda table: reads.index(table.name) if table.name in reads else len(reads))
     return next((column.doc for table in tables for column in table.columns if column.name == name), "")

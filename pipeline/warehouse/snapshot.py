@@ -7,7 +7,7 @@ import duckdb
 
 from pipeline.errors import QueryError
 from pipeline.warehouse.attach_files import quoted
-from pipeline.warehouse.lake import connect, open_readers
+from pipeline.warehouse.engine import connect, open_readers
 from pipeline.warehouse.limits import DEFAULT_LIMITS, Limits, Watch, too_large
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.schema import literal
@@ -51,7 +51,7 @@ def write_snapshot(
 def _copied(
     source: duckdb.DuckDBPyConnection, file: duckdb.DuckDBPyConnection, target: Path, check: Callable[[], None]
 ) -> dict[str, int]:
-    told = dict(source.execute("SELECT name, doc FROM dictionary WHERE column_name IS NULL").fetchall())
+    docs = dict(source.execute("SELECT name, doc FROM dictionary WHERE column_name IS NULL").fetchall())
     columns = source.execute("SELECT name, column_name, doc FROM dictionary WHERE kind = 'column'").fetchall()
     counts = {}
     file.execute(f"ATTACH {quoted(target)} AS snapshot; USE snapshot")
@@ -60,7 +60,7 @@ def _copied(
         file.register("arriving", source.execute(f"FROM {name}").to_arrow_reader(_BATCH_ROWS))
         file.execute(f"CREATE TABLE {name} AS FROM arriving")
         file.unregister("arriving")
-        file.execute(f"COMMENT ON TABLE {name} IS {literal(told[name])}")
+        file.execute(f"COMMENT ON TABLE {name} IS {literal(docs[name])}")
         row = file.execute(f"SELECT count(*) FROM {name}").fetchone()
         counts[name] = int(row[0]) if row else 0
     for name, column, doc in columns:

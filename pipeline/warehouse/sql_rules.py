@@ -11,7 +11,7 @@ import duckdb
 from pipeline.errors import QueryError
 from pipeline.printable import printable
 
-# What may stand after FROM as a function, beside the warehouse's own macros. Everything that reads files, opens catalogues or
+# Functions that may stand after FROM, besides the warehouse's own macros. Everything that reads files, opens catalogues or
 # changes them is a table function too, and parses as SELECT: so this is a list of what is allowed.
 _TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
 # Functions that tell of the machine, plan a text as SQL, keep something, or sleep where no limit reaches them.
@@ -75,7 +75,7 @@ def _as_text(sql: str) -> str:
 def _without_explain(sql: str) -> tuple[str, str]:
     """EXPLAIN as it is to be said, and the statement after it; what it explains must be a question too, and is checked as one.
 
-    The two are put together anew, so that nothing is executed that was not checked, however a comment is read.
+    The two are put together again from their parts, so that nothing is executed that was not checked, however a comment is read.
     """
     rest = sql[_skip(sql, 0) :]
     if not (found := _EXPLAIN.match(rest)):
@@ -157,8 +157,8 @@ def _refuse_names(connection: duckdb.DuckDBPyConnection, nodes: list[dict[str, A
             if not (is_ours or (name in local and not schema)):
                 near = difflib.get_close_matches(name, tables | local, n=1)
                 hint = f"did you mean {near[0]}?" if near else 'see: hsrl sql "select name, doc from dictionary"'
-                told = ".".join(part for part in (catalog, schema, name) if part)
-                raise QueryError(as_line(f"there is no table {told:.200}; {hint}"))
+                full_name = ".".join(part for part in (catalog, schema, name) if part)
+                raise QueryError(as_line(f"there is no table {full_name:.200}; {hint}"))
         elif str(node.get("function_name", "")).lower() in _FUNCTIONS:
             raise QueryError(
                 as_line(f"the function {node['function_name'].lower()} is not allowed; it tells or does more than answer")

@@ -13,15 +13,10 @@ from pipeline.warehouse.audits import run_audits
 from pipeline.warehouse.catalogue_check import compare_catalogue
 from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.readers import COPY, copies_of, is_whole, notes_of, numbered_copies
-from pipeline.warehouse.statements import SQL_ROOT, read_statement
+from pipeline.warehouse.statements import SQL_ROOT, read_statement, statement
 from pipeline.warehouse.tables import TABLES
 from pipeline.warehouse.traces import CATALOGUE, restoring
 
-_NEEDED = """
-SELECT artifact_id FROM (FROM artifacts WHERE kind = 'user_state' ORDER BY release_id DESC LIMIT 1)
-UNION SELECT embedding_id FROM codebooks WHERE codebook_id IN (SELECT codebook_id FROM sids)
-UNION SELECT artifact_id FROM policies WHERE is_published
-"""
 # Data files and files of deletions of every snapshot that was not expired.
 _NAMED = """
 WITH files AS (
@@ -36,7 +31,7 @@ FROM files INNER JOIN {meta}.ducklake_table AS "table" ON "table".table_id = fil
 """
 _WRITTEN = "not the bytes that were written"
 _RENEWED = "make a new one with: hsrl gc"
-# What a command makes anew once its folder is gone; one that is there is taken for whole.
+# Kinds of artifacts that a command makes again once their folder is gone; a folder that is there counts as complete.
 _ANEW = {
     "policy": "train it anew with: hsrl retrain",
     "simulator": "train it anew with: hsrl retrain",
@@ -92,15 +87,15 @@ def find_damage(lake: Lake, kinds: Sequence[str] | None = None) -> list[Damage]:
         lake: the warehouse.
         kinds: tables, and kinds of artifacts (``user_state`` …); None = all.
     """
-    needed = {name for (name,) in lake.query(_NEEDED).rows()}
+    needed = {name for (name,) in lake.query(statement("needed_artifacts")).rows()}
     in_use = _in_use(lake, kinds)
     hashes = _hashes(lake)
     found: list[Damage] = []
     for path, (kind, name, sha256) in hashes.items():
-        place = inside(lake.root, path)
+        stored = inside(lake.root, path)
         is_needed = path in in_use if kind in TABLES else name in needed
-        if (kinds is None or kind in kinds) and (is_needed or (kind not in TABLES and place.exists())):
-            found += (replace(one, mend=_mend(kind, one)) for one in _compared(place, sha256))
+        if (kinds is None or kind in kinds) and (is_needed or (kind not in TABLES and stored.exists())):
+            found += (replace(damage, mend=_mend(kind, damage)) for damage in _compared(stored, sha256))
     unhashed = in_use - hashes.keys()
     return found + [Damage(lake.root / path, "missing") for path in sorted(unhashed) if not (lake.root / path).exists()]
 
@@ -140,7 +135,7 @@ def refuse(damage: Sequence[Damage]) -> None:
 
 
 def refusal(damage: Sequence[Damage]) -> WarehouseError:
-    """The line that names the first of some damaged things, how many there are, and what to do."""
+    """The error that names the first of some damaged things, how many there are, and what to do."""
     first = damage[0]
     return WarehouseError(f"{first.path}: {first.fault}, one of {len(damage)} such; {first.mend}")
 
@@ -150,7 +145,7 @@ def damage_at(root: Path) -> list[Damage]:
     try:
         with Lake.open_copy(root) as lake:
             return [*find_damage(lake), *_catalogue(lake.root)]
-    except (HsrlError, duckdb.Error, OSError):  # then the first error tells more
+    except (HsrlError, duckdb.Error, OSError):  # then the first error says more
         return []
 
 
@@ -172,11 +167,11 @@ def _files(lake: Lake) -> list[tuple[str, bool, str]]:
     return [(table, is_in_use, path.removeprefix(root)) for table, is_in_use, path in rows]
 
 
-def _compared(place: Path, sha256: str) -> Iterator[Damage]:
-    if not place.exists():
-        yield Damage(place, "missing")
-    elif sha256_of(place) != sha256:
-        yield Damage(place, _WRITTEN)
+def _compared(stored: Path, sha256: str) -> Iterator[Damage]:
+    if not stored.exists():
+        yield Damage(stored, "missing")
+    elif sha256_of(stored) != sha256:
+        yield Damage(stored, _WRITTEN)
 
 
 def _older(lake: Lake, hashes: dict[str, tuple[str, str, str]]) -> Iterator[Damage]:
@@ -207,8 +202,8 @@ def _copies(root: Path) -> Iterator[Damage]:
 def _misnamed(lake: Lake) -> Iterator[Damage]:
     [finding] = run_audits(lake.connection, [read_statement(SQL_ROOT / "audits" / "sids_named.sql")])
     if finding.n_offenders:
-        told = f"{finding.n_offenders} rows fail the audit {finding.audit}, such as {finding.examples[0]}"
-        yield Damage(lake.root / "data" / "main" / "sid_history", told)
+        fault = f"{finding.n_offenders} rows fail the audit {finding.audit}, such as {finding.examples[0]}"
+        yield Damage(lake.root / "data" / "main" / "sid_history", fault)
 
 
 def _not_looked_at(lake: Lake, hashes: dict[str, tuple[str, str, str]], named: list[str]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.lock import locked
 from pipeline.warehouse.publish import publish_release
 from pipeline.warehouse.release import Changes, Release, ReleaseDraft
-from pipeline.warehouse.statements import Statement, statements
+from pipeline.warehouse.statements import Statement, statement, statements
 
 
 class Warehouse(Lake):
@@ -27,10 +27,7 @@ class Warehouse(Lake):
     @property
     def artifacts(self) -> ArtifactStore:
         """Models and checkpoints, ``artifacts/<kind>/<fingerprint>/``."""
-        taken_back = self.query(
-            "SELECT artifact_id FROM artifacts WHERE kind IN ('simulator', 'policy') "
-            "AND release_id IN (SELECT release_id FROM withdrawn)"
-        )
+        taken_back = self.query(statement("withdrawn_artifacts"))
         return ArtifactStore(self.root / "artifacts", frozenset(taken_back["artifact_id"]))
 
     @property

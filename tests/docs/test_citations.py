@@ -20,7 +20,7 @@ _MADE_UP = {"NAME.md", "small.md", "swept.md", "weights.md"}
 
 def tracked() -> list[Path]:
     """The files that a clone has, generated pages and this one aside."""
-    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")  # noqa: S607
     files = [ROOT / name for name in names if name and not name.startswith("docs/results/")]
     return [
         file
@@ -58,7 +58,7 @@ def faults(file: Path) -> list[str]:
                 found.append(f"{where}: {name} has no section {anchor}")
             elif section and section not in sections(page)[1]:
                 found.append(f"{where}: {name} has no section {section}")
-        if file.suffix == ".md":
+        if file.suffix == ".md" and not file.name.startswith("adding-a-"):  # a guide's own files do not exist yet
             found += [
                 f"{where}: no file {name}" for name in _SOURCE.findall(line) if not (ROOT / name).exists() and "{" not in name
             ]

@@ -25,7 +25,7 @@ def test_the_drawing_is_not_stale(script: dict[str, Any]) -> None:
 
 def test_the_path_is_short_and_leads_downwards(script: dict[str, Any]) -> None:
     steps = script["path"]()
-    assert len(steps) <= 18 and script["climbs"](steps) == []
+    assert len(steps) <= 22 and script["climbs"](steps) == []
 
 
 def test_the_shortest_chain_is_taken(script: dict[str, Any]) -> None:

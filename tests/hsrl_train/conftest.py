@@ -1,4 +1,4 @@
-"""Small worlds whose right answers are known (papers/BASELINES.md §4), for simulators, policies and learners."""
+"""Small worlds whose right answers are known (docs/baselines.md §4), for simulators, policies and learners."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

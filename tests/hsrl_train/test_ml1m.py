@@ -1,4 +1,4 @@
-"""The simulator and the reference rows on ML-1M, beside what FACTS.md tells of them."""
+"""The simulator and the reference rows on ML-1M, beside what docs/measurements.md says of them."""
 
 import os
 from pathlib import Path
@@ -72,7 +72,7 @@ def test_held_out_answers_are_foretold(world: World) -> None:
 
 
 def test_reference_rows_stand_in_their_order(world: World) -> None:
-    """Random < popular slate < transfer oracle ≤ greedy oracle, and greedy oracle ≥ 1.4 × popular slate (FACTS.md, learning)."""
+    """Random < popular slate < transfer oracle ≤ greedy oracle, and greedy oracle ≥ 1.4 × popular slate (docs/measurements.md, learning)."""
     training, judge = (
         fit_response_model(world.records, world.catalogue, SimulatorConfig(), seed, fit_on).model
         for seed, fit_on in ((1, "train"), (101, "all"))

@@ -29,7 +29,9 @@ def assign_night(
         night: release_id, items (ITEMS), embeddings (EMBEDDINGS).
         codebook: tonight's codes.
         history: SID_HISTORY.
-        same_numbering_ids, waiting, reserved_from: of the incumbents.
+        same_numbering_ids: of the incumbents.
+        waiting: of the incumbents; None: nobody.
+        reserved_from: of the incumbents.
         rules: the other fields of AssignmentRules.
     """
     incumbents = SidIncumbents(

@@ -19,13 +19,13 @@ _DIFFERENCES = {
 
 def encode(console: Console, report: dict[str, Any]) -> None:
     """Where the Semantic IDs are, and how many vectors are unlike all that the codes were learned from."""
-    told = (
+    text = (
         f"{report['vectors']:,} of codebook {report['codebook_id']} in {report['out']}; {report['unlike']:,} unlike the catalogue"
     )
-    told += f"; {report['zero']:,} of zeros, without one" if report["zero"] else ""
-    facts(console, (("semantic ids", told),))
-    if beside := report.get("catalogue"):
-        facts(console, (("catalogue", ", ".join(f"{count:,} {_DIFFERENCES[why]}" for why, count in beside.items())),))
+    text += f"; {report['zero']:,} of zeros, without one" if report["zero"] else ""
+    facts(console, (("semantic ids", text),))
+    if differences := report.get("catalogue"):
+        facts(console, (("catalogue", ", ".join(f"{count:,} {_DIFFERENCES[why]}" for why, count in differences.items())),))
 
 
 def rank(console: Console, report: dict[str, Any]) -> None:

@@ -19,10 +19,10 @@ def refresh(console: Console, report: dict[str, Any]) -> None:
     """What a refresh did."""
     if report["status"] == "planned":
         days = [*report["deliveries"], *(f"{day} (to be generated)" for day in report["to_generate"])]
-        told = f"{', '.join(days) or 'nothing'} ({report['bytes']:,} bytes)"
+        text = f"{', '.join(days) or 'nothing'} ({report['bytes']:,} bytes)"
         brought = report["external"]
         vectors = (("vectors", f"{brought['file']}: {'new' if brought['is_new'] else 'as before'}"),) if brought else ()
-        facts(console, (("would ingest", told), *vectors, ("tokenizer", report["tokenizer"]), *_foretold(report["forecast"])))
+        facts(console, (("would ingest", text), *vectors, ("tokenizer", report["tokenizer"]), *_foretold(report["forecast"])))
         return
     if report["status"] == "nothing new":
         return
@@ -76,10 +76,11 @@ def _foretold(forecast: dict[str, Any] | None) -> tuple[tuple[str, str], ...]:
 
 
 def retrain(console: Console, report: dict[str, Any]) -> None:
-    """What a retrain did, the policy beside the reference rows."""
-    for one in report["simulators"]:
-        told = f"fitted on {one['fit_on']}, seed {one['seed']}: AUC {one['auc']:.3f}, calibration error {one['ece']:.4f} ({one['judged_on']})"
-        console.print(f"simulator     {told}", highlight=False)
+    """What a retrain did: the policy and the reference rows it is compared with."""
+    for simulator in report["simulators"]:
+        fitted = f"fitted on {simulator['fit_on']}, seed {simulator['seed']}"
+        quality = f"AUC {simulator['auc']:.3f}, calibration error {simulator['ece']:.4f} ({simulator['judged_on']})"
+        console.print(f"simulator     {fitted}: {quality}", highlight=False)
     drawn = Table(show_edge=False, title="total reward of whole sessions from held-out starts", title_justify="left")
     for name in ("policy", "judged", "total reward", "95 % interval", "depth", "distinct items", "Gini"):
         drawn.add_column(name, justify="left" if name in ("policy", "judged") else "right")

@@ -40,25 +40,25 @@ def trace(console: Console, found: "Trace") -> None:
     subject = found.nodes[found.subject]
     console.print(printable(f"{subject.kind} {subject.name} ({subject.id})"), markup=False, highlight=False, soft_wrap=True)
     facts(console, tuple((str(name), cell(value)) for name, value in found.facts.items()))
-    starts = sorted(found.started, key=lambda one: one != found.subject)
+    starts = sorted(found.started, key=lambda node_id: node_id != found.subject)
     _tree(console, "made from", found, found.inputs, starts)
     _tree(console, "used by", found, found.dependants, [found.subject])
 
 
 def _tree(console: Console, heading: str, found: "Trace", step: Callable[[str], list[str]], starts: Sequence[str]) -> None:
-    """What lies ever more steps away, each thing told once: it ends whatever leads where, and a long chain is cut."""
+    """A tree of what is one step away, two steps and so on; each thing appears once, so circles end, and a long chain is cut."""
     console.print(heading, highlight=False)
-    told = set(starts)
-    waiting: list[tuple[int, str, str | None]] = [(0, "", one) for one in reversed(starts)]
+    shown_ids = set(starts)
+    waiting: list[tuple[int, str, str | None]] = [(0, "", node_id) for node_id in reversed(starts)]
     while waiting:
-        depth, line, one = waiting.pop()
+        depth, line, node_id = waiting.pop()
         if line:
             console.print(printable("  " * depth + line), markup=False, highlight=False, soft_wrap=True)
-        if one is None:
+        if node_id is None:
             continue
-        fresh = [other for other in step(one) if other not in told]
+        fresh = [other for other in step(node_id) if other not in shown_ids]
         shown = fresh[: _BRANCHES if depth < _DEEPEST else 0]
-        told.update(shown)
+        shown_ids.update(shown)
         if len(fresh) > len(shown):
             rest = f"… and {len(fresh) - len(shown)} more{' and what lies behind' if not shown else ''}; all of them with --json or --html FILE"
             waiting.append((depth + 1, rest, None))
@@ -72,12 +72,12 @@ def _named(node: "Node") -> str:
 def status(console: Console, report: dict[str, Any]) -> None:
     """The newest release, its tables, the last runs."""
     release = report["release"]
-    told = (
+    text = (
         "nothing is published yet" if release is None else f"{release['release_id']} ({release['kind']}, {release['created_at']})"
     )
     rows = ", ".join(f"{count:,} {name}" for name, count in report["rows"].items())
     policy = report["policy"]
-    lines = (("release", told), ("rows", rows), ("policy", "none" if policy is None else policy))
+    lines = (("release", text), ("rows", rows), ("policy", "none" if policy is None else policy))
     facts(console, lines)
     runs = report["runs"]
     names = list(runs[0]) if runs else []

@@ -14,8 +14,8 @@ def reproduce(console: Console, report: dict[str, Any]) -> None:
     for name in ("variant", "total reward", "95 % interval", "beside the first"):
         drawn.add_column(name, justify="left" if name == "variant" else "right")
     for row in [*report["variants"], *report["references"]]:
-        beside = row.get("difference")
+        difference = row.get("difference")
         interval = f"{row['transferred_low']:.2f} … {row['transferred_high']:.2f}"
-        drawn.add_row(row["variant"], f"{row['transferred']:.2f}", interval, "" if beside is None else f"{beside:+.2f}")
+        drawn.add_row(row["variant"], f"{row['transferred']:.2f}", interval, "" if difference is None else f"{difference:+.2f}")
     console.print(drawn)
     facts(console, (("written", ", ".join(report["files"])),))

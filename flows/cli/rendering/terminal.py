@@ -1,4 +1,4 @@
-"""Tables and lines for people, safe on a terminal whatever the data says."""
+"""Tables and lines for people; no text of the data steers the terminal."""
 
 import sys
 from collections.abc import Sequence
@@ -52,8 +52,8 @@ def table(
 
 def facts(console: Console, lines: tuple[tuple[str, str], ...]) -> None:
     """Name and text of each, a line each."""
-    for name, told in lines:
-        console.print(printable(f"{name:<13} {told}"), markup=False, highlight=False, soft_wrap=True)
+    for name, text in lines:
+        console.print(printable(f"{name:<13} {text}"), markup=False, highlight=False, soft_wrap=True)
 
 
 def cell(value: Any) -> str:

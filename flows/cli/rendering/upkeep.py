@@ -24,11 +24,11 @@ def rollback(console: Console, report: dict[str, Any]) -> None:
 
 def gc(console: Console, report: dict[str, Any]) -> None:
     """What was, or would be, deleted."""
-    told = "would go" if report["status"] == "planned" else "gone"
+    label = "would go" if report["status"] == "planned" else "gone"
     sizes = f"{report['n_files']:,} data files, {len(report['orphans'])} orphans, {len(report['folders'])} folders"
     lines = (
         ("releases", f"{len(report['releases'])} no longer open as they were: {some(report['releases'])}"),
-        (told, f"{report['bytes']:,} bytes: {sizes}"),
+        (label, f"{report['bytes']:,} bytes: {sizes}"),
         ("orphans", some(report["orphans"])),
         ("folders", some(report["folders"])),
         ("snapshots", f"{report['n_snapshots']:,}"),
@@ -38,6 +38,7 @@ def gc(console: Console, report: dict[str, Any]) -> None:
 
 
 def some(values: list[Any], at_most: int = 10) -> str:
+    """The first of some values, and an ellipsis where there are more."""
     return ", ".join(str(value) for value in values[:at_most]) + (" …" if len(values) > at_most else "")
 
 
@@ -49,5 +50,5 @@ def verify(console: Console, report: dict[str, Any]) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    for one in report["not_looked_at"]:
-        console.print(f"not looked at: {one}", highlight=False, markup=False, soft_wrap=True)
+    for reason in report["not_looked_at"]:
+        console.print(f"not looked at: {reason}", highlight=False, markup=False, soft_wrap=True)

@@ -25,7 +25,7 @@ def test_how_far_a_judgement_is_is_told_after_every_slate(two_shelves) -> None:
 
 
 def value_of(world, policy, n: int = 6_000) -> tuple[float, float]:
-    """Reward and depth, rounded as BASELINES.md gives them."""
+    """Reward and depth, rounded as docs/baselines.md gives them."""
     row = summarise(evaluate("row", [policy], [world.environment], world.shared(n)))
     assert row.temper_law > world.environment.config.temper0 - 1
     return row.total_reward, row.depth

@@ -11,14 +11,14 @@ import pytest
 HERE = Path(__file__).resolve().parent
 LEDGER = HERE.parents[2] / "docs" / "equations.md"
 ROW = re.compile(r"^\| \((\d+)\) \|.*\| `([\w.]+)` \| `([\w.]+)::(\w+)` \|$", re.MULTILINE)
-EQUATIONS = range(10, 27)
+NUMBERS = range(10, 27)
 
 
 def faults(ledger: str) -> list[str]:
     """What is wrong with a ledger, equation by equation."""
     rows = ROW.findall(ledger)
     told = {int(number) for number, *_ in rows}
-    missing = [f"({number}) is missing" for number in EQUATIONS if number not in told]
+    missing = [f"({number}) is missing" for number in NUMBERS if number not in told]
     return missing + [fault for row in rows for fault in _faults_of(*row)]
 
 

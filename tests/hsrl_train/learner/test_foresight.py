@@ -73,7 +73,7 @@ def test_constants_move_what_is_chosen_and_ranked_but_not_the_contexts(two_shelv
 
 
 def test_each_constant_is_judged_by_the_same_sessions(two_shelves, policy: HsrlPolicy) -> None:
-    """Always A earns 3.430 discounted by .9, always B 5.146; 5.363 and 10.731 in all (BASELINES §4)."""
+    """Always A earns 3.430 discounted by .9, always B 5.146; 5.363 and 10.731 in all (docs/baselines.md §4)."""
     luck = torch.rand(1000, 20, 2, generator=torch.Generator().manual_seed(1))
     constants = torch.stack([torch.zeros(4), TO_B, torch.zeros(4)])
     earned = returns(policy, constants, two_shelves.environment, two_shelves.starts(1000), luck, LUCK).mean(dim=1).tolist()

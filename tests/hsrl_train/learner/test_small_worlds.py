@@ -1,4 +1,4 @@
-"""HSRL where the best that can be had is known (papers/BASELINES.md §4): it must look ahead, and find a hidden taste."""
+"""HSRL where the best that can be had is known (docs/baselines.md §4): it must look ahead, and find a hidden taste."""
 
 from dataclasses import replace
 

@@ -67,7 +67,7 @@ def test_nobody_outstays_the_longest_session() -> None:
 
 
 def test_the_folded_reward_is_best_at_eight_likes_of_nine() -> None:
-    """EQUATIONS, bounds: always 8 of 9 gives 16 steps and 15.64; always 9 gives 11 steps of .9, since 20 − 10 · 1.9 = 1 stays."""
+    """Bounds (docs/protocol.md): always 8 of 9 gives 16 steps and 15.64; always 9 gives 11 steps of .9, since 20 − 10 · 1.9 = 1 stays."""
     environment = Environment([Coin()], EnvironmentConfig(is_reward_folded=True))
     assert play(environment, [8] * 20, 9)[:2] == (pytest.approx(15.64, abs=0.01), 16)
     assert play(environment, [9] * 20, 9)[:2] == (pytest.approx(9.9), 11)
@@ -76,7 +76,7 @@ def test_the_folded_reward_is_best_at_eight_likes_of_nine() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 12), st.sampled_from([0.0, 0.1, 0.2, 1.0]), st.data())
 def test_every_finished_session_has_spent_its_patience(k: int, cost: float, data: st.DataObject) -> None:
-    """The law (EQUATIONS, protocol): (1 + K) · Depth − K · Reward > 19, whatever was liked."""
+    """The temper law (docs/protocol.md): (1 + K) · Depth − K · Reward > 19, whatever was liked."""
     likes = data.draw(st.lists(st.integers(0, k), min_size=20, max_size=20))
     reward, depth, _ = play(Environment([Coin()], EnvironmentConfig(cost=cost)), likes, k)
     assert (1 + k) * depth - k * reward > 19

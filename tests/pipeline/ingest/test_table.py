@@ -225,7 +225,7 @@ def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_taobao_is_read_whole(shared_data: Path) -> None:
-    """PROVENANCE: 84,475 rows, 815 users, 55,368 items; 2,356 fav + 4,497 cart + 1,750 buy are positive here."""
+    """As docs/measurements.md describes the file: 84,475 rows, 815 users, 55,368 items; 2,356 fav + 4,497 cart + 1,750 buy are positive here."""
     batch = read(
         shared_data / "taobao" / "UserBehavior_prefix.csv.gz",
         500_000,
@@ -241,7 +241,7 @@ def test_taobao_is_read_whole(shared_data: Path) -> None:
 
 @pytest.mark.real
 def test_kuairand_is_read_whole_and_its_repeats_are_refused(shared_data: Path) -> None:
-    """PROVENANCE: 41,828 rows, 664 users, 9,359 videos, 33,745 likes; 124 rows repeat a (user, video, time)."""
+    """As docs/measurements.md describes the file: 41,828 rows, 664 users, 9,359 videos, 33,745 likes; 124 rows repeat a (user, video, time)."""
     batch = read(
         shared_data / "kuairand" / "kuairand27k_like_hate_subset.tsv.gz",
         500_000,

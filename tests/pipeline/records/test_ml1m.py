@@ -1,4 +1,4 @@
-"""The counts of ML-1M ranked that the papers and FACTS.md tell."""
+"""The counts of ML-1M ranked that the papers and docs/measurements.md give."""
 
 import io
 import lzma

@@ -41,7 +41,6 @@ def draft() -> ReleaseDraft:
 @pytest.fixture
 def night(tmp_path: Path) -> Night:
     """Night n = 1, 2, …: user 1 is shown items 10 (liked) and 11; the whole of it passes every audit."""
-
     return lambda n: changes_of(tmp_path / "staged" / str(n), n)
 
 

@@ -1,4 +1,4 @@
-"""FACTS.md, DuckLake, five silent wrong results: first that the trap is real, then that the warehouse does not fall into it.
+"""Five silent wrong results of DuckLake (docs/measurements.md): first that the trap is real, then that the warehouse does not fall into it.
 
 Where the trap itself is gone with a newer DuckLake, the first half fails, and its guard may be taken out.
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline.warehouse import extensions, lake
+from pipeline.warehouse import engine, extensions
 
 NAME = "duckdb_extension_x"
 
@@ -59,11 +59,11 @@ def test_a_changed_extension_is_not_loaded(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(extensions, "extension_path", lambda _: changed)
     monkeypatch.setattr(extensions, "EXTENSIONS", ("ducklake",))
     with pytest.raises(duckdb.Error, match="signature"):
-        lake.connect()
+        engine.connect()
 
 
 def test_after_its_own_extensions_an_engine_takes_signed_ones_only() -> None:
-    with lake.connect() as connection:
+    with engine.connect() as connection:
         assert connection.execute("SELECT current_setting('allow_unsigned_extensions')").fetchone() == (False,)
         with pytest.raises(duckdb.Error, match="Cannot change allow_unsigned_extensions"):
             connection.execute("SET allow_unsigned_extensions = true")

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import WarehouseError
-from pipeline.warehouse.lake import connect, open_readers
+from pipeline.warehouse.engine import connect, open_readers
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.statements import statements
 from pipeline.warehouse.tables import TABLES
@@ -124,7 +124,7 @@ def test_small_tables_keep_every_type_as_it_was(warehouse: Warehouse, draft: Rel
 
 
 def test_the_engine_fetches_nothing_and_writes_nothing_home(empty_warehouse: Path, tmp_path: Path) -> None:
-    source = "import sys; from pathlib import Path; from pipeline.warehouse.lake import open_readers; open_readers(Path(sys.argv[1])).close()"
+    source = "import sys; from pathlib import Path; from pipeline.warehouse.engine import open_readers; open_readers(Path(sys.argv[1])).close()"
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin", "PYTHONPATH": str(Path.cwd())}
     subprocess.run([sys.executable, "-c", source, str(empty_warehouse)], check=True, env=environment)
     assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,7 @@ import pytest
 from pipeline.errors import WarehouseError
 from pipeline.warehouse import readers
 from pipeline.warehouse.adhoc import run_sql
-from pipeline.warehouse.lake import open_readers
+from pipeline.warehouse.engine import open_readers
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.warehouse import Warehouse
 
