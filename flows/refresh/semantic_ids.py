@@ -1,5 +1,6 @@
 """From records to Semantic IDs: frozen models are learned once and found again, then every item's Semantic ID is decided."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ from flows.refresh.deliveries import of_bucket
 from flows.refresh.external_vectors import read_external_vectors
 from flows.refresh.release_inputs import ReleaseInputs
 from flows.refresh.sid_settings import SidSettings
-from flows.refresh.tokenizer import tokenize
+from flows.runtime.resources import own_cpu_seconds, peak_memory_mb
 from flows.runtime.run import Tick
 from flows.stores.models import KIND, Models, load_models, of_codebook
 from pipeline.embeddings.embed import embed, learn
@@ -20,8 +21,9 @@ from pipeline.embeddings.score_aware import ScoreAware
 from pipeline.errors import SourceError
 from pipeline.records.config import RecordsConfig
 from pipeline.records.split import training_positives
-from pipeline.sids.inputs import NightInputs
-from pipeline.sids.nightly import NightDecision
+from pipeline.sids.inputs import NightInputs, SidIncumbents
+from pipeline.sids.metrics import run_metrics
+from pipeline.sids.nightly import NightDecision, decide_night
 from pipeline.warehouse.artifact_rows import Artifact
 from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.warehouse import Warehouse
@@ -74,10 +76,19 @@ def make_semantic_ids(warehouse: Warehouse, settings: SidSettings, inputs: Relea
     popularity = count_positives(_positives(inputs, settings.n_buckets))
     embeddings = models.embed_scores(vectors, items, popularity)
     night = NightInputs(inputs.release_id, items, of_codebook(embeddings, models.embedding_id), popularity)
-    decision = tokenize(settings.sids, settings.seed, night, inputs.incumbent.with_vectors())
+    decision = _decide(settings, night, inputs.incumbent.with_vectors())
     made_from = (fingerprint(settings.embeddings.model_dump(mode="json")), *(simulator.name for simulator in simulators))
     artifacts = (*simulators, Artifact(KIND, models.embedding_id, made_from))
     return SemanticIds(models, embeddings, decision, artifacts, coverage)
+
+
+def _decide(settings: SidSettings, night: NightInputs, incumbents: SidIncumbents) -> NightDecision:
+    """The nightly decision; its metrics also have what it took: seconds, CPU seconds and peak memory of this process."""
+    wall, cpu = time.monotonic(), own_cpu_seconds()
+    decision = decide_night(settings.sids, settings.seed, night, incumbents)
+    spent = (time.monotonic() - wall, own_cpu_seconds() - cpu, peak_memory_mb())
+    of_run = run_metrics(night.release_id, decision.codebook.codebook_id, spent)
+    return replace(decision, metrics=pl.concat([decision.metrics, of_run]))
 
 
 def _learn_models(settings: SidSettings, inputs: ReleaseInputs, external: pl.DataFrame | None) -> Models:
