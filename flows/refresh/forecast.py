@@ -41,7 +41,8 @@ def forecast(
         warehouse: the readers' copy.
         incumbent: the last release.
         coming: what would be taken in.
-        embeddings, sids: sections.
+        embeddings: its section.
+        sids: its section.
     """
     mode, why = _mode(warehouse, incumbent, coming.found.external, embeddings, sids)
     nights, rows, seconds = _nights(warehouse), None, None

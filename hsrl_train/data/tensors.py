@@ -154,12 +154,12 @@ def _look_up(ids: Ids, item_ids: Ids) -> Ids:
     return rows + 1
 
 
-def _with_padding(rows: npt.NDArray, fill: float) -> npt.NDArray:
+def _with_padding(rows: npt.NDArray[Any], fill: float) -> npt.NDArray[Any]:
     """``rows`` below a first row of ``fill`` for the padding item."""
     return np.concatenate([np.full((1, *rows.shape[1:]), fill, rows.dtype), rows])
 
 
-def _fingerprint(*arrays: npt.NDArray) -> str:
+def _fingerprint(*arrays: npt.NDArray[Any]) -> str:
     return short_sha256(
         piece for array in arrays for piece in (str((array.dtype, array.shape)).encode(), np.ascontiguousarray(array).tobytes())
     )

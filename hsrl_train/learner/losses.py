@@ -74,7 +74,7 @@ def policy_gradient_loss(
 
 def entropy_by_level(log_probs: Float[Tensor, "b all_tokens"], vocabulary: tuple[int, ...]) -> Float[Tensor, " l"]:
     """Mean entropy of each level's token distribution, in nats, in [0, log V_l]."""
-    return torch.stack([-(level.exp() * level).sum(dim=1).mean() for level in torch.split(log_probs, vocabulary, dim=1)])
+    return torch.stack([-(level.exp() * level).sum(dim=1).mean() for level in log_probs.split(vocabulary, dim=1)])
 
 
 def entropy_loss(entropies: Float[Tensor, " l"]) -> Float[Tensor, ""]:

@@ -1,6 +1,7 @@
 """The night's stream: every user's carried open list followed by the new events, cut into runs of one request."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -126,7 +127,7 @@ def _differs(values: Numbers) -> Flags:
     return np.append([True], values[1:] != values[:-1])[: len(values)]
 
 
-def _merge(new: npt.NDArray, new_at: Numbers, carried: npt.NDArray, carried_at: Numbers) -> npt.NDArray:
+def _merge(new: npt.NDArray[Any], new_at: Numbers, carried: npt.NDArray[Any], carried_at: Numbers) -> npt.NDArray[Any]:
     merged = np.empty(len(new_at) + len(carried_at), dtype=new.dtype)
     merged[new_at] = new
     merged[carried_at] = carried
