@@ -1,6 +1,7 @@
 """From the tables of a release to the tensors of ``hsrl_train.data.world``: ids become dense numbers, 0 is padding."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
