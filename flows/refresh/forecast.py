@@ -41,8 +41,8 @@ def forecast(
         warehouse: the readers' copy.
         incumbent: the last release.
         coming: what would be taken in.
-        embeddings: the section.
-        sids: the section.
+        embeddings: its section.
+        sids: its section.
     """
     mode, why = _mode(warehouse, incumbent, coming.found.external, embeddings, sids)
     nights, rows, seconds = _nights(warehouse), None, None

@@ -76,4 +76,4 @@ def test_a_variable_stands_above_the_file(tmp_path: Path, monkeypatch: pytest.Mo
     config.write_text('[source]\nkind = "generated"\npath = "x"\n[sids]\nvocabulary = 32\n')
     settings = load_settings(config, tmp_path)
     assert settings.sids.vocabulary == 64
-    assert settings.source.days == 6
+    assert settings.source.days == 6  # type: ignore[attr-defined]

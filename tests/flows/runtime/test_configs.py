@@ -68,8 +68,9 @@ def test_the_commented_keys_of_the_table_exist(tmp_path: Path) -> None:
     )
     (tmp_path / "table.toml").write_text(text)
     settings = load_settings(tmp_path / "table.toml", tmp_path)
-    assert settings.source.items is not None and settings.source.users is not None
-    assert settings.source.columns.request == "request_id"
+    source: Any = settings.source
+    assert source.items is not None and source.users is not None
+    assert source.columns.request == "request_id"
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
