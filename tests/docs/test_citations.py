@@ -38,8 +38,9 @@ def sections(page: Path) -> tuple[frozenset[str], frozenset[str]]:
 
 
 def page_of(name: str, file: Path) -> Path | None:
-    """The page that is meant: from the file's folder, from the root, or by its name in docs."""
-    return next((page for page in (file.parent / name, ROOT / name, ROOT / "docs" / name) if page.exists()), None)
+    """The page that is meant: from the file's folder, from the root, or by its name in docs or docs/results."""
+    folders = (file.parent, ROOT, ROOT / "docs", ROOT / "docs" / "results")
+    return next((folder / name for folder in folders if (folder / name).exists()), None)
 
 
 def faults(file: Path) -> list[str]:

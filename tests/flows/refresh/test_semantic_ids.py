@@ -112,7 +112,11 @@ def test_a_tokenizer_that_overspends_its_budget_publishes_nothing(
         item: vectors()[item + 40 if item <= 40 else item - 40] if item <= 80 else vector for item, vector in vectors().items()
     }
     with monkeypatch.context() as patch:
-        patch.setattr(nightly, "assign", lambda night, codes, incumbents, rules: assign(night, codes, incumbents, replace(rules, max_moved_share=1.0)))
+        patch.setattr(
+            nightly,
+            "assign",
+            lambda night, codes, incumbents, rules: assign(night, codes, incumbents, replace(rules, max_moved_share=1.0)),
+        )
         with pytest.raises(
             AuditError, match=r"release 2 refused by 2 audits: 1\) churn_budget: .*n_allowed.* 2\) vectors_as_before: "
         ):
