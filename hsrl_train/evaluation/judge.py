@@ -4,15 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from hsrl_train.data.starts import sample_starts
 from hsrl_train.data.tensors import World
-from hsrl_train.data.world import Policy, ResponseModel, State
+from hsrl_train.data.world import Policy, ResponseModel, State, share_shown_again
 from hsrl_train.evaluation.baselines import reference_policies
 from hsrl_train.evaluation.config import EvaluationConfig
 from hsrl_train.evaluation.look_ahead import search_look_ahead
 from hsrl_train.evaluation.rollouts import Rollouts, SharedStarts, evaluate
-from hsrl_train.simulator.config import EnvironmentConfig
+from hsrl_train.simulator.config import REPEATS_FROM, EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
 
 # States that the best constant slate is chosen on; more change nothing.
@@ -67,7 +68,8 @@ class PolicyResult:
         """The sessions of all simulators in a single table."""
         rewards, depths = (np.concatenate([getattr(played, name) for played in self.rollouts]) for name in ("rewards", "depths"))
         exposure = np.sum([played.exposure for played in self.rollouts], axis=0)
-        return Rollouts(self.name, self.rollouts[0].k, rewards, depths, exposure)
+        n_unsupported = sum(played.n_unsupported for played in self.rollouts)
+        return Rollouts(self.name, self.rollouts[0].k, rewards, depths, exposure, n_unsupported)
 
 
 class Judge:
@@ -96,6 +98,9 @@ class Judge:
         self.k = world.records.exposed.shape[1]
         self._progress = progress
         self._n_over = self._n_expected = 0
+        is_logged = torch.zeros(len(world.catalogue.is_active), dtype=torch.bool)
+        is_logged[world.records.exposed.flatten()] = True
+        self._log = (is_logged, share_shown_again(world.records) < REPEATS_FROM)
         self.starts = self._shared(sample_starts(world.records, evaluation.n_sessions, seed))
 
     def expect(self, n_plays: int) -> None:
@@ -116,7 +121,15 @@ class Judge:
         """
         choosing = self._shared(sample_starts(self.world.records, _N_CHOOSING, self.seed, "train"))
         by_judge: list[Mapping[str, Policy]] = [
-            reference_policies(training, model, choosing.states, self.world.catalogue, self.k) for model in judging.values()
+            reference_policies(
+                training,
+                model,
+                choosing.states,
+                self.world.catalogue,
+                self.k,
+                forbids_repeats=self.environment.repeats == "never",
+            )
+            for model in judging.values()
         ]
         if self.evaluation.look_ahead.n_rounds:
             by_judge = [
@@ -138,7 +151,7 @@ class Judge:
         return PolicyResult(rollouts, tuple(simulators), *made)
 
     def _shared(self, states: State) -> SharedStarts:
-        return SharedStarts(states, self.k, self.world.catalogue, self.seed)
+        return SharedStarts(states, self.k, self.world.catalogue, self.seed, *self._log)
 
     def _counting(self) -> Progress | None:
         """A progress callback for the next play that goes on counting from the sessions that are over."""

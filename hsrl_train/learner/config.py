@@ -100,8 +100,10 @@ class DecodingConfig(BaseModel):
     within_sid: Literal["popularity", "recency", "uniform"] = Field(
         "popularity", description="Whose turn comes first among items of one SID: most likes, newest, or anyone (App. E)."
     )
-    leaves_out_seen: bool = Field(
-        False, description="Whether what the user liked, or the session's memory holds, comes last. Off: users like things again."
+    leaves_out_seen: bool | None = Field(
+        None,
+        description="Whether what the user liked or was shown, as far as his state remembers, comes last; "
+        "not given: where [environment] repeats lets sessions show nothing twice.",
     )
     max_shows: int = Field(
         0,
@@ -242,6 +244,12 @@ class LearnerConfig(BaseModel):
     def n_units(self) -> int:
         """The whole training, in iterations; of a method that fixes settings, with those it fixes."""
         return self.schedule.n_iterations + self.search.n_rounds * self.search.units_a_round
+
+    def for_sessions(self, repeats: str) -> "LearnerConfig":
+        """The same with ``decoding.leaves_out_seen`` decided by ``[environment] repeats``."""
+        if self.decoding.leaves_out_seen is not None:
+            return self
+        return self.changed({"decoding": {"leaves_out_seen": repeats == "never"}})
 
     def changed(self, changes: Mapping[str, Mapping[str, Any]]) -> "LearnerConfig":
         """The same with some values of some sections replaced; they are checked like those of a file."""

@@ -17,7 +17,7 @@ from hsrl_train.learner.early_stopping import EarlyStopping
 from hsrl_train.learner.replay import Batch, Transitions
 from hsrl_train.learner.supervision import supervise
 from hsrl_train.learner.training_state import TrainingState, states_at
-from hsrl_train.simulator.environment import Environment, refill
+from hsrl_train.simulator.environment import Environment, answered, refill, require_memory
 from pipeline.errors import TrainingError
 
 Progress = Callable[[int, Mapping[str, float]], None]
@@ -128,6 +128,7 @@ def train(
         TrainingError: no records, too few iterations to learn, a loss that is not finite, or a checkpoint that does not fit.
     """
     _require_work(records, config)
+    require_memory(environment.config, records.exposed.shape[1])
     early = hooks.early_stopping
     settings = {
         **flat(config.model_dump(mode="json")),
@@ -197,9 +198,7 @@ def _interact(run: TrainingState, learner: Learner, environment: Environment, re
             step.feedback,
             step.reward,
             step.done,
-            step.sessions.state.history,
             remembered(before.state),
-            remembered(step.sessions.state),
             log_prob,
         )
     )
@@ -211,7 +210,7 @@ def _interact(run: TrainingState, learner: Learner, environment: Environment, re
     run.episode_reward[step.done] = 0
     rows = torch.randint(len(records.user), (b,), generator=run.generator).to(run.user.device)
     run.user = torch.where(step.done, records.user[rows], run.user)
-    run.sessions = refill(environment, step.sessions, step.done, states_at(rows, records))
+    run.sessions = refill(environment, step.sessions, step.done, states_at(rows, records, environment), run.generator)
 
 
 def _learn(
@@ -233,7 +232,7 @@ def _learn(
         # A folded reward is no mean over items, so that its expectation is not that of expected answers.
         rows.reward if environment.config.is_reward_folded else item_reward.mean(dim=1),
         rows.is_done,
-        State(profile, rows.next_history, rows.next_recent),
+        answered(state, rows.slate, rows.feedback),
         rows.log_prob,
         supervision,
     )
