@@ -1,6 +1,7 @@
 """From the tables of a release to the tensors of ``hsrl_train.data.world``: ids become dense numbers, 0 is padding."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
-from hsrl_train.data.world import Catalogue, Records
+from hsrl_train.data.world import Catalogue, Records, share_shown_again
 from pipeline.errors import TrainingError
 from pipeline.fingerprints import short_sha256
 from pipeline.sids.table import SidTable
@@ -31,6 +32,11 @@ class World:
     catalogue: Catalogue
     fingerprint: str
     sid_fingerprint: str
+
+    @cached_property
+    def share_shown_again(self) -> float:
+        """Share of the places of the log whose item its user had been shown before, in [0, 1]."""
+        return share_shown_again(self.records)
 
     @classmethod
     def of(cls, records: Records, catalogue: Catalogue) -> "World":

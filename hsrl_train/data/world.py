@@ -79,9 +79,8 @@ class Records:
 
     def select(self, rows: Tensor) -> "Records":
         """The records at ``rows`` (numbers or a mask); profiles and log stay whole."""
-        own = (self.user, self.exposed, self.feedback, self.history, self.is_train)
-        places = (None if part is None else part[rows] for part in (self.row, self.turn))
-        return Records(*(part[rows] for part in own), self.profiles, self.log, *places)
+        own = {name: getattr(self, name) for name in ("user", "exposed", "feedback", "history", "is_train", "row", "turn")}
+        return replace(self, **{name: None if part is None else part[rows] for name, part in own.items()})
 
     def shown_before(self, memory: int) -> Int[Tensor, "N m"]:
         """The newest ``memory`` items that each record's user was shown before, as ``State.recent`` has them.
@@ -134,6 +133,10 @@ class Policy(Protocol):
 
 class ResponseModel(Protocol):
     """Whatever answers slates: a fitted user response model."""
+
+    def to(self, device: str) -> object:
+        """Move all tensors there."""
+        ...
 
     def tastes(self, state: State, generator: torch.Generator) -> Float[Tensor, "b w"]:
         """What of each user stays as it is for a whole session that begins in ``state``; w may be 0.

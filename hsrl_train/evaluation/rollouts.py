@@ -34,6 +34,7 @@ class Rollouts:
         exposure: (n_active,) int64, how often each active item was shown, all simulators together.
         n_unsupported: shown places without support in the log: what the user was shown before though the log shows nobody an item
             twice, and what the log never showed anybody.
+        families: of the m simulators; empty where all are of one.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Rollouts:
     depths: npt.NDArray[np.int64]
     exposure: npt.NDArray[np.int64]
     n_unsupported: int = 0
+    families: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ def _require_new(name: str, slate: Int[Tensor, "b k"], state: State, catalogue: 
 
 def summarise(played: Rollouts) -> Evaluation:
     """Reduce a policy's sessions to its row of the results."""
-    interval = mean_interval(played.rewards)
+    interval = mean_interval(played.rewards, played.families)
     depth = float(played.depths.mean())
     return Evaluation(
         name=played.name,
@@ -253,4 +255,4 @@ def paired_difference(a: Rollouts, b: Rollouts) -> Interval:
     """
     if a.rewards.shape != b.rewards.shape:
         raise ValueError(f"{a.name} has (simulators, sessions) {a.rewards.shape}, {b.name} {b.rewards.shape}")
-    return mean_interval(a.rewards - b.rewards)
+    return mean_interval(a.rewards - b.rewards, a.families)

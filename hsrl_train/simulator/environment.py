@@ -188,12 +188,10 @@ def refill(
     if not len(rows):
         return sessions
     fresh = environment.start(starts.select(rows), generator, sessions.model[rows])
-    return Sessions(
-        State(*(_placed(old, rows, new) for old, new in zip(sessions.state, fresh.state, strict=True))),
-        *(_placed(old, rows, new) for old, new in zip(sessions[1:], fresh[1:], strict=True)),
-    )
-
-
-def _placed(old: Tensor | None, rows: Int[Tensor, " r"], new: Tensor | None) -> Tensor | None:
-    """``old`` with ``new`` in some rows."""
-    return None if old is None or new is None else old.index_copy(0, rows, new)
+    old, new = sessions.state, fresh.state
+    state = {
+        name: None if part is None or getattr(new, name) is None else part.index_copy(0, rows, getattr(new, name))
+        for name, part in old._asdict().items()
+    }
+    rest = {name: part.index_copy(0, rows, getattr(fresh, name)) for name, part in sessions._asdict().items() if name != "state"}
+    return Sessions(State(**state), **rest)

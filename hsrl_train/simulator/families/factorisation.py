@@ -45,6 +45,12 @@ class KnownUser:
         self.module = module.eval().requires_grad_(False)
         self._hidden = ~catalogue.is_active
 
+    def to(self, device: str) -> "KnownUser":
+        """Move all tensors there."""
+        self.module.to(device)
+        self._hidden = self._hidden.to(device)
+        return self
+
     def tastes(self, state: State, generator: torch.Generator) -> Float[Tensor, "b w"]:
         """The user's factors; nothing is drawn."""
         if state.user is None:

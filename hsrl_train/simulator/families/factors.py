@@ -98,7 +98,7 @@ class _Side:
             curvature += precision
             gradient -= (z - mean) @ precision
             z = z + np.linalg.solve(curvature, gradient[..., None])[..., 0]
-        return z, np.linalg.inv(curvature)
+        return z, np.asarray(np.linalg.inv(curvature), np.float64)
 
     def _derivatives(self, inputs: Array, offset: Array, liked: Array, z: Array) -> tuple[Array, Array]:
         """Σ (y − p) x and Σ p (1 − p) x xᵀ of each member's answers."""
@@ -157,7 +157,7 @@ def fit_factors(
 def _prior(known: Array, z: Array, unsure: Array, has_answers: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
     """The regression of z on what is known, and the covariance about it; of members with answers."""
     x, z = known[has_answers], z[has_answers]
-    weights = np.linalg.solve(x.T @ x + _RIDGE * np.eye(x.shape[1]), x.T @ z)
+    weights: Array = np.linalg.solve(x.T @ x + _RIDGE * np.eye(x.shape[1]), x.T @ z)
     rest = z - x @ weights
     return weights, (rest.T @ rest + unsure[has_answers].sum(axis=0)) / len(z)
 
