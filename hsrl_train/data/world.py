@@ -80,7 +80,7 @@ class Records:
     def select(self, rows: Tensor) -> "Records":
         """The records at ``rows`` (numbers or a mask); profiles and log stay whole."""
         own = {name: getattr(self, name) for name in ("user", "exposed", "feedback", "history", "is_train", "row", "turn")}
-        return replace(self, **{name: None if part is None else part[rows] for name, part in own.items()})
+        return replace(self, **{name: part[rows] for name, part in own.items() if part is not None})
 
     def shown_before(self, memory: int) -> Int[Tensor, "N m"]:
         """The newest ``memory`` items that each record's user was shown before, as ``State.recent`` has them.
