@@ -11,7 +11,6 @@ from hsrl_train.data.world import PADDING, State, remembered
 from hsrl_train.learner.config import NetworkConfig
 from pipeline.errors import TrainingError
 
-
 # Tastes that a belief tells apart; twice as many told no more on ML-1M.
 BELIEF_WIDTH = 8
 
