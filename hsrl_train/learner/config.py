@@ -144,10 +144,11 @@ class LossesConfig(BaseModel):
     likelihood: Literal["positives", "two_sided"] = Field(
         "two_sided", description="Supervision by answers: liked items up as in (24), or liked up and refused down."
     )
-    answers: Literal["drawn", "expected"] = Field(
+    answers: Literal["drawn", "expected", "logged"] = Field(
         "expected",
-        description="Whose answers likelihood and rewards learn from: those a session drew, or what all training simulators expect. Drawn where "
-        "several simulators are kinds of users rather than guesses at the same ones (Four Genres).",
+        description="Whose answers likelihood and rewards learn from: those a session drew, what all training simulators expect, or those of the "
+        "log, where no simulator has a say. Drawn where several simulators are kinds of users rather than guesses at the same ones "
+        "(Four Genres).",
     )
     n_asked: int = Field(
         40,

@@ -17,7 +17,7 @@ from hsrl_train.learner.early_stopping import EarlyStopping
 from hsrl_train.learner.replay import Batch, Transitions
 from hsrl_train.learner.supervision import supervise
 from hsrl_train.learner.training_state import TrainingState, states_at
-from hsrl_train.simulator.environment import Environment, answered, refill, require_memory
+from hsrl_train.simulator.environment import Environment, answered, refill, require_memory, slate_reward
 from pipeline.errors import TrainingError
 
 Progress = Callable[[int, Mapping[str, float]], None]
@@ -142,7 +142,8 @@ def train(
         _resume(run, learner, records, settings, hooks)
     while not _is_over(run, config, early):
         run.iteration += 1
-        _interact(run, learner, environment, records)
+        if config.losses.answers != "logged":
+            _interact(run, learner, environment, records)
         figures = _learn(run, learner, environment, records, config)
         if early:
             run.curves.add("judged_reward", early.judged(run.iteration, learner.policy))
@@ -216,12 +217,14 @@ def _interact(run: TrainingState, learner: Learner, environment: Environment, re
 def _learn(
     run: TrainingState, learner: Learner, environment: Environment, records: Records, config: LearnerConfig
 ) -> dict[str, float]:
-    """One update once the replay holds enough; no figures before."""
-    if len(run.replay) < config.schedule.learn_after:
+    """One update once there is enough to learn from; no figures before."""
+    if config.losses.answers == "logged":
+        rows = _logged(run, environment, records, config.schedule.batch_size)
+    elif len(run.replay) < config.schedule.learn_after:
         return {}
-    rows = run.replay.sample(config.schedule.batch_size, run.generator)
-    profile = records.profiles[rows.user]
-    state = State(profile, rows.history, rows.recent)
+    else:
+        rows = run.replay.sample(config.schedule.batch_size, run.generator)
+    state = State(records.profiles[rows.user], rows.history, rows.recent)
     supervision = supervise(environment, state, rows.slate, rows.feedback, learner.showable, config.losses, run.generator)
     answers = supervision.answers[:, : rows.slate.shape[1]]
     item_reward = answers - environment.config.cost * (1 - answers)
@@ -248,6 +251,18 @@ def _learn(
     return figures
 
 
+def _logged(run: TrainingState, environment: Environment, records: Records, n: int) -> Transitions:
+    """Slates of the log as steps of sessions that never end, drawn uniformly; nobody knows how probable they were."""
+    picked = torch.randint(len(records.user), (n,), generator=run.generator).to(records.user.device)
+    drawn = records.select(picked)
+    reward = slate_reward(drawn.feedback, environment.config)
+    recent = drawn.shown_before(environment.config.memory)
+    is_done = torch.zeros_like(drawn.user, dtype=torch.bool)
+    return Transitions(
+        drawn.user, drawn.history, drawn.exposed, drawn.feedback, reward, is_done, recent, torch.zeros_like(drawn.feedback)
+    )
+
+
 def _require_finite(tensors: Mapping[str, Tensor], iteration: int) -> None:
     broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if broken:
@@ -261,7 +276,7 @@ def _require_work(records: Records, config: LearnerConfig) -> None:
     if not len(records.user):
         raise TrainingError("training: 0 train records, expected one at least; ingest more days or enlarge the train split")
     n_transitions = config.schedule.n_iterations * config.exploration.n_sessions
-    if n_transitions < config.schedule.learn_after:
+    if config.losses.answers != "logged" and n_transitions < config.schedule.learn_after:
         raise TrainingError(
             f"training: {n_transitions} transitions in all, fewer than the {config.schedule.learn_after} before the first update; "
             "raise n_iterations or lower learn_after in [learner.schedule]"

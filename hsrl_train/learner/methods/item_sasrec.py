@@ -166,4 +166,10 @@ class ItemSasrec:
         load_optimizer(self.optimizer, part("optimizer", tensors), "checkpoint, optimizer")
 
 
+FROM_LOG = Method(
+    "item_sasrec_log",
+    ItemSasrec,
+    ItemPolicy.from_tensors,
+    fixed={"losses": {"answers": "logged"}, "search": {"n_rounds": 0}},
+)
 METHOD = Method("item_sasrec", ItemSasrec, ItemPolicy.from_tensors, fixed={"search": {"n_rounds": 0}})
