@@ -151,14 +151,14 @@ def learn(workspace: Workspace, world: World, job: TrainingJob, tick: Tick) -> f
 
 
 def _trained(store: ArtifactStore, world: World, job: TrainingJob, checkpoint: Path, tick: Tick) -> Training:
-    config, device = job.learner, usable_device(job.training.device)
+    method, device = method_named(job.learner.method), usable_device(job.training.device)
+    config = method.configured(job.learner)
     records = on_device(world.records.select(world.records.is_train), device)
     models = [load_fitted(store, world, spec).model for spec in job.simulators]
     for model in models:
         model.to(device)
     environment = Environment(models, job.environment)
     catalogue = on_device(world.catalogue, device)
-    method = method_named(config.method)
     learner = method.fresh(catalogue, records.profiles.shape[1], records.history.shape[1], config, job.seed)
     if job.starts_from is not None:
         learner.start_from(load_tensors(store.path(KIND, job.starts_from) / WEIGHTS))

@@ -55,7 +55,7 @@ def _learning_speed(workspace: Workspace, trial: Trial) -> tuple[float, Training
     )
     spent = []
     for n_iterations in _ITERATIONS:
-        learner = job.learner
+        learner = method_named(job.learner.method).configured(job.learner)
         learn_after = min(learner.schedule.learn_after, learner.exploration.n_sessions)
         config = learner.changed(
             {"schedule": {"n_iterations": n_iterations, "learn_after": learn_after}, "search": {"n_rounds": 0}}

@@ -146,8 +146,8 @@ class LossesConfig(BaseModel):
     )
     answers: Literal["drawn", "expected", "logged"] = Field(
         "expected",
-        description="Whose answers likelihood and rewards learn from: those a session drew, what all training simulators expect, or those of the "
-        "log, where no simulator has a say. Drawn where several simulators are kinds of users rather than guesses at the same ones "
+        description="Whose answers likelihood and rewards learn from: those a session drew, what all training simulators expect, or the log's "
+        "own, where no simulator has a say. Drawn where several simulators are kinds of users rather than guesses at the same ones "
         "(Four Genres).",
     )
     n_asked: int = Field(
