@@ -41,7 +41,7 @@ class TreeSum:
         for number in range(n_features):
             trees, places = (feature == number).nonzero()
             cuts = np.unique(threshold[trees, places])
-            masks = np.full((len(cuts) + 1, len(feature)), (1 << MOST_LEAVES) - 1, np.int32)
+            masks = np.repeat(below[None, :, 0], len(cuts) + 1, axis=0)
             for tree, place in zip(trees, places, strict=True):
                 cut = np.searchsorted(cuts, threshold[tree, place]) + 1
                 masks[:cut, tree] &= ~below[tree, nodes["right"][tree, place]]

@@ -18,8 +18,9 @@ from pipeline.errors import TrainingError
 WIDTH = 16
 HIDDEN = 64
 LEARNING_RATE = 4e-3
-BATCH_SIZE = 512
 N_EPOCHS = 2
+# Records in an update: at most 512, fewer where a pass would be less than 150 updates, at least 16.
+SMALLEST_BATCH, LARGEST_BATCH, UPDATES_IN_A_PASS = 16, 512, 150
 # Items shown before at which the sums no longer grow but turn to means.
 FULL_MEMORY = 10.0
 # Brings mean surprises, about ±.2, to the size of the other inputs.
@@ -30,7 +31,7 @@ class DeepSets(nn.Module):
     """Two sums over the items shown before, matched with what is shown.
 
         l = Σ_liked (1 − rate_p) h_p / (1 + n / 10),   r = Σ_refused rate_p h_p / (1 + n / 10)
-        (q, a) = MLP(l, r, profile, mean surprises),   logit_i = ⟨q, x_i⟩ + b_i + a
+        (q, a) = MLP(l, r, profile, mean surprise),   logit_i = ⟨q, x_i⟩ + b_i + a
 
     h and x are an embedding by id plus a linear map of the item's vector, so that an item never shown has something. An
     answer that was to be expected weighs little (Zaheer et al. 2017; the weights are ours).
@@ -57,7 +58,7 @@ class DeepSets(nn.Module):
         for table in (self.shown_by_id, self.item_by_id):
             nn.init.normal_(table.weight, std=0.01)
         self.item_bias = nn.Parameter(torch.logit(evidence.rate, eps=1e-3))
-        n_inputs = 2 * WIDTH + profile_width + 3
+        n_inputs = 2 * WIDTH + profile_width + 2
         self.hidden = nn.Sequential(nn.Linear(n_inputs, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, WIDTH + 1))
         self.direct = nn.Linear(n_inputs, WIDTH + 1)
 
@@ -161,14 +162,16 @@ def fit(
 
 def _descend(module: DeepSets, records: Records, progress: Progress | None) -> None:
     optimizer = torch.optim.Adam(module.parameters(), lr=LEARNING_RATE, fused=True)
-    batches = [batch for _ in range(N_EPOCHS) for batch in torch.randperm(len(records.user)).split(BATCH_SIZE)]
+    n = len(records.user)
+    size = min(max(n // UPDATES_IN_A_PASS, SMALLEST_BATCH), LARGEST_BATCH)
+    batches = [batch for _ in range(N_EPOCHS) for batch in torch.randperm(n).split(size)]
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n_done: min(1.0, 2 * (1 - n_done / len(batches))))
     for n_done, batch in enumerate(batches, start=1):
         picked = records.select(batch)
         loss = F.binary_cross_entropy_with_logits(module(states_of(picked), picked.exposed), picked.feedback)
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"deep sets: the loss of update {n_done} of {len(batches)} is {loss.item()}, expected a number; "
+                f"simulator: the loss of update {n_done} of {len(batches)} is {loss.item()}, expected a number; "
                 "check the item vectors and profiles"
             )
         optimizer.zero_grad()

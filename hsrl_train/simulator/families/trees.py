@@ -31,7 +31,7 @@ ROWS_AT_ONCE = 8192
 class Features:
     """What the trees read, in this order.
 
-    * of the user: mean surprise y − like-rate over ``recent``, the same of the newest answers, what his profile lets expect;
+    * of the user: mean surprise y − like-rate over ``recent``, and what his profile lets expect of it;
     * of the item: like-rate, log(1 + count) in the fitting records, leading principal coordinates of its vector;
     * of both: surprise-weighted mean cosine of the item to ``recent``, and the same in factors of surprise.
 
@@ -59,7 +59,7 @@ class Features:
         """The same tensors there."""
         return Features(self.evidence.to(device), self.factors.to(device), self.items.to(device), self.units.to(device))
 
-    def of_users(self, state: State) -> Float[Tensor, "b 3"]:
+    def of_users(self, state: State) -> Float[Tensor, "b 2"]:
         """The features of the user."""
         return self.evidence.user_features(state)
 
@@ -68,7 +68,7 @@ class Features:
         return self.evidence.interest(state, self.units), self.evidence.interest(state, self.factors)
 
 
-N_USER_FEATURES, N_ITEM_FEATURES, N_SHARED_FEATURES = 3, 2 + LEADING_COORDINATES, 2
+N_USER_FEATURES, N_ITEM_FEATURES, N_SHARED_FEATURES = 2, 2 + LEADING_COORDINATES, 2
 N_FEATURES = N_USER_FEATURES + N_ITEM_FEATURES + N_SHARED_FEATURES
 
 
@@ -145,42 +145,50 @@ def fit(
     from sklearn.ensemble import HistGradientBoostingClassifier  # it takes a second to import
 
     random = np.random.default_rng(seed)
-    weights = torch.from_numpy(random.poisson(1.0, len(records.profiles)).astype(np.float32))
-    parts = torch.from_numpy(random.integers(N_PARTS, size=len(records.profiles)))
-    counted = weights[records.user] > 0
-    if len(records.feedback[counted].unique()) < 2:
-        raise TrainingError(f"trees: {int(counted.sum()) * records.exposed.shape[1]} answers, all alike; expected both kinds")
+    users = records.user.unique().numpy()
+    drawn = np.bincount(random.choice(users, len(users)), minlength=len(records.profiles))
+    weights = torch.from_numpy(drawn.astype(np.float32))
+    records = records.select(weights[records.user] > 0)
+    if len(records.feedback.unique()) < 2:
+        raise TrainingError(
+            f"simulator: {records.feedback.numel()} answers to fit trees to, all alike; expected likes and refusals"
+        )
     leading = _leading(catalogue)
-    rows, answers, repeats = [], [], []
-    for part in range(N_PARTS):
-        is_here = counted & (parts[records.user] == part)
-        here = records.select(is_here)
-        rows.append(_rows(_features(records, counted & ~is_here, weights, leading, catalogue), here))
-        answers.append(here.feedback.numpy().ravel())
-        repeats.append(weights[here.user][:, None].expand(here.exposed.shape).numpy().ravel())
+    part = torch.from_numpy(random.integers(N_PARTS, size=len(records.profiles)))[records.user]
+    rows, order = [], []
+    for number in range(N_PARTS):
+        here, elsewhere = part == number, part != number
+        # A log of so few users has no parts: its trees learn the leak.
+        counted = records.select(elsewhere) if elsewhere.any() else records
+        rows.append(_rows(_features(counted, records, weights, leading, catalogue), records.select(here)))
+        order.append(here.nonzero().squeeze(1))
         if progress is not None:
-            progress(part + 1, 2 * N_PARTS)
+            progress(number + 1, N_PARTS + 1)
+    ordered = records.select(torch.cat(order))
     model = HistGradientBoostingClassifier(
         max_iter=N_TREES, max_leaf_nodes=MOST_LEAVES, learning_rate=LEARNING_RATE, min_samples_leaf=ANSWERS_IN_A_LEAF,
         early_stopping=False, random_state=seed,
     )  # fmt: skip
-    model.fit(np.concatenate(rows), np.concatenate(answers), sample_weight=np.concatenate(repeats))
+    repeats = weights[ordered.user].repeat_interleave(ordered.exposed.shape[1])
+    model.fit(np.concatenate(rows), ordered.feedback.numpy().ravel(), sample_weight=repeats.numpy())
     if progress is not None:
-        progress(2 * N_PARTS, 2 * N_PARTS)
-    features = _features(records, counted, weights, leading, catalogue)
+        progress(N_PARTS + 1, N_PARTS + 1)
+    features = _features(records, records, weights, leading, catalogue)
     return {"leading": leading, "factors": features.factors, **features.evidence._asdict(), **nodes_of(model)}
 
 
 def _features(
-    records: Records, rows: Tensor, weights: Float[Tensor, " n_users"], leading: Float[Tensor, "n_plus_1 4"], catalogue: Catalogue
+    counted: Records,
+    records: Records,
+    weights: Float[Tensor, " n_users"],
+    leading: Float[Tensor, "n_plus_1 4"],
+    catalogue: Catalogue,
 ) -> Features:
     """Features counted on some of the records, the counts brought up to all: they are a feature, and must not tell the part."""
-    some = records.select(rows)
-    evidence = gather_evidence(some, len(catalogue.item_ids), weights)
-    share = weights[some.user].sum() / weights[records.user].sum()
-    return Features.of(
-        evidence._replace(n_shown=evidence.n_shown / share), surprise_factors(some, evidence.rate, weights), leading, catalogue
-    )
+    evidence = gather_evidence(counted, len(catalogue.item_ids), weights)
+    share = weights[counted.user].sum() / weights[records.user].sum()
+    factors = surprise_factors(counted, evidence.rate, weights)
+    return Features.of(evidence._replace(n_shown=evidence.n_shown / share), factors, leading, catalogue)
 
 
 def _rows(features: Features, records: Records) -> np.ndarray:
