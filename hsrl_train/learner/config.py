@@ -50,8 +50,8 @@ class NetworkConfig(BaseModel):
     uses_profile: bool = Field(True, description="Whether the profile joins the history in the state.")
     uses_refusals: bool = Field(
         True,
-        description="Whether what was shown in vain joins the state, with what was liked, as a belief about the user; needs [environment] memory. "
-        "Off in the preset paper, as published.",
+        description="Whether what was shown in vain joins the state, with what was liked, as a belief about the user; needs [environment] "
+        "memory. Off in the preset paper, as published.",
     )
     hierarchy: Literal["residual", "no_residual", "flat"] = Field(
         "residual", description="Contexts: c - e as in (13), e alone, or c(0) for every level."
