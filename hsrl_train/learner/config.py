@@ -150,6 +150,13 @@ class LossesConfig(BaseModel):
         "own, where no simulator has a say. Drawn where several simulators are kinds of users rather than guesses at the same ones "
         "(Four Genres).",
     )
+    log_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of every batch that is logged slates with people's own answers, in place of simulated ones; further items that are "
+        "asked about there have the simulators' answers.",
+    )
     n_asked: int = Field(
         40,
         ge=0,
