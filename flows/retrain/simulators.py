@@ -109,7 +109,7 @@ def _fit(job: tuple[Workspace, SimulatorSpec], tick: Tick) -> None:
     world = workspace.world
     fitted = fit_response_model(world.records, world.catalogue, spec.config, spec.seed, spec.fit_on, tick)
     with workspace.artifacts.writing(KIND, spec.weights_id) as folder:
-        save_file(dict(fitted.tensors), folder / _FILE)
+        save_file({name: tensor.contiguous() for name, tensor in fitted.tensors.items()}, folder / _FILE)
 
 
 def load_fitted(store: ArtifactStore, world: World, spec: SimulatorSpec) -> FittedSimulator:

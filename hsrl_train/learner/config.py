@@ -17,7 +17,7 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         # 0.01, 0.1 and 1 only 1 tells two users of opposite tastes apart (tests/hsrl_train/learner/test_learning.py).
         "paper": MappingProxyType(
             {
-                "network": {"critic_trains_encoder": True},
+                "network": {"critic_trains_encoder": True, "uses_refusals": False},
                 "exploration": {"temperature": 1.0},
                 "losses": {
                     "answers": "drawn",
@@ -49,9 +49,9 @@ class NetworkConfig(BaseModel):
     critic_hidden: tuple[int, ...] = Field((256, 64), description="Hidden widths of the value network.")
     uses_profile: bool = Field(True, description="Whether the profile joins the history in the state.")
     uses_refusals: bool = Field(
-        False,
-        description="Whether what the session showed in vain joins the state; needs [environment] memory. "
-        "Off, as published; on, where tastes show only in what is refused (Four Genres).",
+        True,
+        description="Whether what was shown in vain joins the state, with what was liked, as a belief about the user; needs [environment] "
+        "memory. Off in the preset paper, as published.",
     )
     hierarchy: Literal["residual", "no_residual", "flat"] = Field(
         "residual", description="Contexts: c - e as in (13), e alone, or c(0) for every level."
@@ -149,6 +149,13 @@ class LossesConfig(BaseModel):
         description="Whose answers likelihood and rewards learn from: those a session drew, what all training simulators expect, or the log's "
         "own, where no simulator has a say. Drawn where several simulators are kinds of users rather than guesses at the same ones "
         "(Four Genres).",
+    )
+    log_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of every batch that is logged slates with people's own answers, in place of simulated ones; further items that are "
+        "asked about there have the simulators' answers.",
     )
     n_asked: int = Field(
         40,

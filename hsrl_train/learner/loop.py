@@ -218,14 +218,18 @@ def _learn(
     run: TrainingState, learner: Learner, environment: Environment, records: Records, config: LearnerConfig
 ) -> dict[str, float]:
     """One update once there is enough to learn from; no figures before."""
-    if config.losses.answers == "logged":
-        rows = _logged(run, environment, records, config.schedule.batch_size)
-    elif len(run.replay) < config.schedule.learn_after:
+    size = config.schedule.batch_size
+    n_logged = size if config.losses.answers == "logged" else round(config.losses.log_share * size)
+    if n_logged < size and len(run.replay) < config.schedule.learn_after:
         return {}
-    else:
-        rows = run.replay.sample(config.schedule.batch_size, run.generator)
+    rows = _logged(run, environment, records, n_logged) if n_logged else None
+    if n_logged < size:
+        sampled = run.replay.sample(size - n_logged, run.generator)
+        rows = sampled if rows is None else Transitions(*(torch.cat(parts) for parts in zip(rows, sampled, strict=True)))
+    assert rows is not None  # noqa: S101  (a batch has one row at least)
     state = State(records.profiles[rows.user], rows.history, rows.recent)
     supervision = supervise(environment, state, rows.slate, rows.feedback, learner.showable, config.losses, run.generator)
+    supervision.answers[:n_logged, : rows.slate.shape[1]] = rows.feedback[:n_logged]  # people's own answers stand above forecasts
     answers = supervision.answers[:, : rows.slate.shape[1]]
     item_reward = answers - environment.config.cost * (1 - answers)
     batch = Batch(

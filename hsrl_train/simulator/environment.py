@@ -189,9 +189,12 @@ def refill(
         return sessions
     fresh = environment.start(starts.select(rows), generator, sessions.model[rows])
     old, new = sessions.state, fresh.state
-    state = {
-        name: None if part is None or getattr(new, name) is None else part.index_copy(0, rows, getattr(new, name))
-        for name, part in old._asdict().items()
-    }
+    state = old._replace(
+        **{
+            name: part.index_copy(0, rows, getattr(new, name))
+            for name, part in old._asdict().items()
+            if part is not None and getattr(new, name) is not None
+        }
+    )
     rest = {name: part.index_copy(0, rows, getattr(fresh, name)) for name, part in sessions._asdict().items() if name != "state"}
-    return Sessions(State(**state), **rest)
+    return Sessions(state, **rest)

@@ -15,7 +15,9 @@ from pipeline.errors import TrainingError
 
 _WIDTH = 8
 _N_EPOCHS = 8
-_BATCH = 4096
+# Answers of an update: so many that a pass takes some 240 updates, or a small log would be left half learned.
+_N_UPDATES_A_PASS = 240
+_LEAST_BATCH = 128
 _LEARNING_RATE = 1e-2
 # L2 on the factors of a batch, the only guard against learning the log by heart.
 _PENALTY = 0.01
@@ -82,10 +84,11 @@ def fit(
     k = records.exposed.shape[1]
     user, item = records.user.repeat_interleave(k), records.exposed.flatten()
     liked = records.feedback.flatten()
+    size = max(len(user) // _N_UPDATES_A_PASS, _LEAST_BATCH)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = Factorisation(len(records.profiles), len(catalogue.is_active))
-        batches = [batch for _ in range(_N_EPOCHS) for batch in torch.randperm(len(user)).split(_BATCH)]
+        batches = [batch for _ in range(_N_EPOCHS) for batch in torch.randperm(len(user)).split(size)]
     optimizer = torch.optim.Adam(module.parameters(), lr=_LEARNING_RATE, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n_done: 1 - n_done / len(batches))
     for n_done, batch in enumerate(batches, start=1):

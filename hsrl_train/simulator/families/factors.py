@@ -157,7 +157,7 @@ def fit_factors(
 def _prior(known: Array, z: Array, unsure: Array, has_answers: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
     """The regression of z on what is known, and the covariance about it; of members with answers."""
     x, z = known[has_answers], z[has_answers]
-    weights: Array = np.linalg.solve(x.T @ x + _RIDGE * np.eye(x.shape[1]), x.T @ z)
+    weights = np.asarray(np.linalg.solve(x.T @ x + _RIDGE * np.eye(x.shape[1]), x.T @ z), np.float64)
     rest = z - x @ weights
     return weights, (rest.T @ rest + unsure[has_answers].sum(axis=0)) / len(z)
 
