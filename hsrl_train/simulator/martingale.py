@@ -20,7 +20,7 @@ from hsrl_train.data.world import Catalogue, ResponseModel, State, remembered
 from hsrl_train.simulator.environment import answered
 from pipeline.errors import TrainingError
 
-# What real like-rates, given items and the user's own rate, were seen to move by showing is .027 ± .058 (docs/measurements.md): not to be
+# What real like-rates, given items and the user's own rate, were seen to move by showing is .027 ± .058 (docs/learner.md): not to be
 # told from nothing. A judge whose forecasts move by more than that of themselves pays for what no user was seen to do.
 BOUND = 0.03
 N_RESAMPLES = 1_000

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from hsrl_train.data.world import Records
+from hsrl_train.data.world import Records, states_of
 from hsrl_train.simulator.config import SimulatorConfig
 from hsrl_train.simulator.families import deep_sets
 from hsrl_train.simulator.fit import FittedSimulator, fit_response_model, quality
+from hsrl_train.simulator.martingale import Audit, audit_martingale
 from pipeline.errors import TrainingError
 from tests.support import two_kinds
 
@@ -71,6 +72,19 @@ def test_a_seed_decides_the_judge_and_torch_stays_as_it_was(records: Records) ->
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["item_by_id.weight"], other["item_by_id.weight"])
+
+
+def test_the_penalty_holds_forecasts_still(records: Records, fitted: FittedSimulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it the same fit drifts more."""
+    monkeypatch.setattr(deep_sets, "DRIFT_PENALTY", 0.0)
+    free = fit_response_model(records, CATALOGUE, CONFIG, seed=1)
+    states = states_of(records.select(~records.is_train))
+    audit = Audit(k=2, n_slates=2, n_draws=8, n_asked=4, n_candidates=8)
+    held, loose = (
+        audit_martingale(each.model, CATALOGUE, states, torch.Generator().manual_seed(0), audit).answers
+        for each in (fitted, free)
+    )
+    assert held.rms_high < loose.rms_low
 
 
 def test_tensors_of_other_items_are_refused(fitted: FittedSimulator) -> None:
