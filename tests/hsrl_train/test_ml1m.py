@@ -16,6 +16,7 @@ from hsrl_train.evaluation.rollouts import SharedStarts, evaluate, summarise
 from hsrl_train.simulator.config import EnvironmentConfig, SimulatorConfig
 from hsrl_train.simulator.environment import Environment
 from hsrl_train.simulator.fit import fit_response_model, quality
+from hsrl_train.simulator.martingale import audit_martingale
 from pipeline.contracts import IS_TRAINING, USER_STATE
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.embeddings.embed import embed, learn
@@ -69,6 +70,21 @@ def test_held_out_answers_are_foretold(world: World) -> None:
     assert judged.n == 219_130
     assert judged.auc >= 0.745
     assert judged.ece <= 0.02
+
+
+@pytest.mark.parametrize(
+    ("family", "auc", "is_steady"), [("trees", 0.795, True), ("deep_sets", 0.81, True), ("attention", 0.745, False)]
+)
+def test_judges_foretell_and_the_protocols_is_moved_by_showing(world: World, family: str, auc: float, is_steady: bool) -> None:
+    """Each ranks held-out answers at its AUC and is calibrated to .02; what attention foretells of others moves by what is shown."""
+    model = fit_response_model(world.records, world.catalogue, SimulatorConfig(family=family), seed=1).model
+    judged = quality(model, world.records.select(~world.records.is_train))
+    assert judged.auc >= auc
+    assert judged.ece <= 0.02
+    states = sample_starts(world.records, 600, 1)
+    found = audit_martingale(model, world.catalogue, states, torch.Generator().manual_seed(1))
+    assert found.is_steady is is_steady
+    assert is_steady or found.answers.rms_low > 1.5 * found.bound
 
 
 def test_reference_rows_stand_in_their_order(world: World) -> None:

@@ -33,43 +33,41 @@ class Features:
 
     * of the user: mean surprise y − like-rate over ``recent``, and what his profile lets expect of it;
     * of the item: like-rate, log(1 + count) in the fitting records, leading principal coordinates of its vector;
-    * of both: surprise-weighted mean cosine of the item to ``recent``, and the same in factors of surprise.
+    * of both: surprise-weighted mean over ``recent`` of products with the item in factors of surprise.
+
+    The same with cosines of item vectors ranks ML-1M better (AUC .807 against .801), and drifts by .041 instead of .027: what is near
+    a liked item would be liked for being near, whoever the user is (docs/simulators.md).
 
     Attributes:
         evidence: counted without the users whose answers are to be explained.
         factors: in which surprises go together; counted without them too.
         items: the features of the items.
-        units: item vectors of length 1.
     """
 
     evidence: Evidence
     factors: Float[Tensor, "n_plus_1 w"]
     items: Float[Tensor, "n_plus_1 6"]
-    units: Float[Tensor, "n_plus_1 d"]
 
     @classmethod
-    def of(
-        cls, evidence: Evidence, factors: Float[Tensor, "n_plus_1 w"], leading: Float[Tensor, "n_plus_1 4"], catalogue: Catalogue
-    ) -> "Features":
+    def of(cls, evidence: Evidence, factors: Float[Tensor, "n_plus_1 w"], leading: Float[Tensor, "n_plus_1 4"]) -> "Features":
         """Lay out what can be known before a state; ``leading`` are the leading coordinates."""
-        items = torch.cat([torch.stack([evidence.rate, evidence.n_shown.log1p()], dim=1), leading], dim=1)
-        return cls(evidence, factors, items, F.normalize(catalogue.vectors, dim=1))
+        return cls(evidence, factors, torch.cat([torch.stack([evidence.rate, evidence.n_shown.log1p()], dim=1), leading], dim=1))
 
     def to(self, device: str) -> "Features":
         """The same tensors there."""
-        return Features(self.evidence.to(device), self.factors.to(device), self.items.to(device), self.units.to(device))
+        return Features(self.evidence.to(device), self.factors.to(device), self.items.to(device))
 
     def of_users(self, state: State) -> Float[Tensor, "b 2"]:
         """The features of the user."""
         return self.evidence.user_features(state)
 
-    def interests(self, state: State) -> tuple[Float[Tensor, "b d"], Float[Tensor, "b w"]]:
-        """What an item is multiplied with for the features of both: by its unit vector, by its factors."""
-        return self.evidence.interest(state, self.units), self.evidence.interest(state, self.factors)
+    def interest(self, state: State) -> Float[Tensor, "b w"]:
+        """What an item's factors are multiplied with for the feature of both."""
+        return self.evidence.interest(state, self.factors)
 
 
-N_USER_FEATURES, N_ITEM_FEATURES, N_SHARED_FEATURES = 2, 2 + LEADING_COORDINATES, 2
-N_FEATURES = N_USER_FEATURES + N_ITEM_FEATURES + N_SHARED_FEATURES
+N_USER_FEATURES, N_ITEM_FEATURES = 2, 2 + LEADING_COORDINATES
+N_FEATURES = N_USER_FEATURES + N_ITEM_FEATURES + 1
 
 
 class TreesResponse:
@@ -96,35 +94,25 @@ class TreesResponse:
 
     def logits(self, state: State, slate: Int[Tensor, "b k"], tastes: Float[Tensor, "b w"] | None = None) -> Float[Tensor, "b k"]:
         """Log-odds of a like for each shown item."""
-        direction, factor = self.features.interests(state)
-        shared = torch.stack(
-            [
-                torch.einsum("bd,bkd->bk", direction, self.features.units[slate]),
-                torch.einsum("bw,bkw->bk", factor, self.features.factors[slate]),
-            ],
-            dim=2,
-        )
-        b, k = slate.shape
+        shared = torch.einsum("bw,bkw->bk", self.features.interest(state), self.features.factors[slate])
         of_users = self.trees.allowed(self.features.of_users(state), 0)
-        masks = self._of_items[slate.flatten()].view(b, k, -1) & of_users[:, None]
-        return self._totals(masks.view(b * k, -1), shared.view(b * k, -1)).view(b, k)
+        masks = self._of_items[slate.flatten()].view(*slate.shape, -1) & of_users[:, None]
+        return self._totals(masks.flatten(0, 1), shared.flatten()).view(slate.shape)
 
     def all_logits(self, state: State, tastes: Float[Tensor, "b w"] | None = None) -> Float[Tensor, "b n_plus_1"]:
         """The same for every item, a user at a time; -inf for padding and inactive items."""
-        direction, factor = self.features.interests(state)
-        cosines, factors = direction @ self.features.units.T, factor @ self.features.factors.T
+        shared = self.features.interest(state) @ self.features.factors.T
         of_users = self.trees.allowed(self.features.of_users(state), 0)
-        logits = torch.empty_like(cosines)
+        logits = torch.empty_like(shared)
         for user in range(len(logits)):
-            logits[user] = self._totals(self._of_items & of_users[user], torch.stack([cosines[user], factors[user]], dim=1))
+            logits[user] = self._totals(self._of_items & of_users[user], shared[user])
         return logits.masked_fill(self._is_hidden, -torch.inf)
 
-    def _totals(self, masks: Int[Tensor, "c t"], shared: Float[Tensor, "c 2"]) -> Float[Tensor, " c"]:
+    def _totals(self, masks: Int[Tensor, "c t"], shared: Float[Tensor, " c"]) -> Float[Tensor, " c"]:
         """The trees' sums, where ``masks`` hold what user and item allow."""
-        first = N_USER_FEATURES + N_ITEM_FEATURES
         rows = max(1, WORDS_AT_ONCE // self.trees.n_trees)
-        pairs = zip(masks.split(rows), shared.split(rows), strict=True)
-        return torch.cat([self.trees.total(part & self.trees.allowed(values, first)) for part, values in pairs])
+        pairs = zip(masks.split(rows), shared[:, None].split(rows), strict=True)
+        return torch.cat([self.trees.total(part & self.trees.allowed(values, N_FEATURES - 1)) for part, values in pairs])
 
 
 def fit(
@@ -188,7 +176,7 @@ def _features(
     evidence = gather_evidence(counted, len(catalogue.item_ids), weights)
     share = weights[counted.user].sum() / weights[records.user].sum()
     factors = surprise_factors(counted, evidence.rate, weights)
-    return Features.of(evidence._replace(n_shown=evidence.n_shown / share), factors, leading, catalogue)
+    return Features.of(evidence._replace(n_shown=evidence.n_shown / share), factors, leading)
 
 
 def _rows(features: Features, records: Records) -> np.ndarray:
@@ -198,12 +186,10 @@ def _rows(features: Features, records: Records) -> np.ndarray:
     for numbers in torch.arange(len(records.user)).split(ROWS_AT_ONCE):
         picked = records.select(numbers)
         state, slate = states_of(picked), picked.exposed
-        direction, factor = features.interests(state)
         columns = [
             features.of_users(state)[:, None].expand(-1, k, -1),
             features.items[slate],
-            torch.einsum("bd,bkd->bk", direction, features.units[slate])[..., None],
-            torch.einsum("bw,bkw->bk", factor, features.factors[slate])[..., None],
+            torch.einsum("bw,bkw->bk", features.interest(state), features.factors[slate])[..., None],
         ]
         parts.append(torch.cat(columns, dim=2).flatten(0, 1).numpy())
     return np.concatenate(parts) if parts else np.empty((0, N_FEATURES), np.float32)
@@ -235,7 +221,7 @@ def read(tensors: Mapping[str, Tensor], catalogue: Catalogue, profile_width: int
     of_trees = {name: () if name == "baseline" else nodes for name in NODES}
     require_shapes(tensors, {**shapes, **of_trees}, "simulator")
     evidence = Evidence(*(tensors[name] for name in Evidence._fields))
-    features = Features.of(evidence, tensors["factors"], tensors["leading"], catalogue)
+    features = Features.of(evidence, tensors["factors"], tensors["leading"])
     return TreesResponse(features, TreeSum({name: tensors[name] for name in NODES}, N_FEATURES), catalogue)
 
 
