@@ -27,7 +27,8 @@ class ScoreAware:
 
         y_i = Aᵀ [x_i; p_i; q_i],   ‖y_i − y_j‖² = E[(logit_i − logit_j)²]
 
-    over the users and the simulators that A was taken from. x_i is the standardised vector of another model, p_i log popularity, q_i log-odds of a like.
+    over the users and the simulators that A was taken from. x_i is the standardised vector of another model,
+    p_i log popularity, q_i log-odds of a like.
 
     Attributes:
         base_id: the embedding model that x_i comes from.
