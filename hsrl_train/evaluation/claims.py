@@ -58,7 +58,7 @@ class Claim:
 
     Attributes:
         verdict: the words.
-        panel: difference in total reward in the mean over the families that it did not learn in.
+        panel: difference in total reward in the mean over the families that it did not learn in; None where no other family judges.
         worst_family: where its share of the reference is lowest.
         worst_share: that difference, as a share of the reference's reward there.
         own: difference in the family that it learned in; None where that was not played.
@@ -66,36 +66,42 @@ class Claim:
     """
 
     verdict: Verdict
-    panel: Interval
-    worst_family: str
-    worst_share: float
+    panel: Interval | None
+    worst_family: str | None
+    worst_share: float | None
     own: Interval | None
     real: Mapping[str, Interval]
 
 
-def claim(panel: Compared, own: Compared | None, real: Mapping[str, Interval], tolerance: float = TOLERANCE) -> Claim:
+def claim(panel: Compared | None, own: Compared | None, real: Mapping[str, Interval], tolerance: float = TOLERANCE) -> Claim:
     """Judge a method.
 
     It is *better* if all three hold: its interval lies above 0 in the mean over the families of the panel; in no family is its mean
     below the reference's by more than ``tolerance`` of that; and no figure of people's answers has fallen, which is to say that no
     interval of a difference lies below 0 as a whole. It is *worse* if the panel's interval lies below 0 as a whole. It is better *in
-    its own family only* if the interval there lies above 0 and it is not better. Else no difference is shown.
+    its own family only* if the interval there lies above 0 and it is not better; without a panel nothing more can be said. Else no
+    difference is shown.
 
     Args:
-        panel: rewards in families that it did not learn in.
+        panel: rewards in families that it did not learn in; None where there are none.
         own: rewards in its own.
         real: metric → paired difference, see ``real_answers.paired``.
         tolerance: a share, ≥ 0.
     """
+    at_home = None if own is None else own.difference
+    if panel is None:
+        return Claim(_without_panel(at_home), None, None, None, at_home, dict(real))
     difference, shares = panel.difference, panel.by_family
     worst = min(shares, key=lambda family: shares[family])
-    gained_at_home = None if own is None else own.difference
     is_honest = shares[worst] >= -tolerance and all(figure.high >= 0 for figure in real.values())
-    verdict: Verdict = "no difference shown"
+    verdict = _without_panel(at_home)
     if difference.low > 0 and is_honest:
         verdict = "better"
-    elif gained_at_home is not None and gained_at_home.low > 0:
-        verdict = "in its own family only"
-    elif difference.high < 0:
+    elif difference.high < 0 and verdict != "in its own family only":
         verdict = "worse"
-    return Claim(verdict, difference, worst, shares[worst], gained_at_home, dict(real))
+    return Claim(verdict, difference, worst, shares[worst], at_home, dict(real))
+
+
+def _without_panel(at_home: Interval | None) -> Verdict:
+    """What the family that was learned in says alone."""
+    return "in its own family only" if at_home is not None and at_home.low > 0 else "no difference shown"

@@ -24,6 +24,7 @@ def own(gain: float) -> Compared:
 def test_a_gain_in_every_family_that_people_confirm_is_better() -> None:
     found = claim(compared((0.3, 0.3, 0.2, 0.2, 0.4, 0.4)), own(0.3), {"auc_in_slate": RISEN})
     assert found.verdict == "better"
+    assert found.panel is not None
     assert found.panel.mean == pytest.approx(0.3, abs=0.05)
     assert found.worst_family == "trees"
     assert found.worst_share == pytest.approx(0.2 / 8, abs=0.005)
@@ -68,4 +69,10 @@ def test_a_method_of_several_seeds_beside_a_reference_of_one() -> None:
     method = np.repeat(reference, 5, axis=0) + 0.5 + rng.normal(0, 0.1, (5, 6, 200))
     found: Claim = claim(Compared(method, reference, FAMILIES), None, {})
     assert found.verdict == "better"
+    assert found.panel is not None
     assert found.panel.low < 0.5 < found.panel.high
+
+
+def test_without_other_families_no_more_than_its_own_is_claimed() -> None:
+    assert claim(None, own(0.5), {"auc_in_slate": RISEN}).verdict == "in its own family only"
+    assert claim(None, own(0.0), {}).verdict == "no difference shown"
