@@ -5,6 +5,8 @@ DEMO   ?= warehouse/demo
 # Versions of every package come from requirements.lock; also those of what only builds.
 VERSIONS = $(VENV)/versions.txt
 PIP      = PIP_CONSTRAINT=$(VERSIONS) $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+# Two processes of tests, a file to one of them whole, in the order of tests/conftest.py and not by their number of tests.
+TWO      = -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test install check lint docs diagram lock clean
 
@@ -12,12 +14,12 @@ demo: $(VENV)/.train         ## environment, then the main job on the generated 
 	$(VENV)/bin/hsrl demo --warehouse $(DEMO)
 
 test: install lint           ## environment, then every check and test; skipped ones are named with their reason
-	$(VENV)/bin/pytest -n 2 --dist loadfile
+	$(VENV)/bin/pytest $(TWO)
 
 install: $(VENV)/.dev        ## the environment alone
 
 check: install lint          ## what one runs while working
-	$(VENV)/bin/pytest -n 2 --dist loadfile -m "not slow"
+	$(VENV)/bin/pytest $(TWO) -m "not slow"
 
 lint:
 	$(VENV)/bin/ruff check .

@@ -1,5 +1,6 @@
 """What all tests share; help that is more than a fixture lies in tests/support."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,17 @@ if TYPE_CHECKING:
 # Cores are shared with other work: a deadline would measure them, not the code.
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
+# DuckDB takes its number of threads from this variable before it asks the machine, in every process that a test starts as well. Two
+# threads on tables of a thousand rows wait for one another: a night of the small feed takes 4 CPU seconds with two and 2.5 with one.
+# That their number changes no row is a test of its own: tests/flows/refresh/test_threads.py.
+DUCKDB_THREADS = "SLURM_CPUS_ON_NODE"
+os.environ[DUCKDB_THREADS] = "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: a file goes to one process whole, and a long one that begins last leaves the other idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -29,13 +30,19 @@ EVIL = "x'); DROP TABLE items; ATTACH 'evil.db'; --"
 HTML = "<script>alert(1)</script>\"'&"
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A warehouse with one item of a nasty title."""
-    root = tmp_path / "w"
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse with one item of a nasty title; not to be written."""
+    root = tmp_path_factory.mktemp("made") / "w"
     with Warehouse.create_or_open(root) as warehouse, warehouse.transaction("an item", {}):
         warehouse.connection.execute("INSERT INTO items VALUES (1, ?, ?, [?], NULL, NULL, NULL, true)", [EVIL, HTML, EVIL])
     return root
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(made, tmp_path / "w"))
 
 
 class Bomb:

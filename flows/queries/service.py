@@ -117,7 +117,7 @@ def open_service(root: Path, memory_limit_mb: int) -> Service:
             )
         store = warehouse.artifacts
         models = load_models(store, codebook.embedding_id)
-        items = warehouse.query(statement("items_with_positives"))
+        items = warehouse.query(statement("items_with_answers"))
         catalogue = _catalogue(warehouse, codebook, models, items)
         policy = load_policy(store, published.item(), catalogue)
         users = warehouse.read(USERS, "FROM users ORDER BY user_id")
@@ -150,5 +150,5 @@ def _catalogue(warehouse: Warehouse, codebook: Codebook, models: Models, items: 
     seen = warehouse.query("FROM embeddings WHERE embedding_id = $seen", {"seen": models.items.embedding_id})
     _, vectors = models.items.standardised(seen.cast(EMBEDDINGS.schema))
     rows = warehouse.read(SID_HISTORY, "FROM sid_history WHERE valid_to IS NULL")
-    catalogue = catalogue_of(items, vectors, items["n_positives"].to_numpy())
+    catalogue = catalogue_of(items, vectors, items["n_shown"].to_numpy(), items["n_positives"].to_numpy())
     return under_sids(catalogue, SidTable.from_frame(rows, codebook.vocabulary))

@@ -15,12 +15,12 @@ from flows.runtime.run import Tick
 from flows.stores.models import KIND, Models, load_models, of_codebook
 from pipeline.embeddings.embed import embed, learn
 from pipeline.embeddings.item_matching import Coverage
-from pipeline.embeddings.positives import count_positives
+from pipeline.embeddings.positives import summed_answers
 from pipeline.embeddings.profiles import learn_profiles
 from pipeline.embeddings.score_aware import ScoreAware
 from pipeline.errors import SourceError
 from pipeline.records.config import RecordsConfig
-from pipeline.records.split import training_positives
+from pipeline.records.split import count_training_answers, training_positives
 from pipeline.sids.inputs import NightInputs, SidIncumbents
 from pipeline.sids.metrics import run_metrics
 from pipeline.sids.nightly import NightDecision, decide_night
@@ -73,8 +73,9 @@ def make_semantic_ids(warehouse: Warehouse, settings: SidSettings, inputs: Relea
             weights, simulators = learn_weights(warehouse, settings, world_of(models, vectors, inputs), tick)
             models = replace(models, scores=ScoreAware(models.items.embedding_id, weights))
         models.save(store)
-    popularity = count_positives(_positives(inputs, settings.n_buckets))
-    embeddings = models.embed_scores(vectors, items, popularity)
+    answers = summed_answers(_answers(inputs, settings.n_buckets))
+    embeddings = models.embed_scores(vectors, items, answers)
+    popularity = answers.filter(pl.col("n_positives") > 0).select("item_id", "n_positives")
     night = NightInputs(inputs.release_id, items, of_codebook(embeddings, models.embedding_id), popularity)
     decision = _decide(settings, night, inputs.incumbent.with_vectors())
     made_from = (fingerprint(settings.embeddings.model_dump(mode="json")), *(simulator.name for simulator in simulators))
@@ -106,6 +107,13 @@ def _positives(inputs: ReleaseInputs, n_buckets: int) -> Iterator[pl.DataFrame]:
     for bucket in range(n_buckets):
         if files := of_bucket(inputs.records, bucket):
             yield training_positives(pl.scan_parquet(files), inputs.tables.splits)
+
+
+def _answers(inputs: ReleaseInputs, n_buckets: int) -> Iterator[pl.DataFrame]:
+    """How often the training records of each bucket show and like every item."""
+    for bucket in range(n_buckets):
+        if files := of_bucket(inputs.records, bucket):
+            yield count_training_answers(pl.scan_parquet(files), inputs.tables.splits)
 
 
 def _none_for_training(config: RecordsConfig, splits: pl.DataFrame) -> str:

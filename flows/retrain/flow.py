@@ -6,21 +6,21 @@ from typing import Any
 
 import torch
 
+from flows.retrain.judging import judged
 from flows.retrain.publish import publish
 from flows.retrain.results import Results
 from flows.retrain.simulators import Simulator, SimulatorSpec, fit_missing, judging_specs, load_simulator, training_specs
-from flows.retrain.training import Trained, TrainingJob, find_or_train, usable_device
+from flows.retrain.training import TrainingJob, find_or_train, usable_device
 from flows.runtime.run import Run
 from flows.runtime.run_outcome import RunOutcome, record_run
 from flows.runtime.settings import Settings
 from flows.runtime.steps import Steps
 from flows.stores.pinned import Pinned, pin_latest
-from flows.stores.policies import load_policy, started_from
+from flows.stores.policies import started_from
 from flows.stores.workspace import Workspace
 from hsrl_train.data.tensors import World
-from hsrl_train.evaluation.judge import Judge, NamedPolicy, NamedSimulator, PolicyResult, by_kind
-from hsrl_train.evaluation.rollouts import paired_difference, summarise
-from pipeline.warehouse.artifacts import ArtifactStore
+from hsrl_train.evaluation.judge import Judge
+from hsrl_train.evaluation.rollouts import summarise
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
@@ -100,7 +100,7 @@ def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, r
     with run.stage("evaluation") as tick:
         judge = Judge(world, evaluation, first.environment, seed, tick)
         results = Results(training, judging, trained, first)
-        return steps.run("evaluation", _judge, store, judge, pinned, results)
+        return steps.run("evaluation", judged, store, judge, pinned, results)
 
 
 def _repeats_line(job: TrainingJob, world: World) -> str:
@@ -130,39 +130,6 @@ def _warm(workspace: Workspace, jobs: list[TrainingJob], published: str) -> list
     return [replace(job, starts_from=published) for job in jobs]
 
 
-def _judge(store: ArtifactStore, judge: Judge, pinned: Pinned, results: Results) -> Results:
-    """The rows of the results, and the gate: a policy that is worse than the incumbent beyond the interval is not published."""
-    learned_in, judging = ([simulator.named for simulator in group] for group in (results.training, results.judging))
-    groups = by_kind(judging, learned_in[0].family)
-    trained = results.trained
-    judge.expect(len(trained) * (len(learned_in) + len(judging)))
-    models = tuple(simulator.model for simulator in learned_in)
-    rows = [row for _, group in groups for row in judge.references(models, group)]
-
-    def play(policy: Trained, kind: str, simulators: list[NamedSimulator]) -> PolicyResult:
-        return judge.play(NamedPolicy(policy.method, policy.policy, policy.policy_id, policy.seed), simulators, kind)
-
-    own = {policy.policy_id: play(policy, "own", learned_in) for policy in trained}
-    best = max(results.candidates, key=lambda policy: float(own[policy.policy_id].pooled.rewards.mean()))
-    for policy in (
-        *(other for other in trained if other is not best),
-        best,
-    ):  # the policy itself stands last, the panel after all
-        rows += [own[policy.policy_id], *(play(policy, kind, group) for kind, group in groups)]
-    results = replace(results, best=best, rows=rows)
-    if pinned.published_policy in (None, best.policy_id):
-        lost = f"published policy {pinned.lost_policy} is gone from artifacts/, so that nothing was compared with it"
-        verdict = lost if pinned.lost_policy else "no other policy is published on this codebook"
-        return replace(results, is_published=True, verdict=verdict)
-    kind, deciding = groups[-1]  # the panel, where there is one
-    judge.expect(len(deciding))
-    incumbent = load_policy(store, pinned.published_policy, pinned.world.catalogue)
-    shown_now = judge.play(NamedPolicy("incumbent", incumbent, pinned.published_policy), deciding, kind)
-    difference = paired_difference(rows[-1].pooled, shown_now.pooled)
-    verdict = f"{difference.mean:+.3f} beside the incumbent, 95 % interval {difference.low:+.3f} … {difference.high:+.3f}"
-    return replace(results, rows=[*rows, shown_now], is_published=difference.high >= 0, verdict=verdict)
-
-
 def _report(run: Run, outcome: RunOutcome, pinned: Pinned, results: Results) -> dict[str, Any]:
     table = []
     for row in results.rows:
@@ -174,6 +141,7 @@ def _report(run: Run, outcome: RunOutcome, pinned: Pinned, results: Results) -> 
                 "seed": row.seed,
                 **{name: getattr(summary, name) for name in _SHOWN},
                 "by_family": row.by_family,
+                "policy_id": row.policy_id,
             }
         )
     return {
@@ -194,6 +162,17 @@ def _report(run: Run, outcome: RunOutcome, pinned: Pinned, results: Results) -> 
             for simulator in results.simulators
         ],
         "evaluation": table,
+        "real_answers": [
+            {
+                "policy": judged.answers.name,
+                "policy_id": judged.policy_id,
+                **{metric: judged.answers.interval(metric).mean for metric in judged.answers.figures},
+            }
+            for judged in results.real
+        ],
+        "claims": [
+            {"policy_id": claimed.policy_id, "beside": claimed.reference, **asdict(claimed.claim)} for claimed in results.claims
+        ],
         "training_cpu_seconds": results.policy.cpu_seconds,
         "seconds": run.seconds,
     }

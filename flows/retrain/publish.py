@@ -5,7 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from flows.retrain.results import Results
-from flows.retrain.rows import evaluation_rows, policy_row, published_policies, simulator_rows
+from flows.retrain.rows import (
+    claim_rows,
+    evaluation_rows,
+    policy_row,
+    published_policies,
+    real_answer_rows,
+    simulator_rows,
+)
 from flows.runtime.resources import code_version
 from flows.runtime.run import Run
 from flows.stores.incumbent import current_codebook
@@ -65,6 +72,8 @@ def publish(warehouse: Warehouse, run: Run, pinned: Pinned, results: Results, co
                 release_id,
                 pinned.embedding_id,
             ),
+            "real_answers": real_answer_rows(results.real, release_id),
+            "claims": claim_rows(results.claims, release_id),
             "training_curves": results.policy.curves,
             "artifacts": artifact_rows(warehouse, artifacts, run.run_id, release_id),
         },

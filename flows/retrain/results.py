@@ -4,7 +4,28 @@ from dataclasses import dataclass, field
 
 from flows.retrain.simulators import Simulator
 from flows.retrain.training import Trained, TrainingJob
+from hsrl_train.evaluation.claims import Claim
 from hsrl_train.evaluation.judge import PolicyResult
+from hsrl_train.evaluation.real_answers import RealAnswers
+
+
+@dataclass(frozen=True)
+class JudgedAnswers:
+    """People's own answers to what a policy ranks high; ``policy_id`` and ``seed`` are None for ranking by items alone."""
+
+    policy_id: str | None
+    answers: RealAnswers
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """What may be said of a policy beside another method of the same run."""
+
+    policy_id: str
+    policy: str
+    reference: str
+    claim: Claim
 
 
 @dataclass(frozen=True)
@@ -18,6 +39,8 @@ class Results:
         job: of the configured method, in its first seed.
         best: the seed that does best where it learned; None until policies are judged.
         rows: of the evaluation; the reference rows first.
+        real: people's own answers, for ranking by items alone and for every policy.
+        claims: what may be said of policies beside the first of the other methods.
         is_published: whether ``best`` passed the gate.
         verdict: of the gate, in words.
     """
@@ -28,6 +51,8 @@ class Results:
     job: TrainingJob
     best: Trained | None = None
     rows: list[PolicyResult] = field(default_factory=list)
+    real: list[JudgedAnswers] = field(default_factory=list)
+    claims: list[Claimed] = field(default_factory=list)
     is_published: bool = False
     verdict: str = ""
 

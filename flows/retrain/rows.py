@@ -5,15 +5,18 @@ from typing import Any
 
 import polars as pl
 
+from flows.retrain.results import Claimed, JudgedAnswers
 from flows.retrain.simulators import Simulator
 from flows.retrain.training import Trained
 from hsrl_train.data.tensors import World
+from hsrl_train.evaluation.intervals import Interval
 from hsrl_train.evaluation.judge import PolicyResult
+from hsrl_train.evaluation.real_answers import AUC, ECE, NDCG
 from hsrl_train.evaluation.rollouts import Rollouts, summarise
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.simulator.config import EnvironmentConfig
 from pipeline.contracts import rows_of
-from pipeline.warehouse.result_tables import EVALUATIONS, POLICIES, SIMULATORS
+from pipeline.warehouse.result_tables import CLAIMS, EVALUATIONS, POLICIES, REAL_ANSWERS, SIMULATORS
 
 # Figures of a summary that tables name alike.
 FIGURES = (
@@ -135,3 +138,51 @@ def evaluation_rows(
             for played, simulator_id, family in tables
         ]
     return rows_of(EVALUATIONS, rows, "evaluation")
+
+
+def real_answer_rows(judged: list[JudgedAnswers], release_id: int) -> pl.DataFrame:
+    """REAL_ANSWERS: a row for each policy and metric."""
+    rows = []
+    for ranked in judged:
+        answers = ranked.answers
+        made = {"release_id": release_id, "policy": answers.name, "policy_id": ranked.policy_id, "seed": ranked.seed}
+        for metric in answers.figures:
+            found = answers.interval(metric)
+            bounds = {"value": found.mean, "ci_low": found.low, "ci_high": found.high}
+            rows.append({**made, "metric": metric, **bounds, "n_users": answers.n_users(metric), "n_slates": answers.n_slates})
+        if answers.ece is not None:
+            counts = {"n_users": answers.n_users(AUC), "n_slates": answers.n_slates}
+            rows.append({**made, "metric": ECE, "value": answers.ece, "ci_low": None, "ci_high": None, **counts})
+    return rows_of(REAL_ANSWERS, rows, "real answers")
+
+
+def claim_rows(claims: list[Claimed], release_id: int) -> pl.DataFrame:
+    """CLAIMS: a row for each policy that was compared with another method."""
+    rows = []
+    for claimed in claims:
+        found = claimed.claim
+        rows.append(
+            {
+                "release_id": release_id,
+                "policy": claimed.policy,
+                "policy_id": claimed.policy_id,
+                "reference": claimed.reference,
+                "verdict": found.verdict,
+                **_bounds("panel", found.panel),
+                "worst_family": found.worst_family,
+                "worst_share": found.worst_share,
+                **_bounds("own", found.own),
+                **{
+                    f"{metric}_{name}": value
+                    for metric in (AUC, NDCG)
+                    for name, value in _bounds("gain", found.real.get(metric)).items()
+                },
+            }
+        )
+    return rows_of(CLAIMS, rows, "claims")
+
+
+def _bounds(name: str, interval: Interval | None) -> dict[str, float | None]:
+    """An interval as columns; all null where there is none."""
+    low, mean, high = (None, None, None) if interval is None else (interval.low, interval.mean, interval.high)
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}

@@ -47,11 +47,11 @@ class Models:
         """What the codes' space is made of, in words."""
         return self.items.kinds + ("" if self.scores is None else ", weighed by simulators' scores")
 
-    def embed_scores(self, embeddings: pl.DataFrame, items: pl.DataFrame, positives: pl.DataFrame) -> pl.DataFrame:
+    def embed_scores(self, embeddings: pl.DataFrame, items: pl.DataFrame, answers: pl.DataFrame) -> pl.DataFrame:
         """EMBEDDINGS of every space there is, from ``embeddings`` of the space of ``items``; see ``ScoreAware.embed``."""
         if self.scores is None:
             return embeddings
-        return pl.concat([embeddings, self.scores.embed(self.items, embeddings, items, positives)])
+        return pl.concat([embeddings, self.scores.embed(self.items, embeddings, items, answers)])
 
     def save(self, store: ArtifactStore) -> None:
         """Keep them under ``embedding_id``."""

@@ -4,10 +4,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from hsrl_train.data.tensors import World, build_catalogue, build_records, train_positives
+from hsrl_train.data.tensors import World, build_catalogue, build_records, train_answers
 from hsrl_train.data.world import Catalogue
 from pipeline.embeddings.profiles import ProfileModel, encode_profiles
-from pipeline.embeddings.score_aware import with_popularity
+from pipeline.embeddings.score_aware import with_answers
 
 
 def build_world(
@@ -23,7 +23,7 @@ def build_world(
         items: ITEMS, by item_id.
         users: USERS, by user_id, every user of ``records`` among them.
         records: user_id, record_index, exposed_items, feedback, history, split; all slates of one length K.
-        vectors: (n, d) standardised item vectors in the order of ``items``; the catalogue's have a column more, popularity.
+        vectors: (n, d) standardised item vectors in the order of ``items``; the catalogue's have two columns more, see ``with_answers``.
         model: the frozen encoding of user attributes.
 
     Raises:
@@ -31,16 +31,19 @@ def build_world(
     """
     profiles = encode_profiles(model, users)
     tensors = build_records(records, items["item_id"].to_numpy(), users["user_id"].to_numpy(), profiles)
-    return World.of(tensors, catalogue_of(items, vectors, train_positives(tensors, items.height)))
+    return World.of(tensors, catalogue_of(items, vectors, *train_answers(tensors, items.height)))
 
 
-def catalogue_of(items: pl.DataFrame, vectors: npt.NDArray[np.float32], popularity: npt.NDArray[np.int64]) -> Catalogue:
+def catalogue_of(
+    items: pl.DataFrame, vectors: npt.NDArray[np.float32], n_shown: npt.NDArray[np.int64], n_liked: npt.NDArray[np.int64]
+) -> Catalogue:
     """The items as simulators and policies see them, without Semantic IDs yet.
 
     Args:
         items: item_id, is_active and first_seen of ITEMS, by item_id.
-        vectors: (n, d) standardised item vectors in that order; the catalogue's have a column more, popularity.
-        popularity: (n,) positives in the training records.
+        vectors: (n, d) standardised item vectors in that order; the catalogue's have two columns more, see ``with_answers``.
+        n_shown: (n,) how often the training records show an item.
+        n_liked: (n,) how often it was liked there.
     """
-    features = with_popularity(vectors, popularity, items["is_active"].to_numpy())
-    return build_catalogue(items, features, popularity)
+    features = with_answers(vectors, n_shown, n_liked, items["is_active"].to_numpy())
+    return build_catalogue(items, features, n_liked)

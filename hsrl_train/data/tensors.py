@@ -87,10 +87,11 @@ def with_log(records: Records) -> Records:
     return replace(records, log=log, row=row, turn=turn)
 
 
-def train_positives(records: Records, n_items: int) -> Ids:
-    """(n_items,) how often each item was liked in the training records."""
-    liked = records.exposed[records.is_train][records.feedback[records.is_train] > 0]
-    return np.bincount(liked.numpy(), minlength=n_items + 1)[1:]
+def train_answers(records: Records, n_items: int) -> tuple[Ids, Ids]:
+    """(n_items,) how often each item was shown in the training records, and how often it was liked there."""
+    shown, feedback = records.exposed[records.is_train], records.feedback[records.is_train]
+    n_shown, n_liked = (np.bincount(items.flatten().numpy(), minlength=n_items + 1)[1:] for items in (shown, shown[feedback > 0]))
+    return n_shown, n_liked
 
 
 def build_catalogue(items: pl.DataFrame, features: npt.NDArray[np.float32], popularity: Ids) -> Catalogue:

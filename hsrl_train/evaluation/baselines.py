@@ -7,12 +7,36 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hsrl_train.data.world import Catalogue, Policy, ResponseModel, State
+from hsrl_train.data.world import Catalogue, Policy, Records, ResponseModel, State
 from hsrl_train.learner.decoding import LEFT_OUT, SidIndex, seen
 from pipeline.errors import TrainingError
 
 # States asked at once where a whole catalogue answers: bounds the memory at STATES_AT_ONCE × n floats.
 STATES_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class ItemScores:
+    """A number for each item, the same for everyone: what ranking without any user reaches on real slates.
+
+    Attributes:
+        by_item: (n + 1,) higher = rather shown.
+    """
+
+    by_item: Float[Tensor, " n_plus_1"]
+
+    def scores(self, state: State, items: Int[Tensor, "b j"]) -> Float[Tensor, "b j"]:
+        """Of each item for each of b users."""
+        return self.by_item[items]
+
+
+def item_scores(train: Records, catalogue: Catalogue) -> dict[str, ItemScores]:
+    """Log-odds of each item's likes among its showings in the training records, half a like and half a refusal added; and its likes."""
+    n_items = len(catalogue.is_active)
+    shown = torch.bincount(train.exposed.flatten(), minlength=n_items).double()
+    liked = torch.bincount(train.exposed.flatten(), train.feedback.flatten().double(), minlength=n_items)
+    log_odds = torch.log((liked + 0.5) / (shown - liked + 0.5))
+    return {"item like-rate": ItemScores(log_odds.float()), "item popularity": ItemScores(catalogue.popularity)}
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,11 @@ WARM_START = "warm start, published policy"
 
 
 class StoredPolicy(Policy, Protocol):
-    """A policy whose weights can be kept."""
+    """A policy whose weights can be kept, and that can say how much it thinks of an item."""
+
+    def scores(self, state: State, items: Int[Tensor, "b j"]) -> Float[Tensor, "b j"]:
+        """Of each item for each of b users; higher = rather shown. Log-odds of a like, where it learned by the two-sided likelihood."""
+        ...
 
     def to_tensors(self) -> dict[str, Tensor]:
         """The weights; with the LearnerConfig all that reading it back needs."""

@@ -10,18 +10,17 @@ from pipeline.embeddings.vectors import Ids
 from pipeline.errors import ContractError
 
 
-def count_positives(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """How many positives each item has.
+def summed_answers(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """How often each item was shown and liked, over all buckets.
 
     Args:
-        frames: user_id and item_id, a row for each positive.
+        frames: item_id, n_shown and n_positives of each bucket.
 
     Returns:
-        item_id, n_positives (i64), by item_id; items without positives have no row.
+        item_id, n_shown, n_positives (i64), by item_id; items that were never shown have no row.
     """
-    counts = [frame.group_by("item_id").agg(n_positives=pl.len().cast(pl.Int64)) for frame in frames]
-    empty = pl.DataFrame(schema={"item_id": pl.Int64, "n_positives": pl.Int64})
-    return pl.concat([empty, *counts]).group_by("item_id").agg(pl.col("n_positives").sum()).sort("item_id")
+    empty = pl.DataFrame(schema={"item_id": pl.Int64, "n_shown": pl.Int64, "n_positives": pl.Int64})
+    return pl.concat([empty, *frames]).group_by("item_id").agg(pl.col("n_shown", "n_positives").sum()).sort("item_id")
 
 
 def likes_of(positives: pl.DataFrame, item_ids: Ids) -> sparse.csr_matrix:

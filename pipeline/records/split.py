@@ -56,6 +56,23 @@ def training_positives(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.DataFr
     return shown.filter(pl.col("feedback") == 1).select("user_id", item_id="exposed_items").collect()
 
 
+def count_training_answers(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.DataFrame:
+    """item_id, n_shown and n_positives (i64): how often training records show and like each item; items they do not show have no row.
+
+    Args:
+        records: RECORD_ROWS.
+        splits: SPLITS with every user of ``records``.
+    """
+    slates = records.select("user_id", "record_index", "exposed_items", "feedback")
+    shown = (
+        _with_n_train(slates, splits).filter(IS_TRAINING).select("exposed_items", "feedback").explode("exposed_items", "feedback")
+    )
+    counts = shown.group_by(item_id="exposed_items").agg(
+        n_shown=pl.len().cast(pl.Int64), n_positives=(pl.col("feedback") == 1).sum().cast(pl.Int64)
+    )
+    return counts.collect()
+
+
 def _with_n_train(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.LazyFrame:
     return records.join(splits.lazy().select("user_id", "n_train"), on="user_id")
 

@@ -80,6 +80,56 @@ EVALUATIONS = Table(
     ),
     ("release_id", "policy", "simulator_id", "seed"),
 )
+REAL_ANSWERS = Table(
+    "real_answers",
+    "how one policy ranks what people of the test split were shown, by one figure; no simulator has a say",
+    (
+        c.RELEASE_ID,
+        w.text("policy", "name of the row: a method, or a ranking by items alone"),
+        w.text("policy_id", "fingerprint of the policy; empty for rankings by items alone", nullable=True),
+        w.count("seed", "that the policy learned with; empty for rankings by items alone", nullable=True),
+        w.text("metric", "auc_in_slate, ndcg_in_slate, ndcg_of_later_items (each of 10 places), or ece_of_scores"),
+        w.figure("value", "the figure, in [0, 1]"),
+        w.figure("ci_low", "lower end of the 95 % interval over users; empty for ece_of_scores", nullable=True),
+        w.figure("ci_high", "upper end of the 95 % interval over users; empty for ece_of_scores", nullable=True),
+        w.count("n_users", "users whose slates can tell"),
+        w.count("n_slates", "slates that were scored"),
+    ),
+    ("release_id", "policy", "seed", "metric"),
+)
+_BOUNDS = ("", "_low", "_high")
+_BOUND_DOCS = {"": "mean", "_low": "lower end of its 95 % interval", "_high": "upper end of its 95 % interval"}
+CLAIMS = Table(
+    "claims",
+    "what may be said of one policy beside another method of the same run, by the rule of claims",
+    (
+        c.RELEASE_ID,
+        w.text("policy", "its method"),
+        w.POLICY_ID,
+        w.text("reference", "the method that it is compared with"),
+        w.text("verdict", "better, in its own family only, no difference shown, or worse"),
+        *(
+            w.figure(
+                f"panel{bound}",
+                f"difference in total reward in the mean over families not learned in, {_BOUND_DOCS[bound]}",
+                True,
+            )
+            for bound in _BOUNDS
+        ),
+        w.text("worst_family", "family where its difference is lowest, as a share of the reference's reward", nullable=True),
+        w.figure("worst_share", "that share; below -0.01 nothing better is claimed", nullable=True),
+        *(
+            w.figure(f"own{bound}", f"difference in total reward in the family learned in, {_BOUND_DOCS[bound]}", True)
+            for bound in _BOUNDS
+        ),
+        *(
+            w.figure(f"{metric}_gain{bound}", f"difference in {metric} on people's own answers, {_BOUND_DOCS[bound]}", True)
+            for metric in ("auc_in_slate", "ndcg_in_slate")
+            for bound in _BOUNDS
+        ),
+    ),
+    ("release_id", "policy_id", "reference"),
+)
 TRAINING_CURVES = Table(
     "training_curves",
     "one figure at one iteration of a training",

@@ -187,6 +187,8 @@ TABLES = {
         results.SIMULATORS,
         results.POLICIES,
         results.EVALUATIONS,
+        results.REAL_ANSWERS,
+        results.CLAIMS,
         results.TRAINING_CURVES,
         *LEDGERS,
         DICTIONARY,

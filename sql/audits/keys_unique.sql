@@ -1,6 +1,6 @@
 -- audit: keys_unique
 -- severity: block
--- reads: embeddings, items, users, splits, codebooks, sid_history, sid_metrics, sid_waiting, sid_missing, releases, ingests, ingest_files, ingest_lines, source_meanings, artifacts, simulators, policies, evaluations, training_curves
+-- reads: embeddings, items, users, splits, codebooks, sid_history, sid_metrics, sid_waiting, sid_missing, releases, ingests, ingest_files, ingest_lines, source_meanings, artifacts, simulators, policies, evaluations, real_answers, claims, training_curves
 -- doc: The key of every table tells its rows apart. (Events and record_rows have audits of their own.)
 SELECT 'embeddings' AS table_name, row(embedding_id, item_id)::VARCHAR AS key, count(*) AS n
 FROM embeddings
@@ -90,6 +90,16 @@ UNION ALL
 SELECT 'evaluations' AS table_name, row(release_id, policy, simulator_id, seed)::VARCHAR AS key, count(*) AS n
 FROM evaluations
 GROUP BY release_id, policy, simulator_id, seed
+HAVING count(*) > 1
+UNION ALL
+SELECT 'real_answers' AS table_name, row(release_id, policy, seed, metric)::VARCHAR AS key, count(*) AS n
+FROM real_answers
+GROUP BY release_id, policy, seed, metric
+HAVING count(*) > 1
+UNION ALL
+SELECT 'claims' AS table_name, row(release_id, policy_id, reference)::VARCHAR AS key, count(*) AS n
+FROM claims
+GROUP BY release_id, policy_id, reference
 HAVING count(*) > 1
 UNION ALL
 SELECT 'training_curves' AS table_name, row(policy_id, iteration, metric)::VARCHAR AS key, count(*) AS n

@@ -16,7 +16,10 @@ from flows.retrain.flow import retrain
 from flows.runtime.run import Run
 from flows.runtime.settings import Settings, load_settings
 from flows.runtime.steps import DirectSteps, Steps
+from pipeline.warehouse import lake
 from pipeline.warehouse.adhoc import run_sql
+from pipeline.warehouse.traces import CATALOGUE
+from pipeline.warehouse.warehouse import Warehouse
 from tests.support.small_feed import TOKENIZER, feed
 
 # Three days of forty users; 60 iterations are enough to publish a policy, not to learn one.
@@ -93,6 +96,25 @@ def no_line_because_the_machine_is_busy() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         for name in ("FIRST_LINE_SECONDS", "LINE_SECONDS"):
             monkeypatch.setattr(f"flows.runtime.run.{name}", 600.0)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tables_are_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A new warehouse of this process is a copy of an empty one: to make its tables takes most of a second, and a hundred tests begin
+    with it. It is made as ever in tests/pipeline/warehouse, and by every command that is started as a process of its own.
+    """
+    empty = tmp_path_factory.mktemp("empty") / "warehouse"
+    Warehouse.create_or_open(empty).close()
+
+    def copy(root: Path, lock: int) -> None:
+        draft = root / f".{CATALOGUE}.draft"
+        shutil.copyfile(empty / CATALOGUE, draft)
+        draft.rename(root / CATALOGUE)
+        lake.renew(root, lock)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(lake, "_create", copy)
         yield
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,7 +115,8 @@ def test_a_shown_command_and_its_options_exist(command: Command) -> None:
 def project(retrained: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like the project's after `make demo`, with a small twin of the demo's warehouse; each ready configuration is the twin's.
 
-    The twin has score-aware codes, as the demo has: its simulators come before its Semantic IDs.
+    The twin has score-aware codes, as the demo has: its simulators come before its Semantic IDs. The warehouse of the real data is
+    its copy, as the very commands that make it have just been run here: what a page shows is the night after.
     """
     folder = tmp_path_factory.mktemp("project")
     (folder / ".venv").mkdir()
@@ -132,6 +134,7 @@ def project(retrained: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for flow in ("refresh", "retrain"):
         code, printed, *_ = run(f"hsrl {flow} --config flows/configs/generated.toml --warehouse warehouse/demo", folder)
         assert code == 0, printed
+    shutil.copytree(folder / "warehouse" / "demo", folder / "warehouse" / "ml-1m")
     return folder
 
 

@@ -15,7 +15,7 @@ from hsrl_train.evaluation.baselines import reference_policies
 from hsrl_train.evaluation.rollouts import SharedStarts, evaluate, summarise
 from hsrl_train.simulator.config import EnvironmentConfig, SimulatorConfig
 from hsrl_train.simulator.environment import Environment
-from hsrl_train.simulator.fit import fit_response_model, quality
+from hsrl_train.simulator.fit import FittedSimulator, fit_response_model, quality
 from hsrl_train.simulator.martingale import audit_martingale
 from pipeline.contracts import IS_TRAINING, USER_STATE
 from pipeline.embeddings.config import EmbeddingsConfig
@@ -63,10 +63,15 @@ def world() -> World:
 ID_OF = {"items": "item_id", "users": "user_id"}
 
 
-def test_held_out_answers_are_foretold(world: World) -> None:
+@pytest.fixture(scope="module")
+def training(world: World) -> FittedSimulator:
+    """Fitted on the training records: what is judged on the others, and what the transfer oracle knows."""
+    return fit_response_model(world.records, world.catalogue, SimulatorConfig(), 1, "train")
+
+
+def test_held_out_answers_are_foretold(world: World, training: FittedSimulator) -> None:
     """AUC ≥ .745 and calibration error ≤ .02, fitted on the training records, judged on the test records; seeds differ by .002."""
-    fitted = fit_response_model(world.records, world.catalogue, SimulatorConfig(), seed=1)
-    judged = quality(fitted.model, world.records.select(~world.records.is_train))
+    judged = quality(training.model, world.records.select(~world.records.is_train))
     assert judged.n == 219_130
     assert judged.auc >= 0.745
     assert judged.ece <= 0.02
@@ -87,14 +92,11 @@ def test_judges_foretell_and_the_protocols_is_moved_by_showing(world: World, fam
     assert is_steady or found.answers.rms_low > 1.5 * found.bound
 
 
-def test_reference_rows_stand_in_their_order(world: World) -> None:
+def test_reference_rows_stand_in_their_order(world: World, training: FittedSimulator) -> None:
     """Random < popular slate < transfer oracle ≤ greedy oracle, and greedy oracle ≥ 1.4 × popular slate (docs/measurements.md)."""
-    training, judge = (
-        fit_response_model(world.records, world.catalogue, SimulatorConfig(), 1, "train").model,
-        fit_response_model(world.records, world.catalogue, SimulatorConfig(), 101, "all").model,
-    )
+    judge = fit_response_model(world.records, world.catalogue, SimulatorConfig(), 101, "all").model
     states = sample_starts(world.records, 1_000, 1, "train")
-    policies = reference_policies([training], judge, states, world.catalogue, K)
+    policies = reference_policies([training.model], judge, states, world.catalogue, K)
     environment = Environment([judge], EnvironmentConfig())
     starts = SharedStarts(sample_starts(world.records, 2_000, 1), K, world.catalogue, 1)
     played = {name: evaluate(name, [p], [environment], starts) for name, p in policies.items()}

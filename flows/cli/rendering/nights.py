@@ -75,27 +75,86 @@ def _foretold(forecast: dict[str, Any] | None) -> tuple[tuple[str, str], ...]:
     )
 
 
+# Heads of columns for families of simulated users: short, or a panel of five does not fit a terminal.
+_FAMILIES = {"attention": "attention", "frozen_attention": "frozen", "factorisation": "factors", "deep_sets": "deep sets"}
+_REAL = {"auc_in_slate": "AUC", "ndcg_in_slate": "NDCG"}
+
+
 def retrain(console: Console, report: dict[str, Any]) -> None:
-    """What a retrain did: the policy and the reference rows it is compared with."""
-    for simulator in report["simulators"]:
-        fitted = f"fitted on {simulator['fit_on']}, seed {simulator['seed']}"
-        quality = f"AUC {simulator['auc']:.3f}, calibration error {simulator['ece']:.4f} ({simulator['judged_on']})"
-        console.print(f"simulator     {fitted}: {quality}", highlight=False)
-    drawn = Table(show_edge=False, title="total reward of whole sessions from held-out starts", title_justify="left")
-    for name in ("policy", "judged", "total reward", "95 % interval", "depth", "distinct items", "Gini"):
-        drawn.add_column(name, justify="left" if name in ("policy", "judged") else "right")
-    for row in report["evaluation"]:
-        interval = f"{row['ci_low']:.2f} … {row['ci_high']:.2f}"
-        figures = (
-            f"{row['total_reward']:.2f}",
-            interval,
-            f"{row['depth']:.2f}",
-            f"{row['distinct_items']:,}",
-            f"{row['gini']:.2f}",
-        )
-        drawn.add_row(Text(printable(row["policy"])), row["kind"], *figures)
-    console.print(drawn)
+    """What a retrain did: the judges, the policies and the reference rows they are compared with, and people's own answers."""
+    for line in _judges(report["simulators"]):
+        console.print(f"simulator     {line}", highlight=False)
+    console.print(_judged(report))
+    for claimed in report["claims"]:
+        console.print(_claimed(claimed, report), highlight=False)
     facts(console, (("policy", f"{report['policy_id']}: {report['status']}"), ("gate", report["gate"])))
+
+
+def _judges(simulators: list[dict[str, Any]]) -> list[str]:
+    """A line for the simulators of one family that were fitted on the same records."""
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for simulator in simulators:
+        groups.setdefault((simulator["family"], simulator["fit_on"], simulator["judged_on"]), []).append(simulator)
+    lines = []
+    for (family, fit_on, judged_on), group in groups.items():
+        auc, ece = (", ".join(f"{simulator[name]:.3f}" for simulator in group) for name in ("auc", "ece"))
+        seeds = ", ".join(str(simulator["seed"]) for simulator in group)
+        lines.append(f"{family}, fitted on {fit_on}, seeds {seeds}: AUC {auc}, calibration error {ece} ({judged_on})")
+    return lines
+
+
+def _judged(report: dict[str, Any]) -> Table:
+    """A row for each policy: the panel's mean and each family, the family learned in, real answers."""
+    rows = _rows(report["evaluation"])
+    families = list(dict.fromkeys(family for row in rows for family in row["panel"]))
+    real = {answers["policy_id"] or answers["policy"]: answers for answers in report["real_answers"]}
+    has_real = any(row["policy_id"] in real for row in rows)
+    drawn = Table(
+        show_edge=False, title="total reward of whole sessions from held-out starts", title_justify="left", pad_edge=False
+    )
+    drawn.add_column("policy")
+    heads = ["panel" if families else "judged", "95 %", *(_FAMILIES.get(family, family) for family in families), "own family"]
+    for head in (*heads, "no support", *(_REAL.values() if has_real else ())):
+        drawn.add_column(head, justify="right")
+    for row in rows:
+        figures = [f"{row['mean']:.2f}", f"{row['ci_low']:.2f}…{row['ci_high']:.2f}"]
+        figures += [f"{row['panel'][family]:.2f}" for family in families]
+        figures += ["" if row["own"] is None else f"{row['own']:.2f}", f"{row['unsupported_share']:.0%}"]
+        answers = real.get(row["policy_id"], {})
+        figures += [f"{answers[metric]:.3f}" if answers else "" for metric in _REAL] if has_real else []
+        drawn.add_row(Text(printable(row["policy"])), *figures)
+    for name in ("item like-rate", "item popularity"):
+        if has_real and name in real:
+            drawn.add_row(Text(name), *[""] * (len(heads) + 1), *(f"{real[name][metric]:.3f}" for metric in _REAL))
+    return drawn
+
+
+def _rows(evaluation: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of one policy made one: the panel's figures, or where no other family judges those of its own, and its own mean."""
+    merged: dict[tuple[str, int, str | None], dict[str, Any]] = {}
+    for row in evaluation:
+        is_panel = row["kind"] == "panel" or (row["kind"] == "reference" and len(row["by_family"]) > 1)
+        name = (row["policy"], row["seed"], row["policy_id"])
+        known = merged.setdefault(
+            name, {"policy": row["policy"], "policy_id": row["policy_id"], "panel": {}, "own": None, "mean": None}
+        )
+        if row["kind"] == "own":
+            continue
+        if not is_panel:
+            known["own"] = row["total_reward"]
+        if is_panel or known["mean"] is None:
+            known |= {"mean": row["total_reward"], **{name: row[name] for name in ("ci_low", "ci_high", "unsupported_share")}}
+            known["panel"] = row["by_family"] if is_panel else {}
+    return list(merged.values())
+
+
+def _claimed(claimed: dict[str, Any], report: dict[str, Any]) -> str:
+    """A claim in a line."""
+    name = next(row["policy"] for row in report["evaluation"] if row["policy_id"] == claimed["policy_id"])
+    gain = claimed["panel"] or claimed["own"]
+    figures = "" if gain is None else f": {gain['mean']:+.2f}, 95 % interval {gain['low']:+.2f} … {gain['high']:+.2f}"
+    worst = "" if claimed["worst_family"] is None else f"; worst family {claimed['worst_family']} {claimed['worst_share']:+.1%}"
+    return f"claim         {printable(name)} beside {claimed['beside']}: {claimed['verdict']}{figures}{worst}"
 
 
 def demo(console: Console, report: dict[str, Any]) -> None:
