@@ -1,19 +1,22 @@
 """The judgement of a retrain: sessions in simulators of several families, people's own answers, claims, and the gate."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from flows.retrain.results import Claimed, JudgedAnswers, Results
 from flows.retrain.training import Trained
 from flows.stores.pinned import Pinned
 from flows.stores.policies import load_policy
+from hsrl_train.data.tensors import World
 from hsrl_train.data.world import Records
-from hsrl_train.evaluation.baselines import item_scores
+from hsrl_train.evaluation.baselines import LIKE_RATE, item_scores
 from hsrl_train.evaluation.claims import Claim, Compared, claim
 from hsrl_train.evaluation.judge import Judge, NamedPolicy, NamedSimulator, PolicyResult, by_kind
 from hsrl_train.evaluation.real_answers import AUC, NDCG, RealAnswers, judge_real_answers, paired
 from hsrl_train.evaluation.rollouts import paired_difference
+from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.loop import StoredPolicy
+from hsrl_train.learner.methods import method_named
 from pipeline.warehouse.artifacts import ArtifactStore
 
 # What must not fall, for a claim and for the gate.
@@ -22,16 +25,23 @@ DECIDING = (AUC, NDCG)
 Played = Mapping[str, PolicyResult]
 
 
-@dataclass(frozen=True)
-class _Test:
-    """People's own answers, and what is needed to score them."""
+def real_answers_of(world: World, name: str, policy: StoredPolicy, memory: int, learner: LearnerConfig) -> RealAnswers:
+    """People's own answers of the test split to what a policy ranks high."""
+    losses = method_named(learner.method).configured(learner).losses
+    are_log_odds = losses.likelihood == "two_sided" and losses.likelihood_weight > 0
+    return judge_real_answers(name, policy, _test(world), memory, are_log_odds=are_log_odds)
 
-    records: Records
-    memory: int
-    are_log_odds: bool
 
-    def judge(self, name: str, policy: StoredPolicy) -> RealAnswers:
-        return judge_real_answers(name, policy, self.records, self.memory, are_log_odds=self.are_log_odds)
+def real_answers_of_items(world: World, memory: int) -> list[RealAnswers]:
+    """The same for rankings by items alone, as the training records show them."""
+    scorers = item_scores(world.records.select(world.records.is_train), world.catalogue)
+    return [
+        judge_real_answers(name, scorer, _test(world), memory, are_log_odds=name == LIKE_RATE) for name, scorer in scorers.items()
+    ]
+
+
+def _test(world: World) -> Records:
+    return world.records.select(~world.records.is_train)
 
 
 def judged(store: ArtifactStore, judge: Judge, pinned: Pinned, results: Results) -> Results:
@@ -53,13 +63,10 @@ def judged(store: ArtifactStore, judge: Judge, pinned: Pinned, results: Results)
         best,
     ):  # the policy itself stands last, the panel after all
         rows += played[policy.policy_id].values()
-    losses = results.job.learner.losses
-    are_log_odds = losses.likelihood == "two_sided" and losses.likelihood_weight > 0
-    test = _Test(judge.world.records.select(~judge.world.records.is_train), judge.environment.memory, are_log_odds)
-    real = {policy.policy_id: test.judge(policy.method, policy.policy) for policy in trained}
-    by_items = item_scores(judge.world.records.select(judge.world.records.is_train), judge.world.catalogue)
+    world, memory, learner = judge.world, judge.environment.memory, results.job.learner
+    real = {policy.policy_id: real_answers_of(world, policy.method, policy.policy, memory, learner) for policy in trained}
     answers = [
-        *(JudgedAnswers(None, judge_real_answers(name, scorer, test.records, test.memory)) for name, scorer in by_items.items()),
+        *(JudgedAnswers(None, found) for found in real_answers_of_items(world, memory)),
         *(JudgedAnswers(policy.policy_id, real[policy.policy_id], policy.seed) for policy in trained),
     ]
     results = replace(results, best=best, rows=rows, real=answers, claims=_claims(results, played, real))
@@ -72,7 +79,7 @@ def judged(store: ArtifactStore, judge: Judge, pinned: Pinned, results: Results)
     incumbent = load_policy(store, pinned.published_policy, pinned.world.catalogue)
     shown_now = judge.play(NamedPolicy("incumbent", incumbent, pinned.published_policy), deciding, kind)
     difference = paired_difference(played[best.policy_id][kind].pooled, shown_now.pooled)
-    fallen = _fallen(real[best.policy_id], test.judge("incumbent", incumbent))
+    fallen = _fallen(real[best.policy_id], real_answers_of(world, "incumbent", incumbent, memory, learner))
     verdict = f"{difference.mean:+.3f} beside the incumbent, 95 % interval {difference.low:+.3f} … {difference.high:+.3f}"
     verdict += f"; on people's own answers {fallen}" if fallen else ""
     return replace(results, rows=[*rows, shown_now], is_published=difference.high >= 0 and not fallen, verdict=verdict)

@@ -13,22 +13,30 @@ from flows.study.plan import StudyPlan
 from flows.study.variants import BASE, configured
 from pipeline.sids.picture import Picture
 
+# What the points of a picture are called.
+_SERIES = {"transferred": "own family", "panel_reward": "panel", "own": "where it learned"}
 _MARKS = ("popular slate", "transfer oracle", "greedy oracle")
 _COLUMNS = {
     "variant": "variant",
     "published": "published",
-    "transferred": "transferred, 95 % interval",
+    "panel_reward": "panel, 95 % interval",
     "difference": "beside the first, paired",
+    "verdict": "verdict",
+    "worst_share": "worst family",
+    "transferred": "own family, 95 % interval",
+    "auc_in_slate": "AUC in real slates",
+    "ndcg_in_slate": "NDCG@10 in real slates",
     "s_score": "S",
-    "own": "own, 95 % interval",
+    "own": "where it learned, 95 % interval",
     "sd_over_seeds": "SD over seeds",
     "user_reward_variance": "variance over users",
     "depth": "depth",
     "distinct_items": "distinct items",
     "gini": "Gini",
+    "unsupported_share": "places without support",
     "cpu_seconds": "CPU s, learning",
 }
-_DIGITS = {"distinct_items": 0, "cpu_seconds": 0}
+_DIGITS = {"distinct_items": 0, "cpu_seconds": 0, "auc_in_slate": 4, "ndcg_in_slate": 4, "worst_share": 3, "unsupported_share": 3}
 
 
 @dataclass(frozen=True)
@@ -86,10 +94,12 @@ def markdown(found: Found) -> str:
         f"{found.made_by}.",
         f"Source {settings.source.name}, simulator `{settings.simulator.preset}`, learner preset `{settings.learner.preset}`, "
         f"{settings.learner.schedule.n_iterations:,} iterations, {n_seeds} {_s('seed', n_seeds)}. "
-        f"*Own*: judged in the {n_taught} training {_s('simulator', n_taught)}; *transferred*: in {n_judged} evaluation "
-        f"{_s('simulator', n_judged)} of other seeds "
-        f"and the same family; {settings.evaluation.n_sessions:,} whole sessions in each, the same starts "
-        "and luck for every row. Intervals are over sessions, and over simulators and seeds where there are several. "
+        f"*Where it learned*: the {n_taught} training {_s('simulator', n_taught)} of family {settings.simulator.family}; "
+        f"*own family*: {n_judged} evaluation {_s('simulator', n_judged)} of other seeds and that family, fitted on all records; *panel*: {n_judged} of each of the "
+        f"families {', '.join(settings.evaluation.panel_without(settings.simulator.family))}, where nobody learned; "
+        f"{settings.evaluation.n_sessions:,} whole sessions in each, the same starts and luck for every row. "
+        "Intervals are over sessions, and over simulators and seeds where there are several; families are these and weigh alike. "
+        "Verdicts are those of the rule of claims (docs/learner.md); the worst family's difference is a share of the first row's reward. "
         "S = (R − popular slate) / (transfer oracle − popular slate).",
         "",
         *_table(
@@ -97,8 +107,10 @@ def markdown(found: Found) -> str:
             {name: head for name, head in _COLUMNS.items() if found.summary[name].null_count() < found.summary.height},
         ),
         "",
+        *_families_table(found),
         *_table(
-            found.references, {name: _COLUMNS[name] for name in ("variant", "transferred", "depth", "distinct_items", "gini")}
+            found.references,
+            {name: head for name, head in _COLUMNS.items() if name in found.references and name != "difference"},
         ),
         "",
         *(f"- {name} was left out: {why}" for name, why in plan.skipped),
@@ -109,6 +121,16 @@ def markdown(found: Found) -> str:
     return "\n".join([*lines, f"![{plan.study.title}]({found.name}.png)", ""])
 
 
+def _families_table(found: Found) -> list[str]:
+    """Every row in every family of the panel; nothing where no other family judges."""
+    families = [name for name in found.summary.columns if name.startswith("in_")]
+    if found.summary["panel_reward"].null_count():
+        return []
+    rows = pl.concat([frame.select("variant", *families) for frame in (found.summary, found.references)]).drop_nulls()
+    heads = {"variant": "variant", **{name: name.removeprefix("in_") for name in families}}
+    return [*_table(rows, heads), ""]
+
+
 def picture(found: Found) -> Picture:
     """Level weights or sweeps as curves, else a dot for each variant."""
     if found.weights is not None:
@@ -116,10 +138,10 @@ def picture(found: Found) -> Picture:
     if found.plan.study.sweeps:
         return panels(_heading(found), [_sweep_panel(found, sweep.panel, sweep.setting) for sweep in found.plan.study.sweeps])
     names = found.summary["variant"].to_list()
-    series = [
-        Series(kind, _points(found.summary, kind, [float(row) for row in range(len(names))])) for kind in ("transferred", "own")
-    ]
-    rewards = dict(found.references.select("variant", "transferred").rows())
+    kind = "transferred" if found.summary["panel_reward"].null_count() else "panel_reward"
+    at = [float(row) for row in range(len(names))]
+    series = [Series(_SERIES[kind], _points(found.summary, kind, at)), Series(_SERIES["own"], _points(found.summary, "own", at))]
+    rewards = dict(found.references.select("variant", kind).rows())
     return dot_chart(_heading(found), names, series, [(name, rewards[name]) for name in _MARKS])
 
 

@@ -8,14 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from flows.retrain.judging import DECIDING
 from flows.retrain.rows import figures_of
 from flows.stores.policies import CURVES, KIND
 from flows.stores.workspace import Workspace
 from flows.study.plan import StudyPlan
 from flows.study.trial import Outcome
 from flows.study.variants import BASE, Variant
+from hsrl_train.evaluation.claims import Claim, Compared, claim
 from hsrl_train.evaluation.intervals import Interval, mean_interval
 from hsrl_train.evaluation.judge import PolicyResult
+from hsrl_train.evaluation.real_answers import RealAnswers, mean_of, paired
 from hsrl_train.evaluation.rollouts import summarise
 from pipeline.contracts import rows_of
 from pipeline.warehouse.result_tables import EXPERIMENTS
@@ -56,18 +59,62 @@ def experiment_rows(plan: StudyPlan, name: str, outcomes: Sequence[Outcome], run
 def summary(plan: StudyPlan, outcomes: Sequence[Outcome]) -> pl.DataFrame:
     """A row for each variant: figures over its seeds, simulators and sessions, and its paired difference from the configured variant.
 
-    ``s_score`` is (R − popular slate) / (transfer oracle − popular slate) of the transferred reward (docs/measurements.md).
+    Differences and claims are of the panel, where other families judge, else of the family learned in. ``s_score`` is (R − popular
+    slate) / (transfer oracle − popular slate) of the transferred reward (docs/measurements.md).
     """
-    references = {result.name: float(_rewards([result]).mean()) for result in _references(outcomes)}
+    kind = judging_kind(outcomes)
+    references = {result.name: float(_rewards([result]).mean()) for result in _references(outcomes, "transferred")}
     popular, oracle = references["popular slate"], references["transfer oracle"]
-    base = _rewards(_of(outcomes, BASE, "transferred"))
+    base, base_answers = _of(outcomes, BASE, kind), _real(outcomes, BASE)
     rows = []
     for variant in plan.variants:
+        judged, answers = _of(outcomes, variant.name, kind), _real(outcomes, variant.name)
         transferred = _rewards(_of(outcomes, variant.name, "transferred"))
-        difference = None if variant.name == BASE else mean_interval(transferred - base)
+        families = judged[0].families
+        is_base = variant.name == BASE
+        difference = None if is_base else mean_interval(_rewards(judged) - _rewards(base), families)
         s_score = (float(transferred.mean()) - popular) / (oracle - popular) if oracle != popular else None
-        rows.append({**_learned(variant, outcomes), **_interval("difference", difference), "s_score": s_score})
+        claimed = None if is_base else _claimed(outcomes, variant.name, kind, answers, base_answers)
+        rows.append(
+            {
+                **_learned(variant, outcomes),
+                **_interval("panel_reward", mean_interval(_rewards(judged), families) if kind == "panel" else None),
+                **{
+                    f"in_{family}": float(np.mean([result.by_family[family] for result in judged]))
+                    for family in dict.fromkeys(families)
+                },
+                **_interval("difference", difference),
+                **{metric: value for name in DECIDING for metric, value in _interval(name, answers.interval(name)).items()},
+                "unsupported_share": float(np.mean([summarise(result.pooled).unsupported_share for result in judged])),
+                "verdict": None if claimed is None else claimed.verdict,
+                "worst_family": None if claimed is None else claimed.worst_family,
+                "worst_share": None if claimed is None else claimed.worst_share,
+                "s_score": s_score,
+            }
+        )
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def judging_kind(outcomes: Sequence[Outcome]) -> str:
+    """panel where other families judge, else transferred."""
+    kinds = {result.kind for outcome in outcomes for result in outcome.results}
+    return "panel" if "panel" in kinds else "transferred"
+
+
+def _claimed(outcomes: Sequence[Outcome], variant: str, kind: str, answers: RealAnswers, base: RealAnswers) -> Claim:
+    """What may be said of a variant beside the configured one."""
+
+    def of(kind: str) -> Compared:
+        ours, theirs = _of(outcomes, variant, kind), _of(outcomes, BASE, kind)
+        return Compared(_rewards(ours), _rewards(theirs), ours[0].families)
+
+    real = {metric: paired(answers, base, metric) for metric in DECIDING}
+    return claim(of("panel") if kind == "panel" else None, of("transferred"), real)
+
+
+def _real(outcomes: Sequence[Outcome], variant: str) -> RealAnswers:
+    """People's own answers to a variant, over its seeds."""
+    return mean_of([answers for outcome in outcomes if outcome.trial.variant == variant for answers in outcome.real])
 
 
 def _learned(variant: Variant, outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -95,14 +142,21 @@ def _learned(variant: Variant, outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def reference_rows(outcomes: Sequence[Outcome]) -> pl.DataFrame:
-    """A row for each reference row, over all evaluation simulators."""
-    rows = []
-    for result in _references(outcomes):
+    """A row for each reference row: over the panel, where there is one, each of its families, and the family learned in."""
+    kind, rows = judging_kind(outcomes), []
+    own = {result.name: float(_rewards([result]).mean()) for result in _references(outcomes, "transferred")}
+    for result in _references(outcomes, kind):
         summary = summarise(result.pooled)
         interval = Interval(summary.total_reward, summary.ci_low, summary.ci_high)
-        figures = {"depth": summary.depth, "distinct_items": summary.distinct_items, "gini": summary.gini}
-        rows.append({"variant": result.name, **_interval("transferred", interval), **figures})
-    return pl.DataFrame(rows)
+        figures = {name: getattr(summary, name) for name in ("depth", "distinct_items", "gini", "unsupported_share")}
+        families = {f"in_{family}": mean for family, mean in result.by_family.items()}
+        panel = _interval("panel_reward", interval if kind == "panel" else None)
+        rows.append({"variant": result.name, **panel, **families, "transferred": own[result.name], **figures})
+    for answers in (answers for outcome in outcomes if outcome.policy_id is None for answers in outcome.real):
+        rows.append(
+            {"variant": answers.name, **{k: v for name in DECIDING for k, v in _interval(name, answers.interval(name)).items()}}
+        )
+    return pl.DataFrame(rows, infer_schema_length=None)
 
 
 def level_weights(workspace: Workspace, outcomes: Sequence[Outcome]) -> pl.DataFrame:
@@ -121,8 +175,13 @@ def level_weights(workspace: Workspace, outcomes: Sequence[Outcome]) -> pl.DataF
     return pl.concat(frames)
 
 
-def _references(outcomes: Sequence[Outcome]) -> list[PolicyResult]:
-    return [result for outcome in outcomes if outcome.policy_id is None for result in outcome.results]
+def _references(outcomes: Sequence[Outcome], kind: str) -> list[PolicyResult]:
+    """Reference rows as the panel judges them, or as the family does that was learned in: those came first."""
+    rows: dict[str, list[PolicyResult]] = {}
+    for outcome in outcomes:
+        for result in outcome.results if outcome.policy_id is None else ():
+            rows.setdefault(result.name, []).append(result)
+    return [found[-1 if kind == "panel" else 0] for found in rows.values()]
 
 
 def _of(outcomes: Sequence[Outcome], variant: str, kind: str) -> list[PolicyResult]:

@@ -9,6 +9,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from flows.retrain.judging import real_answers_of, real_answers_of_items
 from flows.retrain.simulators import SimulatorSpec, load_fitted
 from flows.retrain.training import TrainingJob, learn
 from flows.runtime.run import Tick
@@ -17,6 +18,7 @@ from flows.stores.policies import load_policy
 from flows.stores.workspace import Workspace
 from hsrl_train.data.tensors import World
 from hsrl_train.evaluation.judge import Judge, NamedPolicy, NamedSimulator, PolicyResult, by_kind
+from hsrl_train.evaluation.real_answers import METRICS, RealAnswers
 from hsrl_train.evaluation.rollouts import Rollouts
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 
@@ -75,13 +77,15 @@ class Outcome:
     Attributes:
         trial: which.
         policy_id: None for the reference rows.
-        results: own and transferred, or the reference rows.
+        results: own, transferred and panel, or the reference rows.
+        real: people's own answers to the policy, or to rankings by items alone.
         cpu_seconds: of learning, of the last attempt where one was killed; None where the policy was there before the trial.
     """
 
     trial: Trial
     policy_id: str | None
     results: tuple[PolicyResult, ...]
+    real: tuple[RealAnswers, ...]
     cpu_seconds: float | None
 
 
@@ -99,15 +103,16 @@ def do(work: tuple[Workspace, Trial], tick: Tick) -> None:
     if job is not None and not store.exists("policy", str(policy_id)):
         cpu_seconds = learn(workspace, world, job, tick)
     results = _judged(store, world, trial, policy_id, tick)
+    real = _real(store, world, trial, policy_id)
     with store.writing(_KIND, trial.name(store, world)) as folder:
-        _write(folder, results, cpu_seconds)
+        _write(folder, results, real, cpu_seconds)
 
 
 def outcome_of(workspace: Workspace, trial: Trial) -> Outcome:
     """The kept result of a trial that was done."""
     world, store = workspace.world_under(trial.sids), workspace.artifacts
-    results, cpu_seconds = _read(store.path(_KIND, trial.name(store, world)))
-    return Outcome(trial, trial.policy_id(store, world), results, cpu_seconds)
+    results, real, cpu_seconds = _read(store.path(_KIND, trial.name(store, world)))
+    return Outcome(trial, trial.policy_id(store, world), results, real, cpu_seconds)
 
 
 def models(store: ArtifactStore, world: World, specs: Sequence[SimulatorSpec]) -> list[NamedSimulator]:
@@ -129,12 +134,22 @@ def _judged(store: ArtifactStore, world: World, trial: Trial, policy_id: str | N
     return [judge.play(policy, group, kind) for kind, group in (("own", learned_in), *groups)]
 
 
-def _write(folder: Path, results: Sequence[PolicyResult], cpu_seconds: float | None) -> None:
+def _real(store: ArtifactStore, world: World, trial: Trial, policy_id: str | None) -> list[RealAnswers]:
+    if policy_id is None:
+        return real_answers_of_items(world, trial.settings.environment.memory)
+    policy = load_policy(store, policy_id, world.catalogue)
+    return [real_answers_of(world, trial.variant, policy, trial.settings.environment.memory, trial.settings.learner)]
+
+
+def _write(folder: Path, results: Sequence[PolicyResult], real: Sequence[RealAnswers], cpu_seconds: float | None) -> None:
     arrays = {
         f"{number}/{simulator}/{name}": np.asarray(getattr(played, name))
         for number, result in enumerate(results)
         for simulator, played in enumerate(result.rollouts)
         for name in (*_ARRAYS, _COUNT)
+    }
+    arrays |= {
+        f"real/{number}/{metric}": found for number, answers in enumerate(real) for metric, found in answers.figures.items()
     }
     heads = [
         {
@@ -149,10 +164,11 @@ def _write(folder: Path, results: Sequence[PolicyResult], cpu_seconds: float | N
         for result in results
     ]
     save_file(arrays, folder / _ROWS)
-    (folder / _COURSE).write_text(json.dumps({"rows": heads, "cpu_seconds": cpu_seconds}))
+    answers_heads = [{"name": answers.name, "ece": answers.ece, "n_slates": answers.n_slates} for answers in real]
+    (folder / _COURSE).write_text(json.dumps({"rows": heads, "real": answers_heads, "cpu_seconds": cpu_seconds}))
 
 
-def _read(folder: Path) -> tuple[tuple[PolicyResult, ...], float | None]:
+def _read(folder: Path) -> tuple[tuple[PolicyResult, ...], tuple[RealAnswers, ...], float | None]:
     course = json.loads((folder / _COURSE).read_text())
     results = []
     with safe_open(folder / _ROWS, framework="numpy") as stored:
@@ -168,4 +184,13 @@ def _read(folder: Path) -> tuple[tuple[PolicyResult, ...], float | None]:
             )
             names = (tuple(head["simulator_ids"]), tuple(head["families"]))
             results.append(PolicyResult(rollouts, *names, head["kind"], head["policy_id"], head["seed"]))
-    return tuple(results), course["cpu_seconds"]
+        real = tuple(
+            RealAnswers(
+                head["name"],
+                {metric: stored.get_tensor(f"real/{number}/{metric}") for metric in METRICS},
+                head["ece"],
+                head["n_slates"],
+            )
+            for number, head in enumerate(course["real"])
+        )
+    return tuple(results), real, course["cpu_seconds"]

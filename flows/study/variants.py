@@ -101,6 +101,23 @@ _LADDER = tuple(
 )
 
 STUDIES: Mapping[str, Study] = {
+    "panel": Study(
+        "Judged by families that nobody learned in, and by people's own answers",
+        "The first row is item-level SASRec with the configured simulators, asked items and tuning, which every other row has too; the rows "
+        "from the log alone have no simulator at all. Every difference and verdict is beside it.",
+        base={"learner.preset": "best", "learner.method": "item_sasrec"},
+        variants=(
+            Variant("token-level SASRec (hsrl, supervised only)", {"learner.method": "token_sasrec"}),
+            Variant("item-level SASRec, log alone", {"learner.method": "item_sasrec_log"}),
+            Variant("token-level SASRec, log alone", {"learner.method": "token_sasrec_log"}),
+            Variant("hsrl, best", {"learner.method": "hsrl"}),
+            Variant("hsrl, paper", {"learner.method": "hsrl", "learner.preset": "paper"}),
+            Variant("hsrl, gamma 0", {"learner.method": "hsrl", "learner.losses.gamma": 0.0}),
+            Variant("hsrl, no refusals in the state", {"learner.method": "hsrl", "learner.network.uses_refusals": False}),
+            Variant("hsrl, with foresight", {"learner.method": "hsrl", **_SEARCH}),
+            Variant("item-level SASRec, no refusals in the state", {"learner.network.uses_refusals": False}),
+        ),
+    ),
     "ablation": Study(
         "Ablation (the paper's Table 3)",
         "The published column is the paper's Total Reward on RL4RS, another simulator: only the order compares. Below the four of "
@@ -186,7 +203,8 @@ STUDIES: Mapping[str, Study] = {
             Variant("fixed level weights", {"learner.network.level_weights": "fixed"}),
             Variant("critic trains the encoder", {"learner.network.critic_trains_encoder": True}),
             Variant("no profile", {"learner.network.uses_profile": False}),
-            Variant("refusals in the state", {"learner.network.uses_refusals": True, "environment.memory": 60}),
+            Variant("no refusals in the state", {"learner.network.uses_refusals": False}),
+            Variant("nothing from the log", {"learner.losses.log_share": 0.0}),
             Variant("explores at temperature 1", {"learner.exploration.temperature": 1.0}),
             Variant("rates do not fall", {"learner.schedule.lr_decay_share": 0.0}),
             _SINGLE,

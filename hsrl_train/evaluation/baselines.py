@@ -13,6 +13,8 @@ from pipeline.errors import TrainingError
 
 # States asked at once where a whole catalogue answers: bounds the memory at STATES_AT_ONCE × n floats.
 STATES_AT_ONCE = 256
+# Rankings by items alone.
+LIKE_RATE, POPULARITY = "item like-rate", "item popularity"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def item_scores(train: Records, catalogue: Catalogue) -> dict[str, ItemScores]:
     shown = torch.bincount(train.exposed.flatten(), minlength=n_items).double()
     liked = torch.bincount(train.exposed.flatten(), train.feedback.flatten().double(), minlength=n_items)
     log_odds = torch.log((liked + 0.5) / (shown - liked + 0.5))
-    return {"item like-rate": ItemScores(log_odds.float()), "item popularity": ItemScores(catalogue.popularity)}
+    return {LIKE_RATE: ItemScores(log_odds.float()), POPULARITY: ItemScores(catalogue.popularity)}
 
 
 @dataclass(frozen=True)

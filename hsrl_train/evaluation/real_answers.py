@@ -4,6 +4,7 @@ A session cannot be replayed from a log, but a ranking can: of the items that a 
 liked. What is drawn is a user; his slates stand or fall together, so that every interval is over users.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +25,7 @@ Matrix = npt.NDArray[np.float64]
 # Places that NDCG counts.
 TOP = 10
 AUC, NDCG, NDCG_LATER, ECE = "auc_in_slate", "ndcg_in_slate", "ndcg_of_later_items", "ece_of_scores"
+METRICS = (AUC, NDCG, NDCG_LATER)
 # Slates scored at once.
 _SLATES_AT_ONCE = 2_000
 
@@ -98,6 +100,17 @@ def paired(a: RealAnswers, b: RealAnswers, metric: str) -> Interval:
     """a − b, user by user, with its 95 % interval; both were judged on the same slates."""
     sums, counts = (a.figures[metric] - b.figures[metric])[:, 0], a.figures[metric][:, 1]
     return _over_slates(np.column_stack([sums, counts]))
+
+
+def mean_of(judged: Sequence[RealAnswers]) -> RealAnswers:
+    """Several seeds of one method as if they were one policy: user by user the mean over seeds, of the same slates."""
+    first = judged[0]
+    figures = {
+        metric: np.column_stack([np.mean([answers.figures[metric][:, 0] for answers in judged], axis=0), counted[:, 1]])
+        for metric, counted in first.figures.items()
+    }
+    errors = [answers.ece for answers in judged if answers.ece is not None]
+    return RealAnswers(first.name, figures, float(np.mean(errors)) if errors else None, first.n_slates)
 
 
 def auc_in_slates(scores: Matrix, liked: Matrix) -> Array:

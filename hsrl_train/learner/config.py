@@ -151,11 +151,11 @@ class LossesConfig(BaseModel):
         "(Four Genres).",
     )
     log_share: float = Field(
-        0.0,
+        0.5,
         ge=0,
         le=1,
-        description="Share of every batch that is logged slates with people's own answers, in place of simulated ones; further items that are "
-        "asked about there have the simulators' answers.",
+        description="With expected answers: share of every batch that is logged slates with people's own answers, in place of simulated ones; "
+        "further items that are asked about there have the simulators' answers.",
     )
     n_asked: int = Field(
         40,

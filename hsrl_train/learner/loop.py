@@ -223,7 +223,7 @@ def _learn(
 ) -> dict[str, float]:
     """One update once there is enough to learn from; no figures before."""
     size = config.schedule.batch_size
-    n_logged = size if config.losses.answers == "logged" else round(config.losses.log_share * size)
+    n_logged = round({"drawn": 0.0, "expected": config.losses.log_share, "logged": 1.0}[config.losses.answers] * size)
     if n_logged < size and len(run.replay) < config.schedule.learn_after:
         return {}
     rows = _logged(run, environment, records, n_logged) if n_logged else None
