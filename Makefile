@@ -24,7 +24,7 @@ check: install lint          ## what one runs while working
 lint:
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --num-workers 2
 	$(VENV)/bin/lint-imports
 
 docs: install                ## the pages and the reference of the Python API as a site, in site/; nothing is fetched
