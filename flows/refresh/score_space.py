@@ -14,7 +14,7 @@ from flows.stores.workspace import Workspace
 from flows.stores.world import build_world
 from hsrl_train.data.starts import sample_starts
 from hsrl_train.data.tensors import World
-from hsrl_train.simulator.score_aware import score_weights
+from hsrl_train.simulator.score_aware import linear_taste, score_weights
 from pipeline.records.split import labelled_slates
 from pipeline.warehouse.artifact_rows import Artifact
 from pipeline.warehouse.warehouse import Warehouse
@@ -57,6 +57,6 @@ def learn_weights(
         fit_missing(workspace, specs, settings.n_processes, tick)
     finally:
         workspace.clear()
-    fitted = [load_fitted(workspace.artifacts, world, spec).model for spec in specs]
+    fitted = [linear_taste(load_fitted(workspace.artifacts, world, spec).model, spec.config.family) for spec in specs]
     weights = score_weights(fitted, sample_starts(world.records, _N_STATES, settings.seed, "train")).numpy()
     return weights, tuple(Artifact(KIND, spec.simulator_id, ()) for spec in specs)

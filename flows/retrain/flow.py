@@ -17,7 +17,8 @@ from flows.runtime.steps import Steps
 from flows.stores.pinned import Pinned, pin_latest
 from flows.stores.policies import load_policy, started_from
 from flows.stores.workspace import Workspace
-from hsrl_train.evaluation.judge import Judge, NamedPolicy, PolicyResult
+from hsrl_train.data.tensors import World
+from hsrl_train.evaluation.judge import Judge, NamedPolicy, NamedSimulator, PolicyResult, by_kind
 from hsrl_train.evaluation.rollouts import paired_difference, summarise
 from pipeline.warehouse.artifacts import ArtifactStore
 from pipeline.warehouse.naming_damage import naming_damage
@@ -33,6 +34,7 @@ _SHOWN = (
     "depth",
     "distinct_items",
     "gini",
+    "unsupported_share",
 )
 
 
@@ -78,9 +80,10 @@ def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, r
     store, evaluation, seed = workspace.artifacts, settings.evaluation, settings.seed
     specs = Specs(
         tuple(training_specs(store, world, settings.simulator, seed)),
-        tuple(judging_specs(store, world, settings.simulator, seed, evaluation.n_simulators)),
+        tuple(judging_specs(store, world, settings.simulator, seed, evaluation)),
     )
-    first = TrainingJob(settings.learner, settings.environment, settings.training, seed, seed, specs.training)
+    first = TrainingJob.of(settings, world, seed, specs.training)
+    run.say(_repeats_line(first, world))
     try:
         with run.stage("simulators") as tick:
             steps.run("simulators", fit_missing, workspace, [*specs.training, *specs.judging], n_processes, tick)
@@ -95,15 +98,20 @@ def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, r
     finally:
         workspace.clear()
     with run.stage("evaluation") as tick:
-        judge = Judge(world, evaluation, settings.environment, seed, tick)
+        judge = Judge(world, evaluation, first.environment, seed, tick)
         results = Results(training, judging, trained, first)
         return steps.run("evaluation", _judge, store, judge, pinned, results)
+
+
+def _repeats_line(job: TrainingJob, world: World) -> str:
+    rule = {"never": "sessions show nobody an item again", "allowed": "sessions may show items again"}[job.environment.repeats]
+    return f"{rule}: {world.share_shown_again:.2%} of the log's places do"
 
 
 def _quality_line(simulator: Simulator) -> str:
     fitted, quality = simulator.fitted, simulator.quality
     figures = f"AUC {quality.auc:.3f}, calibration error {quality.ece:.4f} ({simulator.judged_on})"
-    return f"simulator {fitted.fit_on} {fitted.seed}: {figures}"
+    return f"simulator {fitted.config.family}, {fitted.fit_on} {fitted.seed}: {figures}"
 
 
 def _jobs(workspace: Workspace, first: TrainingJob, published: str | None, other_methods: tuple[str, ...]) -> list[TrainingJob]:
@@ -124,29 +132,32 @@ def _warm(workspace: Workspace, jobs: list[TrainingJob], published: str) -> list
 
 def _judge(store: ArtifactStore, judge: Judge, pinned: Pinned, results: Results) -> Results:
     """The rows of the results, and the gate: a policy that is worse than the incumbent beyond the interval is not published."""
-    learned_in, judged_in = (
-        {simulator.simulator_id: simulator.fitted.model for simulator in group} for group in (results.training, results.judging)
-    )
+    learned_in, judging = ([simulator.named for simulator in group] for group in (results.training, results.judging))
+    groups = by_kind(judging, learned_in[0].family)
     trained = results.trained
-    judge.expect(len(trained) * (len(learned_in) + len(judged_in)))
-    rows = judge.references(tuple(learned_in.values()), judged_in)
+    judge.expect(len(trained) * (len(learned_in) + len(judging)))
+    models = tuple(simulator.model for simulator in learned_in)
+    rows = [row for _, group in groups for row in judge.references(models, group)]
 
-    def play(policy: Trained, kind: str) -> PolicyResult:
-        named = NamedPolicy(policy.method, policy.policy, policy.policy_id, policy.seed)
-        return judge.play(named, learned_in if kind == "own" else judged_in, kind)
+    def play(policy: Trained, kind: str, simulators: list[NamedSimulator]) -> PolicyResult:
+        return judge.play(NamedPolicy(policy.method, policy.policy, policy.policy_id, policy.seed), simulators, kind)
 
-    own = {policy.policy_id: play(policy, "own") for policy in trained}
+    own = {policy.policy_id: play(policy, "own", learned_in) for policy in trained}
     best = max(results.candidates, key=lambda policy: float(own[policy.policy_id].pooled.rewards.mean()))
-    for policy in (*(other for other in trained if other is not best), best):  # the policy itself stands last
-        rows += [own[policy.policy_id], play(policy, "transferred")]
+    for policy in (
+        *(other for other in trained if other is not best),
+        best,
+    ):  # the policy itself stands last, the panel after all
+        rows += [own[policy.policy_id], *(play(policy, kind, group) for kind, group in groups)]
     results = replace(results, best=best, rows=rows)
     if pinned.published_policy in (None, best.policy_id):
         lost = f"published policy {pinned.lost_policy} is gone from artifacts/, so that nothing was compared with it"
         verdict = lost if pinned.lost_policy else "no other policy is published on this codebook"
         return replace(results, is_published=True, verdict=verdict)
-    judge.expect(len(judged_in))
+    kind, deciding = groups[-1]  # the panel, where there is one
+    judge.expect(len(deciding))
     incumbent = load_policy(store, pinned.published_policy, pinned.world.catalogue)
-    shown_now = judge.play(NamedPolicy("incumbent", incumbent, pinned.published_policy), judged_in, "transferred")
+    shown_now = judge.play(NamedPolicy("incumbent", incumbent, pinned.published_policy), deciding, kind)
     difference = paired_difference(rows[-1].pooled, shown_now.pooled)
     verdict = f"{difference.mean:+.3f} beside the incumbent, 95 % interval {difference.low:+.3f} … {difference.high:+.3f}"
     return replace(results, rows=[*rows, shown_now], is_published=difference.high >= 0, verdict=verdict)
@@ -157,7 +168,13 @@ def _report(run: Run, outcome: RunOutcome, pinned: Pinned, results: Results) -> 
     for row in results.rows:
         summary = summarise(row.pooled)
         table.append(
-            {"policy": row.name, "kind": row.kind, "seed": row.seed, **{name: getattr(summary, name) for name in _SHOWN}}
+            {
+                "policy": row.name,
+                "kind": row.kind,
+                "seed": row.seed,
+                **{name: getattr(summary, name) for name in _SHOWN},
+                "by_family": row.by_family,
+            }
         )
     return {
         "status": "nothing new" if outcome.release_id is None else "published" if results.is_published else "policy refused",
@@ -168,6 +185,7 @@ def _report(run: Run, outcome: RunOutcome, pinned: Pinned, results: Results) -> 
         "gate": results.verdict,
         "simulators": [
             {
+                "family": simulator.fitted.config.family,
                 "fit_on": simulator.fitted.fit_on,
                 "seed": simulator.fitted.seed,
                 "judged_on": simulator.judged_on,

@@ -50,7 +50,10 @@ def publish(warehouse: Warehouse, run: Run, pinned: Pinned, results: Results, co
     new = [simulator for simulator in results.simulators if simulator.simulator_id not in known]
     policy = policy_row(results.policy, results.job.learner, pinned.codebook.codebook_id, results.training)
     published = warehouse.read(POLICIES, "FROM policies WHERE is_published")
-    artifacts = _artifacts(warehouse, pinned, results, [simulator.artifact for simulator in new])
+    # Families that only answer otherwise share an artifact.
+    stored = set(warehouse.query("SELECT artifact_id FROM artifacts")["artifact_id"])
+    fitted = {simulator.artifact.name: simulator.artifact for simulator in new if simulator.artifact.name not in stored}
+    artifacts = _artifacts(warehouse, pinned, results, list(fitted.values()))
     changes = Changes(
         upsert={"policies": published_policies(policy, published, is_published=results.is_published, release_id=release_id)},
         append={
@@ -91,10 +94,10 @@ def _artifacts(warehouse: Warehouse, pinned: Pinned, results: Results, simulator
     what comes of them.
     """
     records, codebook_id = records_up_to(warehouse, pinned.release.release_id), pinned.codebook.codebook_id
-    simulator_ids = {simulator.simulator_id for simulator in results.simulators}
+    weights_of = {simulator.simulator_id: simulator.artifact.name for simulator in results.simulators}
     artifacts = [_simulator_artifact(warehouse, pinned.codebook.embedding_id, simulator, records) for simulator in simulators]
     for trained in (*results.others, results.policy):
-        learned_in = (name for name in trained.artifact.inputs if name in simulator_ids)
+        learned_in = (weights_of[name] for name in trained.artifact.inputs if name in weights_of)
         starts_from = started_from(warehouse.artifacts, trained.policy_id)
         began = [] if starts_from is None else [starts_from]
         artifacts.append(replace(trained.artifact, inputs=(records, codebook_id, *learned_in, *began)))

@@ -25,6 +25,7 @@ FIGURES = (
     "user_reward_variance",
     "distinct_items",
     "gini",
+    "unsupported_share",
     "temper_law",
 )
 
@@ -44,13 +45,14 @@ def simulator_rows(simulators: list[Simulator], world: World, release_id: int) -
         rows.append(
             {
                 "simulator_id": simulator.simulator_id,
+                "family": fitted.config.family,
                 "preset": fitted.config.preset,
                 "fit_on": fitted.fit_on,
                 "seed": fitted.seed,
                 "n_records": n_records,
                 **{name: value for name, value in asdict(simulator.quality).items() if name != "n"},
                 "judged_on": simulator.judged_on,
-                "artifact_id": simulator.simulator_id,
+                "artifact_id": simulator.artifact.name,
                 "config": fitted.config.model_dump_json(),
                 "release_id": release_id,
             }
@@ -108,16 +110,18 @@ def evaluation_rows(
     """
     rows = []
     for result in results:
-        tables = list(zip(result.rollouts, result.simulator_ids, strict=True))
+        tables = list(zip(result.rollouts, result.simulator_ids, result.families, strict=True))
         if len(tables) > 1:
-            tables.append((result.pooled, "+".join(result.simulator_ids)))
+            tables.append((result.pooled, "+".join(result.simulator_ids), "+".join(dict.fromkeys(result.families))))
         rows += [
             {
                 "policy": result.name,
                 "policy_id": result.policy_id,
                 "simulator_id": simulator_id,
+                "family": family,
                 "kind": result.kind,
                 "preset": preset,
+                "repeats": environment.repeats,
                 "slate_size": played.k,
                 "cost": environment.cost,
                 "temper0": environment.temper0,
@@ -128,6 +132,6 @@ def evaluation_rows(
                 "release_id": release_id,
                 "embedding_id": embedding_id,
             }
-            for played, simulator_id in tables
+            for played, simulator_id, family in tables
         ]
     return rows_of(EVALUATIONS, rows, "evaluation")

@@ -10,7 +10,10 @@ from flows.runtime.run import Tick
 from flows.runtime.workers import run_parallel
 from flows.stores.workspace import Workspace
 from hsrl_train.data.tensors import World
+from hsrl_train.evaluation.config import EvaluationConfig
+from hsrl_train.evaluation.judge import NamedSimulator
 from hsrl_train.simulator.config import SimulatorConfig
+from hsrl_train.simulator.families import family_named
 from hsrl_train.simulator.fit import FitOn, FittedSimulator, Quality, fit_response_model, quality
 from pipeline.errors import TrainingError, reason_of
 from pipeline.warehouse.artifact_rows import Artifact
@@ -24,9 +27,18 @@ _EVALUATION_SEEDS_FROM = 100
 
 @dataclass(frozen=True)
 class SimulatorSpec:
-    """What a simulator is made from; once it is fitted it is found in the store under ``simulator_id``."""
+    """What a simulator is made from.
+
+    Attributes:
+        simulator_id: of the simulator, with how it answers.
+        weights_id: under which its tensors are found in the store once they are fitted; families that only answer otherwise share them.
+        config: family, preset, sizes and optimisation.
+        fit_on: the records it is fitted on.
+        seed: of the fit.
+    """
 
     simulator_id: str
+    weights_id: str
     config: SimulatorConfig
     fit_on: FitOn
     seed: int
@@ -34,12 +46,17 @@ class SimulatorSpec:
 
 @dataclass(frozen=True)
 class Simulator:
-    """A fitted simulator with its fingerprint, and how well it predicts answers."""
+    """A fitted simulator with its fingerprint, and how well it predicts answers; ``artifact`` holds its tensors."""
 
     simulator_id: str
     fitted: FittedSimulator
     quality: Quality
     artifact: Artifact
+
+    @property
+    def named(self) -> NamedSimulator:
+        """As the results name it."""
+        return NamedSimulator(self.simulator_id, self.fitted.config.family, self.fitted.model)
 
     @property
     def judged_on(self) -> str:
@@ -53,22 +70,34 @@ def training_specs(store: ArtifactStore, world: World, config: SimulatorConfig, 
 
 
 def judging_specs(
-    store: ArtifactStore, world: World, config: SimulatorConfig, seed: int, n_simulators: int
+    store: ArtifactStore, world: World, config: SimulatorConfig, seed: int, evaluation: EvaluationConfig
 ) -> list[SimulatorSpec]:
-    """The simulators that judge policies, fitted on all records; they share no seed with those that policies learn in."""
+    """The simulators that judge policies, fitted on all records: some of each family of the panel, then of the family learned in.
+
+    They share no seed with those that policies learn in. Presets other than calibrated are families of their own: nobody else judges
+    there.
+    """
     first = seed + _EVALUATION_SEEDS_FROM + 1
-    return _specs(store, world, config, "all", range(first, first + n_simulators))
+    seeds = range(first, first + evaluation.n_simulators)
+    families = [*evaluation.panel_without(config.family), config.family] if config.preset == "calibrated" else [config.family]
+    return [
+        spec for family in families for spec in _specs(store, world, config.model_copy(update={"family": family}), "all", seeds)
+    ]
 
 
 def _specs(store: ArtifactStore, world: World, config: SimulatorConfig, fit_on: FitOn, seeds: range) -> list[SimulatorSpec]:
-    made_by = config.model_dump(mode="json", exclude={"n_training"})
-    ids = [fingerprint(KIND, world.fingerprint, made_by, fit_on, seed) for seed in seeds]
-    return [SimulatorSpec(store.not_withdrawn_id(name), config, fit_on, seed) for name, seed in zip(ids, seeds, strict=True)]
+    def made(family: str, seed: int) -> str:
+        made_by = {**config.model_dump(mode="json", exclude={"n_training"}), "family": family}
+        return store.not_withdrawn_id(fingerprint(KIND, world.fingerprint, made_by, fit_on, seed))
+
+    fitted_as = family_named(config.family).fitted_as
+    return [SimulatorSpec(made(config.family, seed), made(fitted_as, seed), config, fit_on, seed) for seed in seeds]
 
 
 def fit_missing(workspace: Workspace, wanted: Sequence[SimulatorSpec], n_processes: int | None, tick: Tick) -> int:
     """Fit the simulators that the store does not hold, in parallel; return how many they were."""
-    missing = [(workspace, spec) for spec in wanted if not workspace.artifacts.exists(KIND, spec.simulator_id)]
+    by_weights = {spec.weights_id: spec for spec in wanted}
+    missing = [(workspace, spec) for name, spec in by_weights.items() if not workspace.artifacts.exists(KIND, name)]
     if missing:
         workspace.lay_out()
         run_parallel(_fit, missing, n_processes, tick)
@@ -79,8 +108,8 @@ def _fit(job: tuple[Workspace, SimulatorSpec], tick: Tick) -> None:
     workspace, spec = job
     world = workspace.world
     fitted = fit_response_model(world.records, world.catalogue, spec.config, spec.seed, spec.fit_on, tick)
-    with workspace.artifacts.writing(KIND, spec.simulator_id) as folder:
-        save_file(fitted.to_tensors(), folder / _FILE)
+    with workspace.artifacts.writing(KIND, spec.weights_id) as folder:
+        save_file({name: tensor.contiguous() for name, tensor in fitted.tensors.items()}, folder / _FILE)
 
 
 def load_fitted(store: ArtifactStore, world: World, spec: SimulatorSpec) -> FittedSimulator:
@@ -89,7 +118,7 @@ def load_fitted(store: ArtifactStore, world: World, spec: SimulatorSpec) -> Fitt
     Raises:
         TrainingError: it is missing or damaged.
     """
-    path = store.path(KIND, spec.simulator_id) / _FILE
+    path = store.path(KIND, spec.weights_id) / _FILE
     refuse_unreadable(path)
     try:
         tensors = load_file(path)
@@ -103,4 +132,4 @@ def load_simulator(store: ArtifactStore, world: World, spec: SimulatorSpec) -> S
     """A fitted simulator, judged on the test records."""
     fitted = load_fitted(store, world, spec)
     judged = quality(fitted.model, world.records.select(~world.records.is_train))
-    return Simulator(spec.simulator_id, fitted, judged, Artifact(KIND, spec.simulator_id, (world.fingerprint,)))
+    return Simulator(spec.simulator_id, fitted, judged, Artifact(KIND, spec.weights_id, (world.fingerprint,)))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from flows.retrain.simulators import SimulatorSpec, load_fitted
 from flows.runtime.run import Tick
+from flows.runtime.settings import Settings
 from flows.runtime.workers import run_parallel
 from flows.stores.policies import CONFIG, COURSE, CURVES, KIND, WEIGHTS, course_of, load_policy, load_tensors
 from flows.stores.workspace import Workspace
@@ -57,6 +58,13 @@ class TrainingJob:
     seed: int
     simulators: tuple[SimulatorSpec, ...]
     starts_from: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, world: World, seed: int, simulators: tuple[SimulatorSpec, ...]) -> "TrainingJob":
+        """The configured training, where the log has decided what sessions may show."""
+        environment = settings.environment.as_logged(world.share_shown_again)
+        learner = settings.learner.for_sessions(environment.repeats)
+        return cls(learner, environment, settings.training, settings.seed, seed, simulators)
 
     def with_method(self, method: str) -> "TrainingJob":
         """The same job for another method."""
@@ -143,12 +151,14 @@ def learn(workspace: Workspace, world: World, job: TrainingJob, tick: Tick) -> f
 
 
 def _trained(store: ArtifactStore, world: World, job: TrainingJob, checkpoint: Path, tick: Tick) -> Training:
-    config, device = job.learner, usable_device(job.training.device)
+    method, device = method_named(job.learner.method), usable_device(job.training.device)
+    config = method.configured(job.learner)
     records = on_device(world.records.select(world.records.is_train), device)
-    models = [load_fitted(store, world, spec).model.to(device) for spec in job.simulators]
+    models = [load_fitted(store, world, spec).model for spec in job.simulators]
+    for model in models:
+        model.to(device)
     environment = Environment(models, job.environment)
     catalogue = on_device(world.catalogue, device)
-    method = method_named(config.method)
     learner = method.fresh(catalogue, records.profiles.shape[1], records.history.shape[1], config, job.seed)
     if job.starts_from is not None:
         learner.start_from(load_tensors(store.path(KIND, job.starts_from) / WEIGHTS))

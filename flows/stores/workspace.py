@@ -10,7 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from hsrl_train.data.tensors import World
+from hsrl_train.data.tensors import World, with_log
 from hsrl_train.data.world import Catalogue, Records
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 from pipeline.warehouse.warehouse import Warehouse
@@ -135,7 +135,7 @@ def _read(path: Path) -> World:
         vocabulary=_vocabulary(metadata),
         **{name: tensors.get(f"catalogue/{name}") for name in _CATALOGUE},  # type: ignore[arg-type]
     )
-    records = Records(*(tensors[f"records/{name}"] for name in _RECORDS))
+    records = with_log(Records(*(tensors[f"records/{name}"] for name in _RECORDS)))
     return World(records, catalogue, metadata["fingerprint"], metadata["sid_fingerprint"])
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from flows.retrain.training import TrainingJob
 from flows.stores.workspace import Workspace
 from flows.study.trial import Trial, models
 from hsrl_train.evaluation.judge import Judge, NamedPolicy
@@ -48,10 +49,13 @@ def _learning_speed(workspace: Workspace, trial: Trial) -> tuple[float, Training
     """CPU seconds of an iteration with its update, and what so few of them have learned."""
     world = workspace.world_under(trial.sids)
     records = world.records.select(world.records.is_train)
-    environment = Environment(list(models(workspace.artifacts, world, trial.learned_in).values()), trial.settings.environment)
+    job = TrainingJob.of(trial.settings, world, 0, trial.learned_in)
+    environment = Environment(
+        [simulator.model for simulator in models(workspace.artifacts, world, trial.learned_in)], job.environment
+    )
     spent = []
     for n_iterations in _ITERATIONS:
-        learner = trial.settings.learner
+        learner = method_named(job.learner.method).configured(job.learner)
         learn_after = min(learner.schedule.learn_after, learner.exploration.n_sessions)
         config = learner.changed(
             {"schedule": {"n_iterations": n_iterations, "learn_after": learn_after}, "search": {"n_rounds": 0}}
@@ -67,7 +71,8 @@ def _judging_speed(workspace: Workspace, trial: Trial, trained: Training) -> flo
     """CPU seconds of a whole session; those of a policy that has learned are longer, so more."""
     world = workspace.world_under(trial.sids)
     evaluation = trial.settings.evaluation.model_copy(update={"n_sessions": _SESSIONS})
-    judge = Judge(world, evaluation, trial.settings.environment, trial.settings.seed)
+    environment = trial.settings.environment.as_logged(world.share_shown_again)
+    judge = Judge(world, evaluation, environment, trial.settings.seed)
     judging = models(workspace.artifacts, world, trial.judged_by[:1])
     began = time.process_time()
     judge.play(NamedPolicy("measured", trained.policy), judging, "transferred")

@@ -14,7 +14,6 @@ from flows.stores.workspace import Workspace
 from flows.study.trial import Trial
 from flows.study.variants import STUDIES, Study, Variant, applied, variants_of
 from hsrl_train.data.tensors import World
-from hsrl_train.simulator.config import SimulatorConfig
 from pipeline.contracts import EMBEDDINGS, ITEMS, open_rows
 from pipeline.errors import ConfigError, ContractError
 from pipeline.sids.assign import assign
@@ -85,7 +84,7 @@ def plan_study(
     length = {"learner.schedule.n_iterations": request.n_iterations} if request.n_iterations else {}
     base = applied(settings, {**study.base, **length})
     source = CodeSource(warehouse, pinned, base.engine.memory_limit_mb, base.seed)
-    trials = [Trial("references", base, *_specs(workspace, base.simulator, base.seed, base.evaluation.n_simulators), None)]
+    trials = [Trial("references", base, *_specs(workspace, base), None)]
     variants, skipped = [], []
     for variant in variants_of(study, base.model_dump()):
         changed = applied(base, variant.changes)
@@ -100,8 +99,10 @@ def plan_study(
             skipped.append((variant.name, str(error)))
             continue
         variants.append(variant)
-        specs = _specs(workspace, changed.simulator, changed.seed, changed.evaluation.n_simulators)
-        trials += [Trial(variant.name, changed, *specs, base.seed + number, sids) for number in range(request.n_seeds)]
+        trials += [
+            Trial(variant.name, changed, *_specs(workspace, changed), base.seed + number, sids)
+            for number in range(request.n_seeds)
+        ]
     return StudyPlan(study, base, tuple(variants), tuple(trials), tuple(skipped))
 
 
@@ -110,12 +111,11 @@ def of_variant(plan: StudyPlan, variant: Variant) -> Iterator[Trial]:
     return (trial for trial in plan.trials if trial.variant == variant.name)
 
 
-def _specs(
-    workspace: Workspace, config: SimulatorConfig, seed: int, n_judging: int
-) -> tuple[tuple[SimulatorSpec, ...], tuple[SimulatorSpec, ...]]:
+def _specs(workspace: Workspace, settings: Settings) -> tuple[tuple[SimulatorSpec, ...], tuple[SimulatorSpec, ...]]:
     """The simulators that a variant learns in, and those that judge it."""
-    store, world = workspace.artifacts, workspace.world
-    return tuple(training_specs(store, world, config, seed)), tuple(judging_specs(store, world, config, seed, n_judging))
+    store, world, config, seed = workspace.artifacts, workspace.world, settings.simulator, settings.seed
+    judging = judging_specs(store, world, config, seed, settings.evaluation)
+    return tuple(training_specs(store, world, config, seed)), tuple(judging)
 
 
 @dataclass(frozen=True)

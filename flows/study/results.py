@@ -39,6 +39,7 @@ def experiment_rows(plan: StudyPlan, name: str, outcomes: Sequence[Outcome], run
                     "kind": result.kind,
                     "seed": result.seed,
                     "simulator_id": simulator_id,
+                    "family": family,
                     "policy_id": outcome.policy_id,
                     "changes": json.dumps(changes.get(trial.variant, {}), sort_keys=True),
                     "config": trial.settings.model_dump_json(),
@@ -47,7 +48,7 @@ def experiment_rows(plan: StudyPlan, name: str, outcomes: Sequence[Outcome], run
                     "n_sessions": played.rewards.size,
                     **figures_of(played),
                 }
-                for played, simulator_id in zip(result.rollouts, result.simulator_ids, strict=True)
+                for played, simulator_id, family in zip(result.rollouts, result.simulator_ids, result.families, strict=True)
             ]
     return rows_of(EXPERIMENTS, rows, "experiments")
 

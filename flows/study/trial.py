@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -15,13 +16,14 @@ from flows.runtime.settings import Settings
 from flows.stores.policies import load_policy
 from flows.stores.workspace import Workspace
 from hsrl_train.data.tensors import World
-from hsrl_train.evaluation.judge import Judge, ModelsById, NamedPolicy, PolicyResult
+from hsrl_train.evaluation.judge import Judge, NamedPolicy, NamedSimulator, PolicyResult, by_kind
 from hsrl_train.evaluation.rollouts import Rollouts
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 
 _KIND = "trial"
 _ROWS, _COURSE = "rows.safetensors", "course.json"
 _ARRAYS = ("rewards", "depths", "exposure")
+_COUNT = "n_unsupported"
 
 
 @dataclass(frozen=True)
@@ -44,17 +46,14 @@ class Trial:
     seed: int | None
     sids: str | None = None
 
-    @property
-    def job(self) -> TrainingJob | None:
+    def job(self, world: World) -> TrainingJob | None:
         """What it learns."""
-        if self.seed is None:
-            return None
-        settings = self.settings
-        return TrainingJob(settings.learner, settings.environment, settings.training, settings.seed, self.seed, self.learned_in)
+        return None if self.seed is None else TrainingJob.of(self.settings, world, self.seed, self.learned_in)
 
     def policy_id(self, store: ArtifactStore, world: World) -> str | None:
         """The id of the policy; ``world`` is under the trial's Semantic IDs."""
-        return None if self.job is None else self.job.policy_id(store, world)
+        job = self.job(world)
+        return None if job is None else job.policy_id(store, world)
 
     def name(self, store: ArtifactStore, world: World) -> str:
         """The fingerprint of its result."""
@@ -64,7 +63,7 @@ class Trial:
             self.policy_id(store, world),
             (world.fingerprint, world.sid_fingerprint),
             [spec.simulator_id for spec in (*self.learned_in, *self.judged_by)],
-            settings.environment.model_dump(mode="json"),
+            settings.environment.as_logged(world.share_shown_again).model_dump(mode="json"),
             [evaluation.n_sessions, evaluation.look_ahead.model_dump(mode="json"), settings.seed],
         )
 
@@ -91,13 +90,14 @@ def is_kept(workspace: Workspace, trial: Trial) -> bool:
     return workspace.artifacts.exists(_KIND, trial.name(workspace.artifacts, workspace.world_under(trial.sids)))
 
 
-def do(job: tuple[Workspace, Trial], tick: Tick) -> None:
+def do(work: tuple[Workspace, Trial], tick: Tick) -> None:
     """Learn, unless the policy is there already, judge, and keep the result."""
-    workspace, trial = job
+    workspace, trial = work
     world, store = workspace.world_under(trial.sids), workspace.artifacts
     policy_id, cpu_seconds = trial.policy_id(store, world), None
-    if trial.job is not None and not store.exists("policy", str(policy_id)):
-        cpu_seconds = learn(workspace, world, trial.job, tick)
+    job = trial.job(world)
+    if job is not None and not store.exists("policy", str(policy_id)):
+        cpu_seconds = learn(workspace, world, job, tick)
     results = _judged(store, world, trial, policy_id, tick)
     with store.writing(_KIND, trial.name(store, world)) as folder:
         _write(folder, results, cpu_seconds)
@@ -110,34 +110,38 @@ def outcome_of(workspace: Workspace, trial: Trial) -> Outcome:
     return Outcome(trial, trial.policy_id(store, world), results, cpu_seconds)
 
 
-def models(store: ArtifactStore, world: World, specs: Sequence[SimulatorSpec]) -> ModelsById:
-    """Fitted simulators by their ids."""
-    return {spec.simulator_id: load_fitted(store, world, spec).model for spec in specs}
+def models(store: ArtifactStore, world: World, specs: Sequence[SimulatorSpec]) -> list[NamedSimulator]:
+    """Fitted simulators by their names."""
+    return [NamedSimulator(spec.simulator_id, spec.config.family, load_fitted(store, world, spec).model) for spec in specs]
 
 
 def _judged(store: ArtifactStore, world: World, trial: Trial, policy_id: str | None, tick: Tick) -> list[PolicyResult]:
     settings = trial.settings
     # A training has reported its progress in a count of its own already.
-    judge = Judge(world, settings.evaluation, settings.environment, settings.seed, None if trial.job else tick)
+    environment = settings.environment.as_logged(world.share_shown_again)
+    judge = Judge(world, settings.evaluation, environment, settings.seed, tick if trial.seed is None else None)
     learned_in, judged_by = models(store, world, trial.learned_in), models(store, world, trial.judged_by)
+    groups = by_kind(judged_by, settings.simulator.family)
     if policy_id is None:
-        return judge.references(tuple(learned_in.values()), judged_by)
+        training = tuple(simulator.model for simulator in learned_in)
+        return [row for _, group in groups for row in judge.references(training, group)]
     policy = NamedPolicy(trial.variant, load_policy(store, policy_id, world.catalogue), policy_id, trial.seed)
-    return [judge.play(policy, learned_in, "own"), judge.play(policy, judged_by, "transferred")]
+    return [judge.play(policy, group, kind) for kind, group in (("own", learned_in), *groups)]
 
 
 def _write(folder: Path, results: Sequence[PolicyResult], cpu_seconds: float | None) -> None:
     arrays = {
-        f"{number}/{simulator}/{name}": getattr(played, name)
+        f"{number}/{simulator}/{name}": np.asarray(getattr(played, name))
         for number, result in enumerate(results)
         for simulator, played in enumerate(result.rollouts)
-        for name in _ARRAYS
+        for name in (*_ARRAYS, _COUNT)
     }
     heads = [
         {
             "name": result.name,
             "k": result.rollouts[0].k,
             "simulator_ids": result.simulator_ids,
+            "families": result.families,
             "kind": result.kind,
             "policy_id": result.policy_id,
             "seed": result.seed,
@@ -154,8 +158,14 @@ def _read(folder: Path) -> tuple[tuple[PolicyResult, ...], float | None]:
     with safe_open(folder / _ROWS, framework="numpy") as stored:
         for number, head in enumerate(course["rows"]):
             rollouts = tuple(
-                Rollouts(head["name"], head["k"], *(stored.get_tensor(f"{number}/{simulator}/{name}") for name in _ARRAYS))
+                Rollouts(
+                    head["name"],
+                    head["k"],
+                    *(stored.get_tensor(f"{number}/{simulator}/{name}") for name in _ARRAYS),  # type: ignore[misc]
+                    n_unsupported=int(stored.get_tensor(f"{number}/{simulator}/{_COUNT}")),
+                )
                 for simulator in range(len(head["simulator_ids"]))
             )
-            results.append(PolicyResult(rollouts, tuple(head["simulator_ids"]), head["kind"], head["policy_id"], head["seed"]))
+            names = (tuple(head["simulator_ids"]), tuple(head["families"]))
+            results.append(PolicyResult(rollouts, *names, head["kind"], head["policy_id"], head["seed"]))
     return tuple(results), course["cpu_seconds"]

@@ -1,6 +1,7 @@
 """From the tables of a release to the tensors of ``hsrl_train.data.world``: ids become dense numbers, 0 is padding."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
-from hsrl_train.data.world import Catalogue, Records
+from hsrl_train.data.world import Catalogue, Records, share_shown_again
 from pipeline.errors import TrainingError
 from pipeline.fingerprints import short_sha256
 from pipeline.sids.table import SidTable
@@ -31,6 +32,11 @@ class World:
     catalogue: Catalogue
     fingerprint: str
     sid_fingerprint: str
+
+    @cached_property
+    def share_shown_again(self) -> float:
+        """Share of the places of the log whose item its user had been shown before, in [0, 1]."""
+        return share_shown_again(self.records)
 
     @classmethod
     def of(cls, records: Records, catalogue: Catalogue) -> "World":
@@ -64,7 +70,21 @@ def build_records(records: pl.DataFrame, item_ids: Ids, user_ids: Ids, profiles:
     history = _padded(records["history"], item_ids)
     is_train = (records["split"] == "train").to_numpy()
     user = np.searchsorted(user_ids, records["user_id"].to_numpy())
-    return Records(*(torch.from_numpy(array) for array in (user, exposed, feedback, history, is_train, profiles)))
+    arrays = (user, exposed, feedback, history, is_train, profiles)
+    return with_log(Records(*(torch.from_numpy(array) for array in arrays)))
+
+
+def with_log(records: Records) -> Records:
+    """The same records as a log of their own: each then knows what its user was shown before.
+
+    Args:
+        records: all of them, by user and position.
+    """
+    log = torch.where(records.feedback > 0, records.exposed, -records.exposed).to(torch.int32)
+    row = torch.arange(len(records.user))
+    is_first = torch.cat([torch.ones(1, dtype=torch.bool), records.user.diff() != 0])
+    turn = row - torch.where(is_first, row, 0).cummax(dim=0).values
+    return replace(records, log=log, row=row, turn=turn)
 
 
 def train_positives(records: Records, n_items: int) -> Ids:

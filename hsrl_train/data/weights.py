@@ -24,18 +24,21 @@ def load_module(module: nn.Module, tensors: Mapping[str, Tensor], what: str) -> 
         TrainingError: a tensor is missing, unexpected, or of another shape (another V, L, d or H).
     """
     wanted = module.state_dict()
+    require_shapes(tensors, {name: tuple(tensor.shape) for name, tensor in wanted.items()}, what)
+    module.load_state_dict({name: tensors[name] for name in wanted}, strict=True)
+
+
+def require_shapes(tensors: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]], what: str) -> None:
+    """Raise TrainingError unless names and shapes are exactly the wanted ones."""
     require_names(tensors, set(wanted), what)
     wrong = [
-        f"{name} is {tuple(tensors[name].shape)}, not {tuple(tensor.shape)}"
-        for name, tensor in wanted.items()
-        if tensors[name].shape != tensor.shape
+        f"{name} is {tuple(tensors[name].shape)}, not {shape}" for name, shape in wanted.items() if tensors[name].shape != shape
     ]
     if wrong:
         raise TrainingError(
             f"{what}: {len(wrong)} of {len(wanted)} tensors have another shape ({'; '.join(wrong[:3])}): "
             "another codebook, catalogue or configuration made them; train anew with: hsrl retrain"
         )
-    module.load_state_dict({name: tensors[name] for name in wanted}, strict=True)
 
 
 def require_names(tensors: Mapping[str, Tensor], wanted: set[str], what: str) -> None:

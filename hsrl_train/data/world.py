@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+from hsrl_train.data.memory import MEMORY
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -59,6 +61,10 @@ class Records:
         history: positives strictly before the slate, oldest first, padded with 0 on the right.
         is_train: the split.
         profiles: (n_users, u) standardised or one-hot user attributes; u may be 0.
+        log: every slate of the log, by user and position, the numbers of refused items negative. None where slates before the
+            record's own are not known.
+        row: of the record's own slate in ``log``.
+        turn: slates that its user was shown before, those right above it in ``log``.
     """
 
     user: Int[Tensor, " N"]
@@ -67,12 +73,32 @@ class Records:
     history: Int[Tensor, "N h"]
     is_train: Bool[Tensor, " N"]
     profiles: Float[Tensor, "n_users u"]
+    log: Int[Tensor, "n_slates k"] | None = None
+    row: Int[Tensor, " N"] | None = None
+    turn: Int[Tensor, " N"] | None = None
 
     def select(self, rows: Tensor) -> "Records":
-        """The records at ``rows`` (numbers or a mask); profiles stay whole."""
-        return Records(
-            self.user[rows], self.exposed[rows], self.feedback[rows], self.history[rows], self.is_train[rows], self.profiles
-        )
+        """The records at ``rows`` (numbers or a mask); profiles and log stay whole."""
+        own = {name: getattr(self, name) for name in ("user", "exposed", "feedback", "history", "is_train", "row", "turn")}
+        return replace(self, **{name: part[rows] for name, part in own.items() if part is not None})
+
+    def shown_before(self, memory: int) -> Int[Tensor, "N m"]:
+        """The newest ``memory`` items that each record's user was shown before, as ``State.recent`` has them.
+
+        m is ``memory``; 0 where the log is not known.
+        """
+        if self.log is None or self.row is None or self.turn is None or not memory:
+            return self.history[:, :0]
+        k = self.log.shape[1]
+        n_slates = -(-memory // k)
+        # Slates of the user from the oldest that fits to the newest, then padding: every row begins at its own oldest.
+        n_kept = self.turn.clamp(max=n_slates)
+        place = torch.arange(n_slates, device=self.row.device)
+        slates = self.log[(self.row - n_kept)[:, None] + torch.minimum(place, n_kept[:, None])]
+        shown = torch.where((place < n_kept[:, None])[..., None], slates, PADDING).flatten(1)
+        too_many = (n_kept * k - memory).clamp_min(0)[:, None]
+        places = too_many + torch.arange(memory, device=self.row.device)
+        return torch.where(places < shown.shape[1], shown.gather(1, places.clamp(max=shown.shape[1] - 1)), PADDING).long()
 
 
 class State(NamedTuple):
@@ -81,13 +107,16 @@ class State(NamedTuple):
     Attributes:
         profile: attributes of the user.
         history: liked items, oldest first, padded with 0 on the right; the number of items is the count of non-zeros.
-        recent: what the running session has shown, liked or not, oldest first and padded alike; the number of a refused item is
-            negative. None, or m = 0, where nothing of it is remembered (``[environment] memory``).
+        recent: the newest items that the user was shown, in the log and in the running session, liked or not, oldest first and padded
+            alike; the number of a refused item is negative. None, or m = 0, where none is remembered (``[environment] memory``).
+        user: whose state it is, a row of ``Records.profiles``. Judges that know users by number read it, policies do not. None
+            where nobody asks.
     """
 
     profile: Float[Tensor, "b u"]
     history: Int[Tensor, "b h"]
     recent: Int[Tensor, "b m"] | None = None
+    user: Int[Tensor, " b"] | None = None
 
     def select(self, rows: Tensor) -> "State":
         """The states at ``rows`` (numbers or a mask)."""
@@ -105,11 +134,28 @@ class Policy(Protocol):
 class ResponseModel(Protocol):
     """Whatever answers slates: a fitted user response model."""
 
-    def logits(self, state: State, slate: Int[Tensor, "b k"]) -> Float[Tensor, "b k"]:
-        """Log-odds of a positive answer for each shown item."""
+    def to(self, device: str) -> object:
+        """Move all tensors there."""
         ...
 
-    def all_logits(self, state: State) -> Float[Tensor, "b n_plus_1"]:
+    def tastes(self, state: State, generator: torch.Generator) -> Float[Tensor, "b w"]:
+        """What of each user stays as it is for a whole session that begins in ``state``; w may be 0.
+
+        A model of users whose taste is hidden draws it here, from what the state leaves open.
+        """
+        ...
+
+    def logits(self, state: State, slate: Int[Tensor, "b k"], tastes: Float[Tensor, "b w"] | None = None) -> Float[Tensor, "b k"]:
+        """Log-odds of a positive answer for each shown item.
+
+        Args:
+            state: of b users now.
+            slate: item numbers.
+            tastes: of their sessions; None = what can be foretold from the state alone.
+        """
+        ...
+
+    def all_logits(self, state: State, tastes: Float[Tensor, "b w"] | None = None) -> Float[Tensor, "b n_plus_1"]:
         """The same for every item of the catalogue; -inf for padding and inactive items."""
         ...
 
@@ -125,6 +171,21 @@ def remembered(state: State) -> Int[Tensor, "b m"]:
     return state.history[:, :0] if state.recent is None else state.recent
 
 
-def states_of(records: Records) -> State:
-    """The state before each record's slate was shown."""
-    return State(records.profiles[records.user], records.history)
+def newest(items: Int[Tensor, "b h"], width: int) -> Int[Tensor, "b width"]:
+    """The ``width`` newest items of right-padded lists, right-padded alike."""
+    n_items = (items != PADDING).sum(dim=1, keepdim=True)
+    places = (n_items - width).clamp(min=0) + torch.arange(width, device=items.device)
+    padded = torch.nn.functional.pad(items, (0, width))
+    return padded.gather(1, places)
+
+
+def states_of(records: Records, memory: int = MEMORY) -> State:
+    """The state before each record's slate was shown, with what the log showed its user before."""
+    return State(records.profiles[records.user], records.history, records.shown_before(memory), records.user)
+
+
+def share_shown_again(records: Records) -> float:
+    """Share of the places of the log whose item its user had been shown before, in [0, 1]."""
+    n_items = int(records.exposed.max()) + 1
+    pairs = records.user[:, None] * n_items + records.exposed
+    return 1 - len(pairs.unique()) / pairs.numel()

@@ -1,14 +1,14 @@
 """Reference policies: those that need no learning, and those that know the simulated user (docs/protocol.md)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hsrl_train.data.world import Catalogue, Policy, ResponseModel, State
-from hsrl_train.learner.decoding import SidIndex
+from hsrl_train.data.world import Catalogue, Policy, Records, ResponseModel, State
+from hsrl_train.learner.decoding import LEFT_OUT, SidIndex, seen
 from pipeline.errors import TrainingError
 
 # States asked at once where a whole catalogue answers: bounds the memory at STATES_AT_ONCE × n floats.
@@ -16,30 +16,60 @@ STATES_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
+class ItemScores:
+    """A number for each item, the same for everyone: what ranking without any user reaches on real slates.
+
+    Attributes:
+        by_item: (n + 1,) higher = rather shown.
+    """
+
+    by_item: Float[Tensor, " n_plus_1"]
+
+    def scores(self, state: State, items: Int[Tensor, "b j"]) -> Float[Tensor, "b j"]:
+        """Of each item for each of b users."""
+        return self.by_item[items]
+
+
+def item_scores(train: Records, catalogue: Catalogue) -> dict[str, ItemScores]:
+    """Log-odds of each item's likes among its showings in the training records, half a like and half a refusal added; and its likes."""
+    n_items = len(catalogue.is_active)
+    shown = torch.bincount(train.exposed.flatten(), minlength=n_items).double()
+    liked = torch.bincount(train.exposed.flatten(), train.feedback.flatten().double(), minlength=n_items)
+    log_odds = torch.log((liked + 0.5) / (shown - liked + 0.5))
+    return {"item like-rate": ItemScores(log_odds.float()), "item popularity": ItemScores(catalogue.popularity)}
+
+
+@dataclass(frozen=True)
 class RandomSlates:
     """Any K active items, all sets alike."""
 
     active: Int[Tensor, " m"]
+    forbids_repeats: bool = False
 
     def slates(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
         """Draw K different items a user."""
-        keys = torch.rand(len(state.history), len(self.active), generator=generator)
-        return self.active[keys.topk(k, dim=1).indices]
+        keys = torch.full((len(state.history), int(self.active.max()) + 1), -torch.inf)
+        keys[:, self.active] = torch.rand(len(state.history), len(self.active), generator=generator)
+        return best_unseen(keys, state, k, forbids_repeats=self.forbids_repeats)
 
 
 @dataclass(frozen=True)
 class ConstantSlate:
-    """The same K items for everyone, always.
+    """One ranking of the items for everyone, always.
 
     Attributes:
         ranking: active items, the best first.
+        forbids_repeats: whether what the user was shown before comes last; else all slates are the same.
     """
 
     ranking: Int[Tensor, " m"]
+    forbids_repeats: bool = False
 
     def slates(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
-        """The first K of the ranking; nothing is random."""
-        return self.ranking[:k].expand(len(state.history), k)
+        """The first K of the ranking that may be shown; nothing is random."""
+        scores = torch.full((int(self.ranking.max()) + 1,), -torch.inf)
+        scores[self.ranking] = -torch.arange(len(self.ranking), dtype=torch.float32)
+        return best_unseen(scores.expand(len(state.history), -1), state, k, forbids_repeats=self.forbids_repeats)
 
 
 @dataclass(frozen=True)
@@ -50,10 +80,11 @@ class GreedyOracle:
     """
 
     models: tuple[ResponseModel, ...]
+    forbids_repeats: bool = False
 
     def slates(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
-        """The K most probable active items; nothing is random."""
-        return mean_probabilities(self.models, state).topk(k, dim=1).indices
+        """The K most probable active items that may be shown; nothing is random."""
+        return best_unseen(mean_probabilities(self.models, state), state, k, forbids_repeats=self.forbids_repeats)
 
 
 @dataclass(frozen=True)
@@ -65,13 +96,23 @@ class SidOracle:
 
     model: ResponseModel
     index: SidIndex
+    forbids_repeats: bool = False
 
     def slates(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
-        """The K items of the best SIDs; nothing is random."""
+        """The K items of the best SIDs that may be shown; nothing is random."""
         liked = torch.sigmoid(self.model.all_logits(state))[:, self.index.items]
         sizes = self.index.start.diff()
         summed = torch.zeros(len(liked), len(sizes)).index_add_(1, self.index.bucket, liked)
-        return self.index.best(summed / sizes, k)
+        return self.index.best(summed / sizes, k, seen(state) if self.forbids_repeats else None)
+
+
+def best_unseen(scores: Float[Tensor, "b n_plus_1"], state: State, k: int, *, forbids_repeats: bool) -> Int[Tensor, "b k"]:
+    """The k items of highest score; with ``forbids_repeats`` what the user was shown before comes last, in the same order."""
+    if forbids_repeats:
+        before = seen(state)
+        is_known = before < scores.shape[1]
+        scores = scores - LEFT_OUT * torch.zeros_like(scores).scatter_(1, before * is_known, 1.0)
+    return scores.topk(k, dim=1).indices
 
 
 def mean_probabilities(models: Sequence[ResponseModel], state: State) -> Float[Tensor, "b n_plus_1"]:
@@ -96,7 +137,13 @@ def best_constant_slate(models: Sequence[ResponseModel], states: State, catalogu
 
 
 def reference_policies(
-    training: Sequence[ResponseModel], judge: ResponseModel, training_states: State, catalogue: Catalogue, k: int
+    training: Sequence[ResponseModel],
+    judge: ResponseModel,
+    training_states: State,
+    catalogue: Catalogue,
+    k: int,
+    *,
+    forbids_repeats: bool = False,
 ) -> Mapping[str, Policy]:
     """Every reference row for one evaluation simulator, by name, from the weakest to the strongest knowledge.
 
@@ -106,6 +153,7 @@ def reference_policies(
         training_states: states of training records, for the best constant slate.
         catalogue: what may be shown.
         k: length of a slate.
+        forbids_repeats: whether what a user was shown before comes last in every row.
 
     Raises:
         TrainingError: fewer than ``k`` items are active, or have a SID.
@@ -118,10 +166,12 @@ def reference_policies(
     index = SidIndex.of(catalogue)
     index.require(k)
     return {
-        "random": RandomSlates(active),
-        "popular slate": popular_slate(catalogue),
-        "best constant slate": best_constant_slate(training, training_states, catalogue),
-        "SID oracle": SidOracle(judge, index),
-        "transfer oracle": GreedyOracle(tuple(training)),
-        "greedy oracle": GreedyOracle((judge,)),
+        "random": RandomSlates(active, forbids_repeats),
+        "popular slate": replace(popular_slate(catalogue), forbids_repeats=forbids_repeats),
+        "best constant slate": replace(
+            best_constant_slate(training, training_states, catalogue), forbids_repeats=forbids_repeats
+        ),
+        "SID oracle": SidOracle(judge, index, forbids_repeats),
+        "transfer oracle": GreedyOracle(tuple(training), forbids_repeats),
+        "greedy oracle": GreedyOracle((judge,), forbids_repeats),
     }

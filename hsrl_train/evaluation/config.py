@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from hsrl_train.learner.methods import require_known
 from hsrl_train.renamed_settings import refuse_old_names
+from hsrl_train.simulator.families import require_known as require_family
 
 
 class LookAheadConfig(BaseModel):
@@ -25,10 +26,17 @@ class EvaluationConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_sessions: int = Field(
-        2_000, description="Whole sessions, from starts held out of training, in each evaluation simulator.", ge=2
+        500, description="Whole sessions, from starts held out of training, in each evaluation simulator.", ge=2
+    )
+    families: tuple[str, ...] = Field(
+        ("attention", "frozen_attention", "factorisation", "trees", "deep_sets"),
+        description="The panel: kinds of simulated users that judge. The family that policies learn in is left out of it and judges in a "
+        "column of its own; presets other than calibrated are judged in their own family alone.",
     )
     n_simulators: int = Field(
-        2, description="Simulators fitted on all records, each by a seed of its own; policies are judged there.", ge=1
+        2,
+        description="Simulators of each family, fitted on all records, each by a seed of its own; policies are judged there.",
+        ge=1,
     )
     other_methods: tuple[str, ...] = Field(
         (), description="Methods that are trained and judged together with the policy, in the same table, with the same settings."
@@ -36,6 +44,17 @@ class EvaluationConfig(BaseModel):
     look_ahead: LookAheadConfig = Field(
         LookAheadConfig(), description="The look-ahead oracle, a reference row of its own; off, since it costs minutes."
     )
+
+    def panel_without(self, family: str) -> tuple[str, ...]:
+        """The families that judge policies which learned in ``family``."""
+        return tuple(name for name in self.families if name != family)
+
+    @field_validator("families")
+    @classmethod
+    def _are_families(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(families)) < len(families):
+            raise ValueError(f"{len(families)} families, {len(set(families))} of them different, expected each once")
+        return tuple(require_family(family) for family in families)
 
     @field_validator("other_methods")
     @classmethod

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hsrl_train.data.world import Catalogue, ResponseModel, State
-from hsrl_train.evaluation.baselines import mean_probabilities
+from hsrl_train.evaluation.baselines import best_unseen, mean_probabilities
 from hsrl_train.evaluation.config import LookAheadConfig
 from hsrl_train.evaluation.rollouts import SharedStarts
 from hsrl_train.learner.cross_entropy import cross_entropy_search
@@ -28,15 +28,18 @@ class LookAheadOracle:
     Attributes:
         models: what it knows; one that judges, or those that policies learn in.
         bonus: (n + 1,) what showing an item is worth beyond this slate, as if it were probability.
+        forbids_repeats: whether what the user was shown before comes last.
     """
 
     models: tuple[ResponseModel, ...]
     bonus: Float[Tensor, " n_plus_1"]
+    forbids_repeats: bool = False
 
     def slates(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
         """The K best active items; nothing is random."""
         liked = mean_probabilities(self.models, state)
-        return torch.where(liked < 0, -torch.inf, liked + self.bonus).topk(k, dim=1).indices
+        scores = torch.where(liked < 0, -torch.inf, liked + self.bonus)
+        return best_unseen(scores, state, k, forbids_repeats=self.forbids_repeats)
 
 
 def search_look_ahead(
@@ -59,6 +62,7 @@ def search_look_ahead(
         config: the budget.
         progress: called with (rounds done, rounds) after each.
     """
+    forbids_repeats = environment.config.repeats == "never"
     generator, states = torch.Generator().manual_seed(starts.seed), starts.states
     features = item_features(models, states.select(torch.arange(min(N_STATES, len(states.history)))), starts.catalogue)
 
@@ -66,7 +70,7 @@ def search_look_ahead(
         """Of each candidate, from the same starts with the same luck."""
         rows = torch.randint(len(states.history), (n_sessions,), generator=generator)
         luck = torch.rand(n_sessions, environment.config.max_steps, starts.k, generator=generator)
-        oracles = [LookAheadOracle(tuple(models), features @ weights) for weights in candidates]
+        oracles = [LookAheadOracle(tuple(models), features @ weights, forbids_repeats) for weights in candidates]
         return torch.stack([mean_reward(oracle, environment, states.select(rows), luck, generator) for oracle in oracles])
 
     found = cross_entropy_search(
@@ -79,7 +83,8 @@ def search_look_ahead(
         None if progress is None else lambda done, _: progress(done, config.n_rounds),
     )
     greedy, looking = values(torch.stack([torch.zeros_like(found), found]), N_CHECKS * config.n_sessions).tolist()
-    return LookAheadOracle(tuple(models), features @ found if looking > greedy else torch.zeros(len(features)))
+    bonus = features @ found if looking > greedy else torch.zeros(len(features))
+    return LookAheadOracle(tuple(models), bonus, forbids_repeats)
 
 
 def item_features(models: Sequence[ResponseModel], states: State, catalogue: Catalogue) -> Float[Tensor, "n_plus_1 f"]:
@@ -105,7 +110,9 @@ def mean_reward(
     generator: torch.Generator,
 ) -> Float[Tensor, ""]:
     """Mean total reward of whole sessions."""
-    running, sessions, total = torch.arange(len(luck)), environment.start(starts), torch.zeros(())
+    # Candidates are compared, so that all of them must meet the same users.
+    sessions = environment.start(starts, torch.Generator().manual_seed(0))
+    running, total = torch.arange(len(luck)), torch.zeros(())
     while len(running):
         slate = policy.slates(sessions.state, luck.shape[2], generator)
         step = environment.step(sessions, slate, luck[running, sessions.n_steps])

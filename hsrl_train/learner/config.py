@@ -17,7 +17,7 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         # 0.01, 0.1 and 1 only 1 tells two users of opposite tastes apart (tests/hsrl_train/learner/test_learning.py).
         "paper": MappingProxyType(
             {
-                "network": {"critic_trains_encoder": True},
+                "network": {"critic_trains_encoder": True, "uses_refusals": False},
                 "exploration": {"temperature": 1.0},
                 "losses": {
                     "answers": "drawn",
@@ -49,9 +49,9 @@ class NetworkConfig(BaseModel):
     critic_hidden: tuple[int, ...] = Field((256, 64), description="Hidden widths of the value network.")
     uses_profile: bool = Field(True, description="Whether the profile joins the history in the state.")
     uses_refusals: bool = Field(
-        False,
-        description="Whether what the session showed in vain joins the state; needs [environment] memory. "
-        "Off, as published; on, where tastes show only in what is refused (Four Genres).",
+        True,
+        description="Whether what was shown in vain joins the state, with what was liked, as a belief about the user; needs [environment] "
+        "memory. Off in the preset paper, as published.",
     )
     hierarchy: Literal["residual", "no_residual", "flat"] = Field(
         "residual", description="Contexts: c - e as in (13), e alone, or c(0) for every level."
@@ -100,8 +100,10 @@ class DecodingConfig(BaseModel):
     within_sid: Literal["popularity", "recency", "uniform"] = Field(
         "popularity", description="Whose turn comes first among items of one SID: most likes, newest, or anyone (App. E)."
     )
-    leaves_out_seen: bool = Field(
-        False, description="Whether what the user liked, or the session's memory holds, comes last. Off: users like things again."
+    leaves_out_seen: bool | None = Field(
+        None,
+        description="Whether what the user liked or was shown, as far as his state remembers, comes last; "
+        "not given: where [environment] repeats lets sessions show nothing twice.",
     )
     max_shows: int = Field(
         0,
@@ -142,10 +144,18 @@ class LossesConfig(BaseModel):
     likelihood: Literal["positives", "two_sided"] = Field(
         "two_sided", description="Supervision by answers: liked items up as in (24), or liked up and refused down."
     )
-    answers: Literal["drawn", "expected"] = Field(
+    answers: Literal["drawn", "expected", "logged"] = Field(
         "expected",
-        description="Whose answers likelihood and rewards learn from: those a session drew, or what all training simulators expect. Drawn where "
-        "several simulators are kinds of users rather than guesses at the same ones (Four Genres).",
+        description="Whose answers likelihood and rewards learn from: those a session drew, what all training simulators expect, or the log's "
+        "own, where no simulator has a say. Drawn where several simulators are kinds of users rather than guesses at the same ones "
+        "(Four Genres).",
+    )
+    log_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of every batch that is logged slates with people's own answers, in place of simulated ones; further items that are "
+        "asked about there have the simulators' answers.",
     )
     n_asked: int = Field(
         40,
@@ -242,6 +252,12 @@ class LearnerConfig(BaseModel):
     def n_units(self) -> int:
         """The whole training, in iterations; of a method that fixes settings, with those it fixes."""
         return self.schedule.n_iterations + self.search.n_rounds * self.search.units_a_round
+
+    def for_sessions(self, repeats: str) -> "LearnerConfig":
+        """The same with ``decoding.leaves_out_seen`` decided by ``[environment] repeats``."""
+        if self.decoding.leaves_out_seen is not None:
+            return self
+        return self.changed({"decoding": {"leaves_out_seen": repeats == "never"}})
 
     def changed(self, changes: Mapping[str, Mapping[str, Any]]) -> "LearnerConfig":
         """The same with some values of some sections replaced; they are checked like those of a file."""

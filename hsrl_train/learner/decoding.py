@@ -89,7 +89,7 @@ class SidIndex:
     def best(self, scores: Float[Tensor, "b m"], k: int, left_out: Int[Tensor, "b e"] | None = None) -> Int[Tensor, "b k"]:
         """The k items of highest score, without repeats; of one SID those whose turn comes first.
 
-        The best k + e SIDs hold at least k items that are not left out, so that no more of them are opened.
+        SIDs all of whose items are left out come last, so that the best k of the others hold k items to show; no more are opened.
 
         Args:
             scores: of every SID.
@@ -97,13 +97,19 @@ class SidIndex:
             left_out: items that come last, only where nothing else is left to show; 0 names none.
         """
         self.require(k)
-        n_opened = k + (0 if left_out is None else left_out.shape[1])
+        n_opened = k
+        if left_out is not None:
+            is_out = self._mask(left_out)
+            n_out = scores.new_zeros(scores.shape).index_add_(1, self.bucket, is_out[:, self.items].to(scores.dtype))
+            scores = torch.where(n_out >= self.start.diff(), scores - LEFT_OUT, scores)
         ranked = scores.topk(min(n_opened, scores.shape[1]), dim=1).indices
+        if left_out is not None:
+            n_opened += int(n_out.gather(1, ranked).max())
         rows = (self.start[ranked][..., None] + torch.arange(n_opened, device=scores.device)).flatten(1)
         is_gap = rows >= self.start[ranked + 1].repeat_interleave(n_opened, dim=1)
         rank = 2 * is_gap.to(torch.uint8)
         if left_out is not None:
-            rank += (~is_gap & self._mask(left_out).gather(1, self.items[rows.clamp_max(len(self.items) - 1)])).to(torch.uint8)
+            rank += (~is_gap & is_out.gather(1, self.items[rows.clamp_max(len(self.items) - 1)])).to(torch.uint8)
         first = rank.argsort(dim=1, stable=True)[:, :k]
         return self.items[rows.gather(1, first)]
 
@@ -137,17 +143,22 @@ class SidIndex:
         return self.items[weights.sub_(minus_gumbel).topk(k, dim=1).indices]
 
 
+def seen(state: State) -> Int[Tensor, "b e"]:
+    """What the user liked or was shown before, as far as his state remembers it; an item may come twice, 0 names none."""
+    return torch.cat([state.history, remembered(state).abs()], dim=1)
+
+
 def left_out(state: State, config: DecodingConfig) -> Int[Tensor, "b e"] | None:
     """Items that should not be shown again; None where all may.
 
     Args:
         state: of b users.
-        config: with ``leaves_out_seen`` everything liked and everything the session's memory holds, else what it holds ``max_shows``
-            times or more.
+        config: with ``leaves_out_seen`` everything that the state remembers as liked or shown, else what it remembers as shown
+            ``max_shows`` times or more.
     """
     shown = remembered(state).abs()
     if config.leaves_out_seen:
-        return torch.cat([state.history, shown], dim=1)
+        return seen(state)
     if config.max_shows:
         counts = (shown[:, :, None] == shown[:, None]).sum(dim=2)
         return torch.where(counts >= config.max_shows, shown, PADDING)

@@ -118,7 +118,7 @@ def returns(
     """
     c, (n, _, k) = len(foresight), luck.shape
     running = torch.arange(c * n, device=luck.device)
-    sessions, totals = environment.start(starts.select(running % n)), torch.zeros(c * n, device=luck.device)
+    sessions, totals = environment.start(starts, generator).select(running % n), torch.zeros(c * n, device=luck.device)
     while len(running):
         slate = torch.cat(
             [

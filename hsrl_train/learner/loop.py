@@ -17,7 +17,7 @@ from hsrl_train.learner.early_stopping import EarlyStopping
 from hsrl_train.learner.replay import Batch, Transitions
 from hsrl_train.learner.supervision import supervise
 from hsrl_train.learner.training_state import TrainingState, states_at
-from hsrl_train.simulator.environment import Environment, refill
+from hsrl_train.simulator.environment import Environment, answered, refill, require_memory, slate_reward
 from pipeline.errors import TrainingError
 
 Progress = Callable[[int, Mapping[str, float]], None]
@@ -27,7 +27,11 @@ WARM_START = "warm start, published policy"
 
 
 class StoredPolicy(Policy, Protocol):
-    """A policy whose weights can be kept."""
+    """A policy whose weights can be kept, and that can say how much it thinks of an item."""
+
+    def scores(self, state: State, items: Int[Tensor, "b j"]) -> Float[Tensor, "b j"]:
+        """Of each item for each of b users; higher = rather shown. Log-odds of a like, where it learned by the two-sided likelihood."""
+        ...
 
     def to_tensors(self) -> dict[str, Tensor]:
         """The weights; with the LearnerConfig all that reading it back needs."""
@@ -128,6 +132,7 @@ def train(
         TrainingError: no records, too few iterations to learn, a loss that is not finite, or a checkpoint that does not fit.
     """
     _require_work(records, config)
+    require_memory(environment.config, records.exposed.shape[1])
     early = hooks.early_stopping
     settings = {
         **flat(config.model_dump(mode="json")),
@@ -141,7 +146,8 @@ def train(
         _resume(run, learner, records, settings, hooks)
     while not _is_over(run, config, early):
         run.iteration += 1
-        _interact(run, learner, environment, records)
+        if config.losses.answers != "logged":
+            _interact(run, learner, environment, records)
         figures = _learn(run, learner, environment, records, config)
         if early:
             run.curves.add("judged_reward", early.judged(run.iteration, learner.policy))
@@ -197,9 +203,7 @@ def _interact(run: TrainingState, learner: Learner, environment: Environment, re
             step.feedback,
             step.reward,
             step.done,
-            step.sessions.state.history,
             remembered(before.state),
-            remembered(step.sessions.state),
             log_prob,
         )
     )
@@ -211,19 +215,25 @@ def _interact(run: TrainingState, learner: Learner, environment: Environment, re
     run.episode_reward[step.done] = 0
     rows = torch.randint(len(records.user), (b,), generator=run.generator).to(run.user.device)
     run.user = torch.where(step.done, records.user[rows], run.user)
-    run.sessions = refill(environment, step.sessions, step.done, states_at(rows, records))
+    run.sessions = refill(environment, step.sessions, step.done, states_at(rows, records, environment), run.generator)
 
 
 def _learn(
     run: TrainingState, learner: Learner, environment: Environment, records: Records, config: LearnerConfig
 ) -> dict[str, float]:
-    """One update once the replay holds enough; no figures before."""
-    if len(run.replay) < config.schedule.learn_after:
+    """One update once there is enough to learn from; no figures before."""
+    size = config.schedule.batch_size
+    n_logged = size if config.losses.answers == "logged" else round(config.losses.log_share * size)
+    if n_logged < size and len(run.replay) < config.schedule.learn_after:
         return {}
-    rows = run.replay.sample(config.schedule.batch_size, run.generator)
-    profile = records.profiles[rows.user]
-    state = State(profile, rows.history, rows.recent)
+    rows = _logged(run, environment, records, n_logged) if n_logged else None
+    if n_logged < size:
+        sampled = run.replay.sample(size - n_logged, run.generator)
+        rows = sampled if rows is None else Transitions(*(torch.cat(parts) for parts in zip(rows, sampled, strict=True)))
+    assert rows is not None  # noqa: S101  (a batch has one row at least)
+    state = State(records.profiles[rows.user], rows.history, rows.recent)
     supervision = supervise(environment, state, rows.slate, rows.feedback, learner.showable, config.losses, run.generator)
+    supervision.answers[:n_logged, : rows.slate.shape[1]] = rows.feedback[:n_logged]  # people's own answers stand above forecasts
     answers = supervision.answers[:, : rows.slate.shape[1]]
     item_reward = answers - environment.config.cost * (1 - answers)
     batch = Batch(
@@ -233,7 +243,7 @@ def _learn(
         # A folded reward is no mean over items, so that its expectation is not that of expected answers.
         rows.reward if environment.config.is_reward_folded else item_reward.mean(dim=1),
         rows.is_done,
-        State(profile, rows.next_history, rows.next_recent),
+        answered(state, rows.slate, rows.feedback),
         rows.log_prob,
         supervision,
     )
@@ -249,6 +259,18 @@ def _learn(
     return figures
 
 
+def _logged(run: TrainingState, environment: Environment, records: Records, n: int) -> Transitions:
+    """Slates of the log as steps of sessions that never end, drawn uniformly; nobody knows how probable they were."""
+    picked = torch.randint(len(records.user), (n,), generator=run.generator).to(records.user.device)
+    drawn = records.select(picked)
+    reward = slate_reward(drawn.feedback, environment.config)
+    recent = drawn.shown_before(environment.config.memory)
+    is_done = torch.zeros_like(drawn.user, dtype=torch.bool)
+    return Transitions(
+        drawn.user, drawn.history, drawn.exposed, drawn.feedback, reward, is_done, recent, torch.zeros_like(drawn.feedback)
+    )
+
+
 def _require_finite(tensors: Mapping[str, Tensor], iteration: int) -> None:
     broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if broken:
@@ -262,7 +284,7 @@ def _require_work(records: Records, config: LearnerConfig) -> None:
     if not len(records.user):
         raise TrainingError("training: 0 train records, expected one at least; ingest more days or enlarge the train split")
     n_transitions = config.schedule.n_iterations * config.exploration.n_sessions
-    if n_transitions < config.schedule.learn_after:
+    if config.losses.answers != "logged" and n_transitions < config.schedule.learn_after:
         raise TrainingError(
             f"training: {n_transitions} transitions in all, fewer than the {config.schedule.learn_after} before the first update; "
             "raise n_iterations or lower learn_after in [learner.schedule]"

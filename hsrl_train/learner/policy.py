@@ -12,9 +12,9 @@ from hsrl_train.data.weights import load_module, module_tensors
 from hsrl_train.data.world import Catalogue, State
 from hsrl_train.learner.config import LearnerConfig, NetworkConfig
 from hsrl_train.learner.critic import MultiLevelCritic
-from hsrl_train.learner.decoding import SidIndex, left_out
+from hsrl_train.learner.decoding import LEFT_OUT, SidIndex, left_out
 from hsrl_train.learner.encoder import StateEncoder, sizes_in
-from hsrl_train.learner.hpn import HierarchicalPolicyNetwork, TokenPolicy
+from hsrl_train.learner.hpn import HierarchicalPolicyNetwork, TokenPolicy, summed_over_levels, token_columns
 
 
 class HsrlNetwork(nn.Module):
@@ -72,12 +72,14 @@ class HsrlPolicy:
         network: in evaluation; its critic is not asked.
         vectors: of the catalogue that is shown, which may be newer than the one learned on.
         index: its showable items by SID.
+        tokens: Semantic IDs of the items of that catalogue; −1 at every level where an item has none.
         config: what it was learned with; decoding, and for a search the discount, are read.
     """
 
     network: HsrlNetwork
     vectors: Float[Tensor, "n_plus_1 item_width"]
     index: SidIndex
+    tokens: Int[Tensor, "n_plus_1 l"]
     config: LearnerConfig
 
     @torch.no_grad()
@@ -101,6 +103,15 @@ class HsrlPolicy:
         return index.best(scores, k, left_out(state, self.config.decoding))
 
     @torch.no_grad()
+    def scores(self, state: State, items: Int[Tensor, "b j"]) -> Float[Tensor, "b j"]:
+        """Σ_l of the items' raw token logits, foresight included, + bias; far below for items without a SID."""
+        logits = self.network.tokens(state, self.vectors).logits + self.network.foresight
+        tokens = self.tokens[items]
+        columns = token_columns(tokens.clamp_min(0), self.network.hpn.vocabulary)
+        summed = summed_over_levels(logits, columns) + self.network.bias
+        return summed.masked_fill((tokens < 0).any(dim=2), -LEFT_OUT)
+
+    @torch.no_grad()
     def log_probs(self, state: State, foresight: Float[Tensor, "b all_tokens"] | None = None) -> Float[Tensor, "b all_tokens"]:
         """log π(z_l = v | c(l-1)) with foresight: what items are ranked by; contexts are those of the logits without it."""
         logits = self.network.tokens(state, self.vectors).logits + (self.network.foresight if foresight is None else foresight)
@@ -120,4 +131,5 @@ class HsrlPolicy:
         profile_width, max_history = sizes_in(tensors, config.network.width)
         network = HsrlNetwork(config.network, catalogue.vectors.shape[1], profile_width, max_history, catalogue.vocabulary)
         load_module(network, {"foresight": network.foresight, **tensors}, "policy")  # older policies have none
-        return cls(network.requires_grad_(False), catalogue.vectors, SidIndex.of(catalogue, config.decoding.within_sid), config)
+        index = SidIndex.of(catalogue, config.decoding.within_sid)
+        return cls(network.requires_grad_(False), catalogue.vectors, index, catalogue.tokens, config)

@@ -11,7 +11,7 @@ from hsrl_train.learner.supervision import Supervision
 
 
 class Transitions(NamedTuple):
-    """b steps of sessions.
+    """b steps of sessions. The state after a step follows from what is here, also where the session ended.
 
     Attributes:
         user: row of the profiles.
@@ -20,9 +20,7 @@ class Transitions(NamedTuple):
         feedback: 1.0 = positive.
         reward: of the slate.
         is_done: whether the session ended with this step.
-        next_history: after the slate. The user is the same, also where the session ended: the true terminal state.
-        recent: what the session showed before the slate; see ``State``.
-        next_recent: the same after the slate.
+        recent: what the user was shown before the slate; see ``State``.
         log_prob: log π(i | s) of each shown item when it was shown.
     """
 
@@ -32,9 +30,7 @@ class Transitions(NamedTuple):
     feedback: Float[Tensor, "b k"]
     reward: Float[Tensor, " b"]
     is_done: Bool[Tensor, " b"]
-    next_history: Int[Tensor, "b h"]
     recent: Int[Tensor, "b m"]
-    next_recent: Int[Tensor, "b m"]
     log_prob: Float[Tensor, "b k"]
 
 
@@ -60,7 +56,7 @@ class Replay:
     """A ring of the newest transitions, sampled uniformly with repeats.
 
     Args:
-        capacity: how many are kept; 448 bytes each at H = 50, K = 10.
+        capacity: how many are kept; 1.1 KB each at H = 50, m = 200, K = 10.
     """
 
     def __init__(self, capacity: int) -> None:

@@ -47,7 +47,7 @@ def supervise(
         config: ``answers`` and ``n_asked``.
         generator: chooses the items.
     """
-    if config.answers == "drawn":
+    if config.answers != "expected":
         return Supervision(slate, feedback)
     b, n_others = len(slate), config.n_asked // 2
     others = slate.flatten()[torch.randint(slate.numel(), (b, n_others), generator=generator).to(slate.device)]

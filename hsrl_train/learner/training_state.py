@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hsrl_train.data.weights import require_names
-from hsrl_train.data.world import Records, State, remembered
+from hsrl_train.data.world import Records, State, remembered, states_of
 from hsrl_train.learner.checkpoint import nested, part, require_settings, settings_tensor
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.curves import Curves
@@ -47,7 +47,7 @@ class TrainingState:
         return cls(
             iteration=0,
             generator=generator,
-            sessions=environment.start(states_at(rows, records)),
+            sessions=environment.start(states_at(rows, records, environment), generator),
             user=records.user[rows],
             episode_reward=torch.zeros(config.exploration.n_sessions, device=records.user.device),
             replay=Replay(config.schedule.replay_capacity),
@@ -67,6 +67,7 @@ class TrainingState:
             "temper": self.sessions.temper.clone(),
             "n_steps": self.sessions.n_steps.clone(),
             "model": self.sessions.model.clone(),
+            "tastes": self.sessions.tastes.clone(),
             **nested("replay", self.replay.to_tensors()),
             **nested("curves", self.curves.to_tensors()),
         }
@@ -88,12 +89,12 @@ class TrainingState:
             if name in own or name.startswith("replay/")
         }
         self.user, self.episode_reward = here["user"], here["episode_reward"]
-        state = State(records.profiles[self.user], here["history"], here["recent"])
-        self.sessions = Sessions(state, here["temper"], here["n_steps"], here["model"])
+        state = State(records.profiles[self.user], here["history"], here["recent"], self.user)
+        self.sessions = Sessions(state, here["temper"], here["n_steps"], here["model"], here["tastes"])
         self.replay.load_tensors(part("replay", here))
         self.curves.load_tensors(part("curves", tensors))
 
 
-def states_at(rows: Int[Tensor, " b"], records: Records) -> State:
+def states_at(rows: Int[Tensor, " b"], records: Records, environment: Environment) -> State:
     """The states before the slates of the given records."""
-    return State(records.profiles[records.user[rows]], records.history[rows])
+    return states_of(records.select(rows), environment.config.memory)

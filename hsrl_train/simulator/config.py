@@ -1,8 +1,14 @@
 """The sections ``[simulator]`` and ``[environment]``: the user response model and its sessions."""
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from hsrl_train.data.memory import MEMORY
+from hsrl_train.simulator.families import require_known
+
+# Below this share of the log's places, items shown again are slips of the log and no custom of its users.
+REPEATS_FROM = 0.01
 
 
 class SimulatorConfig(BaseModel):
@@ -10,10 +16,16 @@ class SimulatorConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    family: str = Field(
+        "latent",
+        description="The kind of user that policies learn with: latent has a hidden taste, which answers reveal; attention, the protocol's, "
+        "has a taste that follows what he liked; the others serve as judges.",
+    )
     preset: Literal["calibrated", "released", "saturating"] = Field(
         "calibrated",
         description="calibrated is fitted by BCE on the logits, released by the authors' double sigmoid, which saturates; "
-        "saturating is the calibrated user who tires of what resembles the recently shown; it needs [environment] memory.",
+        "saturating is the calibrated user who tires of what resembles the recently shown; it needs [environment] memory. "
+        "The last two are of family attention, which is their default.",
     )
     tiring: float = Field(
         2.0, description="How much a full tiredness takes from the log-odds of a like, preset saturating only.", ge=0
@@ -33,6 +45,24 @@ class SimulatorConfig(BaseModel):
         1, description="Simulators fitted on the training split, each by a seed of its own; policies learn there.", ge=1
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _preset_brings_family(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("preset", "calibrated") != "calibrated":
+            return {"family": "attention", **given}
+        return given
+
+    @field_validator("family")
+    @classmethod
+    def _is_known(cls, family: str) -> str:
+        return require_known(family)
+
+    @model_validator(mode="after")
+    def _preset_has_family(self) -> Self:
+        if self.preset != "calibrated" and self.family != "attention":
+            raise ValueError(f"preset {self.preset} is of family attention, family is {self.family}")
+        return self
+
 
 class EnvironmentConfig(BaseModel):
     """How a session pays and when its user leaves."""
@@ -51,11 +81,26 @@ class EnvironmentConfig(BaseModel):
         ge=0,
     )
     memory: int = Field(
-        0,
-        description="Newest items shown in the session, likes and refusals kept apart, that its state remembers; "
+        MEMORY,
+        description="Newest items shown to the user, likes and refusals kept apart, that his state remembers, of the log and of the session; "
         "0 = likes only, as published. A user whose taste is hidden is found sooner by what he refused.",
         ge=0,
+    )
+    repeats: Literal["as_logged", "allowed", "never"] = Field(
+        "as_logged",
+        description="Whether a session may show what the user was shown before: as_logged = never where less than one place in a hundred of "
+        "the log does, since nothing tells how such a place is answered.",
     )
     is_reward_folded: bool = Field(
         False, description="Take 1 - |r - 0.9| for the reward r, as the authors' code does on RL4RS: 8 likes of 9 are then best."
     )
+
+    def as_logged(self, share_shown_again: float) -> "EnvironmentConfig":
+        """The same with ``repeats`` decided.
+
+        Args:
+            share_shown_again: of the log's places, in [0, 1].
+        """
+        if self.repeats != "as_logged":
+            return self
+        return self.model_copy(update={"repeats": "allowed" if share_shown_again >= REPEATS_FROM else "never"})

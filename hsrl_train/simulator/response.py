@@ -82,6 +82,11 @@ class FrozenResponse:
         with torch.no_grad():
             self.items: Float[Tensor, "n_plus_1 w"] = module.item(catalogue.vectors)
 
+    @property
+    def item_map(self) -> Float[Tensor, "d w"]:
+        """Wᵀ, from an item's vector to x_i."""
+        return self.module.item.weight.detach().T
+
     def to(self, device: str) -> "FrozenResponse":
         """Move all tensors there."""
         self.module.to(device)
@@ -93,10 +98,14 @@ class FrozenResponse:
         """q of each user; its second moment weighs the item space for score-aware Semantic IDs."""
         return self.module.interest(state, self.items[state.history])
 
-    def logits(self, state: State, slate: Int[Tensor, "b k"]) -> Float[Tensor, "b k"]:
-        """Log-odds of a like for each shown item."""
+    def tastes(self, state: State, generator: torch.Generator) -> Float[Tensor, "b w"]:
+        """Nothing: what this user likes follows what he liked, from slate to slate."""
+        return state.profile[:, :0]
+
+    def logits(self, state: State, slate: Int[Tensor, "b k"], tastes: Float[Tensor, "b w"] | None = None) -> Float[Tensor, "b k"]:
+        """Log-odds of a like for each shown item; ``tastes`` are not read."""
         return torch.einsum("bw,bkw->bk", self.interest(state), self.items[slate])
 
-    def all_logits(self, state: State) -> Float[Tensor, "b n_plus_1"]:
+    def all_logits(self, state: State, tastes: Float[Tensor, "b w"] | None = None) -> Float[Tensor, "b n_plus_1"]:
         """The same for every item; -inf for padding and inactive items."""
         return (self.interest(state) @ self.items.T).masked_fill(self._is_hidden, -torch.inf)

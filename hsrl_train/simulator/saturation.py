@@ -36,7 +36,7 @@ class SaturatingResponse(FrozenResponse):
         self.directions = self.directions.to(device)
         return super().to(device)
 
-    def logits(self, state: State, slate: Int[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+    def logits(self, state: State, slate: Int[Tensor, "b k"], tastes: Float[Tensor, "b w"] | None = None) -> Float[Tensor, "b k"]:
         """Log-odds of a like for each shown item, tiredness taken off."""
         fresh = super().logits(state, slate)
         if not self.strength:
@@ -44,7 +44,7 @@ class SaturatingResponse(FrozenResponse):
         cosines = torch.einsum("bkw,bmw->bkm", self.directions[slate], self.directions[remembered(state).abs()])
         return fresh - self.strength * (cosines.clamp_min(0) @ self._weights(state)[..., None])[..., 0]
 
-    def all_logits(self, state: State) -> Float[Tensor, "b n_plus_1"]:
+    def all_logits(self, state: State, tastes: Float[Tensor, "b w"] | None = None) -> Float[Tensor, "b n_plus_1"]:
         """The same for every item; remembered items one by one, so that memory stays at b × n."""
         logits = super().all_logits(state)
         if not self.strength:

@@ -34,6 +34,18 @@ SHA256 = text("sha256", "SHA-256 of the bytes, hexadecimal")
 BYTES = count("bytes", "size in bytes")
 CODE_VERSION = text("code_version", "version of hsrl, and commit where it is known")
 PRESET = text("preset", "simulator preset: calibrated, released or saturating")
+FAMILY = text(
+    "family",
+    "kind of simulated users: latent, attention, frozen_attention, factorisation, trees or deep_sets; joined by + for several",
+)
+KIND = text(
+    "kind",
+    "own (judged where it learned), transferred (that family, fitted on other data by another seed), panel (other families), or reference",
+)
+UNSUPPORTED_SHARE = figure(
+    "unsupported_share",
+    "share of shown places without support in the log: shown to the user before where the log shows nobody an item twice, or never shown at all",
+)
 SIMULATOR_ID = text("simulator_id", "fingerprint of the simulator")
 POLICY_ID = text("policy_id", "fingerprint of the policy")
 TEMPER_LAW = figure(

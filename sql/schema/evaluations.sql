@@ -5,8 +5,10 @@
 -- column policy: name of the row: a method, or a reference such as popular slate
 -- column policy_id: fingerprint of the policy; empty for reference rows
 -- column simulator_id: fingerprint of the simulator
--- column kind: own (judged where it learned), transferred, or reference
+-- column family: kind of simulated users: latent, attention, frozen_attention, factorisation, trees or deep_sets; joined by + for several
+-- column kind: own (judged where it learned), transferred (that family, fitted on other data by another seed), panel (other families), or reference
 -- column preset: simulator preset: calibrated, released or saturating
+-- column repeats: never: sessions show nobody an item again; allowed: they may
 -- column slate_size: K, items a slate
 -- column cost: c, what an item that was shown and not liked takes from the reward
 -- column temper0: patience that a session begins with
@@ -22,14 +24,17 @@
 -- column user_reward_variance: variance across users of their total reward
 -- column distinct_items: different items shown in all sessions
 -- column gini: Gini coefficient of exposure over active items, 0 = equal
+-- column unsupported_share: share of shown places without support in the log: shown to the user before where the log shows nobody an item twice, or never shown at all
 -- column temper_law: (1 + K) · depth - K · total_reward: patience that a session spent, in the mean; see the audit temper_law
 CREATE TABLE evaluations (
     release_id BIGINT NOT NULL,
     policy VARCHAR NOT NULL,
     policy_id VARCHAR,
     simulator_id VARCHAR NOT NULL,
+    family VARCHAR NOT NULL,
     kind VARCHAR NOT NULL,
     preset VARCHAR NOT NULL,
+    repeats VARCHAR NOT NULL,
     slate_size BIGINT NOT NULL,
     cost DOUBLE NOT NULL,
     temper0 DOUBLE NOT NULL,
@@ -45,5 +50,6 @@ CREATE TABLE evaluations (
     user_reward_variance DOUBLE NOT NULL,
     distinct_items BIGINT NOT NULL,
     gini DOUBLE NOT NULL,
+    unsupported_share DOUBLE NOT NULL,
     temper_law DOUBLE NOT NULL
 );

@@ -2,6 +2,7 @@
 -- grain: simulator_id
 -- doc: One fitted user simulator and how well it predicts.
 -- column simulator_id: fingerprint of the simulator
+-- column family: kind of simulated users: latent, attention, frozen_attention, factorisation, trees or deep_sets; joined by + for several
 -- column preset: simulator preset: calibrated, released or saturating
 -- column fit_on: train or all: the records it was fitted on
 -- column seed: seed of every random choice
@@ -17,6 +18,7 @@
 -- column release_id: the release, 1 = first
 CREATE TABLE simulators (
     simulator_id VARCHAR NOT NULL,
+    family VARCHAR NOT NULL,
     preset VARCHAR NOT NULL,
     fit_on VARCHAR NOT NULL,
     seed BIGINT NOT NULL,

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hsrl_train.learner.methods.method import Method
 
-# Name → the module that defines it as ``METHOD``.
+# Name → the module that defines it, as ``METHOD`` or by the name behind the colon.
 METHODS = {
     "hsrl": "hsrl_train.learner.methods.hsrl",
     "item_sasrec": "hsrl_train.learner.methods.item_sasrec",
     "token_sasrec": "hsrl_train.learner.methods.token_sasrec",
+    "item_sasrec_log": "hsrl_train.learner.methods.item_sasrec:FROM_LOG",
+    "token_sasrec_log": "hsrl_train.learner.methods.token_sasrec:FROM_LOG",
 }
 
 
@@ -31,5 +33,6 @@ def require_known(name: str) -> str:
 
 def method_named(name: str) -> "Method":
     """The method that ``learner.method`` names."""
-    method: Method = import_module(METHODS[name]).METHOD
+    module, _, attribute = METHODS[name].partition(":")
+    method: Method = getattr(import_module(module), attribute or "METHOD")
     return method

@@ -125,7 +125,7 @@ class Hsrl:
         if not config.search.n_rounds:
             return self.policy()
         found = with_foresight(
-            HsrlPolicy(self.network, self.catalogue.vectors, self.index, config),
+            HsrlPolicy(self.network, self.catalogue.vectors, self.index, self.catalogue.tokens, config),
             environment,
             records,
             seed,
@@ -157,7 +157,9 @@ class Hsrl:
 
     def _frozen(self, network: HsrlNetwork) -> HsrlPolicy:
         network = copy.deepcopy(network).cpu().requires_grad_(False)
-        return HsrlPolicy(network, self.catalogue.vectors.cpu(), on_device(self.index, "cpu"), self.config)
+        return HsrlPolicy(
+            network, self.catalogue.vectors.cpu(), on_device(self.index, "cpu"), self.catalogue.tokens.cpu(), self.config
+        )
 
     @torch.no_grad()
     def _next_value(self, state: State) -> Float[Tensor, " b"]:

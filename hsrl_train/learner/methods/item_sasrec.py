@@ -51,6 +51,11 @@ class ItemPolicy:
         """Nothing is random."""
         return showable(self.network.logits(state, self.catalogue.vectors), state, self.catalogue, self.decoding, k)
 
+    @torch.no_grad()
+    def scores(self, state: State, items: Int[Tensor, "b j"]) -> Float[Tensor, "b j"]:
+        """Log-odds that each item is liked."""
+        return self.network.logits(state, self.catalogue.vectors).gather(1, items)
+
     def to_tensors(self) -> dict[str, Tensor]:
         """The weights; with the LearnerConfig all that ``from_tensors`` needs."""
         return module_tensors(self.network)
@@ -166,4 +171,10 @@ class ItemSasrec:
         load_optimizer(self.optimizer, part("optimizer", tensors), "checkpoint, optimizer")
 
 
+FROM_LOG = Method(
+    "item_sasrec_log",
+    ItemSasrec,
+    ItemPolicy.from_tensors,
+    fixed={"losses": {"answers": "logged"}, "search": {"n_rounds": 0}},
+)
 METHOD = Method("item_sasrec", ItemSasrec, ItemPolicy.from_tensors, fixed={"search": {"n_rounds": 0}})
