@@ -135,6 +135,14 @@ def retrained(refreshed: World, tmp_path_factory: pytest.TempPathFactory) -> Wor
     return World(world.root, world.config, world.retrain())
 
 
+@pytest.fixture(scope="session")
+def fitted(refreshed: World, retrained: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Release 1 and the simulators of its retrain, as one leaves them that stops before it learns; not to be written."""
+    world = refreshed.copy(tmp_path_factory.mktemp("fitted"))
+    shutil.copytree(retrained.root / "artifacts" / "simulator", world.root / "artifacts" / "simulator")
+    return world
+
+
 @dataclass(frozen=True)
 class Printed:
     """What a command printed, and its exit code."""
