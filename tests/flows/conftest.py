@@ -99,17 +99,23 @@ def no_line_because_the_machine_is_busy() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def tables_are_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+@pytest.fixture(scope="session")
+def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a warehouse without a release; not to be written."""
+    root = tmp_path_factory.mktemp("empty") / "warehouse"
+    Warehouse.create_or_open(root).close()
+    return root
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tables_are_made_once(empty_warehouse: Path) -> Iterator[None]:
     """A new warehouse of this process is a copy of an empty one: to make its tables takes most of a second, and a hundred tests begin
     with it. It is made as ever in tests/pipeline/warehouse, and by every command that is started as a process of its own.
     """
-    empty = tmp_path_factory.mktemp("empty") / "warehouse"
-    Warehouse.create_or_open(empty).close()
 
     def copy(root: Path, lock: int) -> None:
         draft = root / f".{CATALOGUE}.draft"
-        shutil.copyfile(empty / CATALOGUE, draft)
+        shutil.copyfile(empty_warehouse / CATALOGUE, draft)
         draft.rename(root / CATALOGUE)
         lake.renew(root, lock)
 
