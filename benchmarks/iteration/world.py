@@ -57,5 +57,5 @@ def random_world(seed: int) -> World:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         simulator = UserResponse(catalogue, PROFILE_WIDTH, SimulatorConfig())
-    environment = Environment([FrozenResponse(simulator, catalogue)], EnvironmentConfig())
+    environment = Environment([FrozenResponse(simulator, catalogue)], EnvironmentConfig(repeats="allowed"))
     return World(records, catalogue, simulator, environment)

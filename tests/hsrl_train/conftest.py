@@ -12,6 +12,7 @@ from hsrl_train.data.world import Catalogue, ResponseModel, State
 from hsrl_train.evaluation.rollouts import SharedStarts
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
+from tests.support.users import OpenUsers
 
 HISTORY = 20  # holds every like of the longest session with two items a slate, but for the twenty oldest
 
@@ -40,18 +41,15 @@ class KnownWorld:
 
 
 @dataclass(frozen=True)
-class Tabular:
+class Tabular(OpenUsers):
     """Users who answer by a table: the probability of every item (n + 1,), given how often each was liked before."""
 
     probability: Callable[[Tensor], Tensor]
     is_active: Tensor
 
-    def all_logits(self, state: State) -> Tensor:
+    def all_logits(self, state: State, tastes: Tensor | None = None) -> Tensor:
         likes = torch.nn.functional.one_hot(state.history, len(self.is_active)).sum(dim=1)
-        return torch.logit(self.probability(likes)).masked_fill(~self.is_active, -torch.inf)
-
-    def logits(self, state: State, slate: Tensor) -> Tensor:
-        return self.all_logits(state).gather(1, slate)
+        return torch.logit(self.probability(likes)).masked_fill(~self.is_active.to(likes.device), -torch.inf)
 
 
 def make_catalogue(tokens: Sequence[Sequence[int]], popularity: Sequence[float] | None = None) -> Catalogue:
@@ -97,7 +95,7 @@ def two_shelves() -> KnownWorld:
         a = torch.full_like(b, 0.6)
         return torch.cat([torch.zeros_like(b), a, a, b, b], dim=1)
 
-    environment = Environment([Tabular(probability, catalogue.is_active)], EnvironmentConfig(cost=0.2))
+    environment = Environment([Tabular(probability, catalogue.is_active)], EnvironmentConfig(cost=0.2, repeats="allowed"))
     return KnownWorld(catalogue, environment, k=2)
 
 
@@ -114,5 +112,5 @@ def four_genres() -> KnownWorld:
         table = torch.tensor([0.0] + [0.9 if item // 2 == genre else 0.1 for item in range(8)])
         return Tabular(lambda likes: table.expand(len(likes), -1), catalogue.is_active)
 
-    environment = Environment([users_of(genre) for genre in range(4)], EnvironmentConfig(cost=0.2))
+    environment = Environment([users_of(genre) for genre in range(4)], EnvironmentConfig(cost=0.2, repeats="allowed"))
     return KnownWorld(catalogue, environment, k=2)

@@ -83,7 +83,8 @@ def read_module(tensors: Mapping[str, Tensor], catalogue: Catalogue, profile_wid
     Raises:
         TrainingError: the tensors are not exactly those of this configuration, item width and profile width.
     """
-    module = UserResponse(catalogue, profile_width, config)
+    with torch.random.fork_rng(devices=[]):  # weights are drawn before they are replaced, and torch's own stream is not ours
+        module = UserResponse(catalogue, profile_width, config)
     load_module(module, tensors, "simulator")
     return module
 

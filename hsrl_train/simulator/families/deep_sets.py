@@ -226,7 +226,8 @@ def read(tensors: Mapping[str, Tensor], catalogue: Catalogue, profile_width: int
         TrainingError: the tensors are those of other items or profiles.
     """
     n = len(catalogue.vectors)
-    module = DeepSets(Evidence(torch.zeros(n), torch.zeros(n), torch.zeros(profile_width)), catalogue, profile_width)
+    with torch.random.fork_rng(devices=[]):  # weights are drawn before they are replaced, and torch's own stream is not ours
+        module = DeepSets(Evidence(torch.zeros(n), torch.zeros(n), torch.zeros(profile_width)), catalogue, profile_width)
     load_module(module, tensors, "simulator")
     return DeepSetsResponse(module, catalogue)
 

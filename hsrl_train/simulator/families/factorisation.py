@@ -111,7 +111,8 @@ def read(tensors: Mapping[str, Tensor], catalogue: Catalogue, profile_width: int
         TrainingError: the tensors are those of other items.
     """
     n_users = len(tensors["user.weight"]) if "user.weight" in tensors else 0
-    module = Factorisation(n_users, len(catalogue.is_active))
+    with torch.random.fork_rng(devices=[]):  # factors are drawn before they are replaced, and torch's own stream is not ours
+        module = Factorisation(n_users, len(catalogue.is_active))
     load_module(module, tensors, "simulator")
     return KnownUser(module, catalogue)
 

@@ -8,6 +8,7 @@ import torch
 from hsrl_train.data.world import State
 from hsrl_train.evaluation.baselines import GreedyOracle, RandomSlates, best_constant_slate, popular_slate, reference_policies
 from pipeline.errors import TrainingError
+from tests.support.users import OpenUsers
 
 ANYONE = State(torch.zeros(2, 0), torch.zeros(2, 3, dtype=torch.int64))
 LUCK = torch.Generator().manual_seed(0)
@@ -35,14 +36,11 @@ def test_the_best_constant_slate_follows_the_mean_over_simulators(catalogue_of: 
     assert best_constant_slate(models, ANYONE, catalogue_of([[0]] * 3)).slates(ANYONE, 2, LUCK).tolist() == [[3, 1]] * 2
 
 
-class Steep:
+class Steep(OpenUsers):
     """Items 2 and 3 are liked, 1 so little that its probability is 0 in float32; 4 is inactive."""
 
-    def all_logits(self, state: State) -> torch.Tensor:
+    def all_logits(self, state: State, tastes: torch.Tensor | None = None) -> torch.Tensor:
         return torch.tensor([[-torch.inf, -200, 2, 1, -torch.inf]]).expand(2, -1)
-
-    def logits(self, state: State, slate: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
 
 
 def test_the_greedy_oracle_never_shows_what_is_inactive() -> None:

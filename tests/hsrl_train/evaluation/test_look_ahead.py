@@ -42,7 +42,7 @@ def test_looking_ahead_finds_the_shelf_that_pays_later(two_shelves: Any) -> None
 def test_where_nothing_pays_later_it_is_not_below_greedy(catalogue_of: Any, fixed_response: Any, two_shelves: Any) -> None:
     """Answers that no history changes: the search may find nothing better, and says so with a bonus of nothing or of no harm."""
     catalogue, models = catalogue_of([[0]] * 4), [fixed_response(0.9, 0.8, 0.2, 0.1)]
-    environment = Environment(models, EnvironmentConfig())
+    environment = Environment(models, EnvironmentConfig(repeats="allowed"))
     budget = LookAheadConfig(n_rounds=2, n_candidates=6, n_sessions=50)
     oracle = search_look_ahead(models, environment, SharedStarts(two_shelves.starts(50), 2, catalogue, seed=0), budget)
     assert set(oracle.slates(two_shelves.starts(1), 2, LUCK)[0].tolist()) == {1, 2}

@@ -56,9 +56,10 @@ def test_misspelt_and_impossible_settings_are_refused(given: dict[str, object]) 
 
 
 def test_an_unknown_method_names_those_there_are() -> None:
-    with pytest.raises(ValidationError, match="Input should be 'hsrl', 'item_sasrec' or 'token_sasrec'"):
+    known = "Input should be 'hsrl', 'item_sasrec', 'token_sasrec', 'item_sasrec_log' or 'token_sasrec_log'"
+    with pytest.raises(ValidationError, match=known):
         LearnerConfig(method="sasrec")
-    with pytest.raises(ValidationError, match="Input should be 'hsrl', 'item_sasrec' or 'token_sasrec'"):
+    with pytest.raises(ValidationError, match=known):
         EvaluationConfig(other_methods=("sasrec",))
     assert EvaluationConfig(other_methods=tuple(METHODS)).other_methods == tuple(METHODS)
 
@@ -75,7 +76,8 @@ def test_every_renamed_setting_exists_under_its_new_name() -> None:
     sections: dict[str, Any] = {"learner": LearnerConfig().model_dump(), "evaluation": EvaluationConfig().model_dump()}
     assert set(RENAMED.values()) <= set(flat(sections))
     assert {name for name in flat(sections) if name.startswith("learner.")} == (
-        {new for new in RENAMED.values() if new.startswith("learner.")} | {"learner.preset", "learner.method"}
+        {new for new in RENAMED.values() if new.startswith("learner.")}
+        | {"learner.preset", "learner.method", "learner.losses.log_share"}
     )
 
 

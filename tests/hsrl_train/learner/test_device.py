@@ -70,7 +70,7 @@ def learned(world: Any, device: str, changes: dict[str, Any], mode: TorchFunctio
         is_train=torch.ones(1, dtype=torch.bool),
         profiles=torch.zeros(1, 0),
     )
-    environment = Environment(world.environment.models, EnvironmentConfig(memory=6))
+    environment = Environment(world.environment.models, EnvironmentConfig(memory=6, repeats="allowed"))
     learner = method_named(config.method).fresh(on_device(world.catalogue, device), 0, 6, config, 0)
     if mode is None:
         return train(learner, environment, on_device(records, device), config, 0)

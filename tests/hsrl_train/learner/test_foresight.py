@@ -15,6 +15,7 @@ from hsrl_train.serving.ranker import Ranker, Request
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
 from tests.support.learner import learner_config, with_settings
+from tests.support.users import OpenUsers
 
 H = 20
 CONFIG = learner_config(
@@ -22,6 +23,7 @@ CONFIG = learner_config(
     n_heads=2,
     n_blocks=1,
     critic_hidden=(8,),
+    uses_refusals=False,
     n_iterations=10,
     n_sessions=4,
     learn_after=8,
@@ -97,7 +99,7 @@ def test_it_is_found_from_what_sessions_earn(two_shelves: Any, policy: HsrlPolic
 
 def test_where_nothing_is_to_be_earned_the_policy_stays(two_shelves: Any, policy: HsrlPolicy, fixed_response: Any) -> None:
     """All items alike and no luck in it: a constant earns nothing, so none is added."""
-    environment = Environment([fixed_response(1 - 1e-7, 1 - 1e-7, 1 - 1e-7, 1 - 1e-7)], EnvironmentConfig())
+    environment = Environment([fixed_response(1 - 1e-7, 1 - 1e-7, 1 - 1e-7, 1 - 1e-7)], EnvironmentConfig(repeats="allowed"))
     assert with_foresight(policy, environment, records(2), 0) is policy
 
 
@@ -107,25 +109,22 @@ def test_luck_is_no_gain(two_shelves: Any, policy: HsrlPolicy, fixed_response: A
     with torch.no_grad():
         cast(torch.nn.Linear, policy.network.hpn.heads[0]).bias.copy_(torch.tensor([0.5, -0.5]))
     models = [fixed_response(0.8, 0.8, 0.2, 0.2), fixed_response(0.2, 0.2, 0.8, 0.8)]
-    assert with_foresight(policy, Environment(models, EnvironmentConfig()), records(2), seed) is policy
+    assert with_foresight(policy, Environment(models, EnvironmentConfig(repeats="allowed")), records(2), seed) is policy
 
 
 def test_every_candidate_meets_every_simulator_alike(two_shelves: Any, policy: HsrlPolicy, fixed_response: Any) -> None:
     """Three simulators and 40 sessions: 42, or candidates would differ by whom they met."""
     asked = [0, 0, 0]
 
-    class Counting:
+    class Counting(OpenUsers):
         def __init__(self, number: int) -> None:
             self.number, self.model = number, fixed_response(0.6, 0.6, 0.6, 0.6)
 
-        def logits(self, state: Any, slate: Any) -> Any:
+        def logits(self, state: Any, slate: Any, tastes: Any = None) -> Any:
             asked[self.number] += len(slate)
             return self.model.logits(state, slate)
 
-        def all_logits(self, state: Any) -> Any:
-            return self.model.all_logits(state)
-
-    environment = Environment([Counting(0), Counting(1), Counting(2)], EnvironmentConfig(max_steps=1))
+    environment = Environment([Counting(0), Counting(1), Counting(2)], EnvironmentConfig(max_steps=1, repeats="allowed"))
     with_foresight(policy, environment, records(2), 0)
     assert asked == [asked[0]] * 3 and asked[0] == (6 * 32 + 2 * 4) * 14
 

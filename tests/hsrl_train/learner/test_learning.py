@@ -22,6 +22,7 @@ from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
 from pipeline.errors import TrainingError
 from tests.support.learner import learner_config, with_settings
+from tests.support.users import OpenUsers
 
 N_ITEMS, K, H = 8, 2, 6
 CATALOGUE = Catalogue(
@@ -54,18 +55,15 @@ SETTINGS = {
 SMALL = learner_config(**SETTINGS)
 
 
-class TwoTastes:
+class TwoTastes(OpenUsers):
     """The response model of the world."""
 
-    def logits(self, state: State, slate: Int[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+    def logits(self, state: State, slate: Int[Tensor, "b k"], tastes: Tensor | None = None) -> Float[Tensor, "b k"]:
         likes_second = state.profile[:, 1:] > 0.5
         return torch.where((slate > N_ITEMS // 2) == likes_second, 2.2, -2.2)
 
-    def all_logits(self, state: State) -> Float[Tensor, "b n_plus_1"]:
-        raise NotImplementedError
 
-
-ENVIRONMENT = Environment([TwoTastes()], EnvironmentConfig())
+ENVIRONMENT = Environment([TwoTastes()], EnvironmentConfig(repeats="allowed"))
 
 
 def method(config: LearnerConfig = SMALL) -> Hsrl:

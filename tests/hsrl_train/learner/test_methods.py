@@ -15,6 +15,7 @@ from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
 from pipeline.errors import TrainingError
 from tests.support.learner import learner_config, with_settings
+from tests.support.users import OpenUsers
 
 N_ITEMS, K, H = 8, 2, 6
 CATALOGUE = Catalogue(
@@ -36,14 +37,11 @@ RECORDS = Records(
 BOTH = State(torch.eye(2), torch.zeros(2, H, dtype=torch.int64))
 
 
-class TwoTastes:
+class TwoTastes(OpenUsers):
     """User (1, 0) likes items 1–4 with chance .9 and the others with .1; user (0, 1) the other way round."""
 
-    def logits(self, state: State, slate: Int[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+    def logits(self, state: State, slate: Int[Tensor, "b k"], tastes: Tensor | None = None) -> Float[Tensor, "b k"]:
         return torch.where((slate > N_ITEMS // 2) == (state.profile[:, 1:] > 0.5), 2.2, -2.2)
-
-    def all_logits(self, state: State) -> Float[Tensor, "b n_plus_1"]:
-        raise NotImplementedError
 
 
 def config(method: str, n_iterations: int = 150) -> LearnerConfig:
@@ -69,7 +67,7 @@ def fresh(given: LearnerConfig, seed: int = 0) -> Learner:
 def test_supervised_methods_learn_each_users_half_and_are_read_back(method: str) -> None:
     given = with_settings(config(method, 400), actor_lr=1e-2)
     learner = fresh(given)
-    policy = train(learner, Environment([TwoTastes()], EnvironmentConfig()), RECORDS, given, seed=0).policy
+    policy = train(learner, Environment([TwoTastes()], EnvironmentConfig(repeats="allowed")), RECORDS, given, seed=0).policy
     slates = policy.slates(BOTH, K, torch.Generator())
     assert ((slates > N_ITEMS // 2) == torch.tensor([[False], [True]])).all()
     assert torch.equal(
@@ -79,7 +77,7 @@ def test_supervised_methods_learn_each_users_half_and_are_read_back(method: str)
 
 @pytest.mark.parametrize("method", ["item_sasrec", "token_sasrec"])
 def test_a_resumed_supervised_training_equals_the_unbroken_one(method: str) -> None:
-    given, environment = config(method, 30), Environment([TwoTastes()], EnvironmentConfig())
+    given, environment = config(method, 30), Environment([TwoTastes()], EnvironmentConfig(repeats="allowed"))
     saved: list[dict[str, Tensor]] = []
     train(fresh(given), environment, RECORDS, given, 3, Hooks(save=saved.append, save_every=15))
     again: list[dict[str, Tensor]] = []

@@ -10,9 +10,7 @@ def transitions(*users: int) -> Transitions:
     """One step of each user, recognisable by its number everywhere."""
     user = torch.tensor(users)
     item = user[:, None]
-    return Transitions(
-        user, item, item, item.float(), user.float(), user % 2 == 0, item + 1, item[:, :0], item[:, :0], -item.float()
-    )
+    return Transitions(user, item, item, item.float(), user.float(), user % 2 == 0, item + 1, -item.float())
 
 
 def test_the_oldest_make_room() -> None:
@@ -24,7 +22,7 @@ def test_the_oldest_make_room() -> None:
     drawn = replay.sample(100, torch.Generator().manual_seed(0))
     assert len(replay) == 3
     assert set(drawn.user.tolist()) == {3, 4, 5}
-    assert torch.equal(drawn.next_history[:, 0], drawn.user + 1)
+    assert torch.equal(drawn.recent[:, 0], drawn.user + 1)
     assert torch.equal(drawn.is_done, drawn.user % 2 == 0)
     assert drawn.slate.dtype == torch.int64
 

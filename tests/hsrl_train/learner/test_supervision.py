@@ -10,23 +10,21 @@ from hsrl_train.learner.config import LossesConfig
 from hsrl_train.learner.supervision import Supervision, supervise
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
+from tests.support.users import OpenUsers
 
 STATE = State(torch.zeros(3, 1), torch.zeros(3, 2, dtype=torch.int64))
 SLATE = torch.tensor([[1, 2], [3, 4], [5, 6]])
 FEEDBACK = torch.tensor([[1.0, 0.0]] * 3)
 
 
-class Constant:
+class Constant(OpenUsers):
     """Likes everything alike."""
 
     def __init__(self, logit: float) -> None:
         self.logit = logit
 
-    def logits(self, state: State, slate: Int[Tensor, "b k"]) -> Float[Tensor, "b k"]:
+    def logits(self, state: State, slate: Int[Tensor, "b k"], tastes: Tensor | None = None) -> Float[Tensor, "b k"]:
         return torch.full(slate.shape, self.logit)
-
-    def all_logits(self, state: State) -> Float[Tensor, "b n_plus_1"]:
-        raise NotImplementedError
 
 
 def asked(pessimism: float = 0.0, **config: object) -> Supervision:

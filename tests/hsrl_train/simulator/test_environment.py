@@ -10,19 +10,18 @@ from hypothesis import strategies as st
 from hsrl_train.data.world import State, remembered
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment, Sessions, extend_history, refill, slate_reward
+from tests.support.users import OpenUsers
 
 
-class Coin:
+class Coin(OpenUsers):
     """Users whose every answer is decided by the luck they are dealt: p = ½."""
 
-    def logits(self, state: State, slate: torch.Tensor) -> torch.Tensor:
+    def logits(self, state: State, slate: torch.Tensor, tastes: torch.Tensor | None = None) -> torch.Tensor:
         return torch.zeros(slate.shape)
-
-    def all_logits(self, state: State) -> torch.Tensor:
-        raise NotImplementedError
 
 
 LIKE, DISLIKE = 0.0, 0.9
+LUCK = torch.Generator().manual_seed(0)
 
 
 def nobody(n: int = 1, width: int = 4) -> State:
@@ -31,7 +30,7 @@ def nobody(n: int = 1, width: int = 4) -> State:
 
 def play(environment: Environment, likes_per_step: list[int], k: int) -> tuple[float, int, Sessions]:
     """One session whose user likes the first so many items of each slate; total reward, depth, what is left."""
-    sessions, total = environment.start(nobody()), 0.0
+    sessions, total = environment.start(nobody(), LUCK), 0.0
     for depth, n_likes in enumerate(likes_per_step, start=1):
         luck = torch.tensor([[LIKE] * n_likes + [DISLIKE] * (k - n_likes)])
         step = environment.step(sessions, torch.arange(1, k + 1)[None], luck)
@@ -50,7 +49,7 @@ def test_a_like_pays_one_and_a_dislike_costs() -> None:
 def test_patience_falls_by_what_the_slate_missed_and_one() -> None:
     """K = 2, r = .4: the fall is 2 · .6 + 1 = 2.2, from 20 to 17.8."""
     environment = Environment([Coin()], EnvironmentConfig(cost=0.2))
-    step = environment.step(environment.start(nobody()), torch.tensor([[1, 2]]), torch.tensor([[LIKE, DISLIKE]]))
+    step = environment.step(environment.start(nobody(), LUCK), torch.tensor([[1, 2]]), torch.tensor([[LIKE, DISLIKE]]))
     assert float(step.sessions.temper) == pytest.approx(17.8) and not step.done
 
 
@@ -99,12 +98,12 @@ def test_a_slate_longer_than_the_history_leaves_the_newest() -> None:
 def test_the_true_terminal_state_is_returned_and_refilled_only_when_asked() -> None:
     """Five sessions in one slate each; the first two are refilled with users who like 4, the third goes on with its own."""
     environment = Environment([Coin(), Coin()], EnvironmentConfig(max_steps=1))
-    step = environment.step(environment.start(nobody(3)), torch.tensor([[1], [2], [3]]), torch.tensor([[LIKE]] * 3))
+    step = environment.step(environment.start(nobody(3), LUCK), torch.tensor([[1], [2], [3]]), torch.tensor([[LIKE]] * 3))
     assert step.done.all()
     assert step.sessions.state.history[:, 0].tolist() == [1, 2, 3]
     fresh = nobody(3)
     fresh.history[:, 0] = 4
-    after = refill(environment, step.sessions, torch.tensor([True, True, False]), fresh)
+    after = refill(environment, step.sessions, torch.tensor([True, True, False]), fresh, LUCK)
     assert after.state.history[:, 0].tolist() == [4, 4, 3]
     assert after.n_steps.tolist() == [0, 0, 1]
     assert after.temper.tolist() == [20, 20, 19]
@@ -114,14 +113,14 @@ def test_the_true_terminal_state_is_returned_and_refilled_only_when_asked() -> N
 def test_sessions_are_spread_evenly_over_the_response_models(fixed_response: Any) -> None:
     """The first model's users like everything, the second's nothing."""
     environment = Environment([fixed_response(1.0), fixed_response(0.0)], EnvironmentConfig())
-    step = environment.step(environment.start(nobody(5)), torch.ones(5, 1, dtype=torch.int64), torch.full((5, 1), 0.5))
+    step = environment.step(environment.start(nobody(5), LUCK), torch.ones(5, 1, dtype=torch.int64), torch.full((5, 1), 0.5))
     assert step.feedback.flatten().tolist() == [1, 0, 1, 0, 1]
 
 
 def test_a_finished_session_is_not_stepped_again() -> None:
     environment = Environment([Coin()], EnvironmentConfig(max_steps=1))
     luck, slate = torch.tensor([[LIKE], [LIKE]]), torch.tensor([[1], [1]])
-    after = environment.step(environment.start(nobody(2)), slate, luck).sessions
+    after = environment.step(environment.start(nobody(2), LUCK), slate, luck).sessions
     with pytest.raises(ValueError, match="2 of 2 sessions were over"):
         environment.step(after, slate, luck)
 
@@ -131,17 +130,17 @@ def test_pessimism_believes_what_all_simulators_do(fixed_response: Any) -> None:
     p = torch.sigmoid(torch.tensor(2.0)).item()
     models = [fixed_response(p, 0.5), fixed_response(1 - p, 0.5)]
     environment = Environment(models, EnvironmentConfig(pessimism=0.5))
-    found = environment.probabilities(environment.start(nobody()), torch.tensor([[1, 2]]))
+    found = environment.probabilities(environment.start(nobody(), LUCK), torch.tensor([[1, 2]]))
     assert found[0].tolist() == pytest.approx([torch.sigmoid(torch.tensor(-1.0)).item(), 0.5])
 
 
 def test_the_session_remembers_what_it_showed_and_forgets_it_with_the_next(fixed_response: Any) -> None:
     """Room for three: 1 liked, 2 refused, then 2 liked, 1 refused; the oldest falls out. The next session remembers nothing."""
     environment = Environment([Coin()], EnvironmentConfig(memory=3))
-    sessions = environment.start(nobody())
+    sessions = environment.start(nobody(), LUCK)
     sessions = environment.step(sessions, torch.tensor([[1, 2]]), torch.tensor([[LIKE, DISLIKE]])).sessions
     assert remembered(sessions.state).tolist() == [[1, -2, 0]]
     sessions = environment.step(sessions, torch.tensor([[2, 1]]), torch.tensor([[LIKE, DISLIKE]])).sessions
     assert remembered(sessions.state).tolist() == [[-2, 2, -1]]
-    after = refill(environment, sessions, torch.tensor([True]), nobody())
+    after = refill(environment, sessions, torch.tensor([True]), nobody(), LUCK)
     assert remembered(after.state).tolist() == [[0, 0, 0]]

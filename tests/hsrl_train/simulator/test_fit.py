@@ -8,10 +8,11 @@ import torch
 
 from hsrl_train.data.world import Catalogue, Records
 from hsrl_train.simulator.config import SimulatorConfig
-from hsrl_train.simulator.fit import FitOn, FittedSimulator, calibration_error, fit_response_model, quality, response_loss
+from hsrl_train.simulator.families.attention import response_loss
+from hsrl_train.simulator.fit import FitOn, FittedSimulator, calibration_error, fit_response_model, quality
 from pipeline.errors import TrainingError
 
-CONFIG = SimulatorConfig(n_epochs=2, learning_rate=0.02)
+CONFIG = SimulatorConfig(family="attention", n_epochs=2, learning_rate=0.02)
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_the_released_preset_answers_too_extremely(catalogue: Catalogue) -> None
 def test_the_same_seed_gives_the_same_weights_and_leaves_torch_as_it_was(catalogue: Catalogue) -> None:
     records = logs(200)
     before = torch.random.get_rng_state()
-    a, b, c = (fit_response_model(records, catalogue, CONFIG, seed).to_tensors() for seed in (1, 1, 2))
+    a, b, c = (fit_response_model(records, catalogue, CONFIG, seed).tensors for seed in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert not torch.equal(a["item.weight"], c["item.weight"])
@@ -87,7 +88,7 @@ def test_the_training_fit_does_not_see_the_test(catalogue: Catalogue) -> None:
     altered.feedback[~altered.is_train] = 1 - altered.feedback[~altered.is_train]
 
     def weights(of: Records, fit_on: FitOn) -> torch.Tensor:
-        return fit_response_model(of, catalogue, CONFIG, 1, fit_on).to_tensors()["item.weight"]
+        return fit_response_model(of, catalogue, CONFIG, 1, fit_on).tensors["item.weight"]
 
     assert torch.equal(weights(records, "train"), weights(altered, "train"))
     assert not torch.equal(weights(records, "all"), weights(altered, "all"))
@@ -140,11 +141,11 @@ def test_answers_all_alike_cannot_be_judged(fixed_response: Any) -> None:
 def test_a_saved_simulator_answers_the_same(catalogue: Catalogue) -> None:
     records = logs(200)
     fitted = fit_response_model(records, catalogue, CONFIG, 1)
-    again = FittedSimulator.from_tensors(fitted.to_tensors(), catalogue, 0, CONFIG, 1, "train")
+    again = FittedSimulator.from_tensors(fitted.tensors, catalogue, 0, CONFIG, 1, "train")
     assert quality(again.model, records) == quality(fitted.model, records)
 
 
 def test_tensors_of_another_profile_are_refused(catalogue: Catalogue) -> None:
-    tensors = fit_response_model(logs(200), catalogue, CONFIG, 1).to_tensors()
+    tensors = fit_response_model(logs(200), catalogue, CONFIG, 1).tensors
     with pytest.raises(TrainingError, match="simulator: 1 of"):
         FittedSimulator.from_tensors(tensors, catalogue, 5, CONFIG, 1, "train")

@@ -61,7 +61,7 @@ def test_shown_items_and_all_items_are_answered_alike(catalogue_of: Any) -> None
 def test_in_a_session_the_same_slate_is_liked_less_and_less(catalogue_of: Any) -> None:
     """Items 1 and 3 by turns, both already tired of."""
     environment = Environment([public(catalogue_of, 2.0, half_life=4.0)], EnvironmentConfig(memory=8))
-    sessions, slate, p = environment.start(after()), torch.tensor([[1, 3]]), []
+    sessions, slate, p = environment.start(after(), torch.Generator()), torch.tensor([[1, 3]]), []
     for _ in range(4):
         p.append(environment.probabilities(sessions, slate).mean().item())
         sessions = environment.step(sessions, slate, torch.full((1, 2), 0.999999)).sessions
