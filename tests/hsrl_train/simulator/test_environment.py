@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from hsrl_train.data.world import State, remembered
 from hsrl_train.simulator.config import EnvironmentConfig
-from hsrl_train.simulator.environment import Environment, Sessions, extend_history, refill, slate_reward
+from hsrl_train.simulator.environment import Environment, Sessions, extend_history, refill, require_memory, slate_reward
+from pipeline.errors import TrainingError
 from tests.support.users import OpenUsers
 
 
@@ -144,3 +145,60 @@ def test_the_session_remembers_what_it_showed_and_forgets_it_with_the_next(fixed
     assert remembered(sessions.state).tolist() == [[-2, 2, -1]]
     after = refill(environment, sessions, torch.tensor([True]), nobody(), LUCK)
     assert remembered(after.state).tolist() == [[0, 0, 0]]
+
+
+@pytest.mark.parametrize(("share", "repeats"), [(0.0, "never"), (0.0099, "never"), (0.01, "allowed"), (1.0, "allowed")])
+def test_sessions_show_again_where_one_place_in_a_hundred_of_the_log_does(share: float, repeats: str) -> None:
+    assert EnvironmentConfig().as_logged(share).repeats == repeats
+    assert EnvironmentConfig(repeats="allowed").as_logged(0.0).repeats == "allowed"
+    assert EnvironmentConfig(repeats="never").as_logged(1.0).repeats == "never"
+
+
+def test_a_memory_shorter_than_a_session_that_shows_nothing_twice_is_refused() -> None:
+    """Ten slates of two: 20 items. Where things may be shown again, any memory will do."""
+    with pytest.raises(TrainingError, match="memory is 19 items where a session may show 10 slates of 2 .* to 20 or more"):
+        require_memory(EnvironmentConfig(repeats="never", max_steps=10, memory=19), 2)
+    require_memory(EnvironmentConfig(repeats="never", max_steps=10, memory=20), 2)
+    require_memory(EnvironmentConfig(repeats="allowed", max_steps=10, memory=0), 2)
+
+
+class Drawing(OpenUsers):
+    """Users whose taste, of a width of its own, is a number drawn for the session."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    def tastes(self, state: State, generator: torch.Generator) -> torch.Tensor:
+        return torch.rand(len(state.history), self.width, generator=generator) + 1
+
+    def logits(self, state: State, slate: torch.Tensor, tastes: torch.Tensor | None = None) -> torch.Tensor:
+        assert tastes is not None
+        return tastes[:, : self.width].sum(dim=1, keepdim=True).expand(-1, slate.shape[1])
+
+
+def test_tastes_last_a_session_and_are_drawn_anew_with_the_next() -> None:
+    """Two models, whose tastes are two numbers and none; sessions 0 and 2 are over and begin anew with their own model."""
+    environment = Environment([Drawing(2), Drawing(0)], EnvironmentConfig())
+    sessions = environment.start(nobody(4), LUCK)
+    assert (sessions.tastes > 0).tolist() == [[True, True], [False, False]] * 2
+    step = environment.step(sessions, torch.tensor([[1]] * 4), torch.tensor([[LIKE]] * 4))
+    assert torch.equal(step.sessions.tastes, sessions.tastes)
+    after = refill(environment, step.sessions, torch.tensor([True, True, False, False]), nobody(4), LUCK)
+    assert after.model.tolist() == [0, 1, 0, 1]
+    assert (after.tastes[0] != sessions.tastes[0]).all() and torch.equal(after.tastes[1:], sessions.tastes[1:])
+    assert environment.probabilities(after, torch.tensor([[1]] * 4))[:, 0].tolist() == pytest.approx(
+        torch.sigmoid(after.tastes.sum(dim=1)).tolist()
+    )
+
+
+def test_a_session_goes_on_from_what_the_log_showed() -> None:
+    """Memory 3, of which the log fills two; a user who is refilled brings his own past and number."""
+    environment = Environment([Coin()], EnvironmentConfig(memory=3))
+    start = nobody(2)._replace(recent=torch.tensor([[5, -6, 0, 0], [1, 2, 3, -4]]), user=torch.tensor([7, 8]))
+    sessions = environment.start(start, LUCK)
+    assert remembered(sessions.state).tolist() == [[5, -6, 0], [2, 3, -4]]
+    step = environment.step(sessions, torch.tensor([[7, 8]] * 2), torch.tensor([[LIKE, DISLIKE]] * 2))
+    assert remembered(step.sessions.state).tolist() == [[-6, 7, -8], [-4, 7, -8]]
+    after = refill(environment, step.sessions, torch.tensor([False, True]), start._replace(user=torch.tensor([1, 2])), LUCK)
+    assert remembered(after.state).tolist() == [[-6, 7, -8], [2, 3, -4]]
+    assert after.state.user is not None and after.state.user.tolist() == [7, 2]

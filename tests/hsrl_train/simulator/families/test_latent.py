@@ -50,8 +50,8 @@ def test_likes_and_refusals_are_both_read(fitted: FittedSimulator) -> None:
     assert liked[0] - liked[1] > 1.5 and refused[0] - refused[1] > 1.5 and other[1] - other[0] > 1.5
 
 
-def planted(n_users: int = 1_500) -> tuple[Records, np.ndarray]:
-    """Answers of users of normal taste, all of whom saw all items: logit = a_i + t x_i + b; also the covariance of logits.
+def planted(n_users: int = 400, n_times: int = 5) -> tuple[Records, np.ndarray]:
+    """Answers of users of normal taste, all of whom saw every item five times: logit = a_i + t x_i + b; also the covariance of logits.
 
     x is 1 for kind 0 and −1 for kind 1, t has variance 1.5 and b .5, independent.
     """
@@ -59,23 +59,26 @@ def planted(n_users: int = 1_500) -> tuple[Records, np.ndarray]:
     x = np.where(np.arange(N) < 10, 1.0, -1.0)
     taste, offset = random.normal(0, 1.5**0.5, n_users), random.normal(0, 0.5**0.5, n_users)
     p = 1 / (1 + np.exp(-(-0.5 + taste[:, None] * x + offset[:, None])))
-    order = np.stack([random.permutation(N) for _ in range(n_users)])
-    liked = random.random(p.shape) < np.take_along_axis(p, order, axis=1)
+    order = np.stack([np.tile(random.permutation(N), n_times) for _ in range(n_users)])
+    liked = random.random(order.shape) < np.take_along_axis(p, order, axis=1)
     exposed, feedback = (torch.from_numpy(part.reshape(-1, 4)) for part in (order + 1, liked))
-    user = torch.arange(n_users).repeat_interleave(N // 4)
+    user = torch.arange(n_users).repeat_interleave(n_times * N // 4)
     history, is_train = torch.zeros(len(user), 1, dtype=torch.int64), torch.ones(len(user), dtype=torch.bool)
     bare = Records(user, exposed, feedback.float(), history, is_train, torch.zeros(n_users, 0))
     return with_log(bare), 1.5 * np.outer(x, x) + 0.5
 
 
 def test_a_planted_world_is_found_again() -> None:
-    """How logits of items vary together over users: 2 within a kind and −1 between; their mean, −.5."""
+    """How logits of items vary together over users: 2 within a kind and −1 between; their mean, −.5.
+
+    With one answer to an item in place of five the fit says 2.6 and −1.8: items are fitted to users' modes as if they were known.
+    """
     records, truth = planted()
     tensors = latent.fit(records, CATALOGUE, CONFIG, 1, None)
     inputs = torch.cat([tensors["items"][1:, :-1], torch.ones(N, 1)], dim=1)
     found = (inputs @ tensors["user_covariance"] @ inputs.T).numpy()
-    assert found[truth > 0].mean() == pytest.approx(2, abs=0.35)
-    assert found[truth < 0].mean() == pytest.approx(-1, abs=0.35)
+    assert found[truth > 0].mean() == pytest.approx(2, abs=0.25)
+    assert found[truth < 0].mean() == pytest.approx(-1, abs=0.2)
     mean = tensors["items"][1:, -1] + inputs @ tensors["from_profile"][-1]
     assert mean.mean().item() == pytest.approx(-0.5, abs=0.15)
 
