@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hsrl_train.data.world import Policy, Records, State, remembered
+from hsrl_train.data.world import Policy, Records, State, newest, remembered
 from hsrl_train.learner.checkpoint import nested, part
 from hsrl_train.learner.config import LearnerConfig, flat
 from hsrl_train.learner.curves import CurvePoint
@@ -264,7 +264,8 @@ def _logged(run: TrainingState, environment: Environment, records: Records, n: i
     picked = torch.randint(len(records.user), (n,), generator=run.generator).to(records.user.device)
     drawn = records.select(picked)
     reward = slate_reward(drawn.feedback, environment.config)
-    recent = drawn.shown_before(environment.config.memory)
+    # As sessions remember it, also where the log does not tell what came before.
+    recent = newest(drawn.shown_before(environment.config.memory), environment.config.memory)
     is_done = torch.zeros_like(drawn.user, dtype=torch.bool)
     return Transitions(
         drawn.user, drawn.history, drawn.exposed, drawn.feedback, reward, is_done, recent, torch.zeros_like(drawn.feedback)
