@@ -99,17 +99,23 @@ def no_line_because_the_machine_is_busy() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def tables_are_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+@pytest.fixture(scope="session")
+def empty_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a warehouse without a release; not to be written."""
+    root = tmp_path_factory.mktemp("empty") / "warehouse"
+    Warehouse.create_or_open(root).close()
+    return root
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tables_are_made_once(empty_warehouse: Path) -> Iterator[None]:
     """A new warehouse of this process is a copy of an empty one: to make its tables takes most of a second, and a hundred tests begin
     with it. It is made as ever in tests/pipeline/warehouse, and by every command that is started as a process of its own.
     """
-    empty = tmp_path_factory.mktemp("empty") / "warehouse"
-    Warehouse.create_or_open(empty).close()
 
     def copy(root: Path, lock: int) -> None:
         draft = root / f".{CATALOGUE}.draft"
-        shutil.copyfile(empty / CATALOGUE, draft)
+        shutil.copyfile(empty_warehouse / CATALOGUE, draft)
         draft.rename(root / CATALOGUE)
         lake.renew(root, lock)
 
@@ -133,6 +139,14 @@ def retrained(refreshed: World, tmp_path_factory: pytest.TempPathFactory) -> Wor
     """Release 2, with a published policy; not to be written."""
     world = refreshed.copy(tmp_path_factory.mktemp("retrained"))
     return World(world.root, world.config, world.retrain())
+
+
+@pytest.fixture(scope="session")
+def fitted(refreshed: World, retrained: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Release 1 and the simulators of its retrain, as one leaves them that stops before it learns; not to be written."""
+    world = refreshed.copy(tmp_path_factory.mktemp("fitted"))
+    shutil.copytree(retrained.root / "artifacts" / "simulator", world.root / "artifacts" / "simulator")
+    return world
 
 
 @dataclass(frozen=True)

@@ -96,10 +96,10 @@ def full_disk(error: Exception) -> Callable[[pytest.MonkeyPatch], str]:
     ids=["loss", "weights", "disk", "disk, told by the library"],
 )
 def test_the_last_good_checkpoint_is_kept(
-    refreshed: Any, retrained: Any, tmp_path: Path, hsrl: Callable[..., Any], break_it: Callable[[pytest.MonkeyPatch], str]
+    fitted: Any, retrained: Any, tmp_path: Path, hsrl: Callable[..., Any], break_it: Callable[[pytest.MonkeyPatch], str]
 ) -> None:
     """Checkpoints at 20, 40 and 60: that of 40 stays, whatever happens after it."""
-    world = refreshed.copy(tmp_path)
+    world = fitted.copy(tmp_path)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(training, "CHECKPOINT_EVERY", 20)
         expected = break_it(patched)
@@ -109,9 +109,9 @@ def test_the_last_good_checkpoint_is_kept(
     goes_on_to_the_same_policy(world, retrained)
 
 
-def test_too_few_items_with_semantic_ids_are_refused(refreshed: Any, tmp_path: Path) -> None:
+def test_too_few_items_with_semantic_ids_are_refused(fitted: Any, tmp_path: Path) -> None:
     """All but three items lose theirs; K = 10."""
-    world = refreshed.copy(tmp_path)
+    world = fitted.copy(tmp_path)
     with Warehouse.open(world.root) as warehouse:
         pinned = pin_latest(warehouse, world.settings.engine.memory_limit_mb)
         pinned.world.catalogue.tokens[4:] = -1
@@ -124,9 +124,9 @@ def test_too_few_items_with_semantic_ids_are_refused(refreshed: Any, tmp_path: P
             find_or_train(place, [job_of(world.settings, simulators)], 1, lambda *_: None)
 
 
-def test_records_of_items_without_semantic_ids_are_learned_from(refreshed: Any, tmp_path: Path) -> None:
+def test_records_of_items_without_semantic_ids_are_learned_from(fitted: Any, tmp_path: Path) -> None:
     """Twenty items keep theirs: sessions still begin at records of the others, which are seen by their vectors and never shown."""
-    world = refreshed.copy(tmp_path)
+    world = fitted.copy(tmp_path)
     with Warehouse.open(world.root) as warehouse:
         pinned = pin_latest(warehouse, world.settings.engine.memory_limit_mb)
         pinned.world.catalogue.tokens[21:] = -1

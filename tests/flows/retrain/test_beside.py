@@ -10,8 +10,8 @@ from pipeline.errors import ConfigError
 pytestmark = pytest.mark.slow
 
 
-def test_methods_beside_are_judged_in_the_same_simulators(refreshed: Any, tmp_path: Path) -> None:
-    world = refreshed.copy(tmp_path)
+def test_methods_beside_are_judged_in_the_same_simulators(fitted: Any, tmp_path: Path) -> None:
+    world = fitted.copy(tmp_path)
     more = 'n_sessions = 40\nother_methods = ["item_sasrec", "token_sasrec"]\nlook_ahead = {n_rounds = 1, n_candidates = 5, n_sessions = 4}'
     report = world.retrain(world.changed(("n_sessions = 40", more)))
     kinds = {(row["policy"], row["kind"]) for row in report["evaluation"]}

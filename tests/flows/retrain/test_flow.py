@@ -136,9 +136,9 @@ def test_a_training_that_was_killed_goes_on_to_the_same_policy(
     assert not list(world.root.glob("staging/training/*"))
 
 
-def test_a_policy_of_another_codebook_is_refused(refreshed: Any, tmp_path: Path) -> None:
+def test_a_policy_of_another_codebook_is_refused(fitted: Any, tmp_path: Path) -> None:
     """While the policy learns, a refresh makes new Semantic IDs of five codes a level."""
-    world = refreshed.copy(tmp_path)
+    world = fitted.copy(tmp_path)
     other = world.changed(("vocabulary = 4", "vocabulary = 5"))
     with pytest.raises(WarehouseError, match=r"the codebook changed from .* train again with: hsrl retrain"):
         world.retrain(steps=Meanwhile(lambda: world.refresh(other, RefreshRequest(rebuild=True))))
@@ -146,9 +146,9 @@ def test_a_policy_of_another_codebook_is_refused(refreshed: Any, tmp_path: Path)
     assert world.ask("select status from runs where flow = 'nightly-retrain'").item() == "failed"
 
 
-def test_a_night_of_new_events_does_not_stop_a_policy(refreshed: Any, tmp_path: Path) -> None:
+def test_a_night_of_new_events_does_not_stop_a_policy(fitted: Any, tmp_path: Path) -> None:
     """A fourth day is published while the policy learns: the codebook is the same, so that the policy fits."""
-    world = refreshed.copy(tmp_path)
+    world = fitted.copy(tmp_path)
     report = world.retrain(steps=Meanwhile(lambda: world.refresh(world.changed(("days = 3", "days = 4")))))
     assert (report["learned_from_release"], report["release_id"]) == (1, 3)
 
@@ -208,9 +208,9 @@ def test_a_warm_start_from_another_network_is_refused(retrained: Any, tmp_path: 
     assert world.ask("select count(*) from policies").item() == 1
 
 
-def test_a_training_ends_on_its_plateau(refreshed: Any, tmp_path: Path) -> None:
+def test_a_training_ends_on_its_plateau(fitted: Any, tmp_path: Path) -> None:
     """Judged every ten of sixty iterations by one session that is always the same: two judgements without gain end it."""
-    world = refreshed.copy(tmp_path)
+    world = fitted.copy(tmp_path)
     early = "n_processes = 1\njudge_every = 10\njudge_sessions = 1\nstop_after_flat = 1"
     world.retrain(world.changed(("n_processes = 1", early)))
     n_iterations = world.ask("select n_iterations from policies").item()

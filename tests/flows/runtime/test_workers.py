@@ -143,8 +143,8 @@ def test_two_processes_learn_what_one_learns(refreshed, tmp_path: Path) -> None:
     assert stored(2) == (one, evaluation)
 
 
-def test_of_several_seeds_the_best_where_it_learned_is_published(refreshed, tmp_path: Path) -> None:
-    world = refreshed.copy(tmp_path)
+def test_of_several_seeds_the_best_where_it_learned_is_published(fitted, tmp_path: Path) -> None:
+    world = fitted.copy(tmp_path)
     report = world.retrain(world.changed(("n_processes = 1", "n_processes = 1\nn_seeds = 2")))
     own = {row["seed"]: row["total_reward"] for row in report["evaluation"] if row["kind"] == "own"}
     assert sorted(own) == [5, 6]
