@@ -217,7 +217,8 @@ def _cell(row: dict[str, object], name: str) -> str:
     sign = "+" if name == "difference" else ""
     text = f"{value:{sign},.{_DIGITS.get(name, 2)}f}"
     if f"{name}_low" in row:
-        text += f" [{row[f'{name}_low']:{sign}.2f} … {row[f'{name}_high']:{sign}.2f}]"
+        low, high = (f"{row[f'{name}_{end}']:{sign}.{_DIGITS.get(name, 2)}f}" for end in ("low", "high"))
+        text += f" [{low} … {high}]"
     return text
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
 
 from flows.retrain.simulators import fit_missing
@@ -19,6 +20,7 @@ from flows.study.plan import StudyPlan, StudyRequest, plan_study
 from flows.study.report import Found, write_report
 from flows.study.results import experiment_rows, level_weights, reference_rows, summary
 from flows.study.trial import Outcome, Trial, do, is_kept, outcome_of
+from flows.study.variants import BASE
 from pipeline.warehouse.ledger import add_experiments
 from pipeline.warehouse.lock import locked
 from pipeline.warehouse.naming_damage import naming_damage
@@ -52,7 +54,8 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest) -
         with run.stage("report"):
             weights = level_weights(workspace, outcomes) if request.study == "weights" else None
             made_by = f"`hsrl reproduce {request.study}`, hsrl {code_version()}, release {pinned.release.release_id}"
-            found = Found(request.study, plan, summary(plan, outcomes), reference_rows(outcomes), weights, made_by)
+            rows = summary(plan, outcomes).with_columns(pl.col("variant").replace(BASE, plan.study.first_name))
+            found = Found(request.study, plan, rows, reference_rows(outcomes), weights, made_by)
             paths = write_report(found, request.out, root)
         add_experiments(warehouse, experiment_rows(plan, request.study, outcomes, run.run_id, pinned.release.release_id))
         outcome.is_done = True

@@ -144,14 +144,14 @@ def _learned(variant: Variant, outcomes: Sequence[Outcome]) -> dict[str, Any]:
 def reference_rows(outcomes: Sequence[Outcome]) -> pl.DataFrame:
     """A row for each reference row: over the panel, where there is one, each of its families, and the family learned in."""
     kind, rows = judging_kind(outcomes), []
-    own = {result.name: float(_rewards([result]).mean()) for result in _references(outcomes, "transferred")}
+    own = {result.name: mean_interval(_rewards([result])) for result in _references(outcomes, "transferred")}
     for result in _references(outcomes, kind):
         summary = summarise(result.pooled)
         interval = Interval(summary.total_reward, summary.ci_low, summary.ci_high)
         figures = {name: getattr(summary, name) for name in ("depth", "distinct_items", "gini", "unsupported_share")}
         families = {f"in_{family}": mean for family, mean in result.by_family.items()}
         panel = _interval("panel_reward", interval if kind == "panel" else None)
-        rows.append({"variant": result.name, **panel, **families, "transferred": own[result.name], **figures})
+        rows.append({"variant": result.name, **panel, **families, **_interval("transferred", own[result.name]), **figures})
     for answers in (answers for outcome in outcomes if outcome.policy_id is None for answers in outcome.real):
         rows.append(
             {"variant": answers.name, **{k: v for name in DECIDING for k, v in _interval(name, answers.interval(name)).items()}}

@@ -52,6 +52,7 @@ class Study:
         variants: other than the configured variant, which comes first.
         sweeps: more variants, drawn as curves.
         published: of the configured variant.
+        first_name: what pages call the configured variant.
     """
 
     title: str
@@ -60,6 +61,7 @@ class Study:
     variants: tuple[Variant, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
     published: float | None = None
+    first_name: str = BASE
 
 
 _SUPERVISED = (
@@ -117,6 +119,7 @@ STUDIES: Mapping[str, Study] = {
             Variant("hsrl, with foresight", {"learner.method": "hsrl", **_SEARCH}),
             Variant("item-level SASRec, no refusals in the state", {"learner.network.uses_refusals": False}),
         ),
+        first_name="item-level SASRec",
     ),
     "ablation": Study(
         "Ablation (the paper's Table 3)",

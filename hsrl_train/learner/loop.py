@@ -14,10 +14,11 @@ from hsrl_train.learner.checkpoint import nested, part
 from hsrl_train.learner.config import LearnerConfig, flat
 from hsrl_train.learner.curves import CurvePoint
 from hsrl_train.learner.early_stopping import EarlyStopping
+from hsrl_train.learner.logged import in_place, is_scorable, logged_steps, with_some
 from hsrl_train.learner.replay import Batch, Transitions
 from hsrl_train.learner.supervision import supervise
 from hsrl_train.learner.training_state import TrainingState, states_at
-from hsrl_train.simulator.environment import Environment, answered, refill, require_memory, slate_reward
+from hsrl_train.simulator.environment import Environment, answered, refill, require_memory
 from pipeline.errors import TrainingError
 
 Progress = Callable[[int, Mapping[str, float]], None]
@@ -226,12 +227,16 @@ def _learn(
     n_logged = round({"drawn": 0.0, "expected": config.losses.log_share, "logged": 1.0}[config.losses.answers] * size)
     if n_logged < size and len(run.replay) < config.schedule.learn_after:
         return {}
-    rows = _logged(run, environment, records, n_logged) if n_logged else None
+    rows = logged_steps(run.generator, environment, records, n_logged) if n_logged else None
     if n_logged < size:
         sampled = run.replay.sample(size - n_logged, run.generator)
         rows = sampled if rows is None else Transitions(*(torch.cat(parts) for parts in zip(rows, sampled, strict=True)))
     assert rows is not None  # noqa: S101  (a batch has one row at least)
+    is_there = is_scorable(rows.slate, learner.showable)
+    rows, is_there = with_some(rows, is_there)
     state = State(records.profiles[rows.user], rows.history, rows.recent)
+    after = answered(state, rows.slate, rows.feedback)
+    rows = in_place(rows, is_there)
     supervision = supervise(environment, state, rows.slate, rows.feedback, learner.showable, config.losses, run.generator)
     supervision.answers[:n_logged, : rows.slate.shape[1]] = rows.feedback[:n_logged]  # people's own answers stand above forecasts
     answers = supervision.answers[:, : rows.slate.shape[1]]
@@ -243,7 +248,7 @@ def _learn(
         # A folded reward is no mean over items, so that its expectation is not that of expected answers.
         rows.reward if environment.config.is_reward_folded else item_reward.mean(dim=1),
         rows.is_done,
-        answered(state, rows.slate, rows.feedback),
+        after,
         rows.log_prob,
         supervision,
     )
@@ -257,18 +262,6 @@ def _learn(
     for metric, value in figures.items():
         run.curves.add(metric, [value])
     return figures
-
-
-def _logged(run: TrainingState, environment: Environment, records: Records, n: int) -> Transitions:
-    """Slates of the log as steps of sessions that never end, drawn uniformly; nobody knows how probable they were."""
-    picked = torch.randint(len(records.user), (n,), generator=run.generator).to(records.user.device)
-    drawn = records.select(picked)
-    reward = slate_reward(drawn.feedback, environment.config)
-    recent = drawn.shown_before(environment.config.memory)
-    is_done = torch.zeros_like(drawn.user, dtype=torch.bool)
-    return Transitions(
-        drawn.user, drawn.history, drawn.exposed, drawn.feedback, reward, is_done, recent, torch.zeros_like(drawn.feedback)
-    )
 
 
 def _require_finite(tensors: Mapping[str, Tensor], iteration: int) -> None:

@@ -10,12 +10,20 @@ from flows.cli.rendering.terminal import facts
 
 def reproduce(console: Console, report: dict[str, Any]) -> None:
     """What each variant reached, and where the pages are."""
-    drawn = Table(show_edge=False, title="total reward of whole sessions, transferred", title_justify="left")
-    for name in ("variant", "total reward", "95 % interval", "beside the first"):
-        drawn.add_column(name, justify="left" if name == "variant" else "right")
+    kind = "transferred" if report["variants"][0]["panel_reward"] is None else "panel_reward"
+    judges = {"transferred": "the family learned in", "panel_reward": "families that nobody learned in"}[kind]
+    drawn = Table(show_edge=False, title=f"total reward of whole sessions in {judges}", title_justify="left")
+    for name in ("variant", "total reward", "95 % interval", "beside the first", "verdict", "real AUC"):
+        drawn.add_column(name, justify="left" if name in ("variant", "verdict") else "right")
     for row in [*report["variants"], *report["references"]]:
-        difference = row.get("difference")
-        interval = f"{row['transferred_low']:.2f} … {row['transferred_high']:.2f}"
-        drawn.add_row(row["variant"], f"{row['transferred']:.2f}", interval, "" if difference is None else f"{difference:+.2f}")
+        difference, reward, auc = row.get("difference"), row.get(kind), row.get("auc_in_slate")
+        drawn.add_row(
+            row["variant"],
+            "" if reward is None else f"{reward:.2f}",
+            "" if reward is None else f"{row[f'{kind}_low']:.2f} … {row[f'{kind}_high']:.2f}",
+            "" if difference is None else f"{difference:+.2f}",
+            row.get("verdict") or "",
+            "" if auc is None else f"{auc:.3f}",
+        )
     console.print(drawn)
     facts(console, (("written", ", ".join(report["files"])),))
