@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hsrl_train.data.world import Catalogue, Policy, Records, ResponseModel, State
-from hsrl_train.learner.decoding import LEFT_OUT, SidIndex, seen
+from hsrl_train.learner.decoding import SidIndex, highest, seen
 from pipeline.errors import TrainingError
 
 # States asked at once where a whole catalogue answers: bounds the memory at STATES_AT_ONCE × n floats.
@@ -109,18 +109,22 @@ class SidOracle:
 
 
 def best_unseen(scores: Float[Tensor, "b n_plus_1"], state: State, k: int, *, forbids_repeats: bool) -> Int[Tensor, "b k"]:
-    """The k items of highest score; with ``forbids_repeats`` what the user was shown before comes last, in the same order."""
-    if forbids_repeats:
-        before = seen(state)
-        is_known = before < scores.shape[1]
-        scores = scores - LEFT_OUT * torch.zeros_like(scores).scatter_(1, before * is_known, 1.0)
-    return scores.topk(k, dim=1).indices
+    """The k items of highest score, which is −∞ for those that may not be shown.
+
+    With ``forbids_repeats`` what the user was shown before comes last, in the same order.
+    """
+    if not forbids_repeats:
+        return scores.topk(k, dim=1).indices
+    before = seen(state)
+    is_there = before < scores.shape[1]
+    is_seen = torch.zeros_like(scores, dtype=torch.bool).scatter_(1, before * is_there, value=True)
+    return highest(scores, is_seen, k)
 
 
 def mean_probabilities(models: Sequence[ResponseModel], state: State) -> Float[Tensor, "b n_plus_1"]:
-    """Mean over the models of σ(logit), in [0, 1]; −1 for padding and inactive items, below anything that may be shown."""
+    """Mean over the models of σ(logit), in [0, 1]; −∞ for padding and inactive items."""
     logits = torch.stack([model.all_logits(state) for model in models])
-    return torch.where(logits[0] == -torch.inf, -1.0, torch.sigmoid(logits).mean(dim=0))
+    return torch.where(logits[0] == -torch.inf, -torch.inf, torch.sigmoid(logits).mean(dim=0))
 
 
 def popular_slate(catalogue: Catalogue) -> ConstantSlate:

@@ -37,8 +37,7 @@ class LookAheadOracle:
 
     def slates(self, state: State, k: int, generator: torch.Generator) -> Int[Tensor, "b k"]:
         """The K best active items; nothing is random."""
-        liked = mean_probabilities(self.models, state)
-        scores = torch.where(liked < 0, -torch.inf, liked + self.bonus)
+        scores = mean_probabilities(self.models, state) + self.bonus
         return best_unseen(scores, state, k, forbids_repeats=self.forbids_repeats)
 
 

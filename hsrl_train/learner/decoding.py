@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hsrl_train.data.world import PADDING, Catalogue, State, remembered
@@ -17,7 +17,7 @@ from hsrl_train.learner.hpn import token_columns
 from pipeline.errors import TrainingError
 
 WithinSid = Literal["popularity", "recency", "uniform"]
-# Taken from a score on the log scale: far below any score, and finite, so that what is left out stays in order among itself.
+# Far below any score on the log scale, and finite.
 LEFT_OUT = 1e4
 
 
@@ -89,19 +89,20 @@ class SidIndex:
     def best(self, scores: Float[Tensor, "b m"], k: int, left_out: Int[Tensor, "b e"] | None = None) -> Int[Tensor, "b k"]:
         """The k items of highest score, without repeats; of one SID those whose turn comes first.
 
-        SIDs all of whose items are left out come last, so that the best k of the others hold k items to show; no more are opened.
+        The best k SIDs with anything to show hold k items to show; no more are opened. Only for users with fewer than k items to show
+        all items are sorted.
 
         Args:
-            scores: of every SID.
+            scores: of every SID, finite.
             k: length of a slate.
-            left_out: items that come last, only where nothing else is left to show; 0 names none.
+            left_out: items that come last, only where nothing else is left to show, in the same order among themselves; 0 names none.
         """
         self.require(k)
         n_opened = k
         if left_out is not None:
-            is_out = self._mask(left_out)
-            n_out = scores.new_zeros(scores.shape).index_add_(1, self.bucket, is_out[:, self.items].to(scores.dtype))
-            scores = torch.where(n_out >= self.start.diff(), scores - LEFT_OUT, scores)
+            is_out = self._mask(left_out)[:, self.items]
+            n_out = scores.new_zeros(scores.shape).index_add_(1, self.bucket, is_out.to(scores.dtype))
+            all_scores, scores = scores, scores.masked_fill(n_out >= self.start.diff(), -torch.inf)
         ranked = scores.topk(min(n_opened, scores.shape[1]), dim=1).indices
         if left_out is not None:
             n_opened += int(n_out.gather(1, ranked).max())
@@ -109,11 +110,15 @@ class SidIndex:
         is_gap = rows >= self.start[ranked + 1].repeat_interleave(n_opened, dim=1)
         rank = 2 * is_gap.to(torch.uint8)
         if left_out is not None:
-            rank += (~is_gap & is_out.gather(1, self.items[rows.clamp_max(len(self.items) - 1)])).to(torch.uint8)
-        first = rank.argsort(dim=1, stable=True)[:, :k]
-        return self.items[rows.gather(1, first)]
+            rank += (~is_gap & is_out.gather(1, rows.clamp_max(len(self.items) - 1))).to(torch.uint8)
+        best = rows.gather(1, rank.argsort(dim=1, stable=True)[:, :k])
+        if left_out is not None:
+            has_few = n_out.sum(dim=1) > len(self.items) - k
+            if has_few.any():
+                best[has_few] = highest(all_scores[has_few].index_select(1, self.bucket), is_out[has_few], k)
+        return self.items[best]
 
-    def _mask(self, items: Int[Tensor, "b e"]) -> Tensor:
+    def _mask(self, items: Int[Tensor, "b e"]) -> Bool[Tensor, "b n_items_plus_1"]:
         """(b, n_items + 1), true for the given items; padding is no item."""
         mask = torch.zeros(len(items), self.n_items + 1, dtype=torch.bool, device=items.device).scatter_(1, items, value=True)
         mask[:, PADDING] = False
@@ -136,11 +141,28 @@ class SidIndex:
         self.require(k)
         sizes = self.start.diff()
         weights = (scores / temperature - sizes.log()).index_select(1, self.bucket)
-        if left_out is not None:
-            weights = weights - LEFT_OUT * self._mask(left_out)[:, self.items]
         # −log(−log u) is Gumbel; torch's exponential_ draws one by one and costs six times as much
         minus_gumbel = torch.rand(weights.shape, generator=generator).to(weights.device).log_().neg_().log_()
-        return self.items[weights.sub_(minus_gumbel).topk(k, dim=1).indices]
+        drawn = weights.sub_(minus_gumbel)
+        if left_out is None:
+            return self.items[drawn.topk(k, dim=1).indices]
+        return self.items[highest(drawn, self._mask(left_out)[:, self.items], k)]
+
+
+def highest(scores: Float[Tensor, "b n"], is_last: Bool[Tensor, "b n"], k: int) -> Int[Tensor, "b k"]:
+    """Columns of the k highest scores; those that are last only where nothing else is left, in the same order among themselves.
+
+    Args:
+        scores: −∞ where a column may not be had at all, which comes behind even those that are last.
+        is_last: columns that come last.
+        k: at most n.
+    """
+    others = scores.masked_fill(is_last, -torch.inf).topk(k, dim=1)
+    if (others.values > -torch.inf).all():
+        return others.indices
+    order = scores.argsort(dim=1, descending=True, stable=True)
+    rank = torch.where(scores == -torch.inf, 2, is_last.to(torch.uint8)).gather(1, order)
+    return order.gather(1, rank.argsort(dim=1, stable=True)[:, :k])
 
 
 def seen(state: State) -> Int[Tensor, "b e"]:

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from hsrl_train.data.world import Records
+from hsrl_train.data.world import Records, newest
 from hsrl_train.learner.replay import Transitions
 from hsrl_train.simulator.environment import Environment, slate_reward
 from pipeline.errors import TrainingError
@@ -15,7 +15,8 @@ def logged_steps(generator: torch.Generator, environment: Environment, records: 
     picked = torch.randint(len(records.user), (n,), generator=generator).to(records.user.device)
     drawn = records.select(picked)
     reward = slate_reward(drawn.feedback, environment.config)
-    recent = drawn.shown_before(environment.config.memory)
+    # As sessions remember it, also where the log does not tell what came before.
+    recent = newest(drawn.shown_before(environment.config.memory), environment.config.memory)
     is_done = torch.zeros_like(drawn.user, dtype=torch.bool)
     return Transitions(
         drawn.user, drawn.history, drawn.exposed, drawn.feedback, reward, is_done, recent, torch.zeros_like(drawn.feedback)

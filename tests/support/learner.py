@@ -11,7 +11,7 @@ _SECTIONS = {
     for setting in RENAMED.values()
     if setting.startswith("learner.") and not setting.startswith("learner.search.")
     for _, section, name in (setting.split("."),)
-}
+} | {"log_share": ("losses", "log_share")}
 
 
 def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,8 +27,11 @@ def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def learner_config(**settings: Any) -> LearnerConfig:
-    """A configuration with these settings; see ``nested``."""
-    return LearnerConfig.model_validate(nested(settings))
+    """A configuration with these settings; see ``nested``.
+
+    The slates and answers of a test's records are mostly made up, so that nothing is learned from them unless ``log_share`` is given.
+    """
+    return LearnerConfig.model_validate(nested({"log_share": 0.0, **settings}))
 
 
 def with_settings(config: LearnerConfig, **settings: Any) -> LearnerConfig:

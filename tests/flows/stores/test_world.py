@@ -55,6 +55,8 @@ def test_popularity_counts_train_positives_and_joins_the_vectors_standardised() 
     assert catalogue.popularity.tolist() == [0, 0, 2, 0]
     assert torch.equal(catalogue.vectors[1:, :2], torch.from_numpy(VECTORS))
     assert catalogue.vectors[:, 2].tolist() == pytest.approx([0, -1, 1, -1])
+    # Shown twice in training and never liked, always liked; 9 was never shown there and has what all items have.
+    assert catalogue.vectors[:, 3].tolist() == pytest.approx([0, -1, 1, 0], abs=1e-6)
 
 
 def test_newer_items_have_larger_times_and_without_any_time_there_are_none() -> None:

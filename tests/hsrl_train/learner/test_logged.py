@@ -1,5 +1,6 @@
 """Learning from the log's own answers: no simulator is asked, and a share of a batch stands above forecasts."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -78,10 +79,9 @@ class Watched(Hsrl):
         return super().learn(batch, rate, done_share)
 
 
-@pytest.mark.parametrize("answers", ["expected", "drawn"])
-def test_a_share_of_every_batch_is_the_logs_and_comes_first(answers: str) -> None:
+def test_a_share_of_every_batch_is_the_logs_and_comes_first() -> None:
     """Four of sixteen: pairs of the log with its answers and past, where the simulator refuses everything."""
-    given = config("hsrl", n_iterations=30, learn_after=40, answers=answers, n_asked=6).changed({"losses": {"log_share": 0.25}})
+    given = config("hsrl", n_iterations=30, learn_after=40, n_asked=6, log_share=0.25)
     learner, records = Watched(CATALOGUE, 2, H, given, 0), logged()
     learner.batches = []
     train(learner, environment(Contrary()), records, given, seed=0)
@@ -98,13 +98,32 @@ def test_a_share_of_every_batch_is_the_logs_and_comes_first(answers: str) -> Non
             assert batch.supervision.answers[row, :K].tolist() == wanted
             assert batch.item_reward_t[row].tolist() == pytest.approx([1.0 if liked else -0.1 for liked in wanted])
             n_liked += sum(wanted)
-        assert batch.supervision.answers[:4, K:].max() < 1e-3 if answers == "expected" else True
+        assert batch.supervision.answers[:4, K:].max() < 1e-3
         assert batch.supervision.answers[4:].max() < 1e-3
     assert len(learner.batches) == 21 and n_liked > 50
 
 
+def test_drawn_answers_are_of_sessions_alone() -> None:
+    """A simulator that refuses everything: no answer of the log is among what was learned from."""
+    given = config("hsrl", n_iterations=30, learn_after=40, answers="drawn", log_share=0.25)
+    learner = Watched(CATALOGUE, 2, H, given, 0)
+    learner.batches = []
+    train(learner, environment(Contrary()), logged(), given, seed=0)
+    assert len(learner.batches) == 21 and all(not batch.supervision.answers.any() for batch in learner.batches)
+
+
+def test_slates_without_a_known_past_remember_nothing_before() -> None:
+    """Records without a log, half of each batch: their states are as wide as those of sessions, and empty."""
+    given, records = config("hsrl", n_iterations=15, learn_after=40, log_share=0.5), replace(logged(), log=None)
+    learner = Watched(CATALOGUE, 2, H, given, 0)
+    learner.batches = []
+    train(learner, environment(Contrary()), records, given, seed=0)
+    recent = [batch.state_t.recent for batch in learner.batches]
+    assert len(recent) == 6 and all(part is not None and part.shape == (16, 6) and not part[:8].any() for part in recent)
+
+
 def test_a_batch_of_the_log_alone_needs_no_replay() -> None:
-    given = config("hsrl", n_iterations=5, learn_after=20).changed({"losses": {"log_share": 1.0}})
+    given = config("hsrl", n_iterations=5, learn_after=20, log_share=1.0)
     learner = Watched(CATALOGUE, 2, H, given, 0)
     learner.batches = []
     train(learner, environment(Contrary()), logged(), given, seed=0)
@@ -113,7 +132,7 @@ def test_a_batch_of_the_log_alone_needs_no_replay() -> None:
 
 def test_logged_slates_follow_from_their_own_past() -> None:
     """The state after a logged slate has it at the end of what was shown, refusals negative."""
-    given = config("hsrl", n_iterations=5, learn_after=20).changed({"losses": {"log_share": 1.0}})
+    given = config("hsrl", n_iterations=5, learn_after=20, log_share=1.0)
     learner = Watched(CATALOGUE, 2, H, given, 0)
     learner.batches = []
     train(learner, environment(Contrary()), logged(), given, seed=0)

@@ -34,7 +34,7 @@ def policy(config: LearnerConfig = CONFIG) -> HsrlPolicy:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = HsrlNetwork(config.network, item_width=2, profile_width=1, max_history=3, vocabulary=shown.vocabulary)
-    return HsrlPolicy(network, shown.vectors, SidIndex.of(shown), config)
+    return HsrlPolicy(network, shown.vectors, SidIndex.of(shown), shown.tokens, config)
 
 
 def slates(of: HsrlPolicy, k: int = 2) -> list[list[int]]:

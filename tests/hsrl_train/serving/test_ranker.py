@@ -28,7 +28,8 @@ def ranker() -> Ranker:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = HsrlNetwork(config.network, item_width=2, profile_width=1, max_history=3, vocabulary=(2, 3))
-    return Ranker(HsrlPolicy(network, CATALOGUE.vectors, SidIndex.of(CATALOGUE), config), CATALOGUE, profile_width=1)
+    policy = HsrlPolicy(network, CATALOGUE.vectors, SidIndex.of(CATALOGUE), CATALOGUE.tokens, config)
+    return Ranker(policy, CATALOGUE, profile_width=1)
 
 
 def test_a_score_is_the_product_of_its_tokens_probabilities() -> None:

@@ -50,8 +50,8 @@ def test_likes_and_refusals_are_both_read(fitted: FittedSimulator) -> None:
     assert liked[0] - liked[1] > 1.5 and refused[0] - refused[1] > 1.5 and other[1] - other[0] > 1.5
 
 
-def planted(n_users: int = 400, n_times: int = 5) -> tuple[Records, np.ndarray]:
-    """Answers of users of normal taste, all of whom saw every item five times: logit = a_i + t x_i + b; also the covariance of logits.
+def planted(n_users: int = 1_500, n_times: int = 1) -> tuple[Records, np.ndarray]:
+    """Answers of users of normal taste, all of whom saw every item once: logit = a_i + t x_i + b; also the covariance of logits.
 
     x is 1 for kind 0 and −1 for kind 1, t has variance 1.5 and b .5, independent.
     """
@@ -71,13 +71,13 @@ def planted(n_users: int = 400, n_times: int = 5) -> tuple[Records, np.ndarray]:
 def test_a_planted_world_is_found_again() -> None:
     """How logits of items vary together over users: 2 within a kind and −1 between; their mean, −.5.
 
-    With one answer to an item in place of five the fit says 2.6 and −1.8: items are fitted to users' modes as if they were known.
+    Modes of users lie nearer to one another than users do, here by a sixth. Taken for known, they would make it 2.6 and −1.8.
     """
     records, truth = planted()
     tensors = latent.fit(records, CATALOGUE, CONFIG, 1, None)
     inputs = torch.cat([tensors["items"][1:, :-1], torch.ones(N, 1)], dim=1)
     found = (inputs @ tensors["user_covariance"] @ inputs.T).numpy()
-    assert found[truth > 0].mean() == pytest.approx(2, abs=0.25)
+    assert found[truth > 0].mean() == pytest.approx(2, abs=0.4)
     assert found[truth < 0].mean() == pytest.approx(-1, abs=0.2)
     mean = tensors["items"][1:, -1] + inputs @ tensors["from_profile"][-1]
     assert mean.mean().item() == pytest.approx(-0.5, abs=0.15)
