@@ -1,14 +1,22 @@
 -- example: reward_by_release
 -- reads: evaluations, releases
--- doc: How did the policy's reward, and that of the best reference row beside it, change from release to release?
+-- doc: How did the policy's reward, and that of reference rows beside it, change from release to release? Families of one kind weigh alike.
+WITH by_family AS (
+    SELECT release_id, kind, policy, family, avg(total_reward) AS reward
+    FROM evaluations
+    WHERE NOT contains(simulator_id, '+')
+    GROUP BY release_id, kind, policy, family
+)
+
 SELECT
-    evaluations.release_id,
+    by_family.release_id,
     any_value(releases.created_at) AS created_at,
-    round(avg(total_reward) FILTER (kind_of = 'transferred'), 2) AS policy_transferred,
-    round(avg(total_reward) FILTER (kind_of = 'own'), 2) AS policy_own,
-    round(avg(total_reward) FILTER (policy = 'popular slate'), 2) AS popular_slate,
-    round(avg(total_reward) FILTER (policy = 'random'), 2) AS random
-FROM (SELECT *, kind AS kind_of FROM evaluations) AS evaluations
-INNER JOIN releases ON releases.release_id = evaluations.release_id
-GROUP BY evaluations.release_id
-ORDER BY evaluations.release_id DESC;
+    round(avg(by_family.reward) FILTER (by_family.kind = 'panel'), 2) AS policy_panel,
+    round(avg(by_family.reward) FILTER (by_family.kind = 'transferred'), 2) AS policy_transferred,
+    round(avg(by_family.reward) FILTER (by_family.kind = 'own'), 2) AS policy_own,
+    round(avg(by_family.reward) FILTER (by_family.policy = 'popular slate'), 2) AS popular_slate,
+    round(avg(by_family.reward) FILTER (by_family.policy = 'random'), 2) AS random
+FROM by_family
+INNER JOIN releases ON releases.release_id = by_family.release_id
+GROUP BY by_family.release_id
+ORDER BY by_family.release_id DESC;

@@ -49,6 +49,7 @@ n_sessions = 4
 n_processes = 1 # a process starts slower than these are learned
 [evaluation]
 n_sessions = 40
+families = ["attention", "frozen_attention"] # the second is the first, answering otherwise: nothing more to fit
 """
 
 

@@ -13,19 +13,17 @@ from hsrl_train.evaluation.rollouts import Rollouts, SharedStarts, evaluate, sum
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
 from pipeline.warehouse.statements import SQL_ROOT
+from tests.support.users import OpenUsers
 
 
-class Mixed:
+class Mixed(OpenUsers):
     """Users of one liking: every item has the same log-odds, whatever came before."""
 
     def __init__(self, logit: float) -> None:
         self.logit = logit
 
-    def logits(self, state: State, slate: torch.Tensor) -> torch.Tensor:
+    def logits(self, state: State, slate: torch.Tensor, tastes: torch.Tensor | None = None) -> torch.Tensor:
         return torch.full(slate.shape, float(self.logit))
-
-    def all_logits(self, state: State) -> torch.Tensor:
-        raise NotImplementedError
 
 
 @pytest.fixture(autouse=True)

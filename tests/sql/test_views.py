@@ -141,6 +141,7 @@ def test_an_example_has_an_answer(world: duckdb.DuckDBPyConnection, statement) -
 
 # Of each example its answer in the small world; where it has times of writing in front, the columns after them.
 ANSWERS: dict[str, list[tuple]] = {
+    "claims_of_last_retrain": [("hsrl", "item_sasrec", "better", 0.5, 0.3, 0.7, "trees", 0.02, 0.4, 0.01, 0.002)],
     "churn_by_release": [(2, "c", 0, 1, 0, 0, 0, 1, 0), (1, "c", 4, 0, 0, 0, 0, 0, 0)],
     # Level 1 uses code 0 twice and code 1 once: perplexity exp(H(2/3, 1/3)) = 1.9; level 2 uses code 0 only, under two prefixes.
     "codes_by_level": [("c", 1, 2, 2, 1.9), ("c", 2, 1, 2, 1.0)],
@@ -152,8 +153,8 @@ ANSWERS: dict[str, list[tuple]] = {
         (12, "12", "Twelve", 3, "1-0"),
     ],
     "evaluations_of_last_retrain": [
-        ("s1", "own", "hsrl", 1, 4.0, 3.8, 4.2, 10.0, 3, 0.1),
-        ("s1", "reference", "random", 1, 1.0, 0.8, 1.2, 8.0, 4, 0.0),
+        ("s1", "latent", "own", "hsrl", 1, 4.0, 3.8, 4.2, 10.0, 3, 0.1, 0.0),
+        ("s1", "latent", "reference", "random", 1, 1.0, 0.8, 1.2, 8.0, 4, 0.0, 0.0),
     ],
     # Items 11 and 12 are b: six of eight events, four liked.
     "exposure_by_category": [("b", 6, 0.75, 0.667), ("a", 2, 0.25, 0.5)],
@@ -170,14 +171,19 @@ ANSWERS: dict[str, list[tuple]] = {
         (12, "12", "Twelve", "1-0", 0.0, False),
         (13, "13", "Thirteen", "1-1", 0.0, False),
     ],
-    "policy_beside_references": [("random", 1, 4.0, 1.0, 3.0)],
+    "panel_of_last_retrain": [("random", 1, "latent", 1, 1.0, 0.0)],
+    "policy_beside_references": [("random", "own", "latent", 1, 4.0, 1.0, 3.0)],
     # Code 0 (items 10, 11): two of four liked before, one of one last night; code 1 (item 12): two of two, then none of one.
     "prefixes_that_gain": [(0, 0.5, 1.0, 0.5), (1, 1.0, 0.0, -1.0)],
     "quarantine_reasons": [("item is not a number", "day1.csv", 1, 7, "1,x,0")],
     "records_per_user": [(2, 2, 2, 2, 2, 2, 2, 2)],
     "releases_and_their_state": [(2, "refresh", 1, False), (1, "refresh", None, False)],
     "restless_items": [(11, "11", "Eleven", 1, ["0-1", "0-0"])],
-    "reward_by_release": [(None, 4.0, None, 1.0)],
+    "real_answers_by_release": [
+        (2, "hsrl", 1, "auc_in_slate", 0.66, 0.64, 0.68, 2),
+        (2, "item like-rate", None, "auc_in_slate", 0.6, 0.58, 0.62, 2),
+    ],
+    "reward_by_release": [(None, None, 4.0, None, 1.0)],
     "rows_by_delivery": [(2, "shop", "day 2", 2, 2, 0, 0, 0.0), (1, "shop", "day 1", 8, 6, 1, 1, 0.125)],
     "slowest_stages": [("daily-refresh", "ingest", 1, 1.5, 1.5), ("daily-refresh", "semantic ids", 1, 0.25, 0.25)],
     "stored_bytes": [("codebook", 1, 10, None, 2), ("simulator", 1, 10, None, 2)],

@@ -52,11 +52,15 @@ INSERT INTO sid_metrics VALUES (2, 'c', 0, 'mse', 0.1);
 INSERT INTO artifacts VALUES
     ('a1', 'codebook', 'artifacts/codebook/a1', NULL, 10, 'cc', ['i1', 'i2'], 'r2', 2, '2026-01-02 02:00:00+00'),
     ('a2', 'simulator', 'artifacts/simulator/a2', NULL, 10, 'dd', ['a1'], 'r2', 2, '2026-01-02 02:00:00+00');
-INSERT INTO simulators VALUES ('s1', 'calibrated', 'train', 1, 2, 0.75, 0.01, 0.6, 0.5, 0.5, 'test', 'a2', '{}', 2);
+INSERT INTO simulators VALUES ('s1', 'latent', 'calibrated', 'train', 1, 2, 0.75, 0.01, 0.6, 0.5, 0.5, 'test', 'a2', '{}', 2);
 INSERT INTO policies VALUES ('p1', 'hsrl', 'calibrated', 1, 'c', ['s1'], 10, 1.5, 'a3', '{}', true, 2);
 INSERT INTO evaluations VALUES
-    (2, 'hsrl', 'p1', 's1', 'own', 'calibrated', 2, 0.1, 20, 20, 'e', 1, 100, 4, 1, 3.8, 4.2, 10, 0.2, 3, 0.1, 22),
-    (2, 'random', NULL, 's1', 'reference', 'calibrated', 2, 0.1, 20, 20, 'e', 1, 100, 1, 1, 0.8, 1.2, 8, 0.2, 4, 0.0, 22);
+    (2, 'hsrl', 'p1', 's1', 'latent', 'own', 'calibrated', 'never', 2, 0.1, 20, 20, 'e', 1, 100, 4, 1, 3.8, 4.2, 10, 0.2, 3, 0.1, 0, 22),
+    (2, 'random', NULL, 's1', 'latent', 'reference', 'calibrated', 'never', 2, 0.1, 20, 20, 'e', 1, 100, 1, 1, 0.8, 1.2, 8, 0.2, 4, 0.0, 0, 22);
+INSERT INTO real_answers VALUES
+    (2, 'hsrl', 'p1', 1, 'auc_in_slate', 0.66, 0.64, 0.68, 2, 2), (2, 'item like-rate', NULL, NULL, 'auc_in_slate', 0.6, 0.58, 0.62, 2, 2);
+INSERT INTO claims VALUES
+    (2, 'hsrl', 'p1', 'item_sasrec', 'better', 0.5, 0.3, 0.7, 'trees', 0.02, 0.4, 0.2, 0.6, 0.01, 0.005, 0.015, 0.002, -0.001, 0.005);
 INSERT INTO training_curves VALUES ('p1', 1, 'loss', 0.7);
 INSERT INTO quarantine VALUES ('r1', 'i1', 'day1.csv', 7, '1,x,0', 'item is not a number');
 INSERT INTO runs BY NAME SELECT 'r2' AS run_id, 'daily-refresh' AS flow, 'completed' AS status, '0.1' AS code_version, '{}' AS config, now() AS started_at,

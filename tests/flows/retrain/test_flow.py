@@ -1,23 +1,39 @@
 """A night's training, judged and published: what is entered, what is not done twice, what is continued, and what is refused."""
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import Tensor
 
 from flows.refresh.request import RefreshRequest
-from flows.retrain import flow, training
+from flows.retrain import flow, judging, training
+from flows.retrain.judging import real_answers_of
 from flows.runtime.run import Run
 from flows.runtime.steps import DirectSteps
 from flows.stores import policies
-from hsrl_train.data.world import Catalogue
-from hsrl_train.evaluation.baselines import ConstantSlate
+from hsrl_train.data.world import Catalogue, State
+from hsrl_train.evaluation.baselines import ConstantSlate, popular_slate
+from hsrl_train.evaluation.real_answers import RealAnswers
 from pipeline.errors import TrainingError, WarehouseError
 from pipeline.warehouse.artifacts import sha256_of
 from pipeline.warehouse.warehouse import Warehouse
 
 REFERENCES = ["SID oracle", "best constant slate", "greedy oracle", "popular slate", "random", "transfer oracle"]
+
+
+@dataclass(frozen=True)
+class MostLiked(ConstantSlate):
+    """The most liked slate for everybody, who are said to like an item as often as all of them did."""
+
+    likes: Tensor | None = None
+
+    def scores(self, state: State, items: Tensor) -> Tensor:
+        assert self.likes is not None
+        return self.likes[items]
 
 
 class Meanwhile(DirectSteps):
@@ -44,22 +60,53 @@ def test_a_policy_is_published_with_everything_it_came_from(retrained: Any) -> N
     policy = retrained.ask("from policies").row(0, named=True)
     assert policy["is_published"] and policy["policy_id"] == retrained.report["policy_id"]
     assert policy["codebook_id"] == retrained.ask("select distinct codebook_id from sids").item()
-    fitted = retrained.ask("select fit_on, seed, judged_on from simulators order by seed").rows()
-    assert fitted == [("train", 6, "test"), ("all", 106, "in-sample"), ("all", 107, "in-sample")]
+    fitted = retrained.ask("select family, fit_on, seed, judged_on from simulators order by fit_on, family, seed").rows()
+    judging = [
+        (family, "all", seed, "in-sample") for family in ("attention", "frozen_attention", "latent") for seed in (106, 107)
+    ]
+    assert fitted == [*judging, ("latent", "train", 6, "test")]
     assert policy["simulator_ids"] == retrained.ask("select simulator_id from simulators where fit_on = 'train'")[:, 0].to_list()
     assert retrained.ask("select max(iteration) from training_curves where metric <> 'foresight_reward'").item() == 60
     assert retrained.ask("select iteration from training_curves where metric = 'foresight_reward'").rows() == [(61,)]
     kept = retrained.ask("select path, sha256 from artifacts where kind in ('policy', 'simulator')").rows()
-    assert len(kept) == 4 and all(sha256_of(retrained.root / path) == sha256 for path, sha256 in kept)
+    assert len(kept) == 6  # frozen attention has the tensors of attention
+    assert all(sha256_of(retrained.root / path) == sha256 for path, sha256 in kept)
 
 
 def test_a_policy_is_judged_beside_every_reference_row(retrained: Any) -> None:
-    """Two evaluation simulators: a line in each and one for both; the policy also in the simulator that it learned in."""
+    """Two judges of the family learned in and two of each of two others: a line in each, one for the family and one for the panel; the
+    policy also in the simulator that it learned in."""
     rows = retrained.ask("select policy, kind, count(*) n from evaluations group by all order by kind, policy").rows()
-    assert rows == [("hsrl", "own", 1), *((name, "reference", 3) for name in REFERENCES), ("hsrl", "transferred", 3)]
-    both = retrained.ask("select distinct n_sessions from evaluations where contains(simulator_id, '+')")
-    assert both[:, 0].to_list() == [80]
+    references = [(name, "reference", 8) for name in REFERENCES]
+    assert rows == [("hsrl", "own", 1), ("hsrl", "panel", 5), *references, ("hsrl", "transferred", 3)]
+    whole = "select distinct kind, family, n_sessions from evaluations where contains(simulator_id, '+') and policy = 'hsrl' order by 1"
+    panel = "attention+frozen_attention"
+    assert retrained.ask(whole).rows() == [("panel", panel, 160), ("transferred", "latent", 80)]
     assert {row["policy"] for row in retrained.report["evaluation"]} == {"hsrl", *REFERENCES}
+
+
+def test_the_mean_of_a_panel_is_that_of_its_families(retrained: Any) -> None:
+    """What each judge entered, by hand: first over the judges of a family, then over families."""
+    by_family = "select family, avg(total_reward) r from evaluations where policy = 'hsrl' and kind = 'panel' and not contains(family, '+')"
+    panel = "select total_reward, ci_low, ci_high from evaluations where policy = 'hsrl' and contains(family, '+')"
+    mean, low, high = retrained.ask(panel).row(0)
+    means = dict(retrained.ask(f"{by_family} group by 1").rows())
+    assert mean == pytest.approx(sum(means.values()) / 2) and low < mean < high
+    (row,) = (row for row in retrained.report["evaluation"] if row["kind"] == "panel")
+    assert row["by_family"] == pytest.approx(means)
+
+
+def test_peoples_own_answers_stand_beside_the_panel(retrained: Any) -> None:
+    """Three figures of each ranking over one split, and how well calibrated scores are that mean probabilities."""
+    rows = retrained.ask("from real_answers").to_dicts()
+    found = {(row["policy"], row["metric"]): row for row in rows}
+    metrics = ("auc_in_slate", "ndcg_in_slate", "ndcg_of_later_items")
+    assert set(found) > {(name, metric) for name in ("hsrl", "item like-rate", "item popularity") for metric in metrics}
+    intervals = [row for row in rows if row["metric"] in metrics]
+    assert all(0 <= row["value"] <= 1 and row["ci_low"] < row["value"] < row["ci_high"] for row in intervals)
+    n_slates = retrained.ask("select count(*) from records where split = 'test'").item()
+    assert {row["n_slates"] for row in rows} == {n_slates} and all(0 < row["n_users"] <= 40 for row in rows)
+    assert retrained.ask("select count(*) from claims").item() == 0  # nothing to be compared with
 
 
 def test_what_a_retrain_made_names_what_it_saw_and_no_release(retrained: Any) -> None:
@@ -88,7 +135,7 @@ def test_a_second_retrain_on_the_same_release_trains_and_publishes_nothing_and_t
     capsys.readouterr()
     again = world.retrain()
     judged = [line for line in capsys.readouterr().err.splitlines() if line.startswith("evaluation: ")]
-    n_sessions = 40 * (2 * (len(REFERENCES) + 1) + 1)  # two judges of all rows, and the policy where it learned
+    n_sessions = 40 * (6 * (len(REFERENCES) + 1) + 1)  # six judges of all rows, and the policy where it learned
     assert judged[-1] == f"evaluation: {n_sessions:,} of {n_sessions:,}" and len(judged) > 2 * len(REFERENCES)
     assert again["status"] == "nothing new" and again["training_cpu_seconds"] == 0
     assert again["evaluation"] == retrained.report["evaluation"]
@@ -158,17 +205,31 @@ def test_the_gate_keeps_a_worse_policy_from_being_published(
 ) -> None:
     """The incumbent shows everyone the most liked slate, which 61 iterations do not reach; the refused policy stays on record."""
 
-    def most_liked(_: object, __: str, catalogue: Catalogue) -> ConstantSlate:
-        ranking = catalogue.popularity.masked_fill(~catalogue.is_active, -1).argsort(descending=True)
-        return ConstantSlate(ranking)
+    def most_liked(_: object, __: str, catalogue: Catalogue) -> MostLiked:
+        return MostLiked(popular_slate(catalogue).ranking, likes=catalogue.popularity)
 
     world = retrained.copy(tmp_path)
-    monkeypatch.setattr(flow, "load_policy", most_liked)
+    monkeypatch.setattr(judging, "load_policy", most_liked)
     report = world.retrain(world.changed(("n_iterations = 60", "n_iterations = 61")))
     assert report["status"] == "policy refused" and report["gate"].startswith("-")
     published = dict(world.ask("select policy_id, is_published from policies").rows())
     assert published == {retrained.report["policy_id"]: True, report["policy_id"]: False}
-    assert world.ask("select count(*) from evaluations where policy = 'incumbent'").item() == 3
+    assert world.ask("select kind, count(*) from evaluations where policy = 'incumbent' group by 1").rows() == [("panel", 5)]
+
+
+def test_the_gate_asks_people_too(retrained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the panel not worse, but people's own answers stand beside an incumbent that ranks every slate without a fault."""
+
+    def faultless(world: Any, name: str, *others: Any) -> RealAnswers:
+        found = real_answers_of(world, name, *others)
+        perfect = {metric: sums[:, [1, 1]] for metric, sums in found.figures.items()}
+        return replace(found, figures=perfect) if name == "incumbent" else found
+
+    world = retrained.copy(tmp_path)
+    monkeypatch.setattr(judging, "real_answers_of", faultless)
+    report = world.retrain(world.changed(("n_iterations = 60", "n_iterations = 61")))
+    assert report["status"] == "policy refused"
+    assert re.search(r"; on people's own answers auc_in_slate -0\.\d+, ndcg_in_slate -0\.\d+$", report["gate"])
 
 
 def test_a_policy_that_is_not_worse_takes_the_place_of_the_incumbent(retrained: Any, tmp_path: Path) -> None:

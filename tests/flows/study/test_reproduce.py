@@ -73,7 +73,7 @@ def done(refreshed: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any,
 
 def test_a_study_tells_what_it_takes_and_writes_a_page_a_table_and_a_picture(done: Any) -> None:
     world, _, lines, out = done
-    assert lines[0] == "2 variants, 4 trainings of 50 iterations, 0 of them done already; 3 simulators"
+    assert lines[0] == "2 variants, 4 trainings of 50 iterations, 0 of them done already; 7 simulators"
     assert lines[1].startswith("about ") and "CPU seconds to go" in lines[1]
     page = (out / "small.md").read_text()
     assert page.startswith("# Small\n") and "| no entropy | 1.00 |" in page and "| popular slate |" in page
@@ -89,10 +89,10 @@ def test_a_study_tells_what_it_takes_and_writes_a_page_a_table_and_a_picture(don
 
 
 def test_a_study_enters_every_judgement(done: Any) -> None:
-    """Two variants by two seeds, in one simulator that taught and two that judge; six reference rows in these two."""
+    """Two variants by two seeds, in one simulator that taught, two judges of its family and four of others; six reference rows."""
     world, report, *_ = done
     found = world.ask("select kind, count(*), count(distinct simulator_id) from experiments group by 1 order by 1").rows()
-    assert found == [("own", 4, 1), ("reference", 12, 2), ("transferred", 8, 2)]
+    assert found == [("own", 4, 1), ("panel", 16, 4), ("reference", 36, 6), ("transferred", 8, 2)]
     means = dict(world.ask("select variant, avg(total_reward) from experiments where kind = 'transferred' group by 1").rows())
     assert means == {row["variant"]: pytest.approx(row["transferred"]) for row in report["variants"]}
     assert (

@@ -67,7 +67,7 @@ def test_a_variant_keeps_what_the_environment_says(settings: Settings, tmp_path:
     [
         ({"learner.pg_weight": 0.1}, "learner.pg_weight is now learner.losses.pg_weight"),
         ({"learner.network.width": 33}, "no multiple of n_heads"),
-        ({"learner.network.uses_refusals": True}, "set environment.memory"),
+        ({"environment.memory": 0}, "set environment.memory"),
     ],
 )
 def test_a_variant_that_does_not_fit_is_refused(settings: Settings, changes: dict, told: str) -> None:
