@@ -1,4 +1,4 @@
-"""What another policy would have earned, from a log whose propensities are known: IPS, SNIPS and DR (docs/metrics.md).
+"""What another policy would have earned, from a log whose propensities are known: IPS, SNIPS and DR (docs/learner.md).
 
 Only where it is known how probable every shown item was can a log say what other items would have brought. Each place counts as an event
 of its own. The formulae are those of the Open Bandit Pipeline (Saito et al., NeurIPS 2021), with intervals by influence functions.
