@@ -10,7 +10,7 @@ from flows.retrain.judging import judged, repeats_line
 from flows.retrain.publish import publish
 from flows.retrain.results import Results
 from flows.retrain.simulators import Simulator, SimulatorSpec, fit_missing, judging_specs, load_simulator, training_specs
-from flows.retrain.training import TrainingJob, find_or_train, usable_device
+from flows.retrain.training import TrainingJob, decided_by_log, find_or_train, usable_device
 from flows.runtime.run import Run
 from flows.runtime.run_outcome import RunOutcome, record_run
 from flows.runtime.settings import Settings
@@ -81,7 +81,8 @@ def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, r
         tuple(training_specs(store, world, settings.simulator, seed)),
         tuple(judging_specs(store, world, settings.simulator, seed, evaluation)),
     )
-    first = TrainingJob.of(settings, world, seed, specs.training)
+    learner, environment = decided_by_log(settings.learner, settings.environment, world)
+    first = TrainingJob(learner, environment, settings.training, seed, seed, specs.training)
     run.say(repeats_line(first.environment, world))
     try:
         with run.stage("simulators") as tick:

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from flows.retrain.simulators import SimulatorSpec, load_fitted
 from flows.runtime.run import Tick
-from flows.runtime.settings import Settings
 from flows.runtime.workers import run_parallel
 from flows.stores.policies import CONFIG, COURSE, CURVES, KIND, WEIGHTS, course_of, load_policy, load_tensors
 from flows.stores.workspace import Workspace
@@ -59,13 +58,6 @@ class TrainingJob:
     simulators: tuple[SimulatorSpec, ...]
     starts_from: str | None = None
 
-    @classmethod
-    def of(cls, settings: Settings, world: World, seed: int, simulators: tuple[SimulatorSpec, ...]) -> "TrainingJob":
-        """The configured training, where the log has decided what sessions may show."""
-        environment = settings.environment.as_logged(world.share_shown_again)
-        learner = settings.learner.for_sessions(environment.repeats)
-        return cls(learner, environment, settings.training, settings.seed, seed, simulators)
-
     def with_method(self, method: str) -> "TrainingJob":
         """The same job for another method."""
         return replace(self, learner=self.learner.model_copy(update={"method": method}))
@@ -109,6 +101,14 @@ class Trained:
     n_iterations: int
     cpu_seconds: float
     artifact: Artifact
+
+
+def decided_by_log(
+    learner: LearnerConfig, environment: EnvironmentConfig, world: World
+) -> tuple[LearnerConfig, EnvironmentConfig]:
+    """The configuration where the log has decided what sessions may show again, and policies leave out alike."""
+    decided = environment.as_logged(world.share_shown_again)
+    return learner.for_sessions(decided.repeats), decided
 
 
 def find_or_train(workspace: Workspace, jobs: Sequence[TrainingJob], n_processes: int | None, tick: Tick) -> list[Trained]:

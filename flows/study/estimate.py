@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 
-from flows.retrain.training import TrainingJob
+from flows.retrain.training import decided_by_log
 from flows.stores.workspace import Workspace
 from flows.study.trial import Trial, models
 from hsrl_train.evaluation.judge import Judge, NamedPolicy
@@ -49,13 +49,11 @@ def _learning_speed(workspace: Workspace, trial: Trial) -> tuple[float, Training
     """CPU seconds of an iteration with its update, and what so few of them have learned."""
     world = workspace.world_under(trial.sids)
     records = world.records.select(world.records.is_train)
-    job = TrainingJob.of(trial.settings, world, 0, trial.learned_in)
-    environment = Environment(
-        [simulator.model for simulator in models(workspace.artifacts, world, trial.learned_in)], job.environment
-    )
+    decided, sessions = decided_by_log(trial.settings.learner, trial.settings.environment, world)
+    environment = Environment([simulator.model for simulator in models(workspace.artifacts, world, trial.learned_in)], sessions)
     spent = []
     for n_iterations in _ITERATIONS:
-        learner = method_named(job.learner.method).configured(job.learner)
+        learner = method_named(decided.method).configured(decided)
         learn_after = min(learner.schedule.learn_after, learner.exploration.n_sessions)
         config = learner.changed(
             {"schedule": {"n_iterations": n_iterations, "learn_after": learn_after}, "search": {"n_rounds": 0}}

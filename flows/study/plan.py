@@ -14,6 +14,8 @@ from flows.stores.workspace import Workspace
 from flows.study.trial import Trial
 from flows.study.variants import STUDIES, Study, Variant, applied, variants_of
 from hsrl_train.data.tensors import World
+from hsrl_train.evaluation.config import EvaluationConfig
+from hsrl_train.simulator.config import SimulatorConfig
 from pipeline.contracts import EMBEDDINGS, ITEMS, open_rows
 from pipeline.errors import ConfigError, ContractError
 from pipeline.sids.assign import assign
@@ -84,7 +86,7 @@ def plan_study(
     length = {"learner.schedule.n_iterations": request.n_iterations} if request.n_iterations else {}
     base = applied(settings, {**study.base, **length})
     source = CodeSource(warehouse, pinned, base.engine.memory_limit_mb, base.seed)
-    trials = [Trial("references", base, *_specs(workspace, base), None)]
+    trials = [Trial("references", base, *_specs(workspace, base.simulator, base.evaluation, base.seed), None)]
     variants, skipped = [], []
     for variant in variants_of(study, base.model_dump()):
         changed = applied(base, variant.changes)
@@ -100,7 +102,13 @@ def plan_study(
             continue
         variants.append(variant)
         trials += [
-            Trial(variant.name, changed, *_specs(workspace, changed), base.seed + number, sids)
+            Trial(
+                variant.name,
+                changed,
+                *_specs(workspace, changed.simulator, changed.evaluation, changed.seed),
+                base.seed + number,
+                sids,
+            )
             for number in range(request.n_seeds)
         ]
     return StudyPlan(study, base, tuple(variants), tuple(trials), tuple(skipped))
@@ -111,10 +119,12 @@ def of_variant(plan: StudyPlan, variant: Variant) -> Iterator[Trial]:
     return (trial for trial in plan.trials if trial.variant == variant.name)
 
 
-def _specs(workspace: Workspace, settings: Settings) -> tuple[tuple[SimulatorSpec, ...], tuple[SimulatorSpec, ...]]:
+def _specs(
+    workspace: Workspace, config: SimulatorConfig, evaluation: EvaluationConfig, seed: int
+) -> tuple[tuple[SimulatorSpec, ...], tuple[SimulatorSpec, ...]]:
     """The simulators that a variant learns in, and those that judge it."""
-    store, world, config, seed = workspace.artifacts, workspace.world, settings.simulator, settings.seed
-    judging = judging_specs(store, world, config, seed, settings.evaluation)
+    store, world = workspace.artifacts, workspace.world
+    judging = judging_specs(store, world, config, seed, evaluation)
     return tuple(training_specs(store, world, config, seed)), tuple(judging)
 
 

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from flows.retrain.judging import real_answers_of, real_answers_of_items
 from flows.retrain.simulators import SimulatorSpec, load_fitted
-from flows.retrain.training import TrainingJob, learn
+from flows.retrain.training import TrainingJob, decided_by_log, learn
 from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
 from flows.stores.policies import load_policy
@@ -50,7 +50,11 @@ class Trial:
 
     def job(self, world: World) -> TrainingJob | None:
         """What it learns."""
-        return None if self.seed is None else TrainingJob.of(self.settings, world, self.seed, self.learned_in)
+        if self.seed is None:
+            return None
+        settings = self.settings
+        learner, environment = decided_by_log(settings.learner, settings.environment, world)
+        return TrainingJob(learner, environment, settings.training, settings.seed, self.seed, self.learned_in)
 
     def policy_id(self, store: ArtifactStore, world: World) -> str | None:
         """The id of the policy; ``world`` is under the trial's Semantic IDs."""

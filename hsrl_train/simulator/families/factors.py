@@ -91,7 +91,7 @@ class _Known:
         cls, answers: Answers, order: npt.NDArray[np.int64], other: npt.NDArray[np.int64], z: Array, unsure: Array | None = None
     ) -> "_Known":
         other = other[order]
-        return cls(_with_one(z[other, :-1]), z[other, -1], answers.liked[order], other, unsure)
+        return cls(_with_constant(z[other, :-1]), z[other, -1], answers.liked[order], other, unsure)
 
     def derivatives(self, rows: slice, z: Array) -> tuple[Array, Array]:
         """Of each answer's log-probability by z, its own member's: (n, w + 1) gradient and (n, w + 1, w + 1) curvature, negative."""
@@ -178,7 +178,7 @@ def fit_factors(
     Returns:
         The factors, and (m, w + 1) the modes of the users' own, those of users without answers as their profile foretells.
     """
-    profiles, features = _with_one(profiles), _with_one(features)
+    profiles, features = _with_constant(profiles), _with_constant(features)
     by_user, by_item = _Side.of(answers.user, len(profiles)), _Side.of(answers.item, len(features))
     items = np.concatenate([start, _log_odds(answers, len(features))[:, None]], axis=1)
     width = items.shape[1]
@@ -219,7 +219,7 @@ def _in_parts(members: npt.NDArray[np.int64], first: npt.NDArray[np.int64]) -> l
     return np.split(members, np.flatnonzero(np.diff(part)) + 1) if len(members) else []
 
 
-def _with_one(rows: Array) -> Array:
+def _with_constant(rows: Array) -> Array:
     return np.concatenate([rows, np.ones((len(rows), 1))], axis=1)
 
 

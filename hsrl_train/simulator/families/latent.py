@@ -59,8 +59,8 @@ class LatentUser:
         shown = remembered(state) if remembered(state).shape[1] else state.history
         is_there, liked = (shown != PADDING).float(), (shown > 0).float()
         known = self.items[shown.abs()]
-        inputs, offset = _with_one(known[..., :-1]), known[..., -1]
-        mean = _with_one(state.profile) @ self._from_profile
+        inputs, offset = _with_constant(known[..., :-1]), known[..., -1]
+        mean = _with_constant(state.profile) @ self._from_profile
         z = mean
         for _ in range(_N_NEWTON):
             p = torch.sigmoid(offset + torch.einsum("bmw,bw->bm", inputs, z))
@@ -72,7 +72,7 @@ class LatentUser:
 
     def interest(self, state: State) -> Float[Tensor, "b w_plus_1"]:
         """(t, 1) of each user, by the mode of his posterior: what item factors are weighed by in his scores."""
-        return _with_one(self.posterior(state)[0][:, :-1])
+        return _with_constant(self.posterior(state)[0][:, :-1])
 
     def tastes(self, state: State, generator: torch.Generator) -> Float[Tensor, "b w_plus_1"]:
         """z of each session, drawn from the posterior."""
@@ -87,15 +87,15 @@ class LatentUser:
         known = self.items[slate]
         if tastes is not None:
             z = tastes[:, : known.shape[2]]
-            return known[..., -1] + torch.einsum("bkw,bw->bk", _with_one(known[..., :-1]), z)
+            return known[..., -1] + torch.einsum("bkw,bw->bk", _with_constant(known[..., :-1]), z)
         mode, precision = self.posterior(state)
-        inputs = _with_one(known[..., :-1])
+        inputs = _with_constant(known[..., :-1])
         spread = torch.linalg.solve_triangular(torch.linalg.cholesky(precision), inputs.transpose(1, 2), upper=False)
         return _averaged(known[..., -1] + torch.einsum("bkw,bw->bk", inputs, mode), spread.square().sum(dim=1))
 
     def all_logits(self, state: State, tastes: Float[Tensor, "b w"] | None = None) -> Float[Tensor, "b n_plus_1"]:
         """The same for every item; -inf for padding and inactive items."""
-        inputs, offset = _with_one(self.items[:, :-1]), self.items[:, -1]
+        inputs, offset = _with_constant(self.items[:, :-1]), self.items[:, -1]
         if tastes is not None:
             logits = offset + tastes[:, : inputs.shape[1]] @ inputs.T
         else:
@@ -112,7 +112,7 @@ def _averaged(mean: Tensor, variance: Tensor) -> Tensor:
     return mean / (1 + torch.pi / 8 * variance).sqrt()
 
 
-def _with_one(rows: Tensor) -> Tensor:
+def _with_constant(rows: Tensor) -> Tensor:
     return F.pad(rows, (0, 1), value=1.0)
 
 

@@ -165,13 +165,13 @@ def test_the_panels_page_tells_of_its_judges(refreshed: Any, tmp_path: Path, mon
     found = [(row["family"], row["fit_on"], row["judged_on"], row["drift"]) for row in report["judges"]]
     others = [(family, "all", "in-sample", None) for family in ("attention", "frozen_attention", "latent") for _ in range(2)]
     assert found == [("latent", "train", "test", None), *others]
-    page = (out / "panel.md").read_text()
+    page = Path(report["files"][0]).read_text()
     assert "- Drift was left out: martingale: a user has" in page and "| latent | train | 6 | test |" in page
     answers, forecasts = Drift(0.04, 0.035, 0.045, 0.0, -0.01, 0.01), Drift(0.0, 0.0, 0.01, 0.0, -0.01, 0.01)
     drifting = Martingale(answers, answers, forecasts, forecasts, bound=0.03)
     monkeypatch.setattr(judges, "audit_martingale", lambda *_: drifting)
     study(world, "panel", out, 1)
-    assert (out / "panel.md").read_text().count("| 0.0400 [0.0350 … 0.0450] | 0.0000 [0.0000 … 0.0100] | no |") == 7
+    assert Path(report["files"][0]).read_text().count("| 0.0400 [0.0350 … 0.0450] | 0.0000 [0.0000 … 0.0100] | no |") == 7
 
 
 def test_an_unknown_study_is_refused(refreshed: Any, tmp_path: Path) -> None:
