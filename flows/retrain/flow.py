@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from flows.retrain.judging import judged
+from flows.retrain.judging import judged, repeats_line
 from flows.retrain.publish import publish
 from flows.retrain.results import Results
 from flows.retrain.simulators import Simulator, SimulatorSpec, fit_missing, judging_specs, load_simulator, training_specs
@@ -18,7 +18,6 @@ from flows.runtime.steps import Steps
 from flows.stores.pinned import Pinned, pin_latest
 from flows.stores.policies import started_from
 from flows.stores.workspace import Workspace
-from hsrl_train.data.tensors import World
 from hsrl_train.evaluation.judge import Judge
 from hsrl_train.evaluation.rollouts import summarise
 from pipeline.warehouse.naming_damage import naming_damage
@@ -84,7 +83,7 @@ def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, r
     )
     learner, environment = decided_by_log(settings.learner, settings.environment, world)
     first = TrainingJob(learner, environment, settings.training, seed, seed, specs.training)
-    run.say(_repeats_line(first, world))
+    run.say(repeats_line(first.environment, world))
     try:
         with run.stage("simulators") as tick:
             steps.run("simulators", fit_missing, workspace, [*specs.training, *specs.judging], n_processes, tick)
@@ -102,11 +101,6 @@ def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, r
         judge = Judge(world, evaluation, first.environment, seed, tick)
         results = Results(training, judging, trained, first)
         return steps.run("evaluation", judged, store, judge, pinned, results)
-
-
-def _repeats_line(job: TrainingJob, world: World) -> str:
-    rule = {"never": "sessions show nobody an item again", "allowed": "sessions may show items again"}[job.environment.repeats]
-    return f"{rule}: {world.share_shown_again:.2%} of the log's places do"
 
 
 def _quality_line(simulator: Simulator) -> str:

@@ -17,12 +17,19 @@ from hsrl_train.evaluation.rollouts import paired_difference
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.loop import StoredPolicy
 from hsrl_train.learner.methods import method_named
+from hsrl_train.simulator.config import EnvironmentConfig
 from pipeline.warehouse.artifacts import ArtifactStore
 
 # What must not fall, for a claim and for the gate.
 DECIDING = (AUC, NDCG)
 # Kinds of a policy's rows, by kind.
 Played = Mapping[str, PolicyResult]
+
+
+def repeats_line(environment: EnvironmentConfig, world: World) -> str:
+    """Whether sessions may show items again, and how much of the log does; the log has decided already."""
+    rule = {"never": "sessions show nobody an item again", "allowed": "sessions may show items again"}[environment.repeats]
+    return f"{rule}: {world.share_shown_again:.2%} of the log's places do"
 
 
 def real_answers_of(world: World, name: str, policy: StoredPolicy, memory: int, learner: LearnerConfig) -> RealAnswers:

@@ -11,6 +11,7 @@ from flows.runtime.files import written
 from flows.study.chart import Panel, Point, Series, dot_chart, panels
 from flows.study.plan import StudyPlan
 from flows.study.variants import BASE, configured
+from hsrl_train.simulator.martingale import BOUND
 from pipeline.sids.picture import Picture
 
 # What the points of a picture are called.
@@ -36,7 +37,22 @@ _COLUMNS = {
     "unsupported_share": "places without support",
     "cpu_seconds": "CPU s, learning",
 }
-_DIGITS = {"distinct_items": 0, "cpu_seconds": 0, "auc_in_slate": 4, "ndcg_in_slate": 4, "worst_share": 3, "unsupported_share": 3}
+_JUDGES = {
+    "family": "family",
+    "fit_on": "fitted on",
+    "seed": "seed",
+    "judged_on": "records judged on",
+    "auc": "AUC",
+    "ece": "calibration error",
+    "drift": "drift of answers, 95 % interval",
+    "forecast_drift": "drift of forecasts, 95 % interval",
+    "is_steady": "steady",
+}
+_DIGITS = {
+    **dict.fromkeys(("distinct_items", "cpu_seconds"), 0),
+    **dict.fromkeys(("worst_share", "unsupported_share", "auc"), 3),
+    **dict.fromkeys(("auc_in_slate", "ndcg_in_slate", "ece", "drift", "forecast_drift"), 4),
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +65,9 @@ class Found:
         summary: a row a variant.
         references: a row a reference row.
         weights: level weights over training; None in studies that do not show them.
+        judges: a row a simulator; None in studies that do not show them.
         made_by: the command, code version and release, a line.
+        rules: what sessions may show, a line.
     """
 
     name: str
@@ -57,7 +75,9 @@ class Found:
     summary: pl.DataFrame
     references: pl.DataFrame
     weights: pl.DataFrame | None
+    judges: pl.DataFrame | None
     made_by: str
+    rules: str
 
 
 def write_report(found: Found, out: Path, root: Path) -> list[Path]:
@@ -83,25 +103,14 @@ def write_report(found: Found, out: Path, root: Path) -> list[Path]:
 
 def markdown(found: Found) -> str:
     """The page."""
-    plan, settings = found.plan, found.plan.settings
-    n_taught, n_judged = settings.simulator.n_training, settings.evaluation.n_simulators
-    n_seeds = int(found.summary["n_seeds"][0])
+    plan = found.plan
     lines = [
         f"# {plan.study.title}",
         "",
         plan.study.doc,
         "",
         f"{found.made_by}.",
-        f"Source {settings.source.name}, simulator `{settings.simulator.preset}`, learner preset `{settings.learner.preset}`, "
-        f"{settings.learner.schedule.n_iterations:,} iterations, {n_seeds} {_s('seed', n_seeds)}. "
-        f"*Where it learned*: the {n_taught} training {_s('simulator', n_taught)} of family {settings.simulator.family}; "
-        f"*own family*: {n_judged} evaluation {_s('simulator', n_judged)} of other seeds and that family, "
-        f"fitted on all records; *panel*: {n_judged} of each of the "
-        f"families {', '.join(settings.evaluation.panel_without(settings.simulator.family))}, where nobody learned; "
-        f"{settings.evaluation.n_sessions:,} whole sessions in each, the same starts and luck for every row. "
-        "Intervals are over sessions, and over simulators and seeds where there are several; families are these and weigh alike. "
-        "Verdicts are those of the rule of claims (docs/learner.md); the worst family's difference is a share of the first row's reward. "
-        "S = (R − popular slate) / (transfer oracle − popular slate).",
+        *_how_it_was_judged(found),
         "",
         *_table(
             found.summary,
@@ -117,9 +126,34 @@ def markdown(found: Found) -> str:
         *(f"- {name} was left out: {why}" for name, why in plan.skipped),
         *([""] if plan.skipped else []),
     ]
+    if found.judges is not None:
+        lines += [*_judges_table(found.judges), ""]
     if found.weights is not None:
         lines += [*_weights_table(found.weights), ""]
     return "\n".join([*lines, f"![{plan.study.title}]({found.name}.png)", ""])
+
+
+def _how_it_was_judged(found: Found) -> list[str]:
+    """What was learned and judged where, and what the columns mean."""
+    settings = found.plan.settings
+    n_taught, n_judged, n_seeds = (
+        settings.simulator.n_training,
+        settings.evaluation.n_simulators,
+        int(found.summary["n_seeds"][0]),
+    )
+    others = [name.removeprefix("in_") for name in found.summary.columns if name.startswith("in_")]
+    has_panel = not found.summary["panel_reward"].null_count()
+    panel = f"*panel*: {n_judged} of each of the families {', '.join(others)}, where nobody learned; " if has_panel else ""
+    return [
+        f"Source {settings.source.name}, simulator `{settings.simulator.preset}`, learner preset `{settings.learner.preset}`, "
+        f"{settings.learner.schedule.n_iterations:,} iterations, {n_seeds} {_s('seed', n_seeds)}. "
+        f"*Where it learned*: the {n_taught} training {_s('simulator', n_taught)} of family {settings.simulator.family}; "
+        f"*own family*: {n_judged} evaluation {_s('simulator', n_judged)} of other seeds and that family, fitted on all records; {panel}"
+        f"{settings.evaluation.n_sessions:,} whole sessions in each, the same starts and luck for every row; {found.rules}. "
+        "Intervals are over sessions, and over simulators and seeds where there are several; families are these and weigh alike. "
+        "Verdicts are those of the rule of claims (docs/learner.md); the worst family's difference is a share of the first row's reward. "
+        "S = (R − popular slate) / (transfer oracle − popular slate)."
+    ]
 
 
 def _families_table(found: Found) -> list[str]:
@@ -130,6 +164,19 @@ def _families_table(found: Found) -> list[str]:
     rows = pl.concat([frame.select("variant", *families) for frame in (found.summary, found.references)]).drop_nulls()
     heads = {"variant": "variant", **{name: name.removeprefix("in_") for name in families}}
     return [*_table(rows, heads), ""]
+
+
+def _judges_table(judges: pl.DataFrame) -> list[str]:
+    """Every simulator, and what its columns mean."""
+    why = judges["why"].drop_nulls().unique(maintain_order=True)
+    return [
+        "The simulators. In-sample figures are of records that one was fitted on, whose answers it may have learned by heart. Drift: how far "
+        "being shown slates moves probabilities of items that were never shown, in the mean over answers, root mean square; of a user who "
+        f"is told of and not changed it is 0 (docs/simulators.md). Steady: the interval of its answers ends below {BOUND}.",
+        "",
+        *_table(judges, {name: head for name, head in _JUDGES.items() if judges[name].null_count() < judges.height}),
+        *(f"- Drift was left out: {reason}" for reason in why),
+    ]
 
 
 def picture(found: Found) -> Picture:
@@ -212,6 +259,8 @@ def _cell(row: dict[str, object], name: str) -> str:
     value = row[name]
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if not isinstance(value, float):
         return str(value)
     sign = "+" if name == "difference" else ""

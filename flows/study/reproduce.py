@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 import torch
 
+from flows.retrain.judging import repeats_line
 from flows.retrain.simulators import fit_missing
 from flows.retrain.training import usable_device
 from flows.runtime.resources import code_version
@@ -16,6 +17,7 @@ from flows.runtime.workers import run_parallel, usable_cores
 from flows.stores.pinned import pin_latest
 from flows.stores.workspace import Workspace
 from flows.study.estimate import cpu_seconds
+from flows.study.judges import judge_rows
 from flows.study.plan import StudyPlan, StudyRequest, plan_study
 from flows.study.report import Found, write_report
 from flows.study.results import experiment_rows, level_weights, reference_rows, summary
@@ -51,11 +53,17 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest) -
             estimate, outcomes = _done(workspace, plan, run)
         finally:
             workspace.clear(*plan.sids)
+        judges = None
+        if request.study == "panel":
+            with run.stage("judges") as tick:
+                judges = judge_rows(workspace, plan, tick)
         with run.stage("report"):
             weights = level_weights(workspace, outcomes) if request.study == "weights" else None
             made_by = f"`hsrl reproduce {request.study}`, hsrl {code_version()}, release {pinned.release.release_id}"
             rows = summary(plan, outcomes).with_columns(pl.col("variant").replace(BASE, plan.study.first_name))
-            found = Found(request.study, plan, rows, reference_rows(outcomes), weights, made_by)
+            environment = plan.settings.environment.as_logged(pinned.world.share_shown_again)
+            rules = repeats_line(environment, pinned.world)
+            found = Found(request.study, plan, rows, reference_rows(outcomes), weights, judges, made_by, rules)
             paths = write_report(found, request.out, root)
         add_experiments(warehouse, experiment_rows(plan, request.study, outcomes, run.run_id, pinned.release.release_id))
         outcome.is_done = True
@@ -66,6 +74,7 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest) -
             "files": [str(path) for path in paths],
             "variants": found.summary.to_dicts(),
             "references": found.references.to_dicts(),
+            "judges": [] if judges is None else judges.to_dicts(),
             "skipped": [list(skipped) for skipped in plan.skipped],
             "seconds": run.seconds,
         }

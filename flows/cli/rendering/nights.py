@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -75,16 +76,20 @@ def _foretold(forecast: dict[str, Any] | None) -> tuple[tuple[str, str], ...]:
     )
 
 
+_UNBOUNDED = 100_000  # characters
 # Heads of columns for families of simulated users: short, or a panel of five does not fit a terminal.
-_FAMILIES = {"attention": "attention", "frozen_attention": "frozen", "factorisation": "factors", "deep_sets": "deep sets"}
-_REAL = {"auc_in_slate": "AUC", "ndcg_in_slate": "NDCG"}
+_FAMILIES = {"frozen_attention": "frozen", "factorisation": "factors", "deep_sets": "deep\nsets"}
+_REAL = {"auc_in_slate": "real\nAUC", "ndcg_in_slate": "real\nNDCG"}
 
 
 def retrain(console: Console, report: dict[str, Any]) -> None:
     """What a retrain did: the judges, the policies and the reference rows they are compared with, and people's own answers."""
     for line in _judges(report["simulators"]):
         console.print(f"simulator     {line}", highlight=False)
-    console.print(_judged(report))
+    drawn = _judged(report)
+    if console.measure(drawn, options=console.options.update(max_width=_UNBOUNDED)).maximum > console.width:
+        drawn = _judged(report, has_families=False)
+    console.print(drawn)
     for claimed in report["claims"]:
         console.print(_claimed(claimed, report), highlight=False)
     facts(console, (("policy", f"{report['policy_id']}: {report['status']}"), ("gate", report["gate"])))
@@ -103,19 +108,21 @@ def _judges(simulators: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _judged(report: dict[str, Any]) -> Table:
-    """A row for each policy: the panel's mean and each family, the family learned in, real answers."""
+def _judged(report: dict[str, Any], *, has_families: bool = True) -> Table:
+    """A row for each policy: the panel's mean and, where there is room, each family; the family learned in; real answers."""
     rows = _rows(report["evaluation"])
     families = list(dict.fromkeys(family for row in rows for family in row["panel"]))
     real = {answers["policy_id"] or answers["policy"]: answers for answers in report["real_answers"]}
     has_real = any(row["policy_id"] in real for row in rows)
-    drawn = Table(
-        show_edge=False, title="total reward of whole sessions from held-out starts", title_justify="left", pad_edge=False
-    )
-    drawn.add_column("policy")
-    heads = ["panel" if families else "judged", "95 %", *(_FAMILIES.get(family, family) for family in families), "own family"]
-    for head in (*heads, "no support", *(_REAL.values() if has_real else ())):
-        drawn.add_column(head, justify="right")
+    is_whole = has_families or not families
+    title = "total reward of whole sessions" + (" from held-out starts" if is_whole else " (each family: --json)")
+    drawn = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False, title=title, title_justify="left")
+    drawn.add_column("policy", vertical="bottom")
+    heads = ["panel" if families else "judged", "95 %"]
+    families = families if has_families else []
+    heads += [*(_FAMILIES.get(family, family) for family in families), "own\nfamily"]
+    for head in (*heads, "no\nsupport", *(_REAL.values() if has_real else ())):
+        drawn.add_column(head, justify="right", no_wrap=True, vertical="bottom")
     for row in rows:
         figures = [f"{row['mean']:.2f}", f"{row['ci_low']:.2f}…{row['ci_high']:.2f}"]
         figures += [f"{row['panel'][family]:.2f}" for family in families]

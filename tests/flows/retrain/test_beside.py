@@ -44,22 +44,41 @@ def test_a_claim_is_of_what_the_other_tables_hold(beside: Any) -> None:
         assert row["worst_family"] in ("attention", "frozen_attention")
 
 
-def test_what_is_printed_has_a_column_for_every_family_and_fits(beside: Any) -> None:
-    """The mean of two families, each of them, the family learned in, people's answers, and a line for every claim."""
-    _, report = beside
-    console = Console(width=120, record=True, file=StringIO())
+PANEL = ("attention", "frozen_attention", "factorisation", "trees", "deep_sets")
+
+
+def shown(report: dict[str, Any], width: int) -> list[str]:
+    """What is printed of a retrain on a terminal so wide."""
+    console = Console(width=width, record=True, file=StringIO())
     printed_retrain(console, report)
-    lines = console.export_text().splitlines()
-    assert max(map(len, lines)) <= 120
-    cells = {row[0]: row for row in (re.split(r"\s*[│┃]\s*", line.strip()) for line in lines) if len(row) > 1}
-    assert cells["policy"][1:] == ["panel", "95 %", "attention", "frozen", "own family", "no support", "AUC", "NDCG"]
+    return console.export_text().splitlines()
+
+
+def test_what_is_printed_has_a_column_for_every_family_and_fits(beside: Any) -> None:
+    """The mean of a panel of five families, each of them, the family learned in, people's answers, and a line for every claim."""
+    _, report = beside
     (row,) = (row for row in report["evaluation"] if (row["policy"], row["kind"]) == ("hsrl", "panel"))
     (real,) = (row for row in report["real_answers"] if row["policy"] == "hsrl")
-    shown = [f"{figure:.2f}" for figure in (row["total_reward"], *row["by_family"].values())]
-    assert [cells["hsrl"][place] for place in (1, 3, 4)] == shown
-    assert cells["hsrl"][7:] == [f"{real[metric]:.3f}" for metric in ("auc_in_slate", "ndcg_in_slate")]
-    for claimed, name in zip(report["claims"], ("token_sasrec", "hsrl"), strict=True):
-        assert any(line.startswith(f"claim         {name} beside item_sasrec: {claimed['verdict']}") for line in lines)
+    five = {family: 10.5 + number for number, family in enumerate(PANEL)}
+    wide = {
+        **report,
+        "evaluation": [{**row, "by_family": five} if len(row["by_family"]) > 1 else row for row in report["evaluation"]],
+    }
+    lines = shown(wide, 120)
+    assert max(map(len, lines)) <= 120
+    table = lines[lines.index(next(line for line in lines if line.startswith("total reward"))) : -2]
+    cells = {columns[0]: columns for columns in (re.split(r"\s{2,}", line.strip()) for line in table)}
+    heads = ["panel", "95 %", "attention", "frozen", "factors", "trees", "sets", "family", "support", "AUC", "NDCG"]
+    assert re.split(r"\s+", " ".join(cells["policy"])) == ["policy", *" ".join(heads).split()]
+    mean, *families = cells["hsrl"][1:2] + cells["hsrl"][3:8]
+    assert (mean, families) == (f"{row['total_reward']:.2f}", [f"{figure:.2f}" for figure in five.values()])
+    assert cells["hsrl"][-2:] == [f"{real[metric]:.3f}" for metric in ("auc_in_slate", "ndcg_in_slate")]
+    claims = [line for line in lines if line.startswith("claim ")]
+    for claimed, name in zip(report["claims"], ("hsrl", "token_sasrec"), strict=True):
+        assert any(line.startswith(f"claim         {name} beside item_sasrec: {claimed['verdict']}") for line in claims)
+    narrow = shown(wide, 80)
+    assert max(map(len, narrow)) <= 80 and not any("factors" in line for line in narrow)
+    assert any("(each family: --json)" in line for line in narrow)
 
 
 def test_what_lives_in_the_sessions_memory_needs_one(refreshed: Any) -> None:

@@ -3,18 +3,20 @@
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from PIL import Image
 
 from flows.retrain.training import learn as learn_for_real
 from flows.runtime.run import Run
-from flows.study import plan, trial
+from flows.study import judges, plan, trial
 from flows.study import reproduce as flow
 from flows.study.plan import StudyRequest
 from flows.study.reproduce import reproduce
 from flows.study.variants import BASE, Study, Sweep, Variant
+from hsrl_train.evaluation.claims import Verdict
+from hsrl_train.simulator.martingale import Drift, Martingale
 from pipeline.errors import ConfigError
 
 pytestmark = pytest.mark.slow
@@ -26,10 +28,11 @@ def small() -> Iterator[None]:
     study = Study(
         "Small", "A study.", variants=(Variant("no entropy", {"learner.losses.entropy_weight": 0.0}, 1.0),), published=2.0
     )
-    known = Variant("four codes", {"sids.vocabulary": 4})
-    sweeps = Study("Swept", "A study.", variants=(known,), sweeps=(Sweep("V, codes", "sids.vocabulary", (3, 200)),))
+    configured = Variant("four codes", {"sids.vocabulary": 4})
+    sweeps = Study("Swept", "A study.", variants=(configured,), sweeps=(Sweep("V, codes", "sids.vocabulary", (3, 200)),))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(plan, "STUDIES", {"small": study, "swept": sweeps, "weights": Study("Weights", "A study.")})
+        known = {"small": study, "swept": sweeps, "weights": Study("Weights", "A study."), "panel": Study("Panel", "A study.")}
+        patched.setattr(plan, "STUDIES", known)
         yield
 
 
@@ -80,8 +83,12 @@ def test_a_study_tells_what_it_takes_and_writes_a_page_a_table_and_a_picture(don
     with (out / "small.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["variant"] for row in rows] == [BASE, "no entropy"] and rows[0]["difference"] == ""
-    own = [float(row["transferred"]) for row in rows]
-    assert float(rows[1]["difference"]) == pytest.approx(own[1] - own[0])
+    panel = [float(row["panel_reward"]) for row in rows]
+    assert float(rows[1]["difference"]) == pytest.approx(panel[1] - panel[0])
+    families = [float(rows[1][f"in_{family}"]) for family in ("attention", "frozen_attention")]
+    assert panel[1] == pytest.approx(sum(families) / 2)
+    assert rows[0]["verdict"] == "" and rows[1]["verdict"] in get_args(Verdict)
+    assert "sessions may show items again: 41.11% of the log's places do" in page
     assert Image.open(out / "small.png").size[0] > 1000
     assert world.ask("select count(*) from policies").item() == 0 and world.ask("from releases").height == 1
     assert world.ask("select status from runs where flow = 'reproduce'").item() == "completed"
@@ -148,6 +155,23 @@ def test_level_weights_are_told_over_the_training(refreshed: Any, tmp_path: Path
         sums[row["iteration"]] = sums.get(row["iteration"], 0) + float(row["weight"])
     assert {row["level"] for row in rows} == {"0", "1", "2"} and list(sums.values()) == pytest.approx([1.0] * len(sums))
     assert "Order: w" in (tmp_path / "out" / "weights.md").read_text()
+
+
+def test_the_panels_page_tells_of_its_judges(refreshed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A teacher judged on the test, two judges of its family and four of others, on what they were fitted on. This world's users have seen
+    everything, so that nothing is left to be followed while others are shown, which the page says; else it has what was found."""
+    world, out = refreshed.copy(tmp_path), tmp_path / "out"
+    report, _ = study(world, "panel", out, 1)
+    found = [(row["family"], row["fit_on"], row["judged_on"], row["drift"]) for row in report["judges"]]
+    others = [(family, "all", "in-sample", None) for family in ("attention", "frozen_attention", "latent") for _ in range(2)]
+    assert found == [("latent", "train", "test", None), *others]
+    page = Path(report["files"][0]).read_text()
+    assert "- Drift was left out: martingale: a user has" in page and "| latent | train | 6 | test |" in page
+    answers, forecasts = Drift(0.04, 0.035, 0.045, 0.0, -0.01, 0.01), Drift(0.0, 0.0, 0.01, 0.0, -0.01, 0.01)
+    drifting = Martingale(answers, answers, forecasts, forecasts, bound=0.03)
+    monkeypatch.setattr(judges, "audit_martingale", lambda *_: drifting)
+    study(world, "panel", out, 1)
+    assert Path(report["files"][0]).read_text().count("| 0.0400 [0.0350 … 0.0450] | 0.0000 [0.0000 … 0.0100] | no |") == 7
 
 
 def test_an_unknown_study_is_refused(refreshed: Any, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from flows.runtime.settings import Settings, load_settings
 from flows.study.variants import BASE, STUDIES, applied, variants_of
+from hsrl_train.learner.config import LearnerConfig
 from pipeline.errors import ConfigError
-from tests.support.learner import learner_config
 
 CONFIGS = Path(__file__).parents[3] / "flows" / "configs"
 
@@ -50,7 +50,7 @@ def test_the_configured_value_of_a_sweep_is_no_second_variant(settings: Settings
 def test_another_preset_takes_the_place_of_what_the_first_one_set(settings: Settings) -> None:
     """2,500 iterations are the file's own and stay; likelihood and rates are the preset's, there and back."""
     paper = applied(settings, {"learner.preset": "paper"})
-    assert paper.learner == learner_config(preset="paper", n_iterations=2500)
+    assert paper.learner == LearnerConfig.model_validate({"preset": "paper", "schedule": {"n_iterations": 2500}})
     assert applied(paper, {"learner.preset": "best"}).learner == settings.learner
 
 
