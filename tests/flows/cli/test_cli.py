@@ -162,7 +162,7 @@ def test_what_a_night_did_is_told(retrained: Any, refreshed: Any) -> None:
     rows = retrained.ask("select count(*) from events").item()
     assert f"events        {rows:,} of {rows:,} rows; 0 in quarantine, 0 known" in text
     assert "release       1 (2026-01-01, 2026-01-02, 2026-01-03)" in text
-    assert all(name in text for name in ("greedy oracle", "popular slate", "SID oracle", "own family", "AUC 0."))
+    assert all(name in text for name in ("greedy oracle", "popular slate", "SID oracle", "frozen", "AUC 0."))
     assert text.count("hsrl sql --warehouse w") == 3
 
 

@@ -58,7 +58,7 @@ def test_a_variant_keeps_what_the_environment_says(settings: Settings, tmp_path:
     """One section of the file, one key of it from the environment: a change elsewhere leaves both as they are."""
     monkeypatch.setenv("HSRL_EVALUATION__N_SESSIONS", "77")
     given = load_settings(CONFIGS / "generated.toml", tmp_path)
-    assert given.evaluation.n_simulators == 4 and given.evaluation.n_sessions == 77
+    assert given.evaluation.n_simulators == 1 and given.evaluation.n_sessions == 77
     assert applied(given, {"learner.losses.gamma": 0.0}).evaluation == given.evaluation
 
 
