@@ -161,7 +161,7 @@ def _report(run: Run, outcome: RunOutcome, pinned: Pinned, results: Results) -> 
             {
                 "policy": judged.answers.name,
                 "policy_id": judged.policy_id,
-                **{metric: judged.answers.interval(metric).mean for metric in judged.answers.figures},
+                **{metric: found.mean for metric in judged.answers.figures if (found := judged.answers.interval(metric))},
             }
             for judged in results.real
         ],

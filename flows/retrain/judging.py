@@ -11,6 +11,7 @@ from hsrl_train.data.tensors import World
 from hsrl_train.data.world import Records
 from hsrl_train.evaluation.baselines import LIKE_RATE, item_scores
 from hsrl_train.evaluation.claims import Claim, Compared, claim
+from hsrl_train.evaluation.intervals import Interval
 from hsrl_train.evaluation.judge import Judge, NamedPolicy, NamedSimulator, PolicyResult, by_kind
 from hsrl_train.evaluation.real_answers import AUC, NDCG, RealAnswers, judge_real_answers, paired
 from hsrl_train.evaluation.rollouts import paired_difference
@@ -113,7 +114,7 @@ def _claims(results: Results, played: Mapping[str, Played], real: Mapping[str, R
 def compared(played: Mapping[str, Played], real: Mapping[str, RealAnswers], policy_id: str, reference_id: str) -> Claim:
     """What may be said of a policy beside another; where no other family judges, its own does, and no more than that is claimed."""
     ours, theirs = played[policy_id], played[reference_id]
-    differences = {metric: paired(real[policy_id], real[reference_id], metric) for metric in DECIDING}
+    differences = _paired(real[policy_id], real[reference_id])
 
     def of(kind: str) -> Compared:
         return Compared(ours[kind].pooled.rewards, theirs[kind].pooled.rewards, ours[kind].families)
@@ -123,5 +124,10 @@ def compared(played: Mapping[str, Played], real: Mapping[str, RealAnswers], poli
 
 def _fallen(ours: RealAnswers, incumbent: RealAnswers) -> str:
     """In words, which figures have fallen beyond their intervals; empty where none has."""
-    differences = {metric: paired(ours, incumbent, metric) for metric in DECIDING}
+    differences = _paired(ours, incumbent)
     return ", ".join(f"{metric} {found.mean:+.4f}" for metric, found in differences.items() if found.high < 0)
+
+
+def _paired(ours: RealAnswers, theirs: RealAnswers) -> dict[str, Interval]:
+    """Differences in the figures that must not fall, where slates can tell them."""
+    return {metric: found for metric in DECIDING if (found := paired(ours, theirs, metric))}

@@ -147,7 +147,8 @@ def real_answer_rows(judged: list[JudgedAnswers], release_id: int) -> pl.DataFra
         answers = ranked.answers
         made = {"release_id": release_id, "policy": answers.name, "policy_id": ranked.policy_id, "seed": ranked.seed}
         for metric in answers.figures:
-            found = answers.interval(metric)
+            if (found := answers.interval(metric)) is None:
+                continue
             bounds = {"value": found.mean, "ci_low": found.low, "ci_high": found.high}
             rows.append({**made, "metric": metric, **bounds, "n_users": answers.n_users(metric), "n_slates": answers.n_slates})
         if answers.ece is not None:

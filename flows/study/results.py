@@ -108,7 +108,7 @@ def _claimed(outcomes: Sequence[Outcome], variant: str, kind: str, answers: Real
         ours, theirs = _of(outcomes, variant, kind), _of(outcomes, BASE, kind)
         return Compared(_rewards(ours), _rewards(theirs), ours[0].families)
 
-    real = {metric: paired(answers, base, metric) for metric in DECIDING}
+    real = {metric: found for metric in DECIDING if (found := paired(answers, base, metric))}
     return claim(of("panel") if kind == "panel" else None, of("transferred"), real)
 
 

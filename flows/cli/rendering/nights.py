@@ -128,11 +128,15 @@ def _judged(report: dict[str, Any], *, has_families: bool = True) -> Table:
         figures += [f"{row['panel'][family]:.2f}" for family in families]
         figures += ["" if row["own"] is None else f"{row['own']:.2f}", f"{row['unsupported_share']:.0%}"]
         answers = real.get(row["policy_id"], {})
-        figures += [f"{answers[metric]:.3f}" if answers else "" for metric in _REAL] if has_real else []
+        figures += [f"{answers[metric]:.3f}" if metric in answers else "" for metric in _REAL] if has_real else []
         drawn.add_row(Text(printable(row["policy"])), *figures)
     for name in ("item like-rate", "item popularity"):
         if has_real and name in real:
-            drawn.add_row(Text(name), *[""] * (len(heads) + 1), *(f"{real[name][metric]:.3f}" for metric in _REAL))
+            drawn.add_row(
+                Text(name),
+                *[""] * (len(heads) + 1),
+                *(f"{real[name][metric]:.3f}" if metric in real[name] else "" for metric in _REAL),
+            )
     return drawn
 
 

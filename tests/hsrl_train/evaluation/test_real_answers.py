@@ -111,3 +111,12 @@ def test_a_slate_is_scored_from_the_state_before_it() -> None:
 def test_no_test_slate_is_one_line() -> None:
     with pytest.raises(TrainingError, match="0 records of the test split"):
         judge_real_answers("x", BY_NUMBER, TEST.select(torch.zeros(3, dtype=torch.bool)), 0)
+
+
+def test_slates_of_one_item_tell_no_order_and_stop_nothing() -> None:
+    """K = 1: no slate holds both answers, so that AUC is told by nobody; a user's later items still have an order."""
+    single = records([0, 0, 1, 1], [[1], [2], [1], [2]], [[1], [0], [0], [1]])
+    found = judge_real_answers("x", ItemScores(torch.arange(3.0)), single, 0)
+    assert found.interval(AUC) is None
+    assert paired(found, found, AUC) is None
+    assert found.n_users(NDCG_LATER) == 2
