@@ -201,6 +201,16 @@ def test_a_policy_within_the_interval_of_the_incumbent_passes(world: duckdb.Duck
     assert offenders(world, "policy_not_worse") == []
 
 
+def test_the_gates_own_figure_decides_and_not_a_single_family(world: duckdb.DuckDBPyConnection) -> None:
+    """In the panel the incumbent is better in the simulator s1; in s1 and s2 together it is not, and then it is."""
+    world.execute("UPDATE evaluations SET kind = 'panel' WHERE policy = 'hsrl'; " + INCUMBENT)
+    both = "INSERT INTO evaluations SELECT * REPLACE ('s1+s2' AS simulator_id, 4 AS total_reward, 3.8 AS ci_low, 4.2 AS ci_high) "
+    world.execute(both + "FROM evaluations WHERE simulator_id = 's1' AND policy IN ('hsrl', 'incumbent')")
+    assert offenders(world, "policy_not_worse") == []
+    world.execute("UPDATE evaluations SET ci_low = 4.3 WHERE policy = 'incumbent' AND simulator_id = 's1+s2'")
+    assert [offender["simulator_id"] for offender in offenders(world, "policy_not_worse")] == ["s1+s2"]
+
+
 TWO_MOVED = "UPDATE sid_history SET tokens = [1, 1], sid = '1-1' WHERE item_id = 12"
 # What codes centred anew, and what a rebuild, would make of the open rows.
 OTHER_CODES = (
