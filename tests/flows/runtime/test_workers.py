@@ -125,7 +125,7 @@ def until(is_so: Callable[[], bool], seconds: float) -> None:
 
 @pytest.mark.slow
 def test_two_processes_learn_what_one_learns(refreshed, tmp_path: Path) -> None:
-    """Two simulators that teach, two that judge, two seeds: fitted and learned side by side, every file has the same bytes."""
+    """Two simulators that teach, two of each family that judge (one family shares the tensors of another), two seeds: fitted and learned side by side, every file has the same bytes."""
 
     def stored(n_processes: int) -> tuple[dict[str, str], list[dict]]:
         (folder := tmp_path / str(n_processes)).mkdir()
@@ -139,7 +139,7 @@ def test_two_processes_learn_what_one_learns(refreshed, tmp_path: Path) -> None:
         return {f"{file.parent.name}/{file.name}": sha256_of(file) for file in files}, report["evaluation"]
 
     one, evaluation = stored(1)
-    assert sum("policy.safetensors" in name for name in one) == 2 and sum("model.safetensors" in name for name in one) == 4
+    assert sum("policy.safetensors" in name for name in one) == 2 and sum("model.safetensors" in name for name in one) == 6
     assert stored(2) == (one, evaluation)
 
 
