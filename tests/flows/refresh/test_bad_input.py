@@ -125,13 +125,11 @@ def test_all_unknown_variables_are_told_at_once(folder: Path, hsrl: Callable[...
 
 
 def test_all_that_needs_a_memory_is_told_at_once(folder: Path, hsrl: Callable[..., Any]) -> None:
-    more = '[simulator]\npreset = "saturating"\n[learner.decoding]\nmax_shows = 2\n'
+    more = '[simulator]\npreset = "saturating"\n[learner.decoding]\nmax_shows = 2\n[environment]\nmemory = 0\n'
     (folder / "table.toml").write_text(TABLE + more)
     line = refusal_line(hsrl("retrain", "--config", "table.toml", "--warehouse", "w"))
-    assert (
-        "table.toml: learner.decoding.max_shows and simulator.preset saturating need what sessions have shown; set environment.memory"
-        in line
-    )
+    needing = "learner.network.uses_refusals and learner.decoding.max_shows and simulator.preset saturating"
+    assert f"table.toml: {needing} need what sessions have shown; set environment.memory" in line
 
 
 @pytest.mark.parametrize("name", MISTAKES)
