@@ -1,7 +1,7 @@
 -- model: lineage
 -- grain: none
--- reads: artifacts, ingests, ingest_files, codebooks, sid_history, policies, releases
--- doc: What everything was made from, one step back: ingests of raw files with their hashes, vectors of the files that people bring, artifacts of ingests and artifacts, all records up to a release (records:12) of its ingests and record files and of the records before, codebooks of embedding models, policies of codebooks and simulators, releases (release:12) of all that and of their parent. Only releases name releases, and nothing leads back to itself. hsrl trace walks it.
+-- reads: artifacts, ingests, ingest_files, codebooks, sid_history, simulators, policies, releases
+-- doc: What everything was made from, one step back: ingests of raw files with their hashes, vectors of the files that people bring, artifacts of ingests and artifacts, all records up to a release (records:12) of its ingests and record files and of the records before, codebooks of embedding models, policies of codebooks and simulators, simulators that answer otherwise with the tensors of another of that one, releases (release:12) of all that and of their parent. Only releases name releases, and nothing leads back to itself. hsrl trace walks it.
 CREATE OR REPLACE VIEW lineage AS
 WITH record_nights AS (
     SELECT release_id, lag(release_id) OVER (ORDER BY release_id) AS before_id
@@ -12,6 +12,10 @@ WITH record_nights AS (
 nodes AS (
     SELECT artifact_id AS id, kind, path AS name, sha256, release_id
     FROM artifacts
+    UNION ALL
+    SELECT simulator_id, 'simulator', family, NULL, release_id
+    FROM simulators
+    WHERE simulator_id <> artifact_id
     UNION ALL
     SELECT ingest_id, 'ingest', source || ', ' || delivery_id, NULL, release_id
     FROM ingests
@@ -53,6 +57,10 @@ edges AS (
     UNION
     SELECT codebook_id, embedding_id
     FROM codebooks
+    UNION
+    SELECT simulator_id, artifact_id
+    FROM simulators
+    WHERE simulator_id <> artifact_id
     UNION
     SELECT artifact_id, unnest(list_append(simulator_ids, codebook_id))
     FROM policies

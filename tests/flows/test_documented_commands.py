@@ -44,6 +44,9 @@ TWIN = {
 # A name in capitals, or an ellipsis, stands for what only the reader knows: such a line is checked, not run.
 _FOR_THE_READER = re.compile(r"…|\b[A-Z][A-Z_]{2,}\b(?!=)")
 
+# Output in columns, such as a table whose row is called hsrl.
+_IN_COLUMNS = re.compile(r"^\S+  +[^# ]")
+
 
 @dataclass(frozen=True)
 class Command:
@@ -65,7 +68,7 @@ def commands(page: Path) -> Iterator[Command]:
             continue
         text = f"{waiting}\n{line.strip()}" if waiting else line.strip()
         began = began if waiting else number
-        if text.split(" ")[0] not in PROGRAMS or "│" in text:
+        if text.split(" ")[0] not in PROGRAMS or "│" in text or _IN_COLUMNS.search(text):
             continue
         try:
             shlex.split(text, comments=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from safetensors import safe_open
 
 from flows.maintenance.rollback import rollback
 from flows.queries.trace_page import page
@@ -32,14 +33,22 @@ def scored(refreshed: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[An
     return world, settings, {"fitted": fitted, "retrain": world.retrain(settings)}
 
 
+def _taste_width(folder: Path) -> int:
+    """Numbers of a stored latent simulator's item factors, which its scores are linear in."""
+    (weights,) = folder.glob("*.safetensors")
+    with safe_open(weights, "pt") as tensors:
+        return int(tensors.get_slice("from_features").get_shape()[1])
+
+
 def test_both_spaces_are_kept_and_codes_are_of_the_second(scored: Any) -> None:
-    world, *_ = scored
+    world, _, told = scored
     widths = world.ask(
         "select embedding_id, len(vector) as width, count(*) as n from embeddings group by all order by width"
     ).rows()
-    assert [row[1] for row in widths] == [4, 32] and widths[0][2] == widths[1][2]
+    of_codes = sum(_taste_width(folder) for folder in told["fitted"])
+    assert [row[1] for row in widths] == [4, of_codes] and widths[0][2] == widths[1][2]
     current = "select distinct embedding_id, len(centroid) from codebooks where codebook_id in (select codebook_id from sids)"
-    assert world.ask(current).rows() == [(widths[1][0], 32)]
+    assert world.ask(current).rows() == [(widths[1][0], of_codes)]
 
 
 def test_the_retrain_finds_the_simulators_that_the_codes_were_made_with(scored: Any) -> None:
@@ -51,15 +60,18 @@ def test_the_retrain_finds_the_simulators_that_the_codes_were_made_with(scored: 
 
 
 def test_nothing_was_made_from_itself_and_only_releases_from_releases(scored: Any) -> None:
-    """The model of the codes was made from simulators, those from records and, but for these very ones, from a model."""
+    """The model of the codes was made from simulators, those from records and, but for these very ones, from a model.
+
+    A family that only answers otherwise has the tensors of another: it was made from that one.
+    """
     world, _, told = scored
     assert world.ask("from lineage where input_kind = 'release' and kind <> 'release'").is_empty()
     made_from = world.ask("select id, input_kind from lineage where kind = 'simulator'").rows()
-    assert {kind for _, kind in made_from} == {"records", "embedding_model"}
-    assert {one for one, kind in made_from if kind == "records"} == set(
-        world.ask("select simulator_id from simulators")["simulator_id"]
-    )
-    for subject in ("item:1", "release:3", told["retrain"]["policy_id"], told["fitted"][0].name):
+    assert {kind for _, kind in made_from} == {"records", "embedding_model", "simulator"}
+    borrowing = world.ask("select simulator_id from simulators where simulator_id <> artifact_id")["simulator_id"].to_list()
+    assert borrowing and {one for one, kind in made_from if kind == "simulator"} == set(borrowing)
+    assert {one for one, kind in made_from if kind == "records"} == set(world.ask("select artifact_id from simulators")["artifact_id"])
+    for subject in ("item:1", "release:3", told["retrain"]["policy_id"], told["fitted"][0].name, borrowing[0]):
         found = trace(world.root, subject)
         assert "<svg" in page(found) and {node.kind for node in found.nodes.values()} >= {"raw file", "ingest", "simulator"}
 
