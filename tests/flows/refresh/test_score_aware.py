@@ -70,7 +70,9 @@ def test_nothing_was_made_from_itself_and_only_releases_from_releases(scored: An
     assert {kind for _, kind in made_from} == {"records", "embedding_model", "simulator"}
     borrowing = world.ask("select simulator_id from simulators where simulator_id <> artifact_id")["simulator_id"].to_list()
     assert borrowing and {one for one, kind in made_from if kind == "simulator"} == set(borrowing)
-    assert {one for one, kind in made_from if kind == "records"} == set(world.ask("select artifact_id from simulators")["artifact_id"])
+    assert {one for one, kind in made_from if kind == "records"} == set(
+        world.ask("select artifact_id from simulators")["artifact_id"]
+    )
     for subject in ("item:1", "release:3", told["retrain"]["policy_id"], told["fitted"][0].name, borrowing[0]):
         found = trace(world.root, subject)
         assert "<svg" in page(found) and {node.kind for node in found.nodes.values()} >= {"raw file", "ingest", "simulator"}
