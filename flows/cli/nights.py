@@ -32,6 +32,9 @@ def refresh(
     accept: Annotated[
         list[str] | None, typer.Option("--accept", help="A change that is meant: a setting, or delivery_drift. May be repeated.")
     ] = None,
+    corrected: Annotated[
+        bool, typer.Option("--corrected", help="Take in files that changed in place of what their deliveries brought before.")
+    ] = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Learn embeddings and codebook anew; every SID may change.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     as_json: Json = False,
@@ -44,10 +47,31 @@ def refresh(
     from flows.runtime.steps import DirectSteps
 
     root = warehouse_path(warehouse)
-    request = RefreshRequest(
-        first.date() if first else None, last.date() if last else None, rebuild, dry_run, tuple(accept or ())
-    )
+    days = (first.date() if first else None, last.date() if last else None)
+    request = RefreshRequest(*days, rebuild, dry_run, tuple(accept or ()), "corrected" if corrected else None)
     show(refresh(load_settings(config, root), root, Run("daily-refresh"), DirectSteps(), request), present.refresh, as_json)
+
+
+@group.command(epilog="Example: hsrl requeue --config flows/configs/ml-100k.toml --warehouse warehouse/ml-100k")
+def requeue(
+    config: Config = None,
+    warehouse: WarehouseFolder = None,
+    accept: Annotated[
+        list[str] | None, typer.Option("--accept", help="A change that is meant: a setting, or delivery_drift. May be repeated.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be read again, and do nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Read deliveries with rows in quarantine again, after the configuration was mended, and publish what is taken in now."""
+    from flows.refresh.flow import refresh
+    from flows.refresh.request import RefreshRequest
+    from flows.runtime.run import Run
+    from flows.runtime.settings import load_settings
+    from flows.runtime.steps import DirectSteps
+
+    root = warehouse_path(warehouse)
+    request = RefreshRequest(dry_run=dry_run, accept=tuple(accept or ()), again="quarantined")
+    show(refresh(load_settings(config, root), root, Run("requeue"), DirectSteps(), request), present.refresh, as_json)
 
 
 @group.command(epilog="Example: hsrl retrain --config flows/configs/ml-100k.toml --warehouse warehouse/ml-100k")

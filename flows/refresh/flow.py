@@ -34,6 +34,8 @@ from pipeline.warehouse.tables import TABLES
 from pipeline.warehouse.verify import require_intact, require_whole_or_gone
 from pipeline.warehouse.warehouse import Warehouse
 
+_COUNTED = ("n_rows", "n_accepted", "n_rejected", "n_known", "n_late", "n_rebuilt", "n_records")
+
 
 @naming_damage
 def refresh(settings: Settings, root: Path, run: Run, steps: Steps, request: RefreshRequest | None = None) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, request: Ref
     request = request or RefreshRequest()
     require_acceptable(settings.source, request.accept)
     source = settings.source.open(settings.ingest.chunk_rows, settings.ingest.quarantine_limit)
-    search = Search(source, request.days, settings.ingest.settle_hours, settings.embeddings)
+    search = Search(source, request.days, settings.ingest.settle_hours, settings.embeddings, request.again)
     # What a run used is saved with it: the settings, and the changes that were accepted.
     config = {**settings.model_dump(mode="json"), **({"accepted": list(request.accept)} if request.accept else {})}
     if request.dry_run:
@@ -66,7 +68,7 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, request: Ref
         report = _bring_up_to_date(RunContext(warehouse, run, steps), settings, search, request, config)
         outcome.release_id = report["release_id"]
         # All is published, so nothing staged is needed: neither this run's nor what killed runs left. Only the writer stages these.
-        for kind in (KIND, "embeddings"):
+        for kind in (KIND, "embeddings", "rest"):
             warehouse.staging.discard_all(kind)
         return report
 
@@ -87,17 +89,15 @@ def _bring_up_to_date(
 
     with run.stage("look for new files"):
         found = search.run(warehouse, incumbent)
-    external = found.external
-    has_new_vectors = incumbent.release is not None and found.has_new_vectors
-    is_rebuild = request.rebuild and incumbent.release is not None
+    external, is_first = found.external, incumbent.release is None
+    has_new_vectors, is_rebuild = found.has_new_vectors and not is_first, request.rebuild and not is_first
     if external is not None and (found.deliveries or request.rebuild or has_new_vectors):
         external.require_fit()
     with run.stage("ingest and records") as tick:
         night = StagingNight(context, search.source, settings.ingest, settings.records, incumbent, stored)
         staged, passed_over = stage_deliveries(night, found.deliveries, tick)
     if not (staged or is_rebuild or has_new_vectors or items_left_behind(warehouse)):
-        but = f" but for {len(passed_over)} without rows" if passed_over else ""
-        run.say(f"nothing new: every raw file{request.days_in_words} is in the warehouse already{but}")
+        run.say(request.nothing_new(len(passed_over)))
         return {"status": "nothing new", "run_id": run.run_id, "release_id": None, "passed_over": passed_over}
     if external is not None and has_new_vectors:
         run.say(f"{external.paths[0]}: vectors that no release was made from yet")
@@ -139,7 +139,7 @@ def _report(context: RunContext, inputs: ReleaseInputs, sids: SemanticIds) -> di
         "run_id": context.run.run_id,
         "release_id": inputs.release_id,
         "deliveries": [delivery.new.delivery.id for delivery in staged],
-        **{name: sum(count[name] for count in counts) for name in ("n_rows", "n_accepted", "n_rejected", "n_known", "n_records")},
+        **{name: sum(count[name] for count in counts) for name in _COUNTED},
         "rejected": dict(rejects["reason"].value_counts(sort=True).sort("count", "reason", descending=[True, False]).iter_rows()),
         "warnings": _warnings(context),
         "n_users": tables.users.height,

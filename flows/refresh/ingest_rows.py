@@ -44,6 +44,7 @@ def _ingest_rows(staged: Sequence[StagedDelivery], source: str, release_id: int,
                 "delivery_id": delivery.new.delivery.id,
                 "sequence": sequence,
                 "release_id": release_id,
+                "replaces": list(delivery.new.replaces),
                 **{name: counts[name] for name in INGESTS.schema if name in counts},
             }
         )

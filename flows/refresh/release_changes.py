@@ -9,11 +9,13 @@ import polars as pl
 
 from flows.refresh.release_inputs import ReleaseInputs
 from flows.refresh.semantic_ids import SemanticIds
-from flows.refresh.staging import StagedDelivery
+from flows.refresh.staging import StagedDelivery, live_files
 from pipeline.contracts import CODEBOOKS
 from pipeline.warehouse.artifact_rows import Artifact, artifact_rows, records_up_to
 from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.release import Changes
+from pipeline.warehouse.statements import statement
+from pipeline.warehouse.tables import QUARANTINE
 from pipeline.warehouse.warehouse import Warehouse
 
 
@@ -30,15 +32,22 @@ def changes_of(
         deliveries: rows that describe its deliveries, by the names of their tables.
     """
     release_id, staged, incumbent, decision = inputs.release_id, inputs.staged, inputs.incumbent, sids.decision
-    events = {file: (delivery.new.ingest_id,) for delivery in staged for file in delivery.files("events")}
-    records = {file: (delivery.new.ingest_id,) for delivery in staged for file in delivery.files("records")}
+    events, records = (_files_to_register(warehouse, staged, kind) for kind in ("events", "records"))
+    rebuilt = _rebuilt(staged)
     embeddings = _stage_embeddings(warehouse, sids, release_id)
     # Vectors fold in the records of all releases up to this one. Named are the records, not a release, which holds what comes of them.
     learned_from = f"records:{release_id}" if staged else records_up_to(warehouse, release_id)
     artifacts = [replace(artifact, inputs=(*artifact.inputs, learned_from)) for artifact in sids.artifacts]
     if staged:
         artifacts.append(_keep_state(warehouse, staged))
+    gone = incumbent.tables.splits.join(inputs.tables.splits, on="user_id", how="anti").select("user_id")
     return Changes(
+        delete={
+            "events": rebuilt.select("user_id"),
+            "record_rows": rebuilt.select("user_id"),
+            "splits": gone,
+            "quarantine": _no_longer_refused(warehouse, staged),
+        },
         replace_files={"embeddings": [embeddings]},
         register={"events": list(events), "record_rows": list(records)},
         replace={
@@ -55,11 +64,45 @@ def changes_of(
         },
         append={
             "sid_metrics": decision.metrics,
+            "rebuilt_users": rebuilt.with_columns(release_id=pl.lit(release_id, pl.Int64)),
             **deliveries,
             "artifacts": artifact_rows(warehouse, artifacts, run_id, release_id),
         },
         file_inputs={**events, **records, embeddings: (sids.models.embedding_id, *inputs.external_inputs, learned_from)},
     )
+
+
+def _files_to_register(warehouse: Warehouse, staged: Sequence[StagedDelivery], kind: str) -> dict[Path, tuple[str, ...]]:
+    """Files of ``events`` or ``records``, and the delivery of each; without users whose rows are all in a later delivery's."""
+    found: dict[Path, tuple[str, ...]] = {}
+    deliveries = [delivery for delivery in staged for _ in delivery.files(kind)]
+    for file, delivery in zip(live_files((), staged, kind), deliveries, strict=True):
+        path = file.path
+        if not file.is_whole:
+            name = fingerprint(kind, str(path), *map(str, file.rebuilt))
+            warehouse.staging.discard("rest", name)  # of a run that was killed
+            with warehouse.staging.writing("rest", name) as folder:
+                file.rows().collect().write_parquet(folder / path.name)
+            path = warehouse.staging.path("rest", name) / path.name
+        found[path] = (delivery.new.ingest_id,)
+    return found
+
+
+def _no_longer_refused(warehouse: Warehouse, staged: Sequence[StagedDelivery]) -> pl.DataFrame:
+    """Rows of the quarantine that a delivery brought again and that were not refused again for the same reason."""
+    rows = [QUARANTINE.empty()]
+    for delivery in staged:
+        if delivery.new.requeues:
+            before = warehouse.read(QUARANTINE, statement("quarantine_of_ingests"), {"ingests": list(delivery.new.requeues)})
+            rows.append(before.join(delivery.frame("refused"), on=["file", "line", "reason"], how="anti"))
+    return pl.concat(rows).select("ingest_id", "file", "line", "reason").unique()
+
+
+def _rebuilt(staged: Sequence[StagedDelivery]) -> pl.DataFrame:
+    """REBUILT_USERS, but for the release: of each user the last delivery that had all the events and records laid out anew."""
+    users = [delivery.frame("rebuilt").with_columns(ingest_id=pl.lit(delivery.new.ingest_id)) for delivery in staged]
+    empty = pl.DataFrame(schema={"user_id": pl.Int64, "ingest_id": pl.String})
+    return pl.concat([empty, *users]).unique("user_id", keep="last").sort("user_id")
 
 
 def _changed(now: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:

@@ -7,11 +7,12 @@ from pathlib import Path
 import polars as pl
 
 from flows.refresh.external_vectors import ExternalFiles
-from flows.refresh.staging import StagedDelivery
+from flows.refresh.staging import StagedDelivery, live_files
 from flows.stores.incumbent import Incumbent, Tables
 from pipeline.errors import SourceError
 from pipeline.records.config import RecordsConfig
 from pipeline.records.split import make_splits
+from pipeline.warehouse.stored_files import StoredFile, scan
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class ReleaseInputs:
         incumbent: the warehouse before the run.
         staged: the new deliveries, oldest first.
         external: the files of external vectors; None where there are none.
-        records: Parquet files of all its records; each holds a bucket of users.
+        records: files of all its records; each holds a bucket of users.
         tables: its small tables.
     """
 
@@ -31,7 +32,7 @@ class ReleaseInputs:
     incumbent: Incumbent
     staged: Sequence[StagedDelivery]
     external: ExternalFiles | None
-    records: list[Path]
+    records: list[StoredFile]
     tables: Tables
 
     @property
@@ -66,13 +67,13 @@ def gather_inputs(
     """
     files, last = incumbent.files, staged[-1] if staged else None
     state = last.files("state") if last else files.state
-    records = [*files.records, *(file for delivery in staged for file in delivery.files("records"))]
+    records = live_files(files.records, staged, "records")
     if not records:
         raise SourceError(_too_few_events(config.slate_size, state))
     tables = Tables(
         items=last.frame("items") if last else incumbent.tables.items,
         users=last.frame("users") if last else incumbent.tables.users,
-        splits=make_splits(config, pl.scan_parquet(state), pl.scan_parquet(records)),
+        splits=make_splits(config, pl.scan_parquet(state), scan(records)),
     )
     return ReleaseInputs(release_id, incumbent, staged, external, records, tables)
 

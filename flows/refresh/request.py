@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from flows.refresh.staging import Days
+from flows.refresh.staging import Again, Days
 from pipeline.errors import ConfigError
 
 
@@ -15,6 +15,7 @@ class RefreshRequest:
         first, last: only deliveries of these days, both inclusive.
         rebuild: learn a new codebook.
         dry_run: only say what would be done.
+        again: take in again what was taken in: ``corrected`` deliveries, or ``quarantined`` rows (see ``new_deliveries``).
         accept: names of changes that are meant, such as ``source.time_unit``.
     """
 
@@ -23,6 +24,7 @@ class RefreshRequest:
     rebuild: bool = False
     dry_run: bool = False
     accept: tuple[str, ...] = ()
+    again: Again | None = None
 
     def __post_init__(self) -> None:
         """Refuse a first day after the last.
@@ -37,6 +39,13 @@ class RefreshRequest:
     def days(self) -> Days:
         """The days whose deliveries are meant."""
         return Days(self.first, self.last)
+
+    def nothing_new(self, n_passed_over: int) -> str:
+        """Why there is nothing to do, where ``n_passed_over`` new deliveries have no rows."""
+        if self.again == "quarantined":
+            return "nothing new: no raw file that is still there has rows in quarantine"
+        but = f" but for {n_passed_over} without rows" if n_passed_over else ""
+        return f"nothing new: every raw file{self.days_in_words} is in the warehouse already{but}"
 
     @property
     def days_in_words(self) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from flows.refresh.external_vectors import ExternalFiles, find_external_files
-from flows.refresh.staging import Days, NewDelivery, new_deliveries
+from flows.refresh.staging import Again, Days, NewDelivery, new_deliveries
 from flows.stores.incumbent import Incumbent, KnownFiles
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.ingest.source import Source
@@ -20,12 +20,14 @@ class Search:
         days: only deliveries of these days.
         settle_hours: a file that changed in so many last hours may still be written.
         embeddings: the section that names the files of external vectors.
+        again: which deliveries are taken in again.
     """
 
     source: Source
     days: Days
     settle_hours: float
     embeddings: EmbeddingsConfig
+    again: Again | None = None
 
     def run(self, warehouse: Warehouse | None, incumbent: Incumbent | None) -> "Arrivals":
         """Look for files; both arguments are None before the first refresh.
@@ -36,7 +38,7 @@ class Search:
         """
         known, codebook = (incumbent.known_files, incumbent.sids.codebook) if incumbent else (KnownFiles(), None)
         return Arrivals(
-            new_deliveries(self.source, known, self.days, self.settle_hours),
+            new_deliveries(self.source, known, self.days, self.settle_hours, self.again),
             find_external_files(self.embeddings, warehouse, codebook),
         )
 

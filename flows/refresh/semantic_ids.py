@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from flows.refresh.deliveries import of_bucket
+from flows.refresh.buckets import of_bucket
 from flows.refresh.external_vectors import read_external_vectors
 from flows.refresh.release_inputs import ReleaseInputs
 from flows.refresh.sid_settings import SidSettings
@@ -26,6 +26,7 @@ from pipeline.sids.metrics import run_metrics
 from pipeline.sids.nightly import NightDecision, decide_night
 from pipeline.warehouse.artifact_rows import Artifact
 from pipeline.warehouse.artifacts import fingerprint
+from pipeline.warehouse.stored_files import scan
 from pipeline.warehouse.warehouse import Warehouse
 
 
@@ -106,14 +107,14 @@ def _positives(inputs: ReleaseInputs, n_buckets: int) -> Iterator[pl.DataFrame]:
     """user_id and item_id of every positive in a training record, whole users, a frame for each bucket."""
     for bucket in range(n_buckets):
         if files := of_bucket(inputs.records, bucket):
-            yield training_positives(pl.scan_parquet(files), inputs.tables.splits)
+            yield training_positives(scan(files), inputs.tables.splits)
 
 
 def _answers(inputs: ReleaseInputs, n_buckets: int) -> Iterator[pl.DataFrame]:
     """How often the training records of each bucket show and like every item."""
     for bucket in range(n_buckets):
         if files := of_bucket(inputs.records, bucket):
-            yield count_training_answers(pl.scan_parquet(files), inputs.tables.splits)
+            yield count_training_answers(scan(files), inputs.tables.splits)
 
 
 def _none_for_training(config: RecordsConfig, splits: pl.DataFrame) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
-from flows.refresh.deliveries import Decided, DeliveryJob, EarlierData, stage_delivery
+from flows.refresh.deliveries import stage_delivery
+from flows.refresh.delivery_job import Decided, DeliveryJob, EarlierData
 from flows.runtime.context import RunContext
 from flows.stores.incumbent import Incumbent, KnownFiles
 from pipeline.errors import ConfigError, EmptyFileError, QuarantineError
@@ -24,20 +25,32 @@ from pipeline.records.config import RecordsConfig
 from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.ledger import add_quarantine
 from pipeline.warehouse.statements import statement
+from pipeline.warehouse.stored_files import StoredFile
 from pipeline.warehouse.warehouse import Warehouse
 
 KIND = "delivery"
+Again = Literal["corrected", "quarantined"]
 # Part of every staging fingerprint: raised when the same raw rows become other staged rows.
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)
 class NewDelivery:
-    """A delivery that the warehouse does not know, and its files as they were hashed."""
+    """A delivery that the warehouse does not know as it is now.
+
+    Attributes:
+        delivery: its files.
+        snapshots: these as they were hashed.
+        ingest_id: its id in the warehouse.
+        replaces: earlier ingests of the delivery whose events go.
+        requeues: earlier ingests of the delivery whose rows leave the quarantine, but for those that are refused again.
+    """
 
     delivery: Delivery
     snapshots: tuple[Snapshot, ...]
     ingest_id: str
+    replaces: tuple[str, ...] = ()
+    requeues: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,8 +65,13 @@ class StagedDelivery:
         return sorted((self.folder / kind).glob("*.parquet"))
 
     def frame(self, name: str) -> pl.DataFrame:
-        """``items``, ``users`` (both whole), ``rejects``, ``lines`` or ``counts``."""
+        """``items``, ``users`` (both whole), ``rejects``, ``refused`` (also known ones), ``lines``, ``rebuilt`` or ``counts``."""
         return pl.read_parquet(self.folder / f"{name}.parquet")
+
+    @property
+    def rebuilt(self) -> Path:
+        """A Parquet file of user_id: those whose events and records are all in its files."""
+        return self.folder / "rebuilt.parquet"
 
     @property
     def kinds(self) -> IdKinds:
@@ -104,7 +122,9 @@ class StagingNight:
     stored: Mapping[str, Meaning]
 
 
-def new_deliveries(source: Source, known: KnownFiles, days: Days, settle_hours: float = 0.0) -> list[NewDelivery]:
+def new_deliveries(
+    source: Source, known: KnownFiles, days: Days, settle_hours: float = 0.0, again: Again | None = None
+) -> list[NewDelivery]:
     """Deliveries with a file whose bytes the warehouse has not taken in, oldest first.
 
     Also those whose last line waited and whose file has not changed for so long that it is finished.
@@ -114,6 +134,8 @@ def new_deliveries(source: Source, known: KnownFiles, days: Days, settle_hours: 
         known: what the warehouse knows.
         days: only deliveries of these.
         settle_hours: a file changed since may still be written.
+        again: which deliveries that were taken in are taken in again: ``corrected`` ones instead of what they had brought;
+            ``quarantined`` ones, and no others, for the rows that were refused.
 
     Raises:
         ConfigError: days are asked for, but the deliveries are no days.
@@ -134,9 +156,18 @@ def new_deliveries(source: Source, known: KnownFiles, days: Days, settle_hours: 
         snapshots = tuple(seen.get(file) or seen.setdefault(file, Snapshot.of(file)) for file in delivery.files)
         hashes = [file.sha256 for file in snapshots]
         growing = frozenset(file.path for file in snapshots if settle_hours and file.modified_at > settled_at)
+        sized = replace(delivery, n_bytes=tuple(file.n_bytes for file in snapshots), growing=growing)
+        past = known.deliveries.get((source.name, delivery.id), [])
+        names = [ingest.ingest_id for ingest in past]
         has_settled = any(file.sha256 in known.waiting and file.path not in growing for file in snapshots)
-        if has_settled or not known.hashes.issuperset(hashes):
-            sized = replace(delivery, n_bytes=tuple(file.n_bytes for file in snapshots), growing=growing)
+        if again == "quarantined":
+            if any(ingest.n_quarantined for ingest in past):
+                name = fingerprint(source.name, hashes, "again after", names)
+                found.append(NewDelivery(sized, snapshots, name, requeues=tuple(names)))
+        elif again == "corrected" and past and past[-1].hashes != tuple(sorted(hashes)):
+            name = fingerprint(source.name, hashes, "instead of", names)
+            found.append(NewDelivery(sized, snapshots, name, replaces=tuple(names), requeues=tuple(names)))
+        elif has_settled or not known.hashes.issuperset(hashes):
             parts = (source.name, hashes, *(["settled"] if has_settled else []))
             found.append(NewDelivery(sized, snapshots, fingerprint(*parts)))
     return found
@@ -189,6 +220,11 @@ def _stage(night: StagingNight, earlier: Sequence[StagedDelivery], new: NewDeliv
         run.say(
             f"{new.delivery.id}: {counts.n_accepted:,} events, {counts.n_records:,} records, {counts.n_rejected:,} rows rejected"
         )
+        if counts.n_rebuilt:
+            run.say(
+                f"{new.delivery.id}: {counts.n_late:,} events lie before stored ones of their users; "
+                f"{counts.n_rebuilt:,} users are laid out anew"
+            )
     staged = StagedDelivery(new, warehouse.staging.path(KIND, name))
     for line in remarks(staged.frame("lines"), ingest.settle_hours):
         run.say(line)
@@ -206,6 +242,7 @@ def _job(night: StagingNight, earlier: Sequence[StagedDelivery], new: NewDeliver
         records=night.records,
         decided=_decided(night.stored, earlier),
         latest=None if has_own_clock else night.context.run.started_at + timedelta(days=night.ingest.future_days),
+        replaces=new.replaces,
     )
 
 
@@ -236,13 +273,35 @@ def _decided(stored: Mapping[str, Meaning], earlier: Sequence[StagedDelivery]) -
 
 def _earlier_data(incumbent: Incumbent, earlier: Sequence[StagedDelivery]) -> tuple[EarlierData, str]:
     """What a delivery finds, and the name of the user states it goes on from."""
-    events = [*incumbent.files.events, *(file for staged in earlier for file in staged.files("events"))]
+    events = live_files(incumbent.files.events, earlier, "events")
     if not earlier:
         return EarlierData(
             events, incumbent.files.state, incumbent.tables.items, incumbent.tables.users
         ), incumbent.files.state_id
     last = earlier[-1]
     return EarlierData(events, last.files("state"), last.frame("items"), last.frame("users")), last.folder.name
+
+
+def live_files(stored: Sequence[StoredFile], staged: Sequence[StagedDelivery], kind: str) -> list[StoredFile]:
+    """Files of ``events`` or ``records`` as they count after some staged deliveries, each without the users of later ones' ``rebuilt``.
+
+    Args:
+        stored: of the last release.
+        staged: the night's deliveries, oldest first.
+        kind: which files.
+    """
+    rebuilt = [delivery.rebuilt if delivery.frame("rebuilt").height else None for delivery in staged]
+
+    def later(number: int) -> tuple[Path, ...]:
+        return tuple(users for users in rebuilt[number:] if users)
+
+    files = [replace(file, rebuilt=later(0)) for file in stored]
+    files += [
+        StoredFile(path, rebuilt=later(number))
+        for number, delivery in enumerate(staged, start=1)
+        for path in delivery.files(kind)
+    ]
+    return files
 
 
 def _quarantined(warehouse: Warehouse, files: Sequence[str]) -> pl.DataFrame:

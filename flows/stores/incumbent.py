@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from pipeline.sids.inputs import SidIncumbents
 from pipeline.warehouse.artifacts import inside
 from pipeline.warehouse.release import Release
 from pipeline.warehouse.statements import statement
+from pipeline.warehouse.stored_files import StoredFile, scan
 from pipeline.warehouse.warehouse import Warehouse
 
 # Settings that records and states were cut by: another value would tear the user's sequence.
@@ -54,11 +55,26 @@ class StoredFiles:
         embeddings: vectors of all items.
     """
 
-    events: list[Path]
-    records: list[Path]
+    events: list[StoredFile]
+    records: list[StoredFile]
     state: list[Path]
     state_id: str
-    embeddings: list[Path]
+    embeddings: list[StoredFile]
+
+
+@dataclass(frozen=True)
+class PastIngest:
+    """A delivery as it was taken in once.
+
+    Attributes:
+        ingest_id: its id.
+        hashes: sha256 of its files, sorted.
+        n_quarantined: its rows that are in quarantine.
+    """
+
+    ingest_id: str
+    hashes: tuple[str, ...]
+    n_quarantined: int
 
 
 @dataclass(frozen=True)
@@ -68,10 +84,12 @@ class KnownFiles:
     Attributes:
         hashes: sha256 of the files taken in.
         waiting: those of them whose last line has no line end and waits in quarantine.
+        deliveries: source and id of a delivery → its ingests, the first first.
     """
 
     hashes: frozenset[str] = frozenset()
     waiting: frozenset[str] = frozenset()
+    deliveries: Mapping[tuple[str, str], list[PastIngest]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -98,7 +116,7 @@ class Incumbent:
         """What earlier nights decided, with the last release's vectors where tonight's can be compared with them."""
         if self.sids.codebook is None or not self.files.embeddings:
             return self.sids
-        stored = pl.read_parquet(self.files.embeddings).select(list(EMBEDDINGS.schema))
+        stored = scan(self.files.embeddings).select(list(EMBEDDINGS.schema)).collect()
         return replace(self.sids, embeddings=of_codebook(stored, self.sids.codebook.embedding_id))
 
 
@@ -116,6 +134,7 @@ def read_incumbent(warehouse: Warehouse, tombstone_nights: int, *, rebuild: bool
         known_files=KnownFiles(
             hashes=frozenset(warehouse.query(statement("raw_files_taken_in"))["sha256"]),
             waiting=frozenset(warehouse.query(statement("raw_files_waiting"))["sha256"]),
+            deliveries=_past_ingests(warehouse),
         ),
         tables=Tables(
             items=warehouse.read(ITEMS, "FROM items ORDER BY item_id"),
@@ -127,15 +146,22 @@ def read_incumbent(warehouse: Warehouse, tombstone_nights: int, *, rebuild: bool
     )
 
 
+def _past_ingests(warehouse: Warehouse) -> dict[tuple[str, str], list[PastIngest]]:
+    found: dict[tuple[str, str], list[PastIngest]] = {}
+    for source, delivery_id, ingest_id, hashes, n_quarantined in warehouse.query(statement("ingests_by_delivery")).iter_rows():
+        found.setdefault((source, delivery_id), []).append(PastIngest(ingest_id, tuple(hashes or ()), n_quarantined))
+    return found
+
+
 def _stored_files(warehouse: Warehouse) -> StoredFiles:
     states = warehouse.query(statement("last_user_state"))
     state_id, folder = states.row(0) if states.height else (_NO_STATE, None)
     return StoredFiles(
-        events=warehouse.files("events"),
-        records=warehouse.files("record_rows"),
+        events=warehouse.stored_files("events"),
+        records=warehouse.stored_files("record_rows"),
         state=sorted(inside(warehouse.root, folder).glob("*.parquet")) if folder else [],
         state_id=state_id,
-        embeddings=warehouse.files("embeddings"),
+        embeddings=warehouse.stored_files("embeddings"),
     )
 
 

@@ -1,4 +1,4 @@
-"""The order of events within their user, and which rows are refused: of unknown items, repeated, late, or already stored."""
+"""The order of events within their user, and which rows are refused: of unknown items, repeated, or already stored."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -41,12 +41,21 @@ class Rules(NamedTuple):
 
 
 class Ordered(NamedTuple):
-    """Rows in = ``events`` + ``rejects`` + ``n_known``; ``known`` counts the last by file (file, n_known)."""
+    """Rows in = events of this origin + ``rejects`` + ``n_known``.
+
+    Attributes:
+        events: EVENTS by (user_id, user_seq).
+        rejects: REJECTS by (file, line).
+        n_known: rows that the warehouse holds.
+        known: file, n_known: these by file.
+        late: user_id and n_late of the users with events earlier than some that are stored, who have to be ordered whole.
+    """
 
     events: pl.DataFrame
     rejects: pl.DataFrame
     n_known: int
     known: pl.DataFrame
+    late: pl.DataFrame
 
 
 def bucket_of(user_id: pl.Expr, n: int) -> pl.Expr:
@@ -63,13 +72,15 @@ def order_events(
     origin: Origin,
     rules: Rules = Rules(),  # noqa: B008 frozen
     stored: Stored | None = None,
+    whole: pl.DataFrame | None = None,
 ) -> Ordered:
     """Give the events of a bucket their order within the user, after those already stored.
 
     The order is the source's own where it has one; else events are sorted by time, position in the slate, file and line (the
     requests of one moment stay whole, one after the other), and numbered on from the user's last. Rows at or before the user's last
     stored event are asked of ``stored``: those it knows are counted and dropped, so that rows that arrive twice add nothing; of the
-    others an earlier row is late, and a row at the same time is new (orders are never equal, so there it is late too).
+    others an earlier row is late, and a row at the same time is new. A late row's place is among the stored events, so that all of
+    the user's are ordered again: those of ``late`` are left out of ``events``, and the caller asks again with them in ``whole``.
 
     Args:
         raw: RAW_EVENTS of the bucket in any row order; ``order`` is given for all rows or for none.
@@ -79,38 +90,36 @@ def order_events(
         stored: given rows of (user_id, item_id, occurred_at) or, where the source has orders, (user_id, item_id, order), and
             of the columns of the identity, returns those the warehouse holds (order is its user_seq, ``NTH`` the number
             among equal rows); None while it holds none.
-
-    Returns:
-        EVENTS by (user_id, user_seq), REJECTS by (file, line), and the number of known rows, in all and by file.
+        whole: EVENTS, all that are stored of users who are ordered from their first event on, between the new ones; at one moment
+            and position the stored ones come first. They keep their source and delivery.
 
     Raises:
         ContractError: an input breaks its contract, or ``order`` is given for some rows only.
     """
     check(raw, RAW_EVENTS, "ordering")
     check(state, USER_STATE, "ordering")
-    n_without = raw["order"].null_count()
-    if 0 < n_without < raw.height:
-        raise ContractError(
-            f"ordering: {n_without} of {raw.height} rows have no order, expected all or none; mend the source's mapping"
-        )
-    has_order = raw.height > 0 and not n_without
+    has_order = _has_order(raw) and (raw.height > 0 or whole is not None)
     by = "order" if has_order else "occurred_at"
-    if not has_order and (n_nowhen := raw["occurred_at"].null_count()):
-        raise ContractError(f"ordering: {n_nowhen} of {raw.height} rows have neither order nor time; mend the source's mapping")
-
     # Decided on the few columns that matter; sorted twice, first so that equal rows are neighbours, then into the order kept.
     ties = ["file", "line"] if has_order else ["position", "file", "line"]
     last = state.select("user_id", "last_seq", last=pl.col("last_seq" if has_order else "last_occurred_at"))
     rows = raw.select("user_id", "item_id", by, *ties).with_row_index("row").join(last, on="user_id", how="left")
     rows, outside = _split(rows.with_columns(raw["occurred_at"].alias("when")), _bound_checks(rules.bounds, has_order=has_order))
     key = ["user_id", "item_id", by]
-    rows, known_in = _without_known(rows, raw, key, rules.identity, stored)
-    rows = rows.sort("user_id", by, "item_id", *ties)
+    rows, known_in = _without_known(rows.with_columns(is_new=pl.lit(value=True)), raw, key, rules.identity, stored)
+    n_new = raw.height
+    if whole is not None:
+        raw, rows = _with_whole(raw, rows, check(whole, EVENTS, "ordering"), by)
+    rows = rows.sort("user_id", by, "item_id", "is_new", *ties)
     rows = rows.with_columns(_repeated(rows, raw, key, rules.identity).alias("is_repeated"))
     kept, refused = _split(rows, _checks(by, rules))
     refused = pl.concat([outside.drop("when"), refused.select(outside.drop("when").columns)])
-    kept = kept.sort("user_id", by, *ties)
     if has_order:  # checked last: a refused row takes no order from another
+        kept, taken = _split(kept, [(reasons.DUPLICATE_ORDER, _is_taken(kept, stored))])
+        refused = pl.concat([refused, taken.select(refused.columns)])
+    kept, late = _without_late(kept, by)
+    kept = kept.sort("user_id", by, *ties)
+    if has_order:
         kept, repeated = _split(kept, [(reasons.DUPLICATE_ORDER, _repeats("user_id", "order"))])
         refused = pl.concat([refused, repeated.select(refused.columns)])
     else:
@@ -120,9 +129,62 @@ def order_events(
     events = raw.drop("order", "file", "line")[kept["row"]].with_columns(
         user_seq=kept["order"], source=pl.lit(origin.source), ingest_id=pl.lit(origin.ingest_id)
     )
+    if whole is not None:
+        events = _with_own_origins(events, whole, kept["row"].cast(pl.Int64) - n_new)
     rejects = _rejected(raw[refused["row"]].with_columns(refused["reason"]))
     known = known_in.alias("file").to_frame().group_by("file").agg(n_known=pl.len().cast(pl.Int64))
-    return Ordered(check(events.select(list(EVENTS.schema)), EVENTS, "ordering"), rejects, len(known_in), known)
+    return Ordered(check(events.select(list(EVENTS.schema)), EVENTS, "ordering"), rejects, len(known_in), known, late)
+
+
+def _has_order(raw: pl.DataFrame) -> bool:
+    """Whether all rows have the source's own order.
+
+    Raises:
+        ContractError: some have, or rows have neither order nor time.
+    """
+    n_without = raw["order"].null_count()
+    if 0 < n_without < raw.height:
+        raise ContractError(
+            f"ordering: {n_without} of {raw.height} rows have no order, expected all or none; mend the source's mapping"
+        )
+    if n_without and (n_nowhen := raw["occurred_at"].null_count()):
+        raise ContractError(f"ordering: {n_nowhen} of {raw.height} rows have neither order nor time; mend the source's mapping")
+    return not n_without
+
+
+def _with_whole(raw: pl.DataFrame, rows: pl.DataFrame, whole: pl.DataFrame, by: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The raw rows and those looked at, with the stored events of ``whole`` after them; its users begin anew, so nothing is late."""
+    order = pl.col("user_seq") if by == "order" else pl.lit(None, pl.Int64)
+    as_raw = whole.with_columns(order=order, file=pl.lit(""), line=pl.col("user_seq")).select(list(RAW_EVENTS.schema))
+    begins_anew = pl.col("user_id").is_in(whole["user_id"].unique().implode())
+    rows = rows.with_columns(pl.when(~begins_anew).then(pl.col(name)).alias(name) for name in ("last", "last_seq"))
+    stored = as_raw.with_row_index("row", offset=raw.height).with_columns(when="occurred_at", is_new=pl.lit(value=False))
+    return pl.concat([raw, as_raw]), pl.concat([rows, stored.select(set(rows.columns) & set(stored.columns))], how="diagonal")
+
+
+def _with_own_origins(events: pl.DataFrame, whole: pl.DataFrame, row: pl.Series) -> pl.DataFrame:
+    """EVENTS with the source and delivery of the stored ones; ``row`` is each one's in ``whole``, below 0 where it is new."""
+    is_stored = row >= 0
+    indices = is_stored.arg_true()
+    return events.with_columns(
+        events[name].scatter(indices, whole[name][row.filter(is_stored)]) for name in ("source", "ingest_id")
+    )
+
+
+def _is_taken(rows: pl.DataFrame, stored: Stored | None) -> pl.Expr:
+    """Where another stored event of the user has the row's order."""
+    place = ["user_id", "order"]
+    passed = rows.filter(pl.col("order") <= pl.col("last")).select(place)
+    if passed.is_empty() or stored is None:
+        return pl.lit(value=False)
+    return pl.struct(place).is_in(stored(passed).unique().to_struct().implode())
+
+
+def _without_late(rows: pl.DataFrame, by: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of users of whom none is late, and ``Ordered.late``."""
+    is_late = pl.col("order") <= pl.col("last") if by == "order" else pl.col("occurred_at") < pl.col("last")
+    late = rows.filter(is_late).group_by("user_id").agg(n_late=pl.len().cast(pl.Int64)).sort("user_id")
+    return (rows.join(late, on="user_id", how="anti", maintain_order="left") if late.height else rows), late
 
 
 def stored_among(keys: pl.DataFrame, events: pl.LazyFrame) -> pl.DataFrame:
@@ -215,11 +277,10 @@ def _bound_checks(bounds: Bounds, *, has_order: bool) -> list[tuple[str, pl.Expr
 
 
 def _checks(by: str, rules: Rules) -> list[tuple[str, pl.Expr]]:
-    """Reasons to refuse a row and where they hold."""
-    is_late = pl.col("order") <= pl.col("last") if by == "order" else pl.col("occurred_at") < pl.col("last")
+    """Reasons to refuse a row and where they hold; a stored event is not refused."""
     is_known = pl.lit(value=True) if rules.known_items is None else pl.col("item_id").is_in(rules.known_items.implode())
     duplicate = reasons.duplicate(rules.identity.names, "order" if by == "order" else "time")
-    return [(reasons.UNKNOWN_ITEM, ~is_known), (duplicate, pl.col("is_repeated")), (reasons.LATE, is_late)]
+    return [(reasons.UNKNOWN_ITEM, ~is_known & pl.col("is_new")), (duplicate, pl.col("is_repeated") & pl.col("is_new"))]
 
 
 def _repeats(*columns: str) -> pl.Expr:

@@ -14,7 +14,6 @@ OPEN_LINE = "the last line has no line end: it waits until the file is written o
 TEXT = "not readable as text in the file's encoding"
 UNKNOWN_ITEM = "unknown item"
 DUPLICATE_ORDER = "duplicate (user, order)"
-LATE = "late: before the user's last stored event"
 FUTURE = "time is in the future: after the clock by more than ingest.future_days"
 OTHER_CLOCK = "time is a calendar date, where times of this source count from a start of their own"
 FAR_ORDER = "order is far beyond all others"
@@ -24,11 +23,6 @@ SINGLE_TIME = "time is a 32-bit float, too coarse for it"
 _ADVICE = (
     ("duplicate (user, order)", "an order may be given to one event of a user only: map another column, or time"),
     ("duplicate", 'map the columns that tell such rows apart, or set source.identity = "row"'),
-    (
-        "late",
-        'files that overlap in time are taken together by source.delivery = "all" (in another --warehouse, if one of them is '
-        "published already); else move the file away, or mend its times if they are of another clock or zone",
-    ),
     ("time is in the future", "mend the times, or raise ingest.future_days"),
     ("time is before", "mend the times, or set ingest.earliest"),
     (SINGLE_TIME, "write the column as float64 or as whole numbers"),

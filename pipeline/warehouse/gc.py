@@ -190,7 +190,7 @@ def _stale(warehouse: Warehouse, retention: RetentionConfig, now: datetime, is_s
     known = set(warehouse.query("SELECT artifact_id FROM artifacts")["artifact_id"])
     before = (now - timedelta(days=retention.resume_days)).timestamp()
     staging, store = warehouse.root / "staging", warehouse.root / "artifacts"
-    kinds = [staging / "delivery", staging / "embeddings"]
+    kinds = [staging / "delivery", staging / "embeddings", staging / "rest"]
     if not is_shared:
         kinds += [staging / "training", *(path for path in sorted(store.glob("*")) if path.is_dir())]
     for kind in kinds:

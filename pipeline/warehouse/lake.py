@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from pipeline.contracts import Table
+    from pipeline.warehouse.stored_files import StoredFile
 
 # Tables and schema bring Polars along, which takes longer to import than a question to answer: they are imported where they are used.
 
@@ -153,17 +154,22 @@ class Lake:
         return self.query(sql, parameters).cast(table.schema)
 
     def files(self, table: str) -> list[Path]:
+        """The paths of ``stored_files``."""
+        return [file.path for file in self.stored_files(table)]
+
+    def stored_files(self, table: str) -> "list[StoredFile]":
         """The Parquet files behind a bulk table, in the order in which they were registered.
 
         Raises:
             WarehouseError: the table is not a bulk table: its rows are not all in files.
         """
+        from pipeline.warehouse.stored_files import StoredFile
         from pipeline.warehouse.tables import BULK
 
         if table not in {bulk.name for bulk in BULK}:
             raise WarehouseError(f"{table} is not kept as registered files; read it with a query")
-        rows = self.connection.execute("SELECT data_file FROM ducklake_list_files('lake', ?)", [table]).fetchall()
-        return sorted(Path(path) for (path,) in rows)
+        rows = self.connection.execute("SELECT data_file, delete_file FROM ducklake_list_files('lake', ?)", [table]).fetchall()
+        return [StoredFile(Path(path), Path(deleted) if deleted else None) for path, deleted in sorted(rows)]
 
     @contextmanager
     def transaction(self, message: str, extra: dict[str, Any]) -> Iterator[None]:

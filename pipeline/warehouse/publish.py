@@ -117,6 +117,9 @@ def _previous(lake: Lake) -> Iterator[None]:
 
 
 def _apply(lake: Lake, changes: Changes, linked: dict[Path, Path]) -> None:
+    for table, gone in changes.delete.items():
+        if gone.height:
+            _delete(lake, table, gone, gone.columns)
     for table in (*changes.replace_files, *changes.replace):
         lake.connection.execute(f"DELETE FROM {table}")
     for files in (changes.replace_files, changes.register):
@@ -126,12 +129,16 @@ def _apply(lake: Lake, changes: Changes, linked: dict[Path, Path]) -> None:
             if targets:
                 lake.connection.execute("CALL ducklake_add_data_files('lake', ?, ?)", [table, targets])
     for table, frame in changes.upsert.items():
-        same = " AND ".join(f'{table}."{name}" = arriving."{name}"' for name in TABLES[table].key)
-        lake.connection.register("arriving", frame)
-        lake.connection.execute(f"DELETE FROM {table} USING arriving WHERE {same}")
+        _delete(lake, table, frame, TABLES[table].key)
     for frames in (changes.replace, changes.upsert, changes.append):
         for table, frame in frames.items():
             insert(lake, table, frame)
+
+
+def _delete(lake: Lake, table: str, rows: pl.DataFrame, key: Sequence[str]) -> None:
+    same = " AND ".join(f'{table}."{name}" = arriving."{name}"' for name in key)
+    lake.connection.register("arriving", rows)
+    lake.connection.execute(f"DELETE FROM {table} USING arriving WHERE {same}")
 
 
 def _artifact_rows(lake: Lake, draft: ReleaseDraft, release_id: int, changes: Changes, linked: dict[Path, Path]) -> pl.DataFrame:

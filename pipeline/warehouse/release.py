@@ -36,6 +36,7 @@ class Changes:
     """The rows that turn the last release into the next, by table name. Applied in the order of the attributes.
 
     Attributes:
+        delete: tables from which the rows with the values of the frame's columns go.
         replace_files: bulk tables whose whole content becomes these Parquet files (embeddings each night).
         register: bulk tables that grow by these Parquet files. Files are linked into the warehouse, the staged ones stay.
         replace: tables whose whole content becomes the frame.
@@ -44,6 +45,7 @@ class Changes:
         file_inputs: for a file, the fingerprints of what it was made from; where absent, the inputs of the draft.
     """
 
+    delete: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     replace_files: Mapping[str, list[Path]] = field(default_factory=dict)
     register: Mapping[str, list[Path]] = field(default_factory=dict)
     replace: Mapping[str, pl.DataFrame] = field(default_factory=dict)
@@ -55,7 +57,7 @@ class Changes:
     def is_empty(self) -> bool:
         """True where there is nothing to publish; replacing by an empty frame is something."""
         grows = any(paths for paths in self.register.values()) or any(
-            not frame.is_empty() for frames in (self.upsert, self.append) for frame in frames.values()
+            not frame.is_empty() for frames in (self.delete, self.upsert, self.append) for frame in frames.values()
         )
         return not (grows or self.replace_files or self.replace)
 

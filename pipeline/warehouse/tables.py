@@ -39,11 +39,13 @@ INGESTS = Table(
         w.count("n_accepted", "rows that became events"),
         w.count("n_rejected", "rows in quarantine"),
         w.count("n_known", "rows the warehouse already had"),
+        w.count("n_late", "events that came before some of their user that the warehouse had"),
         w.count("n_positives", "events with feedback 1"),
         w.count("n_users", "users of its events"),
         w.count("n_new_users", "… that had no event before"),
         w.count("n_items", "items of its events"),
         w.count("n_new_items", "… that were in no catalogue and no event before"),
+        Column("replaces", w.TEXTS, "ingests of the same delivery whose events went, as it was corrected"),
         c.RELEASE_ID,
     ),
     ("ingest_id",),
@@ -103,6 +105,12 @@ ARTIFACTS = Table(
         w.CREATED_AT,
     ),
     ("artifact_id",),
+)
+REBUILT_USERS = Table(
+    "rebuilt_users",
+    "one user whose events and records a release laid out anew, all of them, as events were late or a day was corrected",
+    (c.USER_ID, c.INGEST_ID, c.RELEASE_ID),
+    ("user_id", "release_id"),
 )
 SID_MISSING = Table(
     "sid_missing",
@@ -182,6 +190,7 @@ TABLES = {
         INGESTS,
         INGEST_FILES,
         INGEST_LINES,
+        REBUILT_USERS,
         SOURCE_MEANINGS,
         ARTIFACTS,
         results.SIMULATORS,

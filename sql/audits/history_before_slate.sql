@@ -1,6 +1,6 @@
 -- audit: history_before_slate
 -- severity: block
--- reads: record_rows, events, ingests, releases
+-- reads: record_rows, events, ingests, rebuilt_users, releases
 -- doc: A record's history holds only items that the user liked before the slate began. Checked on the 500 records of this release with the lowest hash, by columns; an item shown again later can hide a leak, never feign one.
 WITH fresh AS (
     SELECT ingest_id
@@ -8,10 +8,25 @@ WITH fresh AS (
     WHERE release_id = (SELECT max(release_id) FROM releases)
 ),
 
-sample AS (
+rebuilt AS (
+    SELECT user_id
+    FROM rebuilt_users
+    WHERE release_id = (SELECT max(release_id) FROM releases)
+),
+
+arrived AS (
     SELECT record_id, user_id, exposed_items[1] AS first_item, history
     FROM record_rows
     WHERE ingest_id IN (FROM fresh)
+    UNION ALL -- so that files of earlier releases are left out by their statistics where nobody is rebuilt
+    SELECT record_id, user_id, exposed_items[1], history
+    FROM record_rows
+    WHERE user_id IN (FROM rebuilt) AND ingest_id NOT IN (FROM fresh)
+),
+
+sample AS (
+    SELECT record_id, user_id, first_item, history
+    FROM arrived
     ORDER BY hash(record_id), record_id
     LIMIT 500
 ),

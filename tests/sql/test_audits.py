@@ -28,6 +28,8 @@ STRAYED = "DELETE FROM sid_metrics WHERE metric = '{0}'; INSERT INTO sid_metrics
 LEARNED = "DELETE FROM previous.codebooks; "
 ASKED = """UPDATE releases SET config = '{"sids": {"epsilon": 0.1}}'; """
 NO_POSITIVES = "UPDATE ingests SET n_accepted = 100, n_positives = if(ingest_id = 'i1', 50, 0)"
+# All of user 1 was laid out anew by release 2.
+REBUILT = "INSERT INTO rebuilt_users VALUES (1, 'i2', 2); "
 # audit, the fault planted, what its first example must say
 FAULTS = [
     ("events_unique", "INSERT INTO events SELECT * FROM events WHERE ingest_id = 'i2' AND user_seq = 2", {"user_seq": 2, "n": 2}),
@@ -38,6 +40,24 @@ FAULTS = [
         {"user_id": 2, "n_rows": 2, "n_different": 1},
     ),
     ("records_unique", "UPDATE record_rows SET record_index = 5 WHERE record_id = '2-1'", {"user_id": 2}),
+    ("events_unique", REBUILT + "UPDATE events SET user_seq = 0 WHERE user_id = 1 AND user_seq = 1", {"user_id": 1, "n": 2}),
+    (
+        "records_unique",
+        REBUILT + "DELETE FROM record_rows WHERE record_id = '1-0'",
+        {"user_id": 1, "n_before": 0, "first_index": 1},
+    ),
+    ("rebuilt_keeps_events", REBUILT + "DELETE FROM events WHERE user_id = 1 AND user_seq = 1", {"n_before": 4, "n_now": 3}),
+    (
+        "rebuilt_keeps_events",
+        REBUILT + "UPDATE events SET feedback = 1 WHERE user_id = 1 AND user_seq = 1",
+        {"n_before": 4, "n_now": 4},
+    ),
+    (
+        "rebuilt_keeps_events",
+        REBUILT + "UPDATE ingests SET replaces = ['i0'] WHERE ingest_id = 'i2'; DELETE FROM events WHERE user_id = 1",
+        {"n_before": 4, "n_now": 0},
+    ),
+    ("history_before_slate", REBUILT + "UPDATE record_rows SET history = [11] WHERE record_id = '1-1'", {"item_id": 11}),
     ("records_unique", "DELETE FROM splits WHERE user_id = 1", {"user_id": 1, "n_records": None}),
     ("records_unique", "UPDATE splits SET n_records = 3 WHERE user_id = 1", {"user_id": 1, "n_before": 2, "n_records": 3}),
     ("records_unique", "UPDATE record_rows SET record_index = 0 WHERE record_id = '2-1'", {"user_id": 2, "first_index": 0}),

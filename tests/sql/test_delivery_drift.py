@@ -50,7 +50,7 @@ def fill(world: duckdb.DuckDBPyConnection, nights: Sequence[tuple[int, ...]], co
             [number + 1, config],
         )
         world.execute(
-            "INSERT INTO ingests VALUES (?, 'shop', ?, ?, ?, ?, 0, 0, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO ingests VALUES (?, 'shop', ?, ?, ?, ?, 0, 0, 0, ?, ?, ?, ?, ?, [], ?)",
             [f"i{number}", f"{number}.csv", number, rows, rows, positives, users, new_users, items, new_items, number + 1],
         )
     last = f"i{len(nights) - 1}"

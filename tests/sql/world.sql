@@ -4,8 +4,9 @@ INSERT INTO releases VALUES
     (1, 'r1', 'refresh', NULL, '0.1', '{}', 7, ['i1'], '2026-01-01 02:00:00+00'),
     (2, 'r2', 'refresh', 1, '0.1', '{}', 7, ['i2'], '2026-01-02 02:00:00+00');
 INSERT INTO ingests VALUES
-    ('i1', 'shop', 'day 1', 0, 8, 6, 1, 1, 4, 2, 2, 3, 3, 1),
-    ('i2', 'shop', 'day 2', 1, 2, 2, 0, 0, 1, 1, 0, 2, 0, 2);
+    ('i1', 'shop', 'day 1', 0, 8, 6, 1, 1, 0, 4, 2, 2, 3, 3, [], 1),
+    ('i2', 'shop', 'day 2', 1, 2, 2, 0, 0, 0, 1, 1, 0, 2, 0, [], 2);
+INSERT INTO rebuilt_users VALUES (2, 'i1', 1);
 INSERT INTO source_meanings VALUES ('shop', 'source.time_unit', '"s"', 1);
 INSERT INTO ingest_files VALUES ('i1', 'day1.csv', 'aa', 100), ('i2', 'day2.csv', 'bb', 40);
 INSERT INTO ingest_lines VALUES

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from flows.refresh.deliveries import Decided, DeliveryJob, EarlierData, RowCounts, stage_delivery
+from flows.refresh.deliveries import stage_delivery
+from flows.refresh.delivery_job import Decided, DeliveryJob, EarlierData, RowCounts
 from flows.refresh.flow import refresh
 from flows.refresh.request import RefreshRequest
-from flows.refresh.staging import NewDelivery, StagedDelivery
+from flows.refresh.staging import NewDelivery, StagedDelivery, live_files
 from flows.runtime.run import Run
 from flows.runtime.settings import load_settings
 from flows.runtime.steps import DirectSteps
@@ -112,7 +113,8 @@ class Log:
         )
         found = after.found if after else EarlierData([], [], ITEMS.empty(), USERS.empty())
         counts = stage_delivery(job, found, folder, DirectSteps(), lambda files: pl.DataFrame())
-        events = [*found.events, *(folder / "events").iterdir()]
+        staged = StagedDelivery(NewDelivery(delivery, (), ""), folder)
+        events = live_files(found.events, [staged], "events")
         frames = (pl.read_parquet(folder / f"{name}.parquet") for name in ("items", "users"))
         return Night(folder, counts, EarlierData(events, sorted((folder / "state").iterdir()), *frames))
 

@@ -88,14 +88,6 @@ def test_advice_on_times_in_another_unit_leaves_the_rows_before_what_they_are(lo
         log.stage(pl.concat([log.rows, wrong]), "1.csv", first)
 
 
-def test_a_day_that_comes_late_is_told_what_helps(log: Log) -> None:
-    second = log.stage(log.later(1), "day_2.csv")
-    with pytest.raises(
-        QuarantineError, match=r'together by source.delivery = "all" \(in another --warehouse.* move the file away'
-    ):
-        log.stage(log.rows, "day_1.csv", second)
-
-
 def test_letters_on_a_later_night_are_kept_aside_or_refused_with_what_holds_since(log: Log) -> None:
     first = log.stage(log.rows)
     ids = pl.col("item_id").cast(pl.String)

@@ -110,10 +110,10 @@ def test_peoples_own_answers_stand_beside_the_panel(retrained: Any) -> None:
 
 
 def test_what_a_retrain_made_names_what_it_saw_and_no_release(retrained: Any) -> None:
-    """A simulator: the records and the model of items and users; a policy: the records, the codebook and its simulators."""
+    """A simulator: the records and the model of items and users, or one whose tensors it has; a policy: all that it saw."""
     made_from = "select list(distinct input_kind order by input_kind) from lineage where kind = ?"
     kinds = {kind: retrained.ask(made_from.replace("?", f"'{kind}'")).item().to_list() for kind in ("simulator", "policy")}
-    assert kinds == {"simulator": ["embedding_model", "records"], "policy": ["codebook", "records", "simulator"]}
+    assert kinds == {"simulator": ["embedding_model", "records", "simulator"], "policy": ["codebook", "records", "simulator"]}
     nights = retrained.ask("select id from lineage where kind = 'records' and input_kind = 'ingest' group by id")["id"].to_list()
     assert nights == ["records:1"]
 

@@ -47,10 +47,18 @@ def stored_in(events: pl.DataFrame) -> Stored:
     return lambda keys: keys.join(held, on=keys.columns, how="semi", nulls_equal=True)
 
 
-def order(rows: pl.DataFrame, before: pl.DataFrame | None = None, known: list[int] | None = None) -> Ordered:
+def order(
+    rows: pl.DataFrame, before: pl.DataFrame | None = None, known: list[int] | None = None, whole: pl.DataFrame | None = None
+) -> Ordered:
     before = EVENTS.empty() if before is None else before
     items = None if known is None else pl.Series(known, dtype=pl.Int64)
-    return order_events(rows, state_after(before), Origin("s", "i"), Rules(known_items=items), stored_in(before))
+    return order_events(rows, state_after(before), Origin("s", "i"), Rules(known_items=items), stored_in(before), whole)
+
+
+def order_late(rows: pl.DataFrame, before: pl.DataFrame) -> Ordered:
+    """As a night does: again, with all that is stored of the users of late events."""
+    first = order(rows, before)
+    return order(rows, before, whole=before.join(first.late, on="user_id", how="semi")) if first.late.height else first
 
 
 def in_order(ordered: Ordered) -> list[tuple[int, int, int]]:
@@ -134,16 +142,40 @@ def test_an_item_the_catalogue_does_not_list_is_refused_only_where_there_is_a_ca
 def test_a_row_before_the_last_stored_event_is_late_unless_it_is_stored() -> None:
     """Stored: item 7 at hour 1, item 8 at hour 5. Again item 7 at 1: known. Item 9 at 4: late. Item 9 at 5: in time."""
     first = order(raw((1, 7, 1), (1, 8, 5))).events
-    ordered = order(raw((1, 7, 1), (1, 9, 4), (1, 9, 5)), first)
-    assert ordered.n_known == 1
-    assert refused(ordered) == [(2, "late: before the user's last stored event")]
-    assert in_order(ordered) == [(1, 9, 2)]
+    rows = raw((1, 7, 1), (1, 9, 4), (1, 9, 5), (2, 9, 0))
+    ordered = order(rows, first)
+    assert (ordered.n_known, refused(ordered), ordered.late.rows()) == (1, [], [(1, 1)])
+    assert in_order(ordered) == [(2, 9, 0)]
+    whole = order(rows, first, whole=first)
+    assert (whole.n_known, refused(whole), whole.late.height) == (1, [], 0)
+    assert in_order(whole) == [(1, 7, 0), (1, 9, 1), (1, 8, 2), (1, 9, 3), (2, 9, 0)]
 
 
-def test_a_told_place_that_is_taken_or_passed_is_late() -> None:
+def test_a_stored_event_keeps_its_delivery_and_is_refused_for_nothing_that_arrives() -> None:
+    """A row that repeats it is refused, also where its position is earlier; items are not asked of it again."""
+    first = order(raw((1, 7, 1), (1, 8, 5))).events.with_columns(ingest_id=pl.lit("before"), position=pl.lit(3).cast(pl.UInt16))
+    rows = raw((1, 9, 2), (1, 8, 5)).with_columns(position=pl.lit(0).cast(pl.UInt16))
+    ordered = order_events(rows, state_after(first), Origin("s", "now"), Rules(known_items=pl.Series([9])), whole=first)
+    assert ordered.events.select("item_id", "ingest_id").rows() == [(7, "before"), (9, "now"), (8, "before")]
+    assert refused(ordered) == [(2, "unknown item")]
+    ordered = order_events(rows, state_after(first), Origin("s", "now"), whole=first)
+    assert ordered.events["ingest_id"].to_list() == ["before", "now", "before"]
+    assert refused(ordered) == [(2, "duplicate (user, item, time)")]
+
+
+def test_a_told_place_that_was_passed_is_late_and_one_that_is_taken_is_refused() -> None:
     first = order(raw((1, 7, 10), by="order")).events
-    ordered = order(raw((1, 7, 10), (1, 8, 10), (1, 8, 9), (1, 8, 11), by="order"), first)
-    assert (ordered.n_known, [line for line, _ in refused(ordered)], in_order(ordered)) == (1, [2, 3], [(1, 8, 11)])
+    rows = raw((1, 7, 10), (1, 8, 10), (1, 8, 9), (1, 8, 11), by="order")
+    assert order(rows, first).late.rows() == [(1, 1)]
+    ordered = order_late(rows, first)
+    assert (ordered.n_known, refused(ordered)) == (1, [(2, "duplicate (user, order)")])
+    assert in_order(ordered) == [(1, 8, 9), (1, 7, 10), (1, 8, 11)]
+
+
+def test_a_user_without_new_rows_keeps_the_order_of_what_is_left() -> None:
+    """A corrected day brings nothing of the user, and what it had brought before is gone."""
+    first = order(raw((1, 7, 1), (1, 8, 5), (1, 9, 6))).events
+    assert in_order(order(raw(), first, whole=first[[0, 2]])) == [(1, 7, 0), (1, 9, 2)]
 
 
 @pytest.mark.parametrize(
@@ -197,6 +229,21 @@ def test_two_nights_make_the_events_of_one(log: list[tuple[int, int, int]], by: 
     first = order(rows.filter(is_early)).events
     second = order(rows.filter(~is_early), first).events
     assert pl.concat([first, second]).sort("user_id", "user_seq").equals(order(rows).events)
+
+
+@settings(max_examples=100, deadline=None)
+@given(LOGS, st.sampled_from(["order", "occurred_at"]), st.data())
+def test_nights_in_any_order_make_the_events_of_one(log: list[tuple[int, int, int]], by: str, data: st.DataObject) -> None:
+    """Rows come on any night, also long after later ones: what is late is laid between what is stored."""
+    rows = raw(*{(user, at): (user, item, at) for user, item, at in log}.values(), by=by)
+    night = pl.Series(data.draw(st.lists(st.integers(0, 3), min_size=rows.height, max_size=rows.height)), dtype=pl.Int64)
+    stored = EVENTS.empty()
+    for number in range(4):
+        ordered = order_late(rows.filter(night == number), stored)
+        rebuilt = order(rows.filter(night == number), stored).late
+        assert ordered.rejects.is_empty() and ordered.n_known == 0
+        stored = pl.concat([stored.join(rebuilt, on="user_id", how="anti"), ordered.events])
+    assert stored.sort("user_id", "user_seq").equals(order(rows).events)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4096, 1 << 40])

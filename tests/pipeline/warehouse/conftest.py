@@ -69,7 +69,7 @@ def changes_of(staged: Path, n: int) -> Changes:
         replace={"splits": rows(contracts.SPLITS, user_id=[1], n_records=[n], n_train=[n - 1], method=["per_user 0.8"])},
         upsert=new,
         append={"ingests": rows(INGESTS, ingest_id=[f"i{n}"], source=["shop"], delivery_id=[f"day {n}"], sequence=[n - 1], n_rows=[2],
-                                n_accepted=[2], n_rejected=[0], n_known=[0],
+                                n_accepted=[2], n_rejected=[0], n_known=[0], n_late=[0], replaces=[[]],
                                 n_positives=[1], n_users=[1], n_new_users=[0], n_items=[2], n_new_items=[0], release_id=[n])},
     )  # fmt: skip
 

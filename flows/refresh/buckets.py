@@ -1,0 +1,126 @@
+"""Staging a user bucket of a delivery: from the rows spilled for it to a file each of events, records and user states."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from flows.refresh.delivery_job import DeliveryJob, EarlierData, RowCounts
+from pipeline.contracts import RAW_EVENTS, USER_STATE
+from pipeline.ingest.catalogue import sightings
+from pipeline.ingest.ordering import Ordered, Origin, Rules, order_events, stored_among
+from pipeline.records.slates import build_records
+from pipeline.warehouse.stored_files import StoredFile, scan
+
+
+@dataclass(frozen=True)
+class BucketResult:
+    """What staging a bucket hands back.
+
+    Attributes:
+        rejects: REJECTS.
+        known: file, n_known: rows that the warehouse had already.
+        items: item_id, first_seen, last_seen.
+        users: user_id of its events.
+        rebuilt: user_id of those whose events and records were laid out anew, all of them.
+        counts: of the bucket.
+    """
+
+    rejects: pl.DataFrame
+    known: pl.DataFrame
+    items: pl.DataFrame
+    users: pl.DataFrame
+    rebuilt: pl.DataFrame
+    counts: RowCounts
+
+
+def bucket_file(folder: Path, ingest_id: str, bucket: int) -> Path:
+    """The path of a bucket's Parquet file; its name is unique in the warehouse and holds the bucket."""
+    return folder / f"{ingest_id}-b{bucket:04}.parquet"
+
+
+def in_bucket(files: Sequence[Path], bucket: int) -> list[Path]:
+    """Those of ``files`` that hold the users of ``bucket``."""
+    return [file for file in files if file.stem.endswith(f"-b{bucket:04}")]
+
+
+def of_bucket(files: Sequence[StoredFile], bucket: int) -> list[StoredFile]:
+    """Those of ``files`` that hold the users of ``bucket``."""
+    return [file for file in files if file.path.stem.endswith(f"-b{bucket:04}")]
+
+
+def read_bucket(files: Sequence[Path], bucket: int, empty: pl.DataFrame) -> pl.DataFrame:
+    """All rows of a bucket; ``empty`` where there are none."""
+    mine = in_bucket(files, bucket)
+    return pl.read_parquet(mine).select(empty.columns) if mine else empty
+
+
+@dataclass(frozen=True)
+class BucketStaging:
+    """Orders the buckets of a spilled delivery and cuts them into records; each by itself, from files to files."""
+
+    job: DeliveryJob
+    earlier: EarlierData
+    folder: Path
+    rules: Rules
+
+    def stage(self, bucket: int) -> BucketResult:
+        """Write the events, records and states of one user bucket."""
+        state = read_bucket(self.earlier.state, bucket, USER_STATE.empty())
+        ordered, rebuilt, n_late = self._ordered(bucket, state)
+        going_on = state.join(rebuilt, on="user_id", how="anti")
+        built = build_records(ordered.events, going_on, self.job.records.slate_size, self.job.records.history_length)
+        for kind, frame in (("events", ordered.events), ("records", built.records), ("state", built.state)):
+            if frame.height:
+                frame.write_parquet(bucket_file(self.folder / kind, self.job.ingest_id, bucket))
+        own = ordered.events.filter(ingest_id=self.job.ingest_id)
+        users = own.select("user_id").unique()
+        counts = RowCounts(
+            n_accepted=own.height,
+            n_known=ordered.n_known,
+            n_late=n_late,
+            n_rebuilt=rebuilt.height,
+            n_records=built.records.height - int(state.join(rebuilt, on="user_id", how="semi")["n_records"].sum()),
+            n_short=built.n_short,
+            n_positives=int(own["feedback"].sum()),
+            n_users=users.height,
+            n_new_users=users.join(state, on="user_id", how="anti").height,
+        )
+        return BucketResult(ordered.rejects, ordered.known, sightings(own), users, rebuilt, counts)
+
+    def _ordered(self, bucket: int, state: pl.DataFrame) -> tuple[Ordered, pl.DataFrame, int]:
+        """The bucket's events, the users of whom they are all that there are, and how many are late.
+
+        Those are the users of late events, and of deliveries that this one replaces.
+        """
+        origin, mine = Origin(self.job.source.name, self.job.ingest_id), of_bucket(self.earlier.events, bucket)
+        stored = scan(mine) if mine else None
+        rebuilt = USER_STATE.empty().select("user_id")
+        if stored is not None and self.job.replaces:
+            goes = pl.col("ingest_id").is_in(self.job.replaces)
+            rebuilt = stored.filter(goes).select("user_id").unique().sort("user_id").collect()
+            stored = stored.filter(~goes)
+
+        def order(rebuilt: pl.DataFrame) -> Ordered:
+            known, whole, going_on = None, None, state
+            if stored is not None:
+                known = lambda keys: stored_among(keys, stored)  # noqa: E731
+                if rebuilt.height:
+                    whole = stored.join(rebuilt.lazy(), on="user_id", how="semi").collect()
+                    emptied = rebuilt.join(whole, on="user_id", how="anti")
+                    going_on = state.join(emptied, on="user_id", how="anti")
+            # The raw rows are handed over, not kept: they would stay in memory until the bucket is done.
+            return order_events(self._spilled(bucket), going_on, origin, self.rules, known, whole)
+
+        ordered = order(rebuilt)
+        if ordered.late.is_empty():
+            return ordered, rebuilt, 0
+        late = ordered.late
+        rebuilt = pl.concat([rebuilt, late.select("user_id")]).unique().sort("user_id")
+        return order(rebuilt), rebuilt, int(late["n_late"].sum())
+
+    def _spilled(self, bucket: int) -> pl.DataFrame:
+        """RAW_EVENTS of a bucket as ``_spill`` left them."""
+        files = in_bucket(sorted((self.folder / "spill").iterdir()), bucket)
+        return pl.concat(pl.read_ipc(file) for file in files) if files else RAW_EVENTS.empty()

@@ -1,0 +1,25 @@
+-- query: ingests_by_delivery
+-- reads: ingests, ingest_files, quarantine
+-- doc: What every delivery was taken in as, the first ingest first: the bytes that each read, and how many of its rows are in quarantine.
+WITH files AS (
+    SELECT ingest_id, list(sha256 ORDER BY sha256) AS hashes
+    FROM ingest_files
+    GROUP BY ingest_id
+),
+
+waiting AS (
+    SELECT ingest_id, count(*) AS n_quarantined
+    FROM quarantine
+    GROUP BY ingest_id
+)
+
+SELECT
+    ingests.source,
+    ingests.delivery_id,
+    ingests.ingest_id,
+    files.hashes,
+    coalesce(waiting.n_quarantined, 0) AS n_quarantined
+FROM ingests
+LEFT JOIN files ON files.ingest_id = ingests.ingest_id
+LEFT JOIN waiting ON waiting.ingest_id = ingests.ingest_id
+ORDER BY ingests.sequence;
