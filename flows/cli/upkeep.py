@@ -1,10 +1,10 @@
-"""Commands that look after a warehouse: rollback, gc and verify."""
+"""Commands that look after a warehouse: rollback, forget, gc and verify."""
 
 from typing import Annotated
 
 import typer
 
-from flows.cli.options import Json, WarehouseFolder, show
+from flows.cli.options import Config, Json, WarehouseFolder, show
 from flows.cli.rendering import upkeep as present
 from flows.runtime.locations import warehouse_path
 
@@ -26,11 +26,33 @@ def rollback(
     show(rollback(warehouse_path(warehouse), release, Run("rollback")), present.rollback, as_json)
 
 
+@group.command(epilog="Example: hsrl forget --user 42 --config flows/configs/generated.toml --warehouse warehouse/demo")
+def forget(
+    user: Annotated[str | None, typer.Option("--user", help="Id of the user, as the raw log spells it.")] = None,
+    item: Annotated[str | None, typer.Option("--item", help="Id of the item, as the raw log spells it.")] = None,
+    config: Config = None,
+    warehouse: WarehouseFolder = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and erase nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Erase a user or an item from events, records and Semantic IDs, and from all that is learned from now on."""
+    from flows.maintenance.forget import forget
+    from flows.runtime.run import Run
+    from flows.runtime.settings import load_settings
+
+    if (user is None) == (item is None):
+        raise typer.BadParameter("name one: --user ID or --item ID")
+    root = warehouse_path(warehouse)
+    settings, run = load_settings(config, root), Run("forget")
+    report = forget(settings, root, "item" if user is None else "user", user or item or "", run, dry_run=dry_run)
+    show(report, present.forget, as_json)
+
+
 @group.command(epilog="Example: hsrl gc --dry-run --warehouse warehouse/demo")
 def gc(
     warehouse: WarehouseFolder = None,
     keep_days: Annotated[float, typer.Option(min=0, help="Releases of so many days can be opened as they were.")] = 30.0,
-    keep_releases: Annotated[int, typer.Option(min=2, help="So can the last so many, however old.")] = 7,
+    keep_releases: Annotated[int, typer.Option(min=1, help="So can the last so many, however old.")] = 7,
     resume_days: Annotated[float, typer.Option(min=0, help="What a dead run staged is kept so many days.")] = 7.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
     as_json: Json = False,

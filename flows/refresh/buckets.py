@@ -87,7 +87,8 @@ class BucketStaging:
             n_users=users.height,
             n_new_users=users.join(state, on="user_id", how="anti").height,
         )
-        return BucketResult(ordered.rejects, ordered.known, sightings(own), users, rebuilt, counts)
+        known = pl.concat([ordered.known, self._left_out(bucket)])
+        return BucketResult(ordered.rejects, known, sightings(own), users, rebuilt, counts)
 
     def _ordered(self, bucket: int, state: pl.DataFrame) -> tuple[Ordered, pl.DataFrame, int]:
         """The bucket's events, the users of whom they are all that there are, and how many are late.
@@ -121,6 +122,18 @@ class BucketStaging:
         return order(rebuilt), rebuilt, int(late["n_late"].sum())
 
     def _spilled(self, bucket: int) -> pl.DataFrame:
-        """RAW_EVENTS of a bucket as ``_spill`` left them."""
+        """RAW_EVENTS of a bucket as they were spilled, without those of the forgotten."""
+        return self.job.forgotten.without(self._brought(bucket))
+
+    def _brought(self, bucket: int) -> pl.DataFrame:
         files = in_bucket(sorted((self.folder / "spill").iterdir()), bucket)
         return pl.concat(pl.read_ipc(file) for file in files) if files else RAW_EVENTS.empty()
+
+    def _left_out(self, bucket: int) -> pl.DataFrame:
+        """file and n_known: rows of the forgotten."""
+        if not self.job.forgotten.parts:
+            return pl.DataFrame(schema={"file": pl.String, "n_known": pl.Int64})
+        brought = self._brought(bucket)
+        stays = self.job.forgotten.without(brought.with_row_index())["index"]
+        left_out = brought.with_row_index().filter(~pl.col("index").is_in(stays.implode()))
+        return left_out.group_by("file").agg(n_known=pl.len().cast(pl.Int64))

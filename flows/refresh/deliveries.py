@@ -45,7 +45,7 @@ def stage_delivery(job: DeliveryJob, earlier: EarlierData, folder: Path, steps: 
     for kind in ("spill", "events", "records", "state"):
         (folder / kind).mkdir(parents=True)
     read = _spill_by_kinds(job, folder / "spill", quarantined)
-    items = merge_items(earlier.items, read.items, is_whole=job.source.has_catalogue)
+    items = merge_items(earlier.items, job.forgotten.without(read.items), is_whole=job.source.has_catalogue)
     known_items = items["item_id"] if job.source.has_catalogue else None
     rules = Rules(job.source.identity, read.bounds(job.ingest.earliest, job.latest), known_items)
     buckets = steps.map(
@@ -58,7 +58,9 @@ def stage_delivery(job: DeliveryJob, earlier: EarlierData, folder: Path, steps: 
     lines = count_by_file(read.lines, rejects, known)
     job.reject_limit.require(lines, rejects)
     seen = pl.concat([bucket.items for bucket in buckets])
-    users = note_users(merge_users(earlier.users, read.users), pl.concat([bucket.users for bucket in buckets]))
+    users = note_users(
+        merge_users(earlier.users, job.forgotten.without(read.users)), pl.concat([bucket.users for bucket in buckets])
+    )
     counts = _total(
         read, buckets, n_rejected=rejects.height, n_known=int(known["n_known"].sum()), n_new_items=_n_new(seen, earlier.items)
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from flows.refresh.forgotten import NOBODY, Forgotten
 from pipeline.ingest.config import IngestConfig
 from pipeline.ingest.ids import IdKinds
 from pipeline.ingest.reject_limit import RejectLimit
@@ -43,6 +44,7 @@ class DeliveryJob:
         decided: what holds from earlier deliveries.
         latest: no time lies after it.
         replaces: earlier deliveries whose events go.
+        forgotten: whose rows are left out.
     """
 
     source: Source
@@ -53,6 +55,7 @@ class DeliveryJob:
     decided: Decided = Decided()
     latest: datetime | None = None
     replaces: tuple[str, ...] = ()
+    forgotten: Forgotten = NOBODY
 
     @property
     def reject_limit(self) -> RejectLimit:

@@ -9,6 +9,7 @@ import polars as pl
 
 from flows.refresh.dry_run import plan_refresh
 from flows.refresh.feed import write_missing_days
+from flows.refresh.forgotten import Forgotten
 from flows.refresh.ingest_rows import rows_of_deliveries
 from flows.refresh.meaning import stored_meaning
 from flows.refresh.release_changes import changes_of
@@ -16,7 +17,7 @@ from flows.refresh.release_inputs import ReleaseInputs, gather_inputs
 from flows.refresh.request import RefreshRequest
 from flows.refresh.search import Search
 from flows.refresh.semantic_ids import SemanticIds, make_semantic_ids
-from flows.refresh.sid_settings import SidSettings
+from flows.refresh.sid_settings import sid_settings_of
 from flows.refresh.staging import KIND, StagingNight, stage_deliveries
 from flows.runtime.context import RunContext
 from flows.runtime.resources import code_version
@@ -94,7 +95,9 @@ def _bring_up_to_date(
     if external is not None and (found.deliveries or request.rebuild or has_new_vectors):
         external.require_fit()
     with run.stage("ingest and records") as tick:
-        night = StagingNight(context, search.source, settings.ingest, settings.records, incumbent, stored)
+        night = StagingNight(
+            context, search.source, settings.ingest, settings.records, incumbent, stored, Forgotten.of(warehouse)
+        )
         staged, passed_over = stage_deliveries(night, found.deliveries, tick)
     if not (staged or is_rebuild or has_new_vectors or items_left_behind(warehouse)):
         run.say(request.nothing_new(len(passed_over)))
@@ -105,17 +108,8 @@ def _bring_up_to_date(
     with run.stage("splits"):
         release_id = warehouse.next_release_id()
         inputs = steps.run("splits", gather_inputs, release_id, settings.records, incumbent, staged, external)
-    sid_settings = SidSettings(
-        seed=settings.seed,
-        embeddings=settings.embeddings,
-        sids=settings.sids,
-        records=settings.records,
-        n_buckets=settings.ingest.buckets,
-        simulator=settings.simulator,
-        n_processes=settings.training.n_processes,
-    )
     with run.stage("semantic ids") as tick:
-        sids = steps.run("semantic ids", make_semantic_ids, warehouse, sid_settings, inputs, tick)
+        sids = steps.run("semantic ids", make_semantic_ids, warehouse, sid_settings_of(settings), inputs, tick)
     if sids.coverage is not None and (sids.coverage.without or sids.coverage.unknown):
         run.say(f"vectors: {sids.coverage}")
     with run.stage("audits and publish"):

@@ -12,6 +12,7 @@ import polars as pl
 
 from flows.refresh.deliveries import stage_delivery
 from flows.refresh.delivery_job import Decided, DeliveryJob, EarlierData
+from flows.refresh.forgotten import NOBODY, Forgotten
 from flows.runtime.context import RunContext
 from flows.stores.incumbent import Incumbent, KnownFiles
 from pipeline.errors import ConfigError, EmptyFileError, QuarantineError
@@ -112,6 +113,7 @@ class StagingNight:
         ingest, records: settings.
         incumbent: the last release.
         stored: what gives the stored rows their meaning.
+        forgotten: whose rows are left out.
     """
 
     context: RunContext
@@ -120,6 +122,7 @@ class StagingNight:
     records: RecordsConfig
     incumbent: Incumbent
     stored: Mapping[str, Meaning]
+    forgotten: Forgotten = NOBODY
 
 
 def new_deliveries(
@@ -243,6 +246,7 @@ def _job(night: StagingNight, earlier: Sequence[StagedDelivery], new: NewDeliver
         decided=_decided(night.stored, earlier),
         latest=None if has_own_clock else night.context.run.started_at + timedelta(days=night.ingest.future_days),
         replaces=new.replaces,
+        forgotten=night.forgotten,
     )
 
 
@@ -256,6 +260,7 @@ def _cut(job: DeliveryJob) -> tuple[object, ...]:
         str(decided.kinds),
         decided.counts_own_time,
         str(job.ingest.earliest),
+        *job.forgotten.parts,
     )
 
 

@@ -20,5 +20,5 @@ class RetentionConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     keep_days: float = Field(30.0, ge=0.0, description="Releases younger than this many days can be opened as they were.")
-    keep_releases: int = Field(7, ge=2, description="So can the last so many, however old.")
+    keep_releases: int = Field(7, ge=1, description="So can the last so many, however old.")
     resume_days: float = Field(7.0, ge=0.0, description="What a dead run staged is kept so many days for it to be continued.")

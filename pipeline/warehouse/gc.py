@@ -42,6 +42,15 @@ SELECT path, 0 FROM {meta}.ducklake_files_scheduled_for_deletion
 """
 
 
+# Columns that may name a user or an item.
+_NAMING = """
+SELECT "table".table_name, "table".table_id, "column".column_name, "column".column_id
+FROM {meta}.ducklake_column AS "column" INNER JOIN {meta}.ducklake_table AS "table" ON "table".table_id = "column".table_id
+WHERE "column".end_snapshot IS NULL AND "table".end_snapshot IS NULL AND "column".parent_column IS NULL
+    AND "column".column_name IN ('user_id', 'item_id', 'raw_id', 'record_id', 'title', 'raw', 'attributes', 'request_id', 'session_id')
+"""
+
+
 @dataclass(frozen=True)
 class Garbage:
     """What a collection takes away, found before anything is touched.
@@ -88,13 +97,18 @@ def find_garbage(warehouse: Warehouse, retention: RetentionConfig, run_id: str, 
 
 def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
     """Delete what ``find_garbage`` found. Killed in the middle, it leaves more garbage and nothing else; the last release is never touched."""
-    if garbage.to_flush:
-        _flush(warehouse, garbage.to_flush, run_id)
     with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS) as lock:
         outdate_copy(warehouse.root)
         if garbage.snapshots:
             _call(warehouse, "ducklake_expire_snapshots", f"versions => {garbage.snapshots}")
         renew(warehouse.root, lock)  # from here on readers ask for nothing that is about to go
+        outdate_copy(warehouse.root)
+        _reclaim(warehouse)
+        renew(warehouse.root, lock)
+    # Only now: a flush writes dead rows into files as well.
+    if to_flush := sorted(set(garbage.to_flush) & set(_to_flush(warehouse))):
+        _flush(warehouse, to_flush, run_id)
+    with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS) as lock:
         outdate_copy(warehouse.root)
         _call(warehouse, "ducklake_cleanup_old_files", "cleanup_all => true")
         for orphan in set(garbage.orphans).intersection(_orphans(warehouse)):
@@ -156,6 +170,27 @@ def _flush(warehouse: Warehouse, tables: list[str], run_id: str) -> None:
             enter_hashes(warehouse.connection, warehouse.root, before, run_id)
 
 
+def _reclaim(warehouse: Warehouse) -> None:
+    """Take out of the catalogue what DuckLake leaves there: rows that no snapshot shows any more, and extremes of the forgotten.
+
+    The extremes of a column only ever widen, so that the id or the name of someone forgotten could still be read among them.
+    """
+    meta = "__ducklake_metadata_lake"
+    [(oldest,)] = warehouse.connection.execute(f"SELECT min(snapshot_id) FROM {meta}.ducklake_snapshot").fetchall()
+    for (name,) in warehouse.connection.execute(f"SELECT table_name FROM {meta}.ducklake_inlined_data_tables").fetchall():
+        warehouse.connection.execute(f'DELETE FROM {meta}."{name}" WHERE end_snapshot <= ?', [oldest])
+    if not warehouse.query("SELECT count(*) AS n FROM forgotten").item():
+        return
+    for table, table_id, column, column_id in warehouse.connection.execute(_NAMING.format(meta=meta)).fetchall():
+        [extremes] = warehouse.connection.execute(
+            f'SELECT min("{column}")::VARCHAR, max("{column}")::VARCHAR FROM {table}'
+        ).fetchall()
+        warehouse.connection.execute(
+            f"UPDATE {meta}.ducklake_table_column_stats SET min_value = ?, max_value = ? WHERE table_id = ? AND column_id = ?",
+            [*extremes, table_id, column_id],
+        )
+
+
 def _retained(warehouse: Warehouse, retention: RetentionConfig, now: datetime) -> tuple[dict[int, int], list[int], list[int]]:
     """Release → snapshot of those that stay, the releases that go, and all snapshots that go."""
     commits = warehouse.query("SELECT snapshot_id, commit_extra_info FROM lake.snapshots() ORDER BY snapshot_id").rows()
@@ -190,7 +225,7 @@ def _stale(warehouse: Warehouse, retention: RetentionConfig, now: datetime, is_s
     known = set(warehouse.query("SELECT artifact_id FROM artifacts")["artifact_id"])
     before = (now - timedelta(days=retention.resume_days)).timestamp()
     staging, store = warehouse.root / "staging", warehouse.root / "artifacts"
-    kinds = [staging / "delivery", staging / "embeddings", staging / "rest"]
+    kinds = [staging / "delivery", staging / "embeddings", staging / "rest", staging / "forget"]
     if not is_shared:
         kinds += [staging / "training", *(path for path in sorted(store.glob("*")) if path.is_dir())]
     for kind in kinds:

@@ -14,7 +14,7 @@ class ReleaseDraft:
 
     Attributes:
         run_id: the run that made it.
-        kind: refresh, rebuild, retrain or rollback.
+        kind: refresh, rebuild, retrain, rollback or forget.
         code_version: version of hsrl, and commit where it is known.
         config: the settings used, as plain values; no secrets.
         seed: seed of every random choice.

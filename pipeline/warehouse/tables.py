@@ -13,7 +13,7 @@ RELEASES = Table(
     (
         c.RELEASE_ID,
         c.RUN_ID,
-        w.text("kind", "refresh, rebuild (a refresh that was asked for new Semantic IDs), retrain or rollback"),
+        w.text("kind", "refresh, rebuild (a refresh that was asked for new Semantic IDs), retrain, rollback or forget"),
         w.count(
             "parent_id",
             "the release it was built upon, of a rollback the one it went back to; empty for the first",
@@ -112,6 +112,16 @@ REBUILT_USERS = Table(
     (c.USER_ID, c.INGEST_ID, c.RELEASE_ID),
     ("user_id", "release_id"),
 )
+FORGOTTEN = Table(
+    "forgotten",
+    "one user or item that was asked to be forgotten; rows of raw files that bring it again are left out, and count as known",
+    (
+        w.text("kind", "user or item"),
+        w.text("id_sha256", "sha256 of kind, colon and id: sha256('user:' || user_id)"),
+        c.RELEASE_ID,
+    ),
+    ("kind", "id_sha256"),
+)
 SID_MISSING = Table(
     "sid_missing",
     "one active item that has no Semantic ID, and why",
@@ -123,7 +133,7 @@ RUNS = Table(
     "one run of a flow, also of one that was refused",
     (
         c.RUN_ID,
-        w.text("flow", "daily-refresh, nightly-retrain, rollback, gc or reproduce"),
+        w.text("flow", "daily-refresh, requeue, nightly-retrain, rollback, forget, gc or reproduce"),
         w.text("status", "running, completed, failed, nothing new, or killed"),
         w.CODE_VERSION,
         w.CONFIG,
@@ -191,6 +201,7 @@ TABLES = {
         INGEST_FILES,
         INGEST_LINES,
         REBUILT_USERS,
+        FORGOTTEN,
         SOURCE_MEANINGS,
         ARTIFACTS,
         results.SIMULATORS,

@@ -1,6 +1,6 @@
 -- audit: keys_unique
 -- severity: block
--- reads: embeddings, items, users, splits, codebooks, sid_history, sid_metrics, sid_waiting, sid_missing, releases, ingests, ingest_files, ingest_lines, rebuilt_users, source_meanings, artifacts, simulators, policies, evaluations, real_answers, claims, training_curves
+-- reads: embeddings, items, users, splits, codebooks, sid_history, sid_metrics, sid_waiting, sid_missing, releases, ingests, ingest_files, ingest_lines, rebuilt_users, forgotten, source_meanings, artifacts, simulators, policies, evaluations, real_answers, claims, training_curves
 -- doc: The key of every table tells its rows apart. (Events and record_rows have audits of their own.)
 SELECT 'embeddings' AS table_name, row(embedding_id, item_id)::VARCHAR AS key, count(*) AS n
 FROM embeddings
@@ -70,6 +70,11 @@ UNION ALL
 SELECT 'rebuilt_users' AS table_name, row(user_id, release_id)::VARCHAR AS key, count(*) AS n
 FROM rebuilt_users
 GROUP BY user_id, release_id
+HAVING count(*) > 1
+UNION ALL
+SELECT 'forgotten' AS table_name, row(kind, id_sha256)::VARCHAR AS key, count(*) AS n
+FROM forgotten
+GROUP BY kind, id_sha256
 HAVING count(*) > 1
 UNION ALL
 SELECT 'source_meanings' AS table_name, row(source, setting, release_id)::VARCHAR AS key, count(*) AS n

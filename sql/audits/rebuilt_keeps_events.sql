@@ -1,7 +1,7 @@
 -- audit: rebuilt_keeps_events
 -- severity: block
--- reads: events, rebuilt_users, ingests, releases, previous.events
--- doc: Users whose events this release laid out anew have every event that they had, but for those of corrected deliveries: as many of each delivery, of the same items, times and answers (hashes of the columns, summed).
+-- reads: events, rebuilt_users, forgotten, ingests, releases, previous.events
+-- doc: Users whose events this release laid out anew have every event that they had, but for those of corrected deliveries and of forgotten items: as many of each delivery, of the same items, times and answers (hashes of the columns, summed).
 WITH rebuilt AS (
     SELECT user_id
     FROM rebuilt_users
@@ -19,10 +19,19 @@ corrected AS (
     FROM fresh
 ),
 
+forgotten_items AS (
+    SELECT item_id
+    FROM (SELECT DISTINCT item_id FROM previous.main.events WHERE user_id IN (FROM rebuilt))
+    WHERE sha256('item:' || item_id) IN (SELECT id_sha256 FROM forgotten)
+),
+
 had AS (
     SELECT user_id, ingest_id, count(item_id) AS n, sum(hash(item_id, occurred_at, feedback, behavior, request_id)) AS content
     FROM previous.main.events
-    WHERE user_id IN (FROM rebuilt) AND ingest_id NOT IN (FROM corrected)
+    WHERE
+        user_id IN (FROM rebuilt)
+        AND ingest_id NOT IN (FROM corrected)
+        AND item_id NOT IN (FROM forgotten_items)
     GROUP BY user_id, ingest_id
 ),
 

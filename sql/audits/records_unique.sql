@@ -1,7 +1,7 @@
 -- audit: records_unique
 -- severity: block
--- reads: record_rows, splits, ingests, rebuilt_users, releases, previous.splits
--- doc: Each user's records are numbered 0, 1, 2 … without gap or repetition, as many as the splits say. By induction: those of this release go on where the splits of the last one stopped, or begin at 0 for the users whom it laid out anew, and whoever has none is as before.
+-- reads: record_rows, splits, ingests, rebuilt_users, forgotten, releases, previous.splits
+-- doc: Each user's records are numbered 0, 1, 2 … without gap or repetition, as many as the splits say. By induction: those of this release go on where the splits of the last one stopped, or begin at 0 for the users whom it laid out anew, whoever has none is as before, and the forgotten have none left.
 WITH fresh AS (
     SELECT ingest_id
     FROM ingests
@@ -42,6 +42,7 @@ users_told AS (
         if(coalesce(now.user_id, before.user_id) IN (FROM rebuilt), 0, coalesce(before.n_records, 0)) AS n_before
     FROM splits AS now
     FULL JOIN previous.main.splits AS before ON before.user_id = now.user_id
+    WHERE now.user_id IS NOT NULL OR sha256('user:' || before.user_id) NOT IN (SELECT id_sha256 FROM forgotten)
 )
 
 SELECT

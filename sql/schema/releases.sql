@@ -3,7 +3,7 @@
 -- doc: One published state of the warehouse.
 -- column release_id: the release, 1 = first
 -- column run_id: the run
--- column kind: refresh, rebuild (a refresh that was asked for new Semantic IDs), retrain or rollback
+-- column kind: refresh, rebuild (a refresh that was asked for new Semantic IDs), retrain, rollback or forget
 -- column parent_id: the release it was built upon, of a rollback the one it went back to; empty for the first
 -- column code_version: version of hsrl, and commit where it is known
 -- column config: settings it was made with, a JSON object

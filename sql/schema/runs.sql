@@ -2,7 +2,7 @@
 -- grain: run_id
 -- doc: One run of a flow, also of one that was refused.
 -- column run_id: the run
--- column flow: daily-refresh, nightly-retrain, rollback, gc or reproduce
+-- column flow: daily-refresh, requeue, nightly-retrain, rollback, forget, gc or reproduce
 -- column status: running, completed, failed, nothing new, or killed
 -- column code_version: version of hsrl, and commit where it is known
 -- column config: settings it was made with, a JSON object

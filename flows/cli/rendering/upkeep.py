@@ -1,4 +1,4 @@
-"""What rollback, gc and verify print."""
+"""What rollback, forget, gc and verify print."""
 
 from typing import Any
 
@@ -18,6 +18,19 @@ def rollback(console: Console, report: dict[str, Any]) -> None:
             f"{report['items_without_sid']:,} items have none until the next refresh" if report["items_without_sid"] else "",
         ),
         ("policy", report["policy"] or "none"),
+    )
+    facts(console, tuple(line for line in lines if line[1]))
+
+
+def forget(console: Console, report: dict[str, Any]) -> None:
+    """What went, or would go, and what holds it still."""
+    is_done = report["status"] == "published"
+    held, policies = report["held_by_releases"], report["held_by_policies"]
+    lines = (
+        ("release", f"{report['release_id']}: without {report['kind']} {report['id']}" if is_done else ""),
+        ("gone" if is_done else "would go", f"{report['n_events']:,} events of {report['kind']} {report['id']}"),
+        ("still held by", f"releases {some(held)}, until hsrl gc expires them (hsrl gc --keep-days 0 --keep-releases 1: now)"),
+        ("learned from it", f"policy {some(policies)}; learn without it: hsrl retrain" if policies else ""),
     )
     facts(console, tuple(line for line in lines if line[1]))
 

@@ -1,0 +1,207 @@
+"""`hsrl forget`: a user or an item is erased from everything that comes after; what still holds it is named, until it expires."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from flows.maintenance.erase import Erasure, Subject, count_events, erase, touched_buckets
+from flows.refresh.external_vectors import find_external_files
+from flows.refresh.forgotten import Kind, hash_of
+from flows.refresh.release_changes import changes_of
+from flows.refresh.release_inputs import ReleaseInputs
+from flows.refresh.semantic_ids import make_semantic_ids
+from flows.refresh.sid_settings import sid_settings_of
+from flows.runtime.resources import code_version
+from flows.runtime.run import Run
+from flows.runtime.run_outcome import record_run
+from flows.runtime.settings import Settings
+from flows.stores.incumbent import Incumbent, Tables, read_incumbent, require_same_settings
+from pipeline.contracts import SID_HISTORY, rows_of
+from pipeline.errors import ConfigError
+from pipeline.records.split import make_splits
+from pipeline.warehouse.artifact_rows import Artifact, artifact_rows
+from pipeline.warehouse.artifacts import fingerprint
+from pipeline.warehouse.naming_damage import naming_damage
+from pipeline.warehouse.release import Changes, ReleaseDraft
+from pipeline.warehouse.statements import statement
+from pipeline.warehouse.stored_files import scan
+from pipeline.warehouse.tables import FORGOTTEN, QUARANTINE, REBUILT_USERS, TABLES
+from pipeline.warehouse.verify import require_intact
+from pipeline.warehouse.warehouse import Warehouse
+
+_STAGED = "forget"
+
+
+@naming_damage
+def forget(settings: Settings, root: Path, kind: Kind, raw_id: str, run: Run, *, dry_run: bool = False) -> dict[str, Any]:
+    """Erase a user or an item, and publish the release without it.
+
+    Gone are its events, what its records held (the slates of those who saw an item are cut anew), its rows of users, items,
+    splits and Semantic IDs, its rows in quarantine, and the files that had any of it are written again; vectors are folded again
+    without what it had told. Raw files that bring it again bring it in vain. Releases of before hold it until ``hsrl gc`` expires them.
+
+    Args:
+        settings: as of the last refresh.
+        root: folder of the warehouse.
+        kind: user or item.
+        raw_id: its id as the raw log spells it.
+        run: the run.
+        dry_run: only say what would go.
+
+    Raises:
+        ConfigError: nobody has this id, or the settings are not those of the warehouse.
+        WarehouseError: there is no warehouse, or another run was writing all the time.
+    """
+    config = settings.model_dump(mode="json")
+    with (
+        Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse,
+        warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
+    ):
+        require_same_settings(warehouse, config, rebuild=False)
+        require_intact(warehouse, (*TABLES, "user_state", "embedding_model"))
+        incumbent = read_incumbent(warehouse, settings.sids.tombstone_nights, rebuild=False)
+        identifier = _identifier(incumbent, kind, raw_id)
+        subject = Subject(users=[identifier]) if kind == "user" else Subject(items=[identifier])
+        with run.stage("look for it"):
+            buckets = touched_buckets(incumbent.files, subject, settings.ingest.buckets)
+            report = _report(warehouse, incumbent, kind, raw_id, count_events(incumbent.files, subject, buckets))
+        if dry_run:
+            return report | {"status": "planned"}
+        with record_run(warehouse, run, config) as outcome:
+            release_id = _publish(warehouse, run, settings, incumbent, subject, buckets)
+            warehouse.staging.discard_all(_STAGED)
+            warehouse.staging.discard_all("embeddings")
+            outcome.release_id = release_id
+        return report | {"status": "published", "release_id": release_id, "seconds": run.seconds}
+
+
+def _identifier(incumbent: Incumbent, kind: Kind, raw_id: str) -> int:
+    table = incumbent.tables.users if kind == "user" else incumbent.tables.items
+    found = table.filter(raw_id=raw_id)[f"{kind}_id"]
+    if found.is_empty():
+        raise ConfigError(f"{kind} {raw_id!r}: no such {kind} among {table.height:,}; give the id as the raw log spells it")
+    return int(found[0])
+
+
+def _report(warehouse: Warehouse, incumbent: Incumbent, kind: Kind, raw_id: str, n_events: int) -> dict[str, Any]:
+    """What goes, and what still holds it."""
+    learned = warehouse.query("SELECT policy_id FROM policies WHERE is_published")["policy_id"].to_list()
+    held = warehouse.query(statement("open_releases"))["release_id"].to_list()
+    return {"kind": kind, "id": raw_id, "n_events": n_events, "held_by_releases": held, "held_by_policies": learned}
+
+
+def _publish(
+    warehouse: Warehouse, run: Run, settings: Settings, incumbent: Incumbent, subject: Subject, buckets: Sequence[int]
+) -> int:
+    release_id = warehouse.next_release_id()
+    name = fingerprint("forget", release_id, list(_hashes(subject)))
+    folder = warehouse.staging.path(_STAGED, name)
+    warehouse.staging.discard(_STAGED, name)  # of a run that was killed: cheap to write again
+    with run.stage("write without it"):
+        erasure = erase(incumbent.files, subject, buckets, settings.records, folder, name)
+    with run.stage("semantic ids") as tick:
+        inputs = _inputs(warehouse, settings, incumbent, erasure, subject, release_id)
+        sids = make_semantic_ids(warehouse, sid_settings_of(settings), inputs, tick)
+    with run.stage("audits and publish"):
+        changes = _with_erasure(
+            warehouse, changes_of(warehouse, run.run_id, inputs, sids, {}), inputs, erasure, subject, (run.run_id, name)
+        )
+        made_from = (*_all_ingests(warehouse), sids.models.embedding_id, sids.decision.codebook.codebook_id)
+        config = settings.model_dump(mode="json")
+        draft = ReleaseDraft(run.run_id, "forget", code_version(), config, settings.seed, made_from)
+        warehouse.publish(draft, changes)
+    return release_id
+
+
+def _hashes(subject: Subject) -> dict[str, Kind]:
+    """Hash of each id → its kind."""
+    users: dict[str, Kind] = {hash_of("user", number): "user" for number in subject.users}
+    items: dict[str, Kind] = {hash_of("item", number): "item" for number in subject.items}
+    return users | items
+
+
+def _all_ingests(warehouse: Warehouse) -> tuple[str, ...]:
+    return tuple(warehouse.query("SELECT ingest_id FROM ingests ORDER BY sequence")["ingest_id"])
+
+
+def _inputs(
+    warehouse: Warehouse, settings: Settings, incumbent: Incumbent, erasure: Erasure, subject: Subject, release_id: int
+) -> ReleaseInputs:
+    """What the release is made from: the last one without the subject."""
+    files, before, sids = erasure.kept, incumbent.tables, incumbent.sids
+    stays = ~pl.col("item_id").is_in(list(subject.items))
+    tables = Tables(
+        items=before.items.filter(stays),
+        users=before.users.filter(~pl.col("user_id").is_in(list(subject.users))),
+        splits=make_splits(settings.records, pl.scan_parquet(files.state), scan(files.records)),
+    )
+    sids = replace(sids, history=sids.history.filter(stays), waiting=sids.waiting.filter(stays))
+    external = find_external_files(settings.embeddings, warehouse, sids.codebook)
+    return ReleaseInputs(release_id, replace(incumbent, files=files, sids=sids), (), external, files.records, tables)
+
+
+def _with_erasure(
+    warehouse: Warehouse, changes: Changes, inputs: ReleaseInputs, erasure: Erasure, subject: Subject, names: tuple[str, str]
+) -> Changes:
+    """The changes of the release, and what goes beyond them; ``names`` of the run, and of the files."""
+    (run_id, name), release_id = names, inputs.release_id
+    rebuilt = pl.concat([pl.DataFrame(schema={"user_id": pl.Int64}), *erasure.rebuilt])
+    rebuilt = rebuilt.with_columns(ingest_id=pl.lit(name), release_id=pl.lit(release_id, pl.Int64))
+    before = warehouse.read(REBUILT_USERS, "FROM rebuilt_users").filter(~pl.col("user_id").is_in(list(subject.users)))
+    history = inputs.incumbent.sids.history.join(changes.upsert["sid_history"], on=list(SID_HISTORY.key), how="anti")
+    forgotten = [{"kind": kind, "id_sha256": hashed, "release_id": release_id} for hashed, kind in _hashes(subject).items()]
+    written = {path: _all_ingests(warehouse) for paths in erasure.written.values() for path in paths}
+    state = artifact_rows(warehouse, [_keep_state(warehouse, erasure, name)], run_id, release_id)
+    return replace(
+        changes,
+        delete={
+            "events": pl.DataFrame({"filename": [str(path) for path in erasure.gone["events"]]}),
+            "record_rows": pl.DataFrame({"filename": [str(path) for path in erasure.gone["records"]]}),
+        },
+        # Whole: a row that is deleted stays in the file that DuckLake keeps it in.
+        replace={
+            **changes.replace,
+            "users": inputs.tables.users,
+            "items": inputs.tables.items,
+            "splits": inputs.tables.splits,
+            "sid_history": pl.concat([history, changes.upsert["sid_history"]]),
+            "rebuilt_users": pl.concat([before, rebuilt]),
+            "quarantine": _quarantine(warehouse, subject),
+        },
+        upsert={"codebooks": changes.upsert["codebooks"]},
+        register={"events": erasure.written["events"], "record_rows": erasure.written["records"]},
+        append={
+            **changes.append,
+            "forgotten": rows_of(FORGOTTEN, forgotten, "forget"),
+            "artifacts": pl.concat([changes.append["artifacts"], state]),
+        },
+        file_inputs={**changes.file_inputs, **written},
+    )
+
+
+def _quarantine(warehouse: Warehouse, subject: Subject) -> pl.DataFrame:
+    """QUARANTINE without rows that hold the raw id as a word: too many go rather than one too few, as no refused row is read for sure."""
+    ids = warehouse.query(
+        "SELECT raw_id FROM users WHERE user_id IN (SELECT unnest($users)) "
+        "UNION ALL SELECT raw_id FROM items WHERE item_id IN (SELECT unnest($items))",
+        {"users": list(subject.users), "items": list(subject.items)},
+    )["raw_id"]
+    words = "|".join(re.escape(raw_id) for raw_id in ids)
+    return warehouse.read(
+        QUARANTINE,
+        "FROM quarantine WHERE NOT regexp_matches(raw, $words)",
+        {"words": rf"(^|[^\pL\pN_-])({words})($|[^\pL\pN_-])"},
+    )
+
+
+def _keep_state(warehouse: Warehouse, erasure: Erasure, name: str) -> Artifact:
+    """Keep the user states without the subject, from which the next night goes on."""
+    with warehouse.artifacts.writing("user_state", name) as folder:
+        for file in erasure.kept.state:
+            os.link(file, folder / file.name)
+    return Artifact("user_state", name, _all_ingests(warehouse))
