@@ -79,9 +79,9 @@ def retrain(config: Config = None, warehouse: WarehouseFolder = None, device: De
     """Train simulators and a policy on the newest release, judge it, and publish it if it is not worse."""
     from flows.retrain.flow import retrain
     from flows.runtime.run import Run
-    from flows.runtime.settings import learning_on, load_settings
+    from flows.runtime.settings import load_settings
     from flows.runtime.steps import DirectSteps
 
     root = warehouse_path(warehouse)
-    settings = learning_on(load_settings(config, root), device)
+    settings = load_settings(config, root).learning_on(device)
     show(retrain(settings, root, Run("nightly-retrain"), DirectSteps()), present.retrain, as_json)

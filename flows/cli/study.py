@@ -27,11 +27,11 @@ def reproduce(
 ) -> None:
     """Learn and judge the variants of a study of the paper, resumably; tables and a picture, nothing is published."""
     from flows.runtime.run import Run
-    from flows.runtime.settings import learning_on, load_settings
+    from flows.runtime.settings import load_settings
     from flows.study.plan import StudyRequest
     from flows.study.reproduce import reproduce
 
     root = warehouse_path(warehouse)
     request = StudyRequest(study, seeds, iterations, out)
-    settings = learning_on(load_settings(config, root), device)
+    settings = load_settings(config, root).learning_on(device)
     show(reproduce(settings, root, Run("reproduce"), request), present.reproduce, as_json)

@@ -53,31 +53,18 @@ class Erasure:
         return sum(path.stat().st_size for paths in self.gone.values() for path in paths)
 
 
-def touched_buckets(files: StoredFiles, subject: Subject, n_buckets: int) -> list[int]:
-    """Buckets that have a row of the subject in any file, also a row that no longer counts."""
-    return [
-        bucket
-        for bucket in range(n_buckets)
-        if (mine := of_bucket(files.events, bucket))
-        and pl.scan_parquet([file.path for file in mine]).filter(subject.shown).select("user_id").head(1).collect().height
-    ]
-
-
-def count_events(files: StoredFiles, subject: Subject, buckets: Sequence[int]) -> int:
+def count_events(files: StoredFiles, subject: Subject) -> int:
     """How many events go."""
-    counts = (scan(of_bucket(files.events, bucket)).filter(subject.shown).select(pl.len()).collect().item() for bucket in buckets)
-    return sum(counts)
+    return int(scan(files.events).filter(subject.shown).select(pl.len()).collect().item())
 
 
-def erase(
-    files: StoredFiles, subject: Subject, buckets: Sequence[int], records: RecordsConfig, folder: Path, name: str
-) -> Erasure:
-    """Write the touched buckets again without the subject, one file each, into ``folder``.
+def erase(files: StoredFiles, subject: Subject, n_buckets: int, records: RecordsConfig, folder: Path, name: str) -> Erasure:
+    """Write the buckets that hold the subject again without it, one file each, into ``folder``.
 
     Args:
         files: of the last release.
         subject: who goes.
-        buckets: those touched.
+        n_buckets: of users.
         records: how records are cut.
         folder: an empty folder, which gets ``events``, ``records`` and, of all buckets, ``state``.
         name: a part of the files' names.
@@ -85,6 +72,7 @@ def erase(
     for kind in ("events", "records", "state"):
         (folder / kind).mkdir(parents=True)
     erasure = Erasure(files)
+    buckets = [bucket for bucket in range(n_buckets) if _is_in(of_bucket(files.events, bucket), subject)]
     for bucket in buckets:
         _erase_bucket(erasure, files, subject, bucket, records, folder, name)
     state = [file for file in files.state if file not in [old for bucket in buckets for old in in_bucket(files.state, bucket)]]
@@ -96,6 +84,12 @@ def erase(
         embeddings=files.embeddings,
     )
     return erasure
+
+
+def _is_in(files: Sequence[StoredFile], subject: Subject) -> bool:
+    """Whether any of the files has a row of the subject, also a row that no longer counts."""
+    paths = [file.path for file in files]
+    return bool(paths) and pl.scan_parquet(paths).filter(subject.shown).select("user_id").head(1).collect().height > 0
 
 
 def _erase_bucket(

@@ -2,24 +2,25 @@
 
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from flows.maintenance.erase import Erasure, Subject, count_events, erase, touched_buckets
+from flows.maintenance.erase import Erasure, Subject, count_events, erase
 from flows.refresh.external_vectors import find_external_files
 from flows.refresh.forgotten import Kind, hash_of
 from flows.refresh.release_changes import changes_of
 from flows.refresh.release_inputs import ReleaseInputs
 from flows.refresh.semantic_ids import make_semantic_ids
-from flows.refresh.sid_settings import sid_settings_of
+from flows.runtime.context import RunContext
 from flows.runtime.resources import code_version
 from flows.runtime.run import Run
 from flows.runtime.run_outcome import record_run
 from flows.runtime.settings import Settings
+from flows.runtime.sid_settings import SidSettings
+from flows.runtime.steps import DirectSteps
 from flows.stores.incumbent import Incumbent, Tables, read_incumbent, require_same_settings
 from pipeline.contracts import SID_HISTORY, rows_of
 from pipeline.errors import ConfigError
@@ -28,7 +29,6 @@ from pipeline.warehouse.artifact_rows import Artifact, artifact_rows
 from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.release import Changes, ReleaseDraft
-from pipeline.warehouse.statements import statement
 from pipeline.warehouse.stored_files import scan
 from pipeline.warehouse.tables import FORGOTTEN, QUARANTINE, REBUILT_USERS, TABLES
 from pipeline.warehouse.verify import require_intact
@@ -68,12 +68,12 @@ def forget(settings: Settings, root: Path, kind: Kind, raw_id: str, run: Run, *,
         identifier = _identifier(incumbent, kind, raw_id)
         subject = Subject(users=[identifier]) if kind == "user" else Subject(items=[identifier])
         with run.stage("look for it"):
-            buckets = touched_buckets(incumbent.files, subject, settings.ingest.buckets)
-            report = _report(warehouse, incumbent, kind, raw_id, count_events(incumbent.files, subject, buckets))
+            report = _report(warehouse, kind, raw_id, count_events(incumbent.files, subject))
         if dry_run:
             return report | {"status": "planned"}
+        context = RunContext(warehouse, run, DirectSteps())
         with record_run(warehouse, run, config) as outcome:
-            release_id = _publish(warehouse, run, settings, incumbent, subject, buckets)
+            release_id = _publish(context, incumbent, subject, settings.semantic_ids, config)
             warehouse.staging.discard_all(_STAGED)
             warehouse.staging.discard_all("embeddings")
             outcome.release_id = release_id
@@ -88,31 +88,29 @@ def _identifier(incumbent: Incumbent, kind: Kind, raw_id: str) -> int:
     return int(found[0])
 
 
-def _report(warehouse: Warehouse, incumbent: Incumbent, kind: Kind, raw_id: str, n_events: int) -> dict[str, Any]:
+def _report(warehouse: Warehouse, kind: Kind, raw_id: str, n_events: int) -> dict[str, Any]:
     """What goes, and what still holds it."""
     learned = warehouse.query("SELECT policy_id FROM policies WHERE is_published")["policy_id"].to_list()
-    held = warehouse.query(statement("open_releases"))["release_id"].to_list()
+    held = warehouse.open_releases()
     return {"kind": kind, "id": raw_id, "n_events": n_events, "held_by_releases": held, "held_by_policies": learned}
 
 
-def _publish(
-    warehouse: Warehouse, run: Run, settings: Settings, incumbent: Incumbent, subject: Subject, buckets: Sequence[int]
-) -> int:
+def _publish(context: RunContext, incumbent: Incumbent, subject: Subject, settings: SidSettings, config: dict[str, Any]) -> int:
+    warehouse, run = context.warehouse, context.run
     release_id = warehouse.next_release_id()
     name = fingerprint("forget", release_id, list(_hashes(subject)))
     folder = warehouse.staging.path(_STAGED, name)
     warehouse.staging.discard(_STAGED, name)  # of a run that was killed: cheap to write again
     with run.stage("write without it"):
-        erasure = erase(incumbent.files, subject, buckets, settings.records, folder, name)
+        erasure = erase(incumbent.files, subject, settings.n_buckets, settings.records, folder, name)
     with run.stage("semantic ids") as tick:
         inputs = _inputs(warehouse, settings, incumbent, erasure, subject, release_id)
-        sids = make_semantic_ids(warehouse, sid_settings_of(settings), inputs, tick)
+        sids = make_semantic_ids(warehouse, settings, inputs, tick)
     with run.stage("audits and publish"):
         changes = _with_erasure(
             warehouse, changes_of(warehouse, run.run_id, inputs, sids, {}), inputs, erasure, subject, (run.run_id, name)
         )
         made_from = (*_all_ingests(warehouse), sids.models.embedding_id, sids.decision.codebook.codebook_id)
-        config = settings.model_dump(mode="json")
         draft = ReleaseDraft(run.run_id, "forget", code_version(), config, settings.seed, made_from)
         warehouse.publish(draft, changes)
     return release_id
@@ -130,7 +128,7 @@ def _all_ingests(warehouse: Warehouse) -> tuple[str, ...]:
 
 
 def _inputs(
-    warehouse: Warehouse, settings: Settings, incumbent: Incumbent, erasure: Erasure, subject: Subject, release_id: int
+    warehouse: Warehouse, settings: SidSettings, incumbent: Incumbent, erasure: Erasure, subject: Subject, release_id: int
 ) -> ReleaseInputs:
     """What the release is made from: the last one without the subject."""
     files, before, sids = erasure.kept, incumbent.tables, incumbent.sids

@@ -17,7 +17,6 @@ from flows.refresh.release_inputs import ReleaseInputs, gather_inputs
 from flows.refresh.request import RefreshRequest
 from flows.refresh.search import Search
 from flows.refresh.semantic_ids import SemanticIds, make_semantic_ids
-from flows.refresh.sid_settings import sid_settings_of
 from flows.refresh.staging import KIND, StagingNight, stage_deliveries
 from flows.runtime.context import RunContext
 from flows.runtime.resources import code_version
@@ -109,7 +108,7 @@ def _bring_up_to_date(
         release_id = warehouse.next_release_id()
         inputs = steps.run("splits", gather_inputs, release_id, settings.records, incumbent, staged, external)
     with run.stage("semantic ids") as tick:
-        sids = steps.run("semantic ids", make_semantic_ids, warehouse, sid_settings_of(settings), inputs, tick)
+        sids = steps.run("semantic ids", make_semantic_ids, warehouse, settings.semantic_ids, inputs, tick)
     if sids.coverage is not None and (sids.coverage.without or sids.coverage.unknown):
         run.say(f"vectors: {sids.coverage}")
     with run.stage("audits and publish"):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 
-from flows.refresh.staging import Again, Days
+from flows.refresh.new_deliveries import Again, Days
 from pipeline.errors import ConfigError
 
 

@@ -6,9 +6,9 @@ import polars as pl
 import torch
 
 from flows.refresh.release_inputs import ReleaseInputs
-from flows.refresh.sid_settings import SidSettings
 from flows.retrain.simulators import KIND, fit_missing, load_fitted, training_specs
 from flows.runtime.run import Tick
+from flows.runtime.sid_settings import SidSettings
 from flows.stores.models import Models
 from flows.stores.workspace import Workspace
 from flows.stores.world import build_world

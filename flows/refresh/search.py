@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from flows.refresh.external_vectors import ExternalFiles, find_external_files
-from flows.refresh.staging import Again, Days, NewDelivery, new_deliveries
+from flows.refresh.new_deliveries import Again, Days, NewDelivery, new_deliveries
 from flows.stores.incumbent import Incumbent, KnownFiles
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.ingest.source import Source

@@ -9,9 +9,9 @@ import polars as pl
 from flows.refresh.buckets import of_bucket
 from flows.refresh.external_vectors import read_external_vectors
 from flows.refresh.release_inputs import ReleaseInputs
-from flows.refresh.sid_settings import SidSettings
 from flows.runtime.resources import own_cpu_seconds, peak_memory_mb
 from flows.runtime.run import Tick
+from flows.runtime.sid_settings import SidSettings
 from flows.stores.models import KIND, Models, load_models, of_codebook
 from pipeline.embeddings.embed import embed, learn
 from pipeline.embeddings.item_matching import Coverage

@@ -1,27 +1,26 @@
-"""Which deliveries are new, and staging them: each becomes one folder, complete or not there at all."""
+"""Staging deliveries: each becomes one folder, complete or not there at all."""
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
 from flows.refresh.deliveries import stage_delivery
 from flows.refresh.delivery_job import Decided, DeliveryJob, EarlierData
 from flows.refresh.forgotten import NOBODY, Forgotten
+from flows.refresh.new_deliveries import NewDelivery
 from flows.runtime.context import RunContext
-from flows.stores.incumbent import Incumbent, KnownFiles
-from pipeline.errors import ConfigError, EmptyFileError, QuarantineError
+from flows.stores.incumbent import Incumbent
+from pipeline.errors import EmptyFileError, QuarantineError
 from pipeline.ingest.config import IngestConfig
-from pipeline.ingest.files import Snapshot
 from pipeline.ingest.ids import IdKinds
 from pipeline.ingest.meaning import Meaning, counts_own_time, kinds_in
 from pipeline.ingest.read_delivery import remarks
-from pipeline.ingest.source import Delivery, Source
+from pipeline.ingest.source import Source
 from pipeline.records.config import RecordsConfig
 from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.ledger import add_quarantine
@@ -30,28 +29,8 @@ from pipeline.warehouse.stored_files import StoredFile
 from pipeline.warehouse.warehouse import Warehouse
 
 KIND = "delivery"
-Again = Literal["corrected", "quarantined"]
 # Part of every staging fingerprint: raised when the same raw rows become other staged rows.
 _FORMAT = 3
-
-
-@dataclass(frozen=True)
-class NewDelivery:
-    """A delivery that the warehouse does not know as it is now.
-
-    Attributes:
-        delivery: its files.
-        snapshots: these as they were hashed.
-        ingest_id: its id in the warehouse.
-        replaces: earlier ingests of the delivery whose events go.
-        requeues: earlier ingests of the delivery whose rows leave the quarantine, but for those that are refused again.
-    """
-
-    delivery: Delivery
-    snapshots: tuple[Snapshot, ...]
-    ingest_id: str
-    replaces: tuple[str, ...] = ()
-    requeues: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,18 +71,6 @@ class StagedDelivery:
 
 
 @dataclass(frozen=True)
-class Days:
-    """The days that a person asks for, both inclusive; None: any."""
-
-    first: date | None = None
-    last: date | None = None
-
-    def holds(self, day: date) -> bool:
-        """Whether a day is meant."""
-        return not ((self.first and day < self.first) or (self.last and day > self.last))
-
-
-@dataclass(frozen=True)
 class StagingNight:
     """What is the same for all deliveries that a refresh stages.
 
@@ -123,57 +90,6 @@ class StagingNight:
     incumbent: Incumbent
     stored: Mapping[str, Meaning]
     forgotten: Forgotten = NOBODY
-
-
-def new_deliveries(
-    source: Source, known: KnownFiles, days: Days, settle_hours: float = 0.0, again: Again | None = None
-) -> list[NewDelivery]:
-    """Deliveries with a file whose bytes the warehouse has not taken in, oldest first.
-
-    Also those whose last line waited and whose file has not changed for so long that it is finished.
-
-    Args:
-        source: lists the deliveries.
-        known: what the warehouse knows.
-        days: only deliveries of these.
-        settle_hours: a file changed since may still be written.
-        again: which deliveries that were taken in are taken in again: ``corrected`` ones instead of what they had brought;
-            ``quarantined`` ones, and no others, for the rows that were refused.
-
-    Raises:
-        ConfigError: days are asked for, but the deliveries are no days.
-        SourceError: a file is missing or may not be read.
-    """
-    if not source.config.is_begun():
-        return []
-    found, seen = [], dict[Path, Snapshot]()
-    settled_at = time.time() - 3600 * settle_hours
-    for delivery in source.deliveries():
-        day = delivery.occurred_on
-        if day is None and (days.first or days.last):
-            raise ConfigError(
-                f"{source.name}: delivery {delivery.id} is no day, expected days for --from and --to; leave them out"
-            )
-        if day is not None and not days.holds(day):
-            continue
-        snapshots = tuple(seen.get(file) or seen.setdefault(file, Snapshot.of(file)) for file in delivery.files)
-        hashes = [file.sha256 for file in snapshots]
-        growing = frozenset(file.path for file in snapshots if settle_hours and file.modified_at > settled_at)
-        sized = replace(delivery, n_bytes=tuple(file.n_bytes for file in snapshots), growing=growing)
-        past = known.deliveries.get((source.name, delivery.id), [])
-        names = [ingest.ingest_id for ingest in past]
-        has_settled = any(file.sha256 in known.waiting and file.path not in growing for file in snapshots)
-        if again == "quarantined":
-            if any(ingest.n_quarantined for ingest in past):
-                name = fingerprint(source.name, hashes, "again after", names)
-                found.append(NewDelivery(sized, snapshots, name, requeues=tuple(names)))
-        elif again == "corrected" and past and past[-1].hashes != tuple(sorted(hashes)):
-            name = fingerprint(source.name, hashes, "instead of", names)
-            found.append(NewDelivery(sized, snapshots, name, replaces=tuple(names), requeues=tuple(names)))
-        elif has_settled or not known.hashes.issuperset(hashes):
-            parts = (source.name, hashes, *(["settled"] if has_settled else []))
-            found.append(NewDelivery(sized, snapshots, fingerprint(*parts)))
-    return found
 
 
 def stage_deliveries(

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from flows.runtime.locations import PREFIX
 from flows.runtime.setting_faults import faults_of, refuse_unknown_variables
+from flows.runtime.sid_settings import SidSettings
 from hsrl_train.evaluation.config import EvaluationConfig
 from hsrl_train.learner.config import LearnerConfig, TrainingConfig
 from hsrl_train.simulator.config import EnvironmentConfig, SimulatorConfig
@@ -53,6 +54,23 @@ class Settings(BaseSettings):
         require_memory(self.learner, self.simulator, self.environment)
         return self
 
+    @property
+    def semantic_ids(self) -> SidSettings:
+        """Those that decide Semantic IDs."""
+        return SidSettings(
+            seed=self.seed,
+            embeddings=self.embeddings,
+            sids=self.sids,
+            records=self.records,
+            n_buckets=self.ingest.buckets,
+            simulator=self.simulator,
+            n_processes=self.training.n_processes,
+        )
+
+    def learning_on(self, device: str | None) -> "Settings":
+        """The same, with policies learning on ``device`` where one is given."""
+        return self.model_copy(update={"training": self.training.model_copy(update={"device": device})}) if device else self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -81,13 +99,6 @@ def require_memory(learner: LearnerConfig, simulator: SimulatorConfig, environme
     if needing and not environment.memory:
         named = f"{' and '.join(needing)} need{'s' if len(needing) == 1 else ''}"
         raise ValueError(f"{named} what sessions have shown; set environment.memory, for example to 60 items")
-
-
-def learning_on(settings: Settings, device: str | None) -> Settings:
-    """The settings, with policies learning on ``device`` where one is given."""
-    if device is None:
-        return settings
-    return settings.model_copy(update={"training": settings.training.model_copy(update={"device": device})})
 
 
 def load_settings(config: Path | None, warehouse: Path) -> Settings:

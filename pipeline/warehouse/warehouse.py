@@ -94,6 +94,14 @@ class Warehouse(Lake):
         ).fetchone()
         return Release(release_id, snapshot[0] if snapshot else None, row[0], row[1])
 
+    def open_releases(self) -> list[int]:
+        """The releases that can still be opened as they were."""
+        rows = self.connection.execute(
+            "SELECT DISTINCT json_extract_string(commit_extra_info, '$.release')::BIGINT AS release_id FROM lake.snapshots() "
+            "WHERE json_extract_string(commit_extra_info, '$.release') IS NOT NULL ORDER BY release_id"
+        ).fetchall()
+        return [number for (number,) in rows]
+
     def publish(self, draft: ReleaseDraft, changes: Changes, audits: Sequence[Statement] | None = None) -> Release | None:
         """Publish ``changes`` as the next release, in one transaction, after its audits.
 

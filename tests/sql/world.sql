@@ -6,6 +6,7 @@ INSERT INTO releases VALUES
 INSERT INTO ingests VALUES
     ('i1', 'shop', 'day 1', 0, 8, 6, 1, 1, 0, 4, 2, 2, 3, 3, [], 1),
     ('i2', 'shop', 'day 2', 1, 2, 2, 0, 0, 0, 1, 1, 0, 2, 0, [], 2);
+INSERT INTO forgotten VALUES ('user', 'ff', 1);
 INSERT INTO rebuilt_users VALUES (2, 'i1', 1);
 INSERT INTO source_meanings VALUES ('shop', 'source.time_unit', '"s"', 1);
 INSERT INTO ingest_files VALUES ('i1', 'day1.csv', 'aa', 100), ('i2', 'day2.csv', 'bb', 40);

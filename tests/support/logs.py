@@ -12,8 +12,9 @@ import polars as pl
 from flows.refresh.deliveries import stage_delivery
 from flows.refresh.delivery_job import Decided, DeliveryJob, EarlierData, RowCounts
 from flows.refresh.flow import refresh
+from flows.refresh.new_deliveries import NewDelivery
 from flows.refresh.request import RefreshRequest
-from flows.refresh.staging import NewDelivery, StagedDelivery, live_files
+from flows.refresh.staging import StagedDelivery, live_files
 from flows.runtime.run import Run
 from flows.runtime.settings import load_settings
 from flows.runtime.steps import DirectSteps

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from flows.runtime.settings import Settings
 from hsrl_train.simulator.config import SimulatorConfig
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.records.config import RecordsConfig
@@ -28,16 +27,3 @@ class SidSettings:
     n_buckets: int
     simulator: SimulatorConfig
     n_processes: int | None
-
-
-def sid_settings_of(settings: Settings) -> SidSettings:
-    """Those of a run."""
-    return SidSettings(
-        seed=settings.seed,
-        embeddings=settings.embeddings,
-        sids=settings.sids,
-        records=settings.records,
-        n_buckets=settings.ingest.buckets,
-        simulator=settings.simulator,
-        n_processes=settings.training.n_processes,
-    )
