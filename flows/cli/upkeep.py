@@ -1,4 +1,4 @@
-"""Commands that look after a warehouse: rollback, forget, gc and verify."""
+"""Commands that look after a warehouse: rollback, forget, migrate, gc and verify."""
 
 from typing import Annotated
 
@@ -46,6 +46,19 @@ def forget(
     settings, run = load_settings(config, root), Run("forget")
     report = forget(settings, root, "item" if user is None else "user", user or item or "", run, dry_run=dry_run)
     show(report, present.forget, as_json)
+
+
+@group.command(epilog="Example: hsrl migrate --dry-run --warehouse warehouse/demo")
+def migrate(
+    warehouse: WarehouseFolder = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say which steps are needed, and take none.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring a warehouse that an earlier version made to the layout of this one, after a copy of its catalogue."""
+    from flows.maintenance.migrate import migrate
+    from flows.runtime.run import Run
+
+    show(migrate(warehouse_path(warehouse), Run("migrate"), dry_run=dry_run), present.migrate, as_json)
 
 
 @group.command(epilog="Example: hsrl gc --dry-run --warehouse warehouse/demo")

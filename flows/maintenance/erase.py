@@ -8,7 +8,7 @@ import polars as pl
 
 from flows.refresh.buckets import bucket_file, in_bucket, of_bucket, read_bucket
 from flows.stores.incumbent import StoredFiles
-from pipeline.contracts import RECORD_ROWS, USER_STATE
+from pipeline.contracts import EVENTS, RECORD_ROWS, USER_STATE
 from pipeline.records.config import RecordsConfig
 from pipeline.records.slates import build_records
 from pipeline.warehouse.stored_files import StoredFile, scan
@@ -55,7 +55,7 @@ class Erasure:
 
 def count_events(files: StoredFiles, subject: Subject) -> int:
     """How many events go."""
-    return int(scan(files.events).filter(subject.shown).select(pl.len()).collect().item())
+    return int(scan(files.events, EVENTS).filter(subject.shown).select(pl.len()).collect().item())
 
 
 def erase(files: StoredFiles, subject: Subject, n_buckets: int, records: RecordsConfig, folder: Path, name: str) -> Erasure:
@@ -96,7 +96,7 @@ def _erase_bucket(
     erasure: Erasure, files: StoredFiles, subject: Subject, bucket: int, records: RecordsConfig, folder: Path, name: str
 ) -> None:
     mine = {"events": of_bucket(files.events, bucket), "records": of_bucket(files.records, bucket)}
-    events = scan(mine["events"]).collect().sort("user_id", "user_seq")
+    events = scan(mine["events"], EVENTS).collect().sort("user_id", "user_seq")
     stay = events.filter(~subject.shown)
     saw = events.filter(pl.col("item_id").is_in(list(subject.items))).select("user_id").unique()
     saw = saw.filter(~pl.col("user_id").is_in(list(subject.users))).sort("user_id")
@@ -107,7 +107,7 @@ def _erase_bucket(
         records.history_length,
     )
     going_on = ~pl.col("user_id").is_in([*subject.users, *saw["user_id"]])
-    before = scan(mine["records"]).collect() if mine["records"] else RECORD_ROWS.empty()
+    before = scan(mine["records"], RECORD_ROWS).collect() if mine["records"] else RECORD_ROWS.empty()
     slates = pl.concat([before.filter(going_on), cut_anew.records]).sort("user_id", "record_index")
     state = pl.concat([read_bucket(files.state, bucket, USER_STATE.empty()).filter(going_on), cut_anew.state]).sort("user_id")
     for kind, frame in (("events", stay), ("records", slates), ("state", state)):

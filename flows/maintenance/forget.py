@@ -22,7 +22,7 @@ from flows.runtime.settings import Settings
 from flows.runtime.sid_settings import SidSettings
 from flows.runtime.steps import DirectSteps
 from flows.stores.incumbent import Incumbent, Tables, read_incumbent, require_same_settings
-from pipeline.contracts import SID_HISTORY, rows_of
+from pipeline.contracts import RECORD_ROWS, SID_HISTORY, rows_of
 from pipeline.errors import ConfigError
 from pipeline.records.split import make_splits
 from pipeline.warehouse.artifact_rows import Artifact, artifact_rows
@@ -136,7 +136,7 @@ def _inputs(
     tables = Tables(
         items=before.items.filter(stays),
         users=before.users.filter(~pl.col("user_id").is_in(list(subject.users))),
-        splits=make_splits(settings.records, pl.scan_parquet(files.state), scan(files.records)),
+        splits=make_splits(settings.records, pl.scan_parquet(files.state), scan(files.records, RECORD_ROWS)),
     )
     sids = replace(sids, history=sids.history.filter(stays), waiting=sids.waiting.filter(stays))
     external = find_external_files(settings.embeddings, warehouse, sids.codebook)

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from flows.refresh.delivery_job import DeliveryJob, EarlierData, RowCounts
-from pipeline.contracts import RAW_EVENTS, USER_STATE
+from pipeline.contracts import EVENTS, RAW_EVENTS, USER_STATE
 from pipeline.ingest.catalogue import sightings
 from pipeline.ingest.ordering import Ordered, Origin, Rules, order_events, stored_among
 from pipeline.records.slates import build_records
@@ -96,7 +96,7 @@ class BucketStaging:
         Those are the users of late events, and of deliveries that this one replaces.
         """
         origin, mine = Origin(self.job.source.name, self.job.ingest_id), of_bucket(self.earlier.events, bucket)
-        stored = scan(mine) if mine else None
+        stored = scan(mine, EVENTS) if mine else None
         rebuilt = USER_STATE.empty().select("user_id")
         if stored is not None and self.job.replaces:
             goes = pl.col("ingest_id").is_in(self.job.replaces)

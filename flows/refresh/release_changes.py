@@ -10,7 +10,7 @@ import polars as pl
 from flows.refresh.release_inputs import ReleaseInputs
 from flows.refresh.semantic_ids import SemanticIds
 from flows.refresh.staging import StagedDelivery, live_files
-from pipeline.contracts import CODEBOOKS
+from pipeline.contracts import CODEBOOKS, EVENTS, RECORD_ROWS
 from pipeline.warehouse.artifact_rows import Artifact, artifact_rows, records_up_to
 from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.release import Changes
@@ -82,7 +82,7 @@ def _files_to_register(warehouse: Warehouse, staged: Sequence[StagedDelivery], k
             name = fingerprint(kind, str(path), *map(str, file.rebuilt))
             warehouse.staging.discard("rest", name)  # of a run that was killed
             with warehouse.staging.writing("rest", name) as folder:
-                file.rows().collect().write_parquet(folder / path.name)
+                file.rows(EVENTS if kind == "events" else RECORD_ROWS).collect().write_parquet(folder / path.name)
             path = warehouse.staging.path("rest", name) / path.name
         found[path] = (delivery.new.ingest_id,)
     return found

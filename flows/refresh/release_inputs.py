@@ -9,6 +9,7 @@ import polars as pl
 from flows.refresh.external_vectors import ExternalFiles
 from flows.refresh.staging import StagedDelivery, live_files
 from flows.stores.incumbent import Incumbent, Tables
+from pipeline.contracts import RECORD_ROWS
 from pipeline.errors import SourceError
 from pipeline.records.config import RecordsConfig
 from pipeline.records.split import make_splits
@@ -73,7 +74,7 @@ def gather_inputs(
     tables = Tables(
         items=last.frame("items") if last else incumbent.tables.items,
         users=last.frame("users") if last else incumbent.tables.users,
-        splits=make_splits(config, pl.scan_parquet(state), scan(records)),
+        splits=make_splits(config, pl.scan_parquet(state), scan(records, RECORD_ROWS)),
     )
     return ReleaseInputs(release_id, incumbent, staged, external, records, tables)
 

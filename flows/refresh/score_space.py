@@ -15,6 +15,7 @@ from flows.stores.world import build_world
 from hsrl_train.data.starts import sample_starts
 from hsrl_train.data.tensors import World
 from hsrl_train.simulator.score_aware import linear_taste, score_weights
+from pipeline.contracts import RECORD_ROWS
 from pipeline.records.split import labelled_slates
 from pipeline.warehouse.artifact_rows import Artifact
 from pipeline.warehouse.stored_files import scan
@@ -31,7 +32,7 @@ def world_of(models: Models, vectors: pl.DataFrame, inputs: ReleaseInputs) -> Wo
         vectors: EMBEDDINGS of ``models.items``.
         inputs: what the release is made from.
     """
-    slates = labelled_slates(scan(inputs.records), inputs.tables.splits)
+    slates = labelled_slates(scan(inputs.records, RECORD_ROWS), inputs.tables.splits)
     _, features = models.items.standardised(vectors)
     items, users = inputs.tables.items.sort("item_id"), inputs.tables.users.sort("user_id")
     return build_world(items, users, slates, features, models.profiles)

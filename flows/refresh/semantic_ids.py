@@ -13,6 +13,7 @@ from flows.runtime.resources import own_cpu_seconds, peak_memory_mb
 from flows.runtime.run import Tick
 from flows.runtime.sid_settings import SidSettings
 from flows.stores.models import KIND, Models, load_models, of_codebook
+from pipeline.contracts import RECORD_ROWS
 from pipeline.embeddings.embed import embed, learn
 from pipeline.embeddings.item_matching import Coverage
 from pipeline.embeddings.positives import summed_answers
@@ -107,14 +108,14 @@ def _positives(inputs: ReleaseInputs, n_buckets: int) -> Iterator[pl.DataFrame]:
     """user_id and item_id of every positive in a training record, whole users, a frame for each bucket."""
     for bucket in range(n_buckets):
         if files := of_bucket(inputs.records, bucket):
-            yield training_positives(scan(files), inputs.tables.splits)
+            yield training_positives(scan(files, RECORD_ROWS), inputs.tables.splits)
 
 
 def _answers(inputs: ReleaseInputs, n_buckets: int) -> Iterator[pl.DataFrame]:
     """How often the training records of each bucket show and like every item."""
     for bucket in range(n_buckets):
         if files := of_bucket(inputs.records, bucket):
-            yield count_training_answers(scan(files), inputs.tables.splits)
+            yield count_training_answers(scan(files, RECORD_ROWS), inputs.tables.splits)
 
 
 def _none_for_training(config: RecordsConfig, splits: pl.DataFrame) -> str:

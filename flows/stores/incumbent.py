@@ -116,7 +116,7 @@ class Incumbent:
         """What earlier nights decided, with the last release's vectors where tonight's can be compared with them."""
         if self.sids.codebook is None or not self.files.embeddings:
             return self.sids
-        stored = scan(self.files.embeddings).select(list(EMBEDDINGS.schema)).collect()
+        stored = scan(self.files.embeddings, EMBEDDINGS).collect()
         return replace(self.sids, embeddings=of_codebook(stored, self.sids.codebook.embedding_id))
 
 

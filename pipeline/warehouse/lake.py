@@ -111,6 +111,18 @@ class Lake:
         return lake
 
     @classmethod
+    def open_any_layout(cls, root: Path) -> Self:
+        """Open the warehouse of a folder for a migration, whatever version made it.
+
+        Raises:
+            WarehouseError: there is none, or it is damaged.
+        """
+        root = root.absolute()
+        require_catalogue_file(root / CATALOGUE, os.R_OK | os.W_OK)
+        require_catalogue(root)
+        return cls._attached(root, 1024)
+
+    @classmethod
     def open_copy(cls, root: Path) -> Self:
         """Open the readers' copy: the last release, and nothing can be written, also in a folder that this user cannot write.
 
@@ -151,7 +163,7 @@ class Lake:
 
     def read(self, table: "Table", sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> "pl.DataFrame":
         """Rows of a trusted query that has the columns of ``table``, in the types of its contract."""
-        return self.query(sql, parameters).cast(table.schema)
+        return self.query(sql, parameters).select(list(table.schema)).cast(table.schema)
 
     def files(self, table: str) -> list[Path]:
         """The paths of ``stored_files``."""

@@ -1,5 +1,6 @@
 """Makes the tables, views and macros of a new warehouse, their comments and the dictionary; recognises a warehouse of another layout."""
 
+import hashlib
 from collections.abc import Iterator
 
 import duckdb
@@ -26,14 +27,46 @@ def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
         # Inlined deletes would leave replaced files listed as if they were in use.
         connection.execute(f"CALL lake.set_option('data_inlining_row_limit', 0, table_name => '{table.name}')")
     connection.execute("BEGIN")
+    make_views(connection)
+    connection.execute("COMMIT")
+
+
+def make_views(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make views, macros, comments and the dictionary; those of an earlier layout are gone afterwards."""
+    for name in _views_in(connection):
+        connection.execute(f"DROP VIEW {name}")
     for folder in ("views", "macros"):
         for statement in statements(folder):
             connection.execute(statement.sql)
     for comment in _comments():
         connection.execute(comment)
+    connection.execute("DELETE FROM dictionary")
     connection.register("entries", pl.DataFrame(list(_entries(connection)), schema=DICTIONARY.schema, orient="row"))
     connection.execute("INSERT INTO dictionary BY NAME SELECT * FROM entries")
-    connection.execute("COMMIT")
+
+
+def _views_in(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    rows = connection.execute("SELECT view_name FROM duckdb_views() WHERE database_name = 'lake' AND NOT internal").fetchall()
+    return {name for (name,) in rows}
+
+
+def _hashed(columns: set[tuple[str, str, str]]) -> str:
+    text = "\n".join(sorted(f"{table}.{column} {kind}" for table, column, kind in columns))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def layout_now() -> str:
+    """The layout of this version: the hash of the columns of all its tables, whatever their order."""
+    return _hashed({(table.name, column.name, sql_type(column.dtype)) for table in TABLES.values() for column in table.columns})
+
+
+def layout_in(connection: duckdb.DuckDBPyConnection) -> str:
+    """The layout of the attached lake."""
+    rows = connection.execute(
+        "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' AND NOT internal"
+    ).fetchall()
+    views = _views_in(connection)
+    return _hashed({(table, column, kind) for table, column, kind in rows if table not in views})
 
 
 def check_layout(connection: duckdb.DuckDBPyConnection, where: str) -> None:
@@ -42,20 +75,19 @@ def check_layout(connection: duckdb.DuckDBPyConnection, where: str) -> None:
     Raises:
         WarehouseError: it was made by another version of hsrl, or its creation was interrupted.
     """
-    rows = connection.execute(
-        "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' AND NOT internal"
-    ).fetchall()
-    views = {
-        name for (name,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE database_name = 'lake'").fetchall()
-    }
-    found = {(table, column, kind) for table, column, kind in rows if table not in views}
-    expected = {(table.name, column.name, sql_type(column.dtype)) for table in TABLES.values() for column in table.columns}
-    if different := found ^ expected:
-        table, column, _ = min(different)
+    layout = layout_in(connection)
+    if layout == layout_now():
+        return
+    if layout in {step.header["from"] for step in statements("migrations")}:
         raise WarehouseError(
-            f"{where}: {len(different)} columns differ from this version of hsrl, the first is {table}.{column}; "
-            "make a new warehouse from the raw logs with: hsrl refresh --warehouse NEW_FOLDER"
+            f"{where}: made by an earlier version of hsrl; bring it to this one with: hsrl migrate --warehouse {where}"
         )
+    raise WarehouseError(unknown_layout(where))
+
+
+def unknown_layout(where: str) -> str:
+    """The line for a warehouse whose tables are of no version known here."""
+    return f"{where}: its tables are of no version known here, probably of a newer one; upgrade hsrl, or name another --warehouse"
 
 
 def _comments() -> Iterator[str]:

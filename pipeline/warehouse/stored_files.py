@@ -6,6 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.contracts import Table
+
 # The column by which DuckLake's delete files name rows of a data file, 0 = first.
 _POSITION = "pos"
 
@@ -29,9 +31,9 @@ class StoredFile:
         """Whether every row of the file counts."""
         return self.deleted is None and not self.rebuilt
 
-    def rows(self) -> pl.LazyFrame:
-        """The rows that count, in the file's order."""
-        rows = pl.scan_parquet(self.path)
+    def rows(self, table: Table) -> pl.LazyFrame:
+        """The rows of ``table`` that count, in the file's order."""
+        rows = _read([self.path], table)
         if self.deleted:
             gone = pl.scan_parquet(self.deleted).select(pl.col(_POSITION).cast(pl.UInt32))
             rows = rows.with_row_index(_POSITION).join(gone, on=_POSITION, how="anti", maintain_order="left").drop(_POSITION)
@@ -40,8 +42,13 @@ class StoredFile:
         return rows
 
 
-def scan(files: Sequence[StoredFile]) -> pl.LazyFrame:
-    """All rows that count; ``files`` of one table, at least one."""
+def scan(files: Sequence[StoredFile], table: Table) -> pl.LazyFrame:
+    """All rows of ``table`` that count; of at least one of its files."""
     whole = [file.path for file in files if file.is_whole]
-    parts = [pl.scan_parquet(whole)] if whole else []
-    return pl.concat([*parts, *(file.rows() for file in files if not file.is_whole)])
+    parts = [_read(whole, table)] if whole else []
+    return pl.concat([*parts, *(file.rows(table) for file in files if not file.is_whole)])
+
+
+def _read(paths: Sequence[Path], table: Table) -> pl.LazyFrame:
+    """Files of an earlier version may lack columns that came later: these are null."""
+    return pl.scan_parquet(list(paths), schema=table.schema, missing_columns="insert")

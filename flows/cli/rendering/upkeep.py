@@ -1,4 +1,4 @@
-"""What rollback, forget, gc and verify print."""
+"""What rollback, forget, migrate, gc and verify print."""
 
 from typing import Any
 
@@ -33,6 +33,14 @@ def forget(console: Console, report: dict[str, Any]) -> None:
         ("learned from it", f"policy {some(policies)}; learn without it: hsrl retrain" if policies else ""),
     )
     facts(console, tuple(line for line in lines if line[1]))
+
+
+def migrate(console: Console, report: dict[str, Any]) -> None:
+    """The steps that were, or would be, taken."""
+    if not report["steps"]:
+        console.print("nothing to do: the warehouse is of this version's layout", highlight=False)
+    label = "would take" if report["status"] == "planned" else "taken"
+    facts(console, tuple((f"{label} {step['name']}", step["doc"]) for step in report["steps"]))
 
 
 def gc(console: Console, report: dict[str, Any]) -> None:

@@ -1,0 +1,92 @@
+"""Bringing the tables of a warehouse that an earlier version made to the layout of this one: numbered steps, each one transaction.
+
+A layout is known by the hash of its tables' columns, so that a warehouse says itself which step comes next, also after a kill. The views,
+macros and the dictionary are made anew with the last step.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import WarehouseError
+from pipeline.warehouse.lake import Lake
+from pipeline.warehouse.lock import locked
+from pipeline.warehouse.readers import current_copy
+from pipeline.warehouse.schema import layout_in, layout_now, make_views, unknown_layout
+from pipeline.warehouse.statements import Statement, statements
+
+_LOCK_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Migration:
+    """A step from one layout to the next.
+
+    Attributes:
+        name: number and name.
+        doc: what it changes, and what stays empty.
+        before, after: layouts.
+    """
+
+    name: str
+    doc: str
+    before: str
+    after: str
+    sql: str
+
+    @classmethod
+    def of(cls, statement: Statement) -> "Migration":
+        """As its file says."""
+        return cls(statement.name, statement.doc, statement.header["from"], statement.header["to"], statement.sql)
+
+
+def migrations() -> dict[str, Migration]:
+    """Every step, by the layout it starts from."""
+    return {step.before: step for step in map(Migration.of, statements("migrations"))}
+
+
+def steps_from(layout: str) -> list[Migration] | None:
+    """The steps from a layout to that of this version, none where it is of this version; None where no step leads there."""
+    known, found = migrations(), list[Migration]()
+    while layout != layout_now():
+        if layout not in known:
+            return None
+        found.append(known[layout])
+        layout = found[-1].after
+    return found
+
+
+def migrate(root: Path, run_id: str, say: Callable[[str], None], *, dry_run: bool = False) -> list[Migration]:
+    """Apply the steps that a warehouse needs, each in a transaction of its own, after a copy of its catalogue.
+
+    Args:
+        root: folder of the warehouse.
+        run_id: who asks.
+        say: told what is done.
+        dry_run: only find the steps.
+
+    Returns:
+        The steps; none where the warehouse is of this version's layout.
+
+    Raises:
+        WarehouseError: there is no warehouse, its layout is unknown, or another run is writing.
+    """
+    with locked(root / "writer.lock", run_id, _LOCK_SECONDS, say), Lake.open_any_layout(root) as lake:
+        layout = layout_in(lake.connection)
+        steps = steps_from(layout)
+        if steps is None:
+            raise WarehouseError(unknown_layout(str(lake.root)))
+        if steps and not dry_run:
+            copy = lake.root / f"catalog.before-{steps[0].name.partition('_')[0]}.sqlite"
+            shutil.copyfile(current_copy(lake.root), copy)
+            say(f"{copy}: the catalogue as it was")
+        for step in steps if not dry_run else ():
+            with lake.transaction(f"migration {step.name}", {"run": run_id}):
+                lake.connection.execute(step.sql)
+                if layout_in(lake.connection) != step.after:
+                    raise WarehouseError(f"{lake.root}: {step.name} did not lead to layout {step.after}; nothing was changed")
+                if step is steps[-1]:  # views of this version need its tables
+                    make_views(lake.connection)
+            say(f"{step.name}: done")
+        return steps
