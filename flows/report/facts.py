@@ -1,15 +1,18 @@
 """What the morning page tells, by SQL over one readers' copy: every figure is of the same moment, and a refresh at work is not seen."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import duckdb
 import polars as pl
 
 from flows.report.judged import merged, pooled
+from flows.runtime.run_outcome import REFUSED
 from pipeline.warehouse.engine import open_readers
 from pipeline.warehouse.lock import is_alive
 from pipeline.warehouse.naming_damage import naming_damage
@@ -18,7 +21,6 @@ from pipeline.warehouse.statements import SQL_ROOT, read_statement, statement
 NIGHTS = 60
 # Flows whose last run is told of: what makes releases.
 FLOWS = ("daily-refresh", "nightly-retrain", "rollback")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SINCE = (
     "report_releases",
     "report_runs",
@@ -41,7 +43,8 @@ class Ended:
     Attributes:
         flow: daily-refresh, nightly-retrain or rollback.
         run_id: of the run.
-        outcome: published, refused, killed, running, nothing new, or policy refused (its figures are published, it is not).
+        outcome: published, refused (by an audit), failed, killed, running, nothing new, or policy refused (its figures are published,
+            it is not).
         release_id: the release that it published; None if none.
         started_at: when it began, UTC.
         why: in a sentence, why it was refused or what the gate said; empty where there is nothing to say.
@@ -90,6 +93,8 @@ class Facts:
         audits: what audits of those runs found, those that refused first.
         judged: a row a policy of the last retrain, best first; see ``flows.report.judged.merged``; with auc_in_slate and ndcg_in_slate.
         over_releases: release_id, policy, mean, ci_low, ci_high, own of every retrain's policies and reference rows.
+        stages: flow → a row a stage of its last run that ended: stage, last, and usual (median) and longest of the runs before, wall
+            seconds.
         tables: name → frame.
     """
 
@@ -100,6 +105,7 @@ class Facts:
     audits: tuple[FailedAudit, ...]
     judged: tuple[dict[str, Any], ...]
     over_releases: tuple[dict[str, Any], ...]
+    stages: dict[str, list[dict[str, Any]]]
     tables: dict[str, pl.DataFrame]
 
     def plain(self) -> dict[str, Any]:
@@ -125,18 +131,19 @@ def read_facts(root: Path, nights: int = NIGHTS) -> Facts:
         tables |= {name: _frame(connection, name, {}) for name in _ALWAYS}
         tables["report_runs"] = _with_dead(root, tables["report_runs"])
         last = _last_runs(tables)
-        found = _frame(connection, "report_audits", {"runs": [run.run_id for run in last]})
+        found = _frame(connection, "report_audits", {"runs": [run["run_id"] for run in last]})
     tables = {name.removeprefix("report_"): frame for name, frame in tables.items()}
     releases = tables["releases"].to_dicts()
-    over_releases = _over_releases(tables)
+    audits = tuple(_audit(row) for row in found.iter_rows(named=True))
     return Facts(
         root.name,
         releases[-1] if releases else None,
         since,
-        last,
-        tuple(_audit(row) for row in found.iter_rows(named=True)),
+        tuple(_ended(run, audits, tables["policies"]) for run in last),
+        audits,
         _judged(tables),
-        over_releases,
+        _over_releases(tables),
+        {flow: _stages(tables["runs"].filter(pl.col("flow") == flow)) for flow in FLOWS[:2]},
         tables,
     )
 
@@ -155,39 +162,24 @@ def _with_dead(root: Path, runs: pl.DataFrame) -> pl.DataFrame:
     return runs.with_columns(status=pl.when(pl.col("run_id").is_in(dead)).then(pl.lit("killed")).otherwise("status"))
 
 
-def _last_runs(tables: dict[str, pl.DataFrame]) -> tuple[Ended, ...]:
+def _last_runs(tables: dict[str, pl.DataFrame]) -> list[dict[str, Any]]:
     """The last run of each flow that makes releases, the latest first."""
     runs = tables["report_runs"]
-    refused = set(_refused_policies(tables)["release_id"])
     last = [runs.filter(pl.col("flow") == flow).tail(1) for flow in FLOWS]
-    rows = pl.concat(last).sort("started_at", "run_id", descending=True).to_dicts()
-    return tuple(
-        Ended(
-            row["flow"],
-            row["run_id"],
-            _outcome(row, is_policy_refused=row["release_id"] in refused),
-            row["release_id"],
-            row["started_at"],
-            row["message"] or "",
-        )
-        for row in rows
-    )
+    return pl.concat(last).sort("started_at", "run_id", descending=True).to_dicts()
 
 
-def _refused_policies(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
-    """Policies of releases that published their figures but not them: not published now, and nothing of their run took their place."""
-    policies = tables["report_policies"]
-    published = policies.filter(pl.col("is_published"))["release_id"]
-    latest = policies["release_id"].max()
-    return policies.filter(~pl.col("is_published") & (pl.col("release_id") == latest) & ~pl.col("release_id").is_in(published))
-
-
-def _outcome(run: dict[str, Any], *, is_policy_refused: bool) -> str:
-    if run["status"] == "failed":
-        return "refused"
-    if run["status"] != "completed":
-        return str(run["status"])
-    return "policy refused" if run["flow"] == "nightly-retrain" and is_policy_refused else "published"
+def _ended(run: dict[str, Any], audits: Sequence[FailedAudit], policies: pl.DataFrame) -> Ended:
+    """How a run ended, from its row, what its audits found, and whether its policy is published."""
+    is_blocked = any(audit.run_id == run["run_id"] and audit.severity == "block" for audit in audits)
+    why = run["message"] or ""
+    outcome = {"failed": "refused" if is_blocked else "failed", "completed": "published"}.get(run["status"], run["status"])
+    if outcome == "published" and run["flow"] == "nightly-retrain":
+        mine = policies.filter(pl.col("release_id") == run["release_id"])
+        # Runs of before hsrl noted the gate's words say it by their policy, which a later rollback may have taken back.
+        is_refused = why.startswith(REFUSED) if why else not mine["is_published"].any()
+        outcome = "policy refused" if is_refused else outcome
+    return Ended(run["flow"], run["run_id"], str(outcome), run["release_id"], run["started_at"], why)
 
 
 def _audit(row: dict[str, Any]) -> FailedAudit:
@@ -219,9 +211,9 @@ def _judged(tables: dict[str, pl.DataFrame]) -> tuple[dict[str, Any], ...]:
     for row in tables["real_answers"].filter(pl.col("release_id") == latest).iter_rows(named=True):
         known = answers.setdefault(row["policy_id"] or row["policy"], {"policy": row["policy"], "policy_id": row["policy_id"]})
         known |= {row["metric"]: row["value"], f"{row['metric']}_low": row["ci_low"], f"{row['metric']}_high": row["ci_high"]}
-    told_of = {row["policy_id"] for row in rows}
+    shown = {row["policy_id"] for row in rows}
     rows = [{**row, **answers.get(row["policy_id"] or "", {})} for row in rows]
-    return (*rows, *(row for name, row in answers.items() if row["policy_id"] not in told_of))
+    return (*rows, *(row for name, row in answers.items() if row["policy_id"] not in shown))
 
 
 def _over_releases(tables: dict[str, pl.DataFrame]) -> tuple[dict[str, Any], ...]:
@@ -235,6 +227,21 @@ def _over_releases(tables: dict[str, pl.DataFrame]) -> tuple[dict[str, Any], ...
     return tuple(found)
 
 
-def since_epoch(microseconds: int) -> datetime:
-    """A time that the catalogue keeps as microseconds since 1970."""
-    return _EPOCH + timedelta(microseconds=microseconds)
+def _stages(runs: pl.DataFrame) -> list[dict[str, Any]]:
+    """The stages of the last run of a flow that has some, beside those of the runs before it."""
+    timed = [json.loads(text) for text in runs["stage_seconds"].drop_nulls()]
+    timed = [stages for stages in timed if stages]
+    if not timed:
+        return []
+    rows = []
+    for stage, seconds in timed[-1].items():
+        before = [earlier[stage] for earlier in timed[:-1] if stage in earlier]
+        rows.append(
+            {
+                "stage": stage,
+                "last": seconds,
+                "usual": median(before) if before else None,
+                "longest": max(before, default=None),
+            }
+        )
+    return rows
