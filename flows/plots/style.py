@@ -16,6 +16,8 @@ from pipeline.sids.picture import COLOURS
 INK, PALE = "#24292f", "#d0d7de"
 WIDTH, HEIGHT = 4.6, 2.3  # inches of a picture of the page, so that its letters can be read on a phone
 _FONT = 9.0
+# Those that a name can be written in, on white and on black.
+_READABLE = tuple(COLOURS[number] for number in (0, 1, 2, 5, 6, 7, 8))
 _PNG_DPI = 160
 _STYLE = {
     "font.size": _FONT,
@@ -98,11 +100,9 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
     places: list[float] = []
     for number in order:
         places.append(max(ends[number][0], places[-1] + step) if places else ends[number][0])
-    if places and (over := places[-1] - high) > 0:  # down again, as far as the others leave room
-        for number in range(len(places) - 1, -1, -1):
-            most = places[number + 1] - step if number + 1 < len(places) else high
-            places[number] = min(places[number], most)
-        del over
+    for number in range(len(places) - 1, -1, -1):  # down again, as far as they stand above the axes
+        most = places[number + 1] - step if number + 1 < len(places) else high
+        places[number] = min(places[number], most)
     for place, number in zip(places, order, strict=True):
         value, name, colour = ends[number]
         axes.annotate(
@@ -120,8 +120,8 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
 
 
 def colour(number: int) -> str:
-    """Of the number-th series; the palette begins again after its last."""
-    return COLOURS[number % len(COLOURS)]
+    """Of the number-th series; the colours begin again after the last."""
+    return _READABLE[number % len(_READABLE)]
 
 
 def few_ticks(axes: Axes, labels: Sequence[str], most: int = 6) -> None:

@@ -213,7 +213,7 @@ def _judged(tables: dict[str, pl.DataFrame]) -> tuple[dict[str, Any], ...]:
         known |= {row["metric"]: row["value"], f"{row['metric']}_low": row["ci_low"], f"{row['metric']}_high": row["ci_high"]}
     shown = {row["policy_id"] for row in rows}
     rows = [{**row, **answers.get(row["policy_id"] or "", {})} for row in rows]
-    return (*rows, *(row for name, row in answers.items() if row["policy_id"] not in shown))
+    return (*rows, *(row for name, row in answers.items() if name not in shown))
 
 
 def _over_releases(tables: dict[str, pl.DataFrame]) -> tuple[dict[str, Any], ...]:

@@ -30,10 +30,10 @@ STYLE = (
     "figure{margin:0;min-width:0;max-width:620px}figcaption{font-weight:600;font-size:14px;margin-bottom:2px}"
     "figure svg{display:block;width:100%;height:auto}svg text{font-family:system-ui,sans-serif!important}"
     ".scroll{overflow-x:auto;margin:4px 0 10px}table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}"
-    "td,th{padding:3px 14px 3px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--pale);overflow-wrap:normal}"
-    "th{font-weight:600;color:var(--soft);vertical-align:bottom}td.n,th.n{text-align:right;white-space:nowrap}"
-    "td.wide{min-width:220px;max-width:420px;overflow-wrap:anywhere}tr.strong td{font-weight:600}"
-    "summary{cursor:pointer;color:var(--soft);margin:4px 0}ul{padding-left:18px}code{font-size:13px}"
+    "td,th{padding:3px 14px 3px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--pale);white-space:nowrap}"
+    "th{font-weight:600;color:var(--soft);vertical-align:bottom}td.n,th.n{text-align:right}"
+    "td.wide{min-width:220px;max-width:420px;white-space:normal;overflow-wrap:anywhere}tr.strong td{font-weight:600}"
+    "td small{display:block;color:var(--soft);font-size:11.5px;font-weight:400;line-height:1.2}summary{cursor:pointer;color:var(--soft);margin:4px 0}ul{padding-left:18px}code{font-size:13px}"
     "@media(max-width:600px){body{padding:12px}section{margin:20px 0}.pictures{grid-template-columns:1fr}}"
 )
 # Texts of at least so many letters get room in a table, and may break.
@@ -49,12 +49,14 @@ class Column:
         name: of the value in a row.
         show: the value as text; whole numbers have thousands apart, texts stand as they are.
         missing: stands for no value.
+        note: name of a text in the row that stands small under the value, such as its interval.
     """
 
     head: str
     name: str
     show: Callable[[Any], str] | None = None
     missing: str = ""
+    note: str = ""
 
     def text(self, row: Mapping[str, Any]) -> str:
         """The cell of a row."""
@@ -103,7 +105,7 @@ def table(
     )
     lines = []
     for row in rows:
-        cells = (_cell(column.text(row), is_number=number) for column, number in zip(columns, numbers, strict=True))
+        cells = (_cell(column, row, is_number=number) for column, number in zip(columns, numbers, strict=True))
         lines.append(f"<tr{' class=strong' if strong and strong(row) else ''}>{''.join(cells)}</tr>")
     n_open = OPEN_ROWS if folds and len(lines) > OPEN_ROWS + 2 else len(lines)
     shown = _lines(head, lines[:n_open])
@@ -116,9 +118,10 @@ def _lines(head: str, lines: Sequence[str]) -> str:
     return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
 
 
-def _cell(text: str, *, is_number: bool) -> str:
+def _cell(column: Column, row: Mapping[str, Any], *, is_number: bool) -> str:
+    text, note = column.text(row), row.get(column.note)
     look = " class=n" if is_number else " class=wide" if len(text) >= _WIDE else ""
-    return f"<td{look}>{as_html(text)}</td>"
+    return f"<td{look}>{as_html(text)}{f'<small>{as_html(str(note))}</small>' if note else ''}</td>"
 
 
 def megabytes(n_bytes: int) -> str:

@@ -28,6 +28,7 @@ _OUTCOMES = {
     "failed": ("bad", "failed"),
     "killed": ("bad", "killed"),
 }
+_WENT = {"refused": "was refused", "failed": "failed", "killed": "was killed"}
 _FLOWS = {"daily-refresh": "Refresh", "nightly-retrain": "Retrain", "rollback": "Rollback"}
 
 
@@ -59,9 +60,11 @@ def _standing(facts: Facts) -> str:
     release = facts.release
     if release is None:
         return "Nothing is published yet."
+    wrong = [run for run in facts.last if run.outcome in ("refused", "failed", "killed")]
+    night = "".join(f"The last {run.flow.removeprefix('daily-').removeprefix('nightly-')} {_WENT[run.outcome]}. " for run in wrong)
     policy = facts.tables["policies"].filter(pl.col("is_published"))["policy_id"]
     served = f"policy {as_html(policy[0])}" if policy.len() else "no policy"
-    return f"Readers see release {release['release_id']} ({as_html(release['kind'])}, {_time(release['created_at'])}) with {served}."
+    return f"{night}Readers see release {release['release_id']} ({as_html(release['kind'])}, {_time(release['created_at'])}) with {served}."
 
 
 def _last_night(facts: Facts) -> str:
@@ -100,7 +103,7 @@ def _finding(audit: FailedAudit) -> str:
     advice = f" To do: {as_html(audit.advice)}." if audit.advice else ""
     return (
         f"<div class='finding'><p>{badge(look, does)} <b>{as_html(audit.audit)}</b>, {rows}: {as_html(audit.example)}.{advice}</p>"
-        f"<p class='small'>What it demands: {as_html(audit.doc)}</p></div>"
+        f"<p class='small'>What it checks: {as_html(audit.doc)}</p></div>"
     )
 
 

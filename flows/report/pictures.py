@@ -14,7 +14,8 @@ from flows.report.facts import Facts
 # Figures of a delivery that are drawn, and the unit of each.
 _DRIFT = {"rows": "events", "share of positives": "share of events"}
 _LEVELS = {"warn": "#c77700", "block": "#c4162a"}
-_CHURN = ("n_new", "n_moved", "n_returned", "n_rebuilt", "n_carried", "n_closed", "n_rolled_back")
+# Not those that were carried: they kept theirs under codes centred anew.
+_CHURN = ("n_new", "n_moved", "n_returned", "n_rebuilt", "n_closed", "n_rolled_back")
 # Reference rows that a policy stands between.
 _REFERENCES = ("random", "popular slate", "greedy oracle")
 _REAL = {"auc_in_slate": "AUC in slates", "ndcg_in_slate": "NDCG@10 in slates"}
@@ -225,7 +226,7 @@ def _curve_axes(groups: dict[Any, pl.DataFrame], names: Sequence[str], unit: str
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.set(xlabel="iteration", ylabel=unit)
-        label_ends(axes, ends)
+        label_ends(axes, ends if len(ends) > 1 else [])
 
     return draw
 
@@ -261,8 +262,10 @@ def _run_axes(runs: pl.DataFrame, name: str, unit: str) -> Callable[[Axes], None
                 values = rows[name].to_list()
                 axes.plot(rows["place"].to_list(), values, color=colour(number), marker="o", markersize=3, linewidth=1)
                 ends.append((values[-1], flow.partition("-")[2], colour(number)))
-        few_ticks(axes, [f"{started:%m-%d}" for started in runs["started_at"]], 5)
-        axes.set(xlabel="run, by the day it began", ylabel=unit)
+        days = [f"{started:%m-%d}" for started in runs["started_at"]]
+        times = [f"{started:%H:%M}" for started in runs["started_at"]]
+        few_ticks(axes, days if len(set(days)) > 1 else times, 5)
+        axes.set(xlabel=f"run, by the {'day' if len(set(days)) > 1 else 'time'} it began, UTC", ylabel=unit)
         axes.set_ylim(bottom=0)
         label_ends(axes, ends)
 
@@ -326,10 +329,8 @@ def _line_axes(labels: Sequence[str], lines: dict[str, list[float]], across: str
 def _room(axes: Axes, values: Sequence[float]) -> None:
     """From 0 where that is near, so that a small change does not look large."""
     low, high = min(values), max(values)
-    if low > 0 and low < 0.8 * high:
-        axes.set_ylim(bottom=0)
-    elif high > 0:
-        axes.set_ylim(max(0.0, low - 0.25 * high), high + 0.1 * high)
+    if high > 0:
+        axes.set_ylim(0 if low < 0.8 * high else low - 0.25 * high, 1.08 * high)
 
 
 def _texts(values: Iterable[Any]) -> list[str]:

@@ -20,26 +20,21 @@ def policy_section(facts: Facts, pictures: list["Drawn"]) -> str:
     release_id = facts.tables["evaluations"]["release_id"].max()
     families = list(dict.fromkeys(family for row in facts.judged for family in row.get("panel", {})))
     lead = (
-        f"Release {release_id}: total reward of whole sessions from held-out starts, with 95 % intervals over sessions, simulators and "
+        f"Release {release_id}: total reward of whole sessions from held-out starts, in small the 95 % interval over sessions, simulators and "
         f"families. {'Panel: simulated users of families that the policy did not learn in. ' if families else ''}"
         "Own family: that which it learned in. Real: people's own answers in held-out slates."
     )
     columns = (
         Column("policy", "policy"),
-        Column("panel" if families else "judged", "mean", _two),
-        Column("95 %", "interval"),
+        Column("panel" if families else "judged", "mean", _two, note="interval"),
         *(Column(family.replace("_", " "), f"in_{family}", _two) for family in families),
         Column("own family", "own", _two),
         Column("no support", "unsupported_share", lambda value: f"{value:.0%}"),
-        *(column for metric, head in _REAL.items() for column in _real(metric, head)),
+        *(Column(head, metric, lambda value: f"{value:.3f}", note=f"{metric}_interval") for metric, head in _REAL.items()),
     )
     rows = [_flat(row) for row in facts.judged]
     drawn = table(rows, columns, lambda row: row.get("policy_id") is not None, folds=False)
     return section(_HEAD, lead, drawn + _claims(facts) + picture_grid(pictures) + _simulators(facts))
-
-
-def _real(metric: str, head: str) -> tuple[Column, Column]:
-    return Column(head, metric, lambda value: f"{value:.3f}"), Column("95 %", f"{metric}_interval")
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
