@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -19,7 +20,7 @@ _FONT = 9.0
 # Those that a name can be written in, on white and on black.
 _READABLE = tuple(COLOURS[number] for number in (0, 1, 2, 5, 6, 7, 8))
 _PNG_DPI = 160
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": _FONT,
     "font.family": ["DejaVu Sans"],
     "text.color": INK,
@@ -104,7 +105,7 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
         most = places[number + 1] - step if number + 1 < len(places) else high
         places[number] = min(places[number], most)
     for place, number in zip(places, order, strict=True):
-        value, name, colour = ends[number]
+        _, name, colour = ends[number]
         axes.annotate(
             name,
             (1.0, place),

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from flows.report.facts import Ended, FailedAudit, Facts
+from flows.report.facts import Ended, Facts, FailedAudit
 from flows.report.html_parts import STYLE, Column, badge, megabytes, picture_grid, section, table
 from flows.report.pictures import (
     cost_pictures,
@@ -61,7 +61,9 @@ def _standing(facts: Facts) -> str:
     if release is None:
         return "Nothing is published yet."
     wrong = [run for run in facts.last if run.outcome in ("refused", "failed", "killed")]
-    night = "".join(f"The last {run.flow.removeprefix('daily-').removeprefix('nightly-')} {_WENT[run.outcome]}. " for run in wrong)
+    night = "".join(
+        f"The last {run.flow.removeprefix('daily-').removeprefix('nightly-')} {_WENT[run.outcome]}. " for run in wrong
+    )
     policy = facts.tables["policies"].filter(pl.col("is_published"))["policy_id"]
     served = f"policy {as_html(policy[0])}" if policy.len() else "no policy"
     return f"{night}Readers see release {release['release_id']} ({as_html(release['kind'])}, {_time(release['created_at'])}) with {served}."
@@ -94,7 +96,9 @@ def _run(run: Ended, audits: list[FailedAudit]) -> str:
     head = f"<h3>{_FLOWS[run.flow]} {badge(look, name + release)}</h3>"
     why = f"<p>{as_html(run.why)}</p>" if run.why and not (run.outcome == "refused" and audits) else ""
     found = "".join(_finding(audit) for audit in audits)
-    return f"<div class='card {look}'>{head}<p class='small'>{_time(run.started_at)} · {as_html(run.run_id)}</p>{why}{found}</div>"
+    return (
+        f"<div class='card {look}'>{head}<p class='small'>{_time(run.started_at)} · {as_html(run.run_id)}</p>{why}{found}</div>"
+    )
 
 
 def _finding(audit: FailedAudit) -> str:
@@ -151,7 +155,9 @@ def _drift(facts: Facts) -> str:
     if facts.tables["drift"].is_empty():
         return section("Drift of the log", "", "<p>No delivery has been taken in.</p>")
     body = picture_grid(drift_pictures(facts))
-    return section("Drift of the log", text, body + (f"<ul>{listed}</ul>" if unusual else "<p>No published delivery was unusual.</p>"))
+    return section(
+        "Drift of the log", text, body + (f"<ul>{listed}</ul>" if unusual else "<p>No published delivery was unusual.</p>")
+    )
 
 
 def _semantic_ids(facts: Facts) -> str:
@@ -162,7 +168,8 @@ def _semantic_ids(facts: Facts) -> str:
     last = sids.row(-1, named=True)
     text = (
         f"{last['n_sids']:,} Semantic IDs for {last['n_items']:,} items in release {last['release_id']}: "
-        f"{last['shared_items']:,} items share one, at most {last['largest_bucket']:,} the same; {last['n_without'] or 0:,} active items have none."
+        f"{last['shared_items']:,} items share one, at most {last['largest_bucket']:,} the same; "
+        f"{last['n_without'] or 0:,} active items have none."
     )
     columns = (
         Column("release", "release_id"),
@@ -215,9 +222,7 @@ def _costs(facts: Facts) -> str:
         Column("median before", "usual", lambda value: f"{value:,.1f}"),
         Column("longest before", "longest", lambda value: f"{value:,.1f}"),
     )
-    tables = "".join(
-        f"<h3>Stages of {as_html(flow)}</h3>{table(rows, stages)}" for flow, rows in facts.stages.items() if rows
-    )
+    tables = "".join(f"<h3>Stages of {as_html(flow)}</h3>{table(rows, stages)}" for flow, rows in facts.stages.items() if rows)
     return section("Costs", "", picture_grid(cost_pictures(facts)) + tables + table(runs.reverse().to_dicts(), columns))
 
 
@@ -238,10 +243,11 @@ def _disk(facts: Facts) -> str:
         Column("rows", "n_rows"),
         Column("last release", "release_id"),
     )
-    total = disk["n_bytes"].sum()
-    added = disk.filter(pl.col("release_id") == disk["release_id"].max())["n_bytes"].sum()
+    latest = max(disk["release_id"].to_list())
+    total = int(disk["n_bytes"].sum())
+    added = int(disk.filter(pl.col("release_id") == latest)["n_bytes"].sum())
     text = (
-        f"{megabytes(total)} MB written in all, {megabytes(added)} MB by release {disk['release_id'].max()}; by the ledger of artifacts, "
+        f"{megabytes(total)} MB written in all, {megabytes(added)} MB by release {latest}; by the ledger of artifacts, "
         "which also names what hsrl gc has deleted since. Rows of small tables lie in the catalogue and are not counted."
     )
     return section("Disk", text, picture_grid(disk_pictures(facts)) + table(kinds.to_dicts(), columns))

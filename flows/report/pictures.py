@@ -156,6 +156,7 @@ def policy_pictures(facts: Facts) -> list[Drawn]:
     return found
 
 
+# A value and the ends of its interval, where it has one.
 _Point = tuple[float, float | None, float | None]
 
 
@@ -172,8 +173,10 @@ def _best(trained: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _reward_axes(
     releases: list[int], trained: Sequence[dict[str, Any]], rows: Iterable[dict[str, Any]]
 ) -> Callable[[Axes], None]:
-    beside_it = {name: {row["release_id"]: (row["mean"], None, None) for row in rows if row["policy"] == name} for name in _REFERENCES}
-    return _interval_axes(releases, _points(trained, "mean"), beside_it, "total reward a session")
+    references: dict[str, dict[int, _Point]] = {
+        name: {row["release_id"]: (row["mean"], None, None) for row in rows if row["policy"] == name} for name in _REFERENCES
+    }
+    return _interval_axes(releases, _points(trained, "mean"), references, "total reward a session")
 
 
 def _interval_axes(
@@ -190,7 +193,7 @@ def _interval_axes(
                 axes.plot(*zip(*at, strict=True), color=colour(number), linewidth=1, marker=".", markersize=4)
                 ends.append((at[-1][1], name, colour(number)))
         own = [(places[release], *point) for release, point in sorted(policy.items())]
-        for x, value, low, high in own:
+        for x, _, low, high in own:
             if low is not None and high is not None:
                 axes.plot([x, x], [low, high], color=colour(0), linewidth=1.2, solid_capstyle="butt")
         axes.plot([x for x, *_ in own], [value for _, value, *_ in own], color=colour(0), marker="o", markersize=4)
@@ -281,7 +284,7 @@ def disk_pictures(facts: Facts) -> list[Drawn]:
     own = largest["kind"].head(_KINDS).to_list()
     named = disk.with_columns(kind=pl.when(pl.col("kind").is_in(own)).then("kind").otherwise(pl.lit("all else")))
     releases = sorted(disk["release_id"].unique())
-    layers = {}
+    layers: dict[str, list[float]] = {}
     for kind in [*own, *(["all else"] if largest.height > len(own) else [])]:
         added = dict(named.filter(pl.col("kind") == kind).group_by("release_id").agg(pl.col("n_bytes").sum()).iter_rows())
         total, layers[kind] = 0.0, []
@@ -339,4 +342,3 @@ def _texts(values: Iterable[Any]) -> list[str]:
 
 def _drawn(name: str, title: str, draw: Callable[[Axes], None]) -> Drawn:
     return Drawn(title, drawn_svg(name, title, draw))
-

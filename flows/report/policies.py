@@ -58,7 +58,9 @@ def _claims(facts: Facts) -> str:
             low, high = row[f"{kind}_low"], row[f"{kind}_high"]
             gain = f": {row[kind]:+.2f}, 95 % interval {low:+.2f} … {high:+.2f}"
         worst = "" if row["worst_family"] is None else f"; worst family {row['worst_family']} {row['worst_share']:+.1%}"
-        lines.append(f"<li>{as_html(row['policy'])} beside {as_html(row['reference'])}: <b>{as_html(row['verdict'])}</b>{as_html(gain + worst)}</li>")
+        lines.append(
+            f"<li>{as_html(row['policy'])} beside {as_html(row['reference'])}: <b>{as_html(row['verdict'])}</b>{as_html(gain + worst)}</li>"
+        )
     return f"<ul>{''.join(lines)}</ul>" if lines else ""
 
 

@@ -11,7 +11,6 @@ from pipeline.warehouse.ledger import RunEnd, close_dead_runs, finish_run, start
 from pipeline.warehouse.lock import alive
 from pipeline.warehouse.warehouse import Warehouse
 
-
 # How the message of a retrain begins whose policy the gate refused; its figures are published all the same.
 REFUSED = "policy refused"
 
