@@ -17,7 +17,7 @@ def policy_section(facts: Facts, pictures: list["Drawn"]) -> str:
     """Who judges, what each policy and reference row gets, what may be said, and how that went over the releases."""
     if not facts.judged:
         return section(_HEAD, "", "<p>No policy has been judged. Make one with: <code>hsrl retrain</code></p>")
-    release_id = facts.tables["evaluations"]["release_id"].max()
+    release_id = max(facts.tables["evaluations"]["release_id"].to_list())
     families = list(dict.fromkeys(family for row in facts.judged for family in row.get("panel", {})))
     lead = (
         f"Release {release_id}: total reward of whole sessions from held-out starts, in small the 95 % interval over sessions, simulators and "
@@ -58,9 +58,8 @@ def _claims(facts: Facts) -> str:
             low, high = row[f"{kind}_low"], row[f"{kind}_high"]
             gain = f": {row[kind]:+.2f}, 95 % interval {low:+.2f} … {high:+.2f}"
         worst = "" if row["worst_family"] is None else f"; worst family {row['worst_family']} {row['worst_share']:+.1%}"
-        lines.append(
-            f"<li>{as_html(row['policy'])} beside {as_html(row['reference'])}: <b>{as_html(row['verdict'])}</b>{as_html(gain + worst)}</li>"
-        )
+        names = f"{as_html(row['policy'])} beside {as_html(row['reference'])}"
+        lines.append(f"<li>{names}: <b>{as_html(row['verdict'])}</b>{as_html(gain + worst)}</li>")
     return f"<ul>{''.join(lines)}</ul>" if lines else ""
 
 

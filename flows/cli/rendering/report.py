@@ -15,7 +15,8 @@ def report(console: Console, found: dict[str, Any]) -> None:
     lines = [("release", "nothing is published yet" if release is None else f"{release['release_id']} ({release['kind']})")]
     for run in found["last"]:
         number = "" if run["release_id"] is None else f" release {run['release_id']}"
-        why = f": {run['why']}" if run["why"] else ""
+        is_said_below = run["outcome"] == "refused"  # by its audits
+        why = f": {run['why']}" if run["why"] and not is_said_below else ""
         lines.append((run["flow"].rpartition("-")[2], f"{run['outcome']}{number}{why}"))
     lines += [
         ("audit" if audit["severity"] == "block" else "warning", f"{audit['audit']}: {audit['example']}")
@@ -64,10 +65,7 @@ def _semantic_ids(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _policy(row: dict[str, Any]) -> str:
-    real = ", ".join(
-        f"{name} {row[metric]:.3f}"
-        for name, metric in (("real AUC", "auc_in_slate"), ("real NDCG", "ndcg_in_slate"))
-        if metric in row
-    )
+    named = (("real AUC", "auc_in_slate"), ("real NDCG", "ndcg_in_slate"))
+    real = ", ".join(f"{name} {row[metric]:.3f}" for name, metric in named if metric in row)
     reward = "" if row["mean"] is None else f" {row['mean']:.2f}, 95 % interval {row['ci_low']:.2f} … {row['ci_high']:.2f}"
     return f"{row['policy']}:{reward}{f'; {real}' if real else ''}"
