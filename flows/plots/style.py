@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -78,7 +78,7 @@ def svg_text(drawn: Figure, name: str, label: str) -> str:
     return text.replace("<svg ", f'<svg role="img" aria-label="{_attribute(label)}" ', 1).strip()
 
 
-def write_png(drawn: Figure, path: Path) -> None:
+def write_png(drawn: Figure, path: Path | BinaryIO) -> None:
     """A figure as PNG, without the version of what made it.
 
     Raises:
