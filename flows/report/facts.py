@@ -204,6 +204,8 @@ def _in_words(example: str) -> str:
 def _judged(tables: dict[str, pl.DataFrame]) -> tuple[dict[str, Any], ...]:
     """The table that the last retrain printed: policies and reference rows, and people's own answers; the best first."""
     evaluations = tables["evaluations"]
+    if evaluations.is_empty():
+        return ()
     latest = evaluations["release_id"].max()
     rows = merged(pooled(evaluations.filter(pl.col("release_id") == latest).iter_rows(named=True)))
     rows.sort(key=lambda row: (-(row["mean"] or 0.0), row["policy"], row["policy_id"] or ""))
