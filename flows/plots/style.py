@@ -40,6 +40,7 @@ _STYLE: dict[Any, Any] = {
     "axes.linewidth": 0.6,
     "lines.linewidth": 1.6,
     "axes.unicode_minus": True,
+    "text.parse_math": False,  # names come from data: a dollar sign is one
     "svg.fonttype": "none",
     "figure.dpi": 100,
 }

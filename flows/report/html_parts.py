@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 # Rows of a table that stand open; the others are folded below them.
 OPEN_ROWS = 7
-STYLE = (
+CSS = (
     ":root{color-scheme:light dark;--ink:#24292f;--soft:#59636e;--pale:#d0d7de;--sheet:#fff;--card:#f6f8fa;--good:#1a7f37;"
     "--warn:#9a6700;--bad:#c4162a;--calm:#57606a}"
     "@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9198a1;--pale:#3d444d;--sheet:#0d1117;--card:#151b23;"

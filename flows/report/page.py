@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from flows.report.facts import Ended, Facts, FailedAudit
-from flows.report.html_parts import STYLE, Column, badge, megabytes, picture_grid, section, table
+from flows.report.html_parts import CSS, Column, badge, megabytes, picture_grid, section, table
 from flows.report.pictures import (
     cost_pictures,
     curve_pictures,
@@ -49,7 +49,7 @@ def page(facts: Facts) -> str:
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"
         "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{as_html(title)}</title><style>{STYLE}</style></head>"
+        f"<title>{as_html(title)}</title><style>{CSS}</style></head>"
         f"<body><header><h1>{as_html(facts.warehouse)}</h1><p>{_standing(facts)}</p></header>"
         f"<main>{''.join(parts)}</main></body></html>\n"
     )

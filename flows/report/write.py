@@ -28,14 +28,16 @@ def write_report(root: Path, out: Path, nights: int = NIGHTS) -> Path:
         ModuleNotFoundError: matplotlib is not installed (extra plots).
         OSError: it cannot be written.
     """
-    return write_page(read_facts(root, nights), out)
+    return _write(_page(read_facts(root, nights)), out)
 
 
-def write_page(facts: Facts, out: Path) -> Path:
-    """Write the page of facts that are read already; see ``write_report``."""
+def _page(facts: Facts) -> str:
     from flows.report.page import page  # it needs matplotlib
 
-    text = page(facts)
+    return page(facts)
+
+
+def _write(text: str, out: Path) -> Path:
     out.parent.mkdir(parents=True, exist_ok=True)
     with drafted(out) as draft:
         draft.write_text(text, encoding="utf-8")
@@ -58,10 +60,11 @@ def _write_reports(root: Path) -> None:
     folder = root / FOLDER
     try:
         facts = read_facts(root)
-        write_page(facts, folder / LATEST)
+        text = _page(facts)
+        _write(text, folder / LATEST)
         own = folder / f"{facts.release['release_id']}.html" if facts.release else None
         if own is not None and not own.exists():
-            write_page(facts, own)
+            _write(text, own)
     except Exception as error:  # noqa: BLE001 a picture must not cost a night that is published
         line = missing_extra(error, "the morning page") if isinstance(error, ModuleNotFoundError) else None
         print(f"hsrl: the morning page of {root} was not written: {line or ' '.join(str(error).split()) or type(error).__name__}")  # noqa: T201 Prefect logs it

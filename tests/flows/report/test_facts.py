@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from flows.maintenance.rollback import rollback
 from flows.report.facts import read_facts
 from flows.report.judged import merged, pooled
+from flows.report.page import page
+from flows.runtime.run import Run
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.ledger import start_run
@@ -101,6 +104,29 @@ def test_a_run_that_died_is_killed_before_any_other_run_enters_it(retrained: Wor
     with Warehouse.open(world.root) as warehouse:
         start_run(warehouse, "29991231T000000-daily-refresh-dead", "daily-refresh", "0.2", {})
     assert read_facts(world.root).last[0].outcome == "killed"
+
+
+def test_a_rollback_is_told_and_the_retrain_before_it_stays_published(retrained: World, tmp_path: Path) -> None:
+    """The rollback takes the policy back, which the gate had let through all the same."""
+    world = retrained.copy(tmp_path)
+    rollback(world.root, 1, Run("rollback"))
+    facts = read_facts(world.root)
+    assert [(run.flow, run.outcome, run.release_id) for run in facts.last[:2]] == [
+        ("rollback", "published", 3),
+        ("nightly-retrain", "published", 2),
+    ]
+    assert facts.tables["releases"]["is_withdrawn"].to_list() == [False, True, False]
+    assert "with no policy" in page(facts)
+
+
+def test_a_policy_that_the_gate_refused_is_said_so(retrained: World, tmp_path: Path) -> None:
+    """As the ledger has it with the gate's words, and as one without them has it: the policy is not published."""
+    world = retrained.copy(tmp_path)
+    for message in ("'policy refused: -0.5 beside the incumbent'", "NULL"):
+        with Warehouse.open(world.root) as warehouse, warehouse.transaction("refused", {}):
+            warehouse.connection.execute(f"UPDATE runs SET message = {message} WHERE flow = 'nightly-retrain'")
+            warehouse.connection.execute("UPDATE policies SET is_published = false")
+        assert read_facts(world.root).last[0].outcome == "policy refused"
 
 
 def test_a_fresh_warehouse_has_no_facts_but_can_be_asked(empty_warehouse: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flows.plots.style import drawn_svg, few_ticks
 from flows.report.facts import read_facts
 from flows.report.page import page
 from flows.report.write import reported, write_report
@@ -126,6 +127,11 @@ def test_text_of_the_data_is_text(pages: dict[str, str]) -> None:
     assert "item &lt;script&gt;alert(1)&lt;/script&gt; is no number" in pages["sixty nights"]
 
 
+def test_a_dollar_sign_in_a_name_is_one() -> None:
+    html = drawn_svg("name", 'a "label" & <more>', lambda axes: few_ticks(axes, ["$1$", "a<b"]))
+    assert "$1$" in html and "a&lt;b" in html and 'aria-label="a &quot;label&quot; &amp; &lt;more>"' in html
+
+
 def test_nights_that_went_wrong_before_are_listed(pages: dict[str, str]) -> None:
     html = pages["sixty nights"]
     assert "Earlier runs that went wrong: 2" in html and "no space left" in html
@@ -161,7 +167,7 @@ def test_a_page_that_cannot_be_drawn_costs_no_night(
         raise RuntimeError("no\nink")
 
     world = retrained.copy(tmp_path)
-    monkeypatch.setattr("flows.report.write.write_page", fail)
+    monkeypatch.setattr("flows.report.write._page", fail)
     with reported(world.root):
         published = "yes"
     assert published == "yes"

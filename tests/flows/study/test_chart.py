@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from flows.plots.style import styled, svg_text, write_png
 from flows.study.chart import Curve, Dots, Point, Sweep, curve_chart, difference_chart, sweep_chart
@@ -28,7 +29,7 @@ def lines(axes: Axes) -> list[tuple[list[float], list[float], str]]:
 
 
 def texts(axes: Axes) -> dict[str, tuple[float, float]]:
-    return {text.get_text().strip(): text.xy for text in axes.texts}
+    return {text.get_text().strip(): text.xy for text in axes.texts if isinstance(text, Annotation)}
 
 
 def test_means_stand_in_their_rows(drawn: Figure) -> None:
