@@ -7,6 +7,7 @@ from prefect import flow
 
 from flows.refresh.flow import refresh
 from flows.refresh.request import RefreshRequest
+from flows.report.write import reported
 from flows.retrain.flow import retrain
 from flows.runtime.locations import warehouse_path
 from flows.runtime.run import Run
@@ -18,13 +19,15 @@ from flows.runtime.steps import PrefectSteps
 def daily_refresh(config: str, warehouse: str | None = None, accept: tuple[str, ...] = ()) -> dict[str, Any]:
     """Ingest, records, embeddings, SIDs, audits, publish: `hsrl refresh` as a flow run, each step a task run."""
     root = warehouse_path(Path(warehouse) if warehouse else None)
-    return refresh(
-        load_settings(Path(config), root), root, Run("daily-refresh"), PrefectSteps(), RefreshRequest(accept=tuple(accept))
-    )
+    with reported(root):
+        return refresh(
+            load_settings(Path(config), root), root, Run("daily-refresh"), PrefectSteps(), RefreshRequest(accept=tuple(accept))
+        )
 
 
 @flow(name="nightly-retrain", log_prints=True)
 def nightly_retrain(config: str, warehouse: str | None = None) -> dict[str, Any]:
     """Simulators, policy, evaluation, gate, publish: `hsrl retrain` as a flow run, each step a task run."""
     root = warehouse_path(Path(warehouse) if warehouse else None)
-    return retrain(load_settings(Path(config), root), root, Run("nightly-retrain"), PrefectSteps())
+    with reported(root):
+        return retrain(load_settings(Path(config), root), root, Run("nightly-retrain"), PrefectSteps())

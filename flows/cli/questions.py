@@ -1,4 +1,4 @@
-"""Commands that ask a warehouse: sql, trace, status and draw."""
+"""Commands that ask a warehouse: sql, trace, status, report and draw."""
 
 import json
 from dataclasses import asdict
@@ -98,6 +98,28 @@ def status(warehouse: WarehouseFolder = None, as_json: Json = False) -> None:
     from flows.queries.status import status
 
     show(status(warehouse_path(warehouse)), present.status, as_json)
+
+
+@group.command(epilog="Example: hsrl report --html morning.html --warehouse warehouse/demo")
+def report(
+    warehouse: WarehouseFolder = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write it as one self-contained page with pictures.")] = None,
+    nights: Annotated[int, typer.Option(min=1, help="How many of the last nights are shown.")] = 60,
+    as_json: Json = False,
+) -> None:
+    """Tell what was published or refused last night and why, and how the log, Semantic IDs, policies and costs went over the nights."""
+    from flows.cli.rendering.report import report
+    from flows.report.facts import read_facts
+
+    root = warehouse_path(warehouse)
+    found = read_facts(root, nights)
+    if html:
+        from flows.report.page import page
+        from flows.runtime.files import write_text
+
+        write_text(html, page(found), root)
+    if as_json or not html:
+        show(found.plain(), report, as_json)
 
 
 @group.command(epilog="Example: hsrl draw --warehouse warehouse/demo --out sids")

@@ -10,7 +10,7 @@ from flows.stores.incumbent import current_codebook
 from pipeline.contracts import ITEMS, SID_HISTORY
 from pipeline.drafts import drafted
 from pipeline.errors import WarehouseError, reason_of
-from pipeline.sids.picture import Line, Picture, Rect, Text, draw
+from pipeline.sids.picture import Picture, Rect, Text, draw
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
@@ -56,9 +56,6 @@ def to_image(picture: Picture) -> Image.Image:
             canvas.rectangle(
                 (round(x), round(y), max(round(right) - 1, round(x)), max(round(bottom) - 1, round(y))), fill=shape.colour
             )
-        elif isinstance(shape, Line):
-            ends = (shape.x * _SHARPER, shape.y * _SHARPER, shape.to_x * _SHARPER, shape.to_y * _SHARPER)
-            canvas.line(ends, fill=shape.colour, width=round(shape.width * _SHARPER))
         else:
             font = ImageFont.load_default(shape.size * _SHARPER)
             canvas.text((shape.x * _SHARPER, shape.y * _SHARPER), shape.text, fill="#222222", font=font, anchor="ls")
@@ -74,11 +71,8 @@ def to_html(picture: Picture, title: str) -> str:
     return f"{head}<body>{svg}</body></html>\n"
 
 
-def _svg(shape: Rect | Text | Line) -> str:
+def _svg(shape: Rect | Text) -> str:
     if isinstance(shape, Rect):
         box = f'x="{shape.x:.2f}" y="{shape.y:.2f}" width="{shape.width:.2f}" height="{shape.height:.2f}"'
         return f'<rect {box} fill="{shape.colour}"><title>{escape(shape.tip)}</title></rect>'
-    if isinstance(shape, Line):
-        ends = f'x1="{shape.x:.2f}" y1="{shape.y:.2f}" x2="{shape.to_x:.2f}" y2="{shape.to_y:.2f}"'
-        return f'<line {ends} stroke="{shape.colour}" stroke-width="{shape.width}"/>'
     return f'<text x="{shape.x}" y="{shape.y}" font-size="{shape.size}">{escape(shape.text)}</text>'

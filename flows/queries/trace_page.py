@@ -1,11 +1,10 @@
 """One self-contained page that draws a trace: no script, nothing fetched, every text escaped."""
 
 import json
-import unicodedata
 from collections import defaultdict
-from html import escape
 
 from flows.queries.trace_layout import Box, boxes_of, called, lines_of
+from flows.runtime.html_text import as_html
 from pipeline.warehouse.trace import Node, Trace
 
 # The drawing fits a screen of 1,440 pixels within the page's margins.
@@ -43,12 +42,12 @@ def page(trace: Trace) -> str:
     drawing = _drawing(trace)
     subject = trace.nodes[trace.subject]
     title = " ".join(_heading(subject))
-    facts = "".join(f"<tr><th>{_text(str(name))}</th><td>{_fact(value)}</td></tr>" for name, value in trace.facts.items())
+    facts = "".join(f"<tr><th>{as_html(str(name))}</th><td>{_fact(value)}</td></tr>" for name, value in trace.facts.items())
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{_text(title)}</title><style>{_STYLE}</style></head>"
-        f"<body><h1>{_text(title)} <span class='id'>{_text(subject.id)}</span></h1>"
+        f"<title>{as_html(title)}</title><style>{_STYLE}</style></head>"
+        f"<body><h1>{as_html(title)} <span class='id'>{as_html(subject.id)}</span></h1>"
         f"<h2>What it was made from, and what depends on it</h2><p>{_LEGEND}</p>{drawing}"
         f"<h2>What the tables say of it</h2><table>{facts}</table>"
         f"<h2>Everything in the drawing</h2>{_tables(trace)}</body></html>\n"
@@ -93,10 +92,10 @@ def _box(trace: Trace, box: Box, x: float, y: int, width: float) -> str:
     heading, name = called(kind, len(nodes)).split(" × ") if len(nodes) > 1 else _heading(nodes[0])
     letters = int((width - 12) / _LETTER)
     return (
-        f"<g><title>{_text(_tip(nodes))}</title><rect x='{x:.1f}' y='{y}' width='{width:.1f}' height='{_HEIGHT}' rx='5' "
+        f"<g><title>{as_html(_tip(nodes))}</title><rect x='{x:.1f}' y='{y}' width='{width:.1f}' height='{_HEIGHT}' rx='5' "
         f"fill='{colour if is_filled else '#fff'}' stroke='{frame[0]}' stroke-width='{frame[1]}'/>"
-        f"<text x='{x + 7:.1f}' y='{y + 17}' fill='{head_ink}'>{_text(_short(heading, letters))}</text>"
-        f"<text x='{x + 7:.1f}' y='{y + 33}' fill='{ink}'>{_text(_short(name, letters))}</text></g>"
+        f"<text x='{x + 7:.1f}' y='{y + 17}' fill='{head_ink}'>{as_html(_short(heading, letters))}</text>"
+        f"<text x='{x + 7:.1f}' y='{y + 33}' fill='{ink}'>{as_html(_short(name, letters))}</text></g>"
     )
 
 
@@ -129,7 +128,7 @@ def _tables(trace: Trace) -> str:
         kinds[node.kind].append(node)
     head = "<tr><th>name</th><th>id</th><th>SHA-256</th><th>made from</th></tr>"
     return "".join(
-        f"<details{' open' if len(nodes) <= _UNFOLDED else ''}><summary>{_text(called(kind, len(nodes)))}</summary>"
+        f"<details{' open' if len(nodes) <= _UNFOLDED else ''}><summary>{as_html(called(kind, len(nodes)))}</summary>"
         f"<table>{head}{''.join(_row(trace, node) for node in nodes)}</table></details>"
         for kind, nodes in kinds.items()
     )
@@ -140,7 +139,7 @@ def _row(trace: Trace, node: Node) -> str:
     few = ", ".join(f"{called(trace.nodes[node_id].kind)} {trace.nodes[node_id].name}" for node_id in inputs[:_FEW])
     more = f" … and {len(inputs) - _FEW:,} more" if len(inputs) > _FEW else ""
     cells = (node.name, node.id, node.sha256 or "", few + more)
-    return "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in cells) + "</tr>"
+    return "<tr>" + "".join(f"<td>{as_html(cell)}</td>" for cell in cells) + "</tr>"
 
 
 def _fact(value: object) -> str:
@@ -151,21 +150,6 @@ def _fact(value: object) -> str:
     except json.JSONDecodeError:  # any other text
         fields = None
     if not isinstance(fields, dict):
-        return _text(text)
+        return as_html(text)
     text = json.dumps(fields, indent=2, ensure_ascii=False)
-    return f"<details><summary>{text.count(chr(10)) - 1} lines</summary><pre>{_text(text)}</pre></details>"
-
-
-def _text(text: str) -> str:
-    """A text as HTML: escaped, and what would steer a screen or turn the direction of reading written out."""
-    return escape("".join(letter if letter == "\n" or not _steers(letter) else _written(letter) for letter in text))
-
-
-def _steers(letter: str) -> bool:
-    return unicodedata.category(letter) in ("Cc", "Cs") or unicodedata.bidirectional(letter) in (
-        "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI",
-    )  # fmt: skip
-
-
-def _written(letter: str) -> str:
-    return f"\\x{ord(letter):02x}" if ord(letter) <= 0xFF else f"\\u{ord(letter):04x}"
+    return f"<details><summary>{text.count(chr(10)) - 1} lines</summary><pre>{as_html(text)}</pre></details>"

@@ -12,7 +12,7 @@ from flows.retrain.results import Results
 from flows.retrain.simulators import Simulator, SimulatorSpec, fit_missing, judging_specs, load_simulator, training_specs
 from flows.retrain.training import TrainingJob, decided_by_log, find_or_train, usable_device
 from flows.runtime.run import Run
-from flows.runtime.run_outcome import RunOutcome, record_run
+from flows.runtime.run_outcome import REFUSED, RunOutcome, record_run
 from flows.runtime.settings import Settings
 from flows.runtime.steps import Steps
 from flows.stores.pinned import Pinned, pin_latest
@@ -69,6 +69,8 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
         results = _learn_and_judge(warehouse, settings, pinned, run, steps)
         with run.stage("audits and publish"), warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say):
             outcome.release_id = steps.run("audits and publish", publish, warehouse, run, pinned, results, config)
+        if outcome.release_id is not None:
+            outcome.message = f"{'policy published' if results.is_published else REFUSED}: {results.verdict}"
         return _report(run, outcome, pinned, results)
 
 

@@ -11,6 +11,7 @@ EXTRA_OF = {
     "sqlalchemy": "flows",
     "pandas": "pandas",
     "PIL": "plots",
+    "matplotlib": "plots",
 }
 
 

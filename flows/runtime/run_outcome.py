@@ -11,13 +11,20 @@ from pipeline.warehouse.ledger import RunEnd, close_dead_runs, finish_run, start
 from pipeline.warehouse.lock import alive
 from pipeline.warehouse.warehouse import Warehouse
 
+# How the message of a retrain begins whose policy the gate refused; its figures are published all the same.
+REFUSED = "policy refused"
+
 
 @dataclass
 class RunOutcome:
-    """How a run ended; the flow sets ``release_id`` when it has published, ``is_done`` when its work was no release."""
+    """How a run ended; the flow sets ``release_id`` when it has published, ``is_done`` when its work was no release.
+
+    ``message`` is what else is to be known of a run that ended well, such as what the gate said; one line.
+    """
 
     release_id: int | None = None
     is_done: bool = False
+    message: str | None = None
 
 
 @contextmanager
@@ -39,6 +46,7 @@ def record_run(warehouse: Warehouse, run: Run, config: Mapping[str, Any]) -> Ite
         try:
             yield outcome
             status = "completed" if outcome.release_id is not None or outcome.is_done else "nothing new"
+            message = outcome.message
         except BaseException as error:
             message = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise

@@ -1,148 +1,170 @@
-"""Plain charts: values with their intervals as dots, and curves over an axis."""
+"""The charts of studies: paired differences with their intervals, sweeps, and curves over a training; axes named, values at their points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
-import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from pipeline.sids.picture import COLOURS, Line, Picture, Rect, Text
+from flows.plots.style import INK, colour, figure, label_ends
 
-_GREY, _PALE, _DOT = "#888888", "#dddddd", 8
-_MARGIN, _LEGEND = 30, 30
-_SERIES_GAP = 9  # pixels between two series at the same position
-Shape = Rect | Text | Line
+_UNIT = "total reward a session"
+_PAIRED = "difference in total reward a session,\npaired, 95 % interval"
+_ROW, _FRAME = 0.34, 1.45  # inches of a row, and of what stands above and below the rows
+_OUTLYING = 4.0  # times the middle reach from 0, beyond which a difference stands at the edge, written out
 
 
 @dataclass(frozen=True)
 class Point:
-    """A mean with the ends of its interval; ``x`` is a position on the axis, or the row of a dot chart."""
+    """A mean with the ends of its interval; ``x`` is a position on an axis or the number of a row."""
 
     x: float
     mean: float
     low: float
     high: float
 
+    @property
+    def reach(self) -> float:
+        """How far from 0 the interval goes."""
+        return max(abs(self.low), abs(self.high))
+
 
 @dataclass(frozen=True)
-class Series:
-    """Points of one colour."""
+class Dots:
+    """A value for each row: ``name`` of all of them, ``values`` from the first row to the last."""
+
+    name: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line with a band around it."""
 
     name: str
     points: tuple[Point, ...]
 
 
 @dataclass(frozen=True)
-class Panel:
-    """A set of axes.
+class Sweep:
+    """A setting over its values.
 
     Attributes:
-        title: above it.
-        series: what is drawn.
-        ticks: positions on the x axis and their labels.
-        has_whiskers: each point has its interval as a line; else the interval is left out.
+        setting: below the axis.
+        ticks: the values, from left to right; a point's ``x`` is the number of its value.
+        points: paired differences from the configured variant.
+        base: number of the configured value, whose difference is 0; None where it is none of the values.
     """
 
-    title: str
-    series: tuple[Series, ...]
-    ticks: tuple[tuple[float, str], ...]
-    has_whiskers: bool = True
+    setting: str
+    ticks: tuple[str, ...]
+    points: tuple[Point, ...]
+    base: int | None
 
 
-def dot_chart(title: str, rows: Sequence[str], series: Sequence[Series], marks: Sequence[tuple[str, float]]) -> Picture:
-    """A row for each name, a dot for each series in it, with its interval; marks are values that all rows are compared with.
+def difference_chart(
+    title: str, rows: Sequence[str], means: Sequence[Dots], differences: Sequence[Point], marks: Sequence[tuple[str, float]]
+) -> Figure:
+    """Means on the left, and beside them how far each row is from the first, with the interval of that difference.
 
     Args:
         title: the heading.
         rows: names, from top to bottom.
-        series: their points' ``x`` is the number of the row, 0 = first.
-        marks: name and value of dashed lines, such as reference rows.
+        means: what the left side shows, each in a colour.
+        differences: their ``x`` is the number of the row, 0 = first; the first row is what all are compared with.
+        marks: name and mean of rows that all are compared with by eye, as dashed lines.
     """
-    left, right, top, step = 330, 1000, 120, 34
-    ends = [value for line in series for point in line.points for value in (point.low, point.high)]
-    low, high = _padded(min([*ends, *(value for _, value in marks)]), max([*ends, *(value for _, value in marks)]))
-    bottom = top + step * len(rows)
-
-    def across(value: float) -> float:
-        return left + (value - low) / (high - low) * (right - left)
-
-    shapes: list[Shape] = [Text(_MARGIN, 36, 20, title), *_legend(series, _MARGIN, 62)]
-    for value in _nice(low, high):
-        shapes += [
-            Line(across(value), top, across(value), bottom, 1, _PALE),
-            Text(across(value) - 3.5 * len(f"{value:g}"), bottom + 18, 13, f"{value:g}"),
-        ]
-    for number, (name, value) in enumerate(marks):
-        shapes += [Line(across(value), y, across(value), y + 5, 1.5, _GREY) for y in range(top, bottom, 10)]
-        shapes.append(Text(across(value) - 3.3 * len(name), top - 8 - 15 * (number % 2), 13, name))
-    for number, name in enumerate(rows):
-        shapes.append(Text(_MARGIN, top + step * number + 22, 14, name))
-    for number, (dots, colour) in enumerate(zip(series, COLOURS, strict=False)):
-        for point in dots.points:
-            y = top + step * point.x + step / 2 + (number - (len(series) - 1) / 2) * 12
-            shapes += [Line(across(point.low), y, across(point.high), y, 2, colour), _dot(across(point.mean), y, colour)]
-    return Picture(right + _MARGIN, bottom + 40, tuple(shapes))
+    made = figure(11.5, _FRAME + _ROW * len(rows))
+    made.suptitle(title, x=0.01, ha="left", fontsize=12)
+    left, right = made.subplots(1, 2, sharey=True, width_ratios=(1, 1.35))
+    _means(left, means, marks)
+    left.set(yticks=range(len(rows)), yticklabels=rows, ylim=(len(rows) - 0.4, -0.6), xlabel=_UNIT)
+    _differences(right, differences, rows[0])
+    made.legend(*left.get_legend_handles_labels(), loc="outside upper right", frameon=False, ncols=2, fontsize=9)
+    return made
 
 
-def panels(title: str, all_panels: Sequence[Panel]) -> Picture:
-    """Panels of curves next to each other, each panel with axes of its own."""
-    width, height, top, gap = 430, 300, 110, 60
-    shapes: list[Shape] = [Text(_MARGIN, 36, 20, title), *_legend(all_panels[0].series, _MARGIN, 62)]
-    for number, panel in enumerate(all_panels):
-        shapes += _axes(panel, _MARGIN + 30 + number * (width + gap), top, width, height)
-    return Picture(_MARGIN + 30 + len(all_panels) * (width + gap), top + height + 50, tuple(shapes))
+def _means(axes: Axes, means: Sequence[Dots], marks: Sequence[tuple[str, float]]) -> None:
+    for number, dots in enumerate(means):
+        filled = colour(number) if number == 0 else "none"
+        axes.plot(dots.values, range(len(dots.values)), "o", color=colour(number), markerfacecolor=filled, label=dots.name)
+    for number, (name, value) in enumerate(sorted(marks, key=lambda mark: mark[1])):
+        axes.axvline(value, color=INK, linewidth=0.8, linestyle=(0, (3, 3)))
+        axes.annotate(
+            f" {name}", (value, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3 + 10 * (number % 3)),
+            textcoords="offset points", fontsize=7.5, ha="center",
+        )  # fmt: skip
+    axes.grid(visible=False, axis="y")
 
 
-def _axes(panel: Panel, left: float, top: float, width: float, height: float) -> list[Shape]:
-    points = [point for line in panel.series for point in line.points]
-    values = [value for point in points for value in ((point.low, point.high) if panel.has_whiskers else (point.mean,))]
-    low, high = _padded(min(values), max(values))
-    first, last = min(x for x, _ in panel.ticks), max(x for x, _ in panel.ticks)
-
-    def at(x: float, y: float) -> tuple[float, float]:
-        share = (x - first) / (last - first) if last > first else 0.5
-        return left + 14 + share * (width - 28), top + height - (y - low) / (high - low) * height
-
-    shapes: list[Shape] = [Text(left, top - 12, 14, panel.title), Line(left, top + height, left + width, top + height, 1, _GREY)]
-    for value in _nice(low, high):
-        y = at(first, value)[1]
-        shapes += [Line(left, y, left + width, y, 1, _PALE), Text(left - 36, y + 4, 13, f"{value:g}")]
-    for x, label in panel.ticks:
-        shapes.append(Text(at(x, low)[0] - 3.5 * len(label), top + height + 20, 13, label))
-    for number, (line, colour) in enumerate(zip(panel.series, COLOURS, strict=False)):
-        aside = (
-            _SERIES_GAP * (number - (len(panel.series) - 1) / 2) if panel.has_whiskers else 0.0
-        )  # so that whiskers do not hide others
-        spots = [(at(point.x, point.mean), at(point.x, point.low)[1], at(point.x, point.high)[1]) for point in line.points]
-        spots = [((x + aside, y), lower, upper) for (x, y), lower, upper in spots]
-        for (before, *_), (after, *_) in pairwise(spots):
-            shapes.append(Line(*before, *after, 2, colour))
-        for (x, y), lower, upper in spots if panel.has_whiskers or len(spots) == 1 else ():
-            shapes += [Line(x, lower, x, upper, 1.5, colour), _dot(x, y, colour)]
-    return shapes
+def _differences(axes: Axes, differences: Sequence[Point], first: str) -> None:
+    """A difference each, with its interval; those far beyond the others stand at the edge as an arrow and their value."""
+    edge = _edge(differences)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    for point in differences:
+        shade = colour(1) if point.high < 0 else colour(2) if point.low > 0 else INK
+        if abs(point.mean) > edge:
+            side = edge if point.mean > 0 else -edge
+            axes.plot([side], [point.x], ">" if side > 0 else "<", color=shade)
+            text = f"{point.mean:+.2f} [{point.low:+.2f} … {point.high:+.2f}]"
+            _at_point(axes, text, (side, point.x), (-9 if side > 0 else 9, 0), ha="right" if side > 0 else "left")
+            continue
+        ends = (max(point.low, -edge), min(point.high, edge))
+        axes.plot(ends, [point.x, point.x], color=shade, linewidth=1.4, solid_capstyle="butt")
+        axes.plot([point.mean], [point.x], "o", color=shade, markersize=5)
+        _at_point(axes, f"{point.mean:+.2f}", (point.mean, point.x), (0, 5), ha="center", va="bottom")
+    axes.set(xlim=(-1.08 * edge, 1.08 * edge), xlabel=f"{_PAIRED}; 0 = {first}")
+    axes.grid(visible=False, axis="y")
 
 
-def _legend(series: Sequence[Series], x: float, y: float) -> list[Shape]:
-    shapes: list[Shape] = []
-    for line, colour in zip(series, COLOURS, strict=False):
-        shapes += [Rect(x, y, 14, 14, colour, line.name), Text(x + 20, y + 12, 14, line.name)]
-        x += _LEGEND + 20 + 8 * len(line.name)
-    return shapes
+def _edge(differences: Sequence[Point]) -> float:
+    """Half the width of the axis: as wide as the differences need, but for those far beyond the middle one."""
+    reaches = sorted(point.reach for point in differences) or [1.0]
+    middle = reaches[len(reaches) // 2]
+    near = [reach for reach in reaches if reach <= _OUTLYING * middle]
+    return max(near, default=0.0) or 1.0
 
 
-def _dot(x: float, y: float, colour: str) -> Rect:
-    return Rect(x - _DOT / 2, y - _DOT / 2, _DOT, _DOT, colour, "")
+def sweep_chart(title: str, sweeps: Sequence[Sweep]) -> Figure:
+    """Each setting in axes of its own: how far each of its values is from the configured one."""
+    made = figure(1.2 + 3.6 * len(sweeps), 3.6)
+    made.suptitle(title, x=0.01, ha="left", fontsize=12)
+    for number, (axes, sweep) in enumerate(zip(made.subplots(1, len(sweeps), squeeze=False)[0], sweeps, strict=True)):
+        axes.axhline(0, color=INK, linewidth=0.8)
+        for point in sweep.points:
+            axes.plot([point.x, point.x], [point.low, point.high], color=colour(0), linewidth=1.4, solid_capstyle="butt")
+            _at_point(axes, f"{point.mean:+.2f}", (point.x, point.high), (0, 3), ha="center", va="bottom")
+        known = sorted([(point.x, point.mean) for point in sweep.points] + ([] if sweep.base is None else [(sweep.base, 0.0)]))
+        axes.plot(*zip(*known, strict=True), color=colour(0), linewidth=1, marker="o", markersize=5)
+        if sweep.base is not None:
+            axes.plot([sweep.base], [0], "o", color=INK, markersize=6)
+            _at_point(axes, "as configured", (sweep.base, 0), (0, -7), ha="center", va="top")
+        axes.set(xticks=range(len(sweep.ticks)), xticklabels=sweep.ticks, xlabel=sweep.setting)
+        axes.margins(x=0.14, y=0.12)
+        if number == 0:
+            axes.set_ylabel(_PAIRED)
+    return made
 
 
-def _padded(low: float, high: float) -> tuple[float, float]:
-    """A range with some room around it, never empty."""
-    room = 0.06 * (high - low) or 0.5
-    return low - room, high + room
+def curve_chart(title: str, curves: Sequence[Curve], unit: str) -> Figure:
+    """Curves over the iterations of a training, each named at its end, with a band from its lowest to its highest."""
+    made = figure(6.5, 3.6)
+    made.suptitle(title, x=0.01, ha="left", fontsize=12)
+    axes = made.subplots()
+    for number, curve in enumerate(curves):
+        at = [point.x for point in curve.points]
+        axes.fill_between(
+            at, [p.low for p in curve.points], [p.high for p in curve.points], color=colour(number), alpha=0.2, linewidth=0
+        )
+        axes.plot(at, [point.mean for point in curve.points], color=colour(number), marker="o" if len(at) == 1 else "")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.set(xlabel="iteration", ylabel=unit)
+    label_ends(axes, [(curve.points[-1].mean, curve.name, colour(number)) for number, curve in enumerate(curves)])
+    return made
 
 
-def _nice(low: float, high: float) -> list[float]:
-    """Round values inside a range, four to nine of them."""
-    rough = (high - low) / 5
-    unit = 10 ** np.floor(np.log10(rough))
-    step = float(unit * min((1, 2, 5, 10), key=lambda factor: abs(factor * unit - rough)))
-    return [round(number * step, 10) for number in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]
+def _at_point(axes: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **aligned: Any) -> None:
+    axes.annotate(text, at, xytext=offset, textcoords="offset points", fontsize=7.5, **({"va": "center"} | aligned))

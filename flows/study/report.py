@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+from matplotlib.figure import Figure
 
-from flows.queries.draw import to_image
+from flows.plots.style import styled, write_png
 from flows.runtime.files import written
-from flows.study.chart import Panel, Point, Series, dot_chart, panels
+from flows.study.chart import Curve, Dots, Point, Sweep, curve_chart, difference_chart, sweep_chart
 from flows.study.plan import StudyPlan
 from flows.study.variants import BASE, configured
 from hsrl_train.simulator.martingale import BOUND
-from pipeline.sids.picture import Picture
 
 # What the points of a picture are called.
 _SERIES = {"transferred": "own family", "panel_reward": "panel", "own": "where it learned"}
@@ -92,8 +92,8 @@ def write_report(found: Found, out: Path, root: Path) -> list[Path]:
         draft.write_text(markdown(found), encoding="utf-8")
     with written(paths["csv"], root) as draft:
         found.summary.write_csv(draft)
-    with written(paths["png"], root) as draft:
-        to_image(picture(found)).save(draft, format="PNG")
+    with written(paths["png"], root) as draft, styled():
+        write_png(picture(found), draft)
     if found.weights is not None:
         paths["curves"] = out / f"{found.name}-curves.csv"
         with written(paths["curves"], root) as draft:
@@ -179,25 +179,23 @@ def _judges_table(judges: pl.DataFrame) -> list[str]:
     ]
 
 
-def picture(found: Found) -> Picture:
-    """Level weights or sweeps as curves, else a dot for each variant."""
-    if found.weights is not None:
-        return _weights_picture(found.weights, found.plan.study.title)
-    if found.plan.study.sweeps:
-        return panels(_heading(found), [_sweep_panel(found, sweep.panel, sweep.setting) for sweep in found.plan.study.sweeps])
-    names = found.summary["variant"].to_list()
-    kind = "transferred" if found.summary["panel_reward"].null_count() else "panel_reward"
-    at = [float(row) for row in range(len(names))]
-    series = [Series(_SERIES[kind], _points(found.summary, kind, at)), Series(_SERIES["own"], _points(found.summary, "own", at))]
-    rewards = dict(found.references.select("variant", kind).rows())
-    return dot_chart(_heading(found), names, series, [(name, rewards[name]) for name in _MARKS])
+def picture(found: Found) -> Figure:
+    """Level weights as curves, sweeps over their values, else the paired difference of each variant from the first."""
+    title = f"{found.plan.study.title}, {found.plan.settings.source.name}"
+    with styled():
+        if found.weights is not None:
+            return curve_chart(title, _weight_curves(found.weights), "weight, mean and range over seeds")
+        if found.plan.study.sweeps:
+            return sweep_chart(title, [_sweep(found, sweep.panel, sweep.setting) for sweep in found.plan.study.sweeps])
+        names = found.summary["variant"].to_list()
+        kind = "transferred" if found.summary["panel_reward"].null_count() else "panel_reward"
+        means = [Dots(_SERIES[name], tuple(found.summary[name].to_list())) for name in (kind, "own")]
+        rewards = dict(found.references.select("variant", kind).rows())
+        marks = [(name, rewards[name]) for name in _MARKS]
+        return difference_chart(title, names, means, _differences(found.summary, range(len(names))), marks)
 
 
-def _heading(found: Found) -> str:
-    return f"{found.plan.study.title}: total reward, {found.plan.settings.source.name}"
-
-
-def _sweep_panel(found: Found, panel: str, setting: str) -> Panel:
+def _sweep(found: Found, panel: str, setting: str) -> Sweep:
     """The points of a sweep and the configured point, evenly spaced in the order of their values."""
     now = configured(found.plan.settings.model_dump(), setting)
     at = (
@@ -205,29 +203,25 @@ def _sweep_panel(found: Found, panel: str, setting: str) -> Panel:
     )
     rows = found.summary.with_columns(at=at).filter((pl.col("panel") == panel) | (pl.col("variant") == BASE))
     rows = rows.filter(pl.col("at").is_not_null()).sort("at")
-    positions = [float(row) for row in range(rows.height)]
-    ticks = tuple(zip(positions, (f"{value:g}" for value in rows["at"]), strict=True))
-    return Panel(panel, tuple(Series(kind, _points(rows, kind, positions)) for kind in ("transferred", "own")), ticks)
+    variants = rows["variant"].to_list()
+    base = variants.index(BASE) if BASE in variants else None
+    return Sweep(panel, tuple(f"{value:g}" for value in rows["at"]), _differences(rows, range(rows.height)), base)
 
 
-def _points(rows: pl.DataFrame, kind: str, positions: Sequence[float]) -> tuple[Point, ...]:
-    figures = rows.select(kind, f"{kind}_low", f"{kind}_high").rows()
-    return tuple(Point(x, *row) for x, row in zip(positions, figures, strict=True))
+def _differences(rows: pl.DataFrame, positions: Sequence[int]) -> tuple[Point, ...]:
+    """The paired differences, at their positions; the row that all are compared with has none."""
+    figures = rows.select("difference", "difference_low", "difference_high").rows()
+    return tuple(Point(x, *row) for x, row in zip(positions, figures, strict=True) if None not in row)
 
 
-def _weights_picture(weights: pl.DataFrame, title: str) -> Picture:
+def _weight_curves(weights: pl.DataFrame) -> list[Curve]:
     over_seeds = weights.group_by("level", "iteration").agg(
         mean=pl.col("weight").mean(), low=pl.col("weight").min(), high=pl.col("weight").max()
     )
-    series = tuple(
-        Series(
-            f"w{level}", tuple(Point(*row) for row in rows.sort("iteration").select("iteration", "mean", "low", "high").rows())
-        )
+    return [
+        Curve(f"w{level}", tuple(Point(*row) for row in rows.sort("iteration").select("iteration", "mean", "low", "high").rows()))
         for (level,), rows in sorted(over_seeds.partition_by("level", as_dict=True).items())
-    )
-    first, last = int(str(weights["iteration"].min())), int(str(weights["iteration"].max()))
-    ticks = tuple((float(tick), f"{tick:,}") for tick in (first, (first + last) // 2, last))
-    return panels(title, [Panel("mean over seeds, by iteration", series, ticks, has_whiskers=False)])
+    ]
 
 
 def _weights_table(weights: pl.DataFrame) -> list[str]:

@@ -57,24 +57,12 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Line:
-    """A straight line, pixels from the top left."""
-
-    x: float
-    y: float
-    to_x: float
-    to_y: float
-    width: float
-    colour: str
-
-
-@dataclass(frozen=True)
 class Picture:
     """Shapes on a white sheet."""
 
     width: int
     height: int
-    shapes: tuple[Rect | Text | Line, ...]
+    shapes: tuple[Rect | Text, ...]
 
 
 def draw(open_rows: pl.DataFrame, items: pl.DataFrame, vocabulary: tuple[int, ...], title: str) -> Picture:

@@ -43,7 +43,7 @@ class RunEnd:
         stage_seconds: wall seconds per stage.
         cpu_seconds: processor time.
         peak_memory_mb: largest resident memory.
-        message: why it failed, one line.
+        message: why it failed, or what the gate said of a policy, one line.
     """
 
     status: str

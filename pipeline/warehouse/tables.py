@@ -143,7 +143,7 @@ RUNS = Table(
         w.text("stage_seconds", "wall seconds per stage, a JSON object", nullable=True),
         w.figure("cpu_seconds", "processor time, seconds", nullable=True),
         w.figure("peak_memory_mb", "largest resident memory, MB", nullable=True),
-        w.text("message", "why it failed, one line", nullable=True),
+        w.text("message", "why it failed, or what the gate said of a policy, one line", nullable=True),
     ),
     ("run_id",),
 )

@@ -12,7 +12,7 @@
 -- column stage_seconds: wall seconds per stage, a JSON object
 -- column cpu_seconds: processor time, seconds
 -- column peak_memory_mb: largest resident memory, MB
--- column message: why it failed, one line
+-- column message: why it failed, or what the gate said of a policy, one line
 CREATE TABLE runs (
     run_id VARCHAR NOT NULL,
     flow VARCHAR NOT NULL,

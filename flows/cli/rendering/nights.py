@@ -13,6 +13,7 @@ from rich.text import Text
 
 from flows.cli.demo_questions import QUESTIONS
 from flows.cli.rendering.terminal import facts
+from flows.report.judged import merged
 from pipeline.printable import printable
 
 
@@ -110,7 +111,7 @@ def _judges(simulators: list[dict[str, Any]]) -> list[str]:
 
 def _judged(report: dict[str, Any], *, has_families: bool = True) -> Table:
     """A row for each policy: the panel's mean and, where there is room, each family; the family learned in; real answers."""
-    rows = _rows(report["evaluation"])
+    rows = merged(report["evaluation"])
     families = list(dict.fromkeys(family for row in rows for family in row["panel"]))
     real = {answers["policy_id"] or answers["policy"]: answers for answers in report["real_answers"]}
     has_real = any(row["policy_id"] in real for row in rows)
@@ -138,25 +139,6 @@ def _judged(report: dict[str, Any], *, has_families: bool = True) -> Table:
                 *(f"{real[name][metric]:.3f}" if metric in real[name] else "" for metric in _REAL),
             )
     return drawn
-
-
-def _rows(evaluation: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of one policy made one: the panel's figures, or where no other family judges those of its own, and its own mean."""
-    merged: dict[tuple[str, int, str | None], dict[str, Any]] = {}
-    for row in evaluation:
-        is_panel = row["kind"] == "panel" or (row["kind"] == "reference" and len(row["by_family"]) > 1)
-        name = (row["policy"], row["seed"], row["policy_id"])
-        known = merged.setdefault(
-            name, {"policy": row["policy"], "policy_id": row["policy_id"], "panel": {}, "own": None, "mean": None}
-        )
-        if row["kind"] == "own":
-            continue
-        if not is_panel:
-            known["own"] = row["total_reward"]
-        if is_panel or known["mean"] is None:
-            known |= {"mean": row["total_reward"], **{name: row[name] for name in ("ci_low", "ci_high", "unsupported_share")}}
-            known["panel"] = row["by_family"] if is_panel else {}
-    return list(merged.values())
 
 
 def _claimed(claimed: dict[str, Any], report: dict[str, Any]) -> str:

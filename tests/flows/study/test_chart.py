@@ -1,44 +1,110 @@
-"""Charts: what is drawn stands where its value is."""
+"""Charts: what is drawn stands where its value is, axes say their unit, and the same data are the same bytes."""
 
-from flows.queries.draw import to_image
-from flows.study.chart import Panel, Point, Series, dot_chart, panels
-from pipeline.sids.picture import COLOURS, Line, Rect, Text
+from io import BytesIO
+from pathlib import Path
 
-AB = (Series("a", (Point(0, 1.0, 0.5, 1.5), Point(1, 3.0, 2.0, 4.0))), Series("b", (Point(0, 2.0, 2.0, 2.0),)))
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
+from flows.plots.style import styled, svg_text, write_png
+from flows.study.chart import Curve, Dots, Point, Sweep, curve_chart, difference_chart, sweep_chart
 
-def dots(shapes: tuple, colour: str) -> list[tuple[float, float]]:
-    """Middles of the dots of a colour; legends are larger."""
-    return [
-        (s.x + s.width / 2, s.y + s.height / 2) for s in shapes if isinstance(s, Rect) and s.colour == colour and s.width < 14
-    ]
-
-
-def test_a_dot_stands_right_of_a_smaller_one_and_in_its_row() -> None:
-    picture = dot_chart("title", ["first", "second"], AB, [("popular", 2.5)])
-    (low, high), (middle,) = dots(picture.shapes, COLOURS[0]), dots(picture.shapes, COLOURS[1])
-    assert low[0] < middle[0] < high[0] and abs(2 * middle[0] - low[0] - high[0]) < 1e-6
-    assert low[1] < middle[1] < high[1]
-    labels = {s.text: s.y for s in picture.shapes if isinstance(s, Text)}
-    assert labels["first"] < labels["second"] and "popular" in labels
+ROWS = ("first", "better", "worse", "unclear", "gone")
+# Better by 0.2, worse by 0.1, unclear, and so far below that it would squeeze the others.
+DIFFERENCES = (Point(1, 0.2, 0.1, 0.3), Point(2, -0.1, -0.15, -0.05), Point(3, 0.05, -0.1, 0.2), Point(4, -5.0, -6.0, -4.0))
+MEANS = (Dots("panel", (3.0, 3.2, 2.9, 3.05, -2.0)), Dots("where it learned", (3.1, 3.2, 3.0, 3.1, -1.0)))
 
 
-def test_a_whisker_reaches_from_end_to_end() -> None:
-    """0.5 … 1.5 around 1: as far left as right of the dot."""
-    picture = dot_chart("title", ["first", "second"], AB[:1], [("mark", 1.0)])
-    whisker = next(s for s in picture.shapes if isinstance(s, Line) and s.colour == COLOURS[0])
-    (x, y), _ = dots(picture.shapes, COLOURS[0])
-    assert abs((whisker.x + whisker.to_x) / 2 - x) < 1e-6 and whisker.y == whisker.to_y == y
+@pytest.fixture
+def drawn() -> Figure:
+    with styled():
+        return difference_chart("title", ROWS, MEANS, DIFFERENCES, [("popular", 1.0), ("oracle", 4.0)])
 
 
-def test_a_curve_joins_its_points_and_a_larger_value_stands_higher() -> None:
-    picture = panels("title", [Panel("panel", AB[:1], ((0.0, "x0"), (1.0, "x1")))])
-    (first, second) = dots(picture.shapes, COLOURS[0])
-    assert second[1] < first[1] and second[0] > first[0]
-    assert any(isinstance(s, Line) and (s.x, s.y, s.to_x, s.to_y) == (*first, *second) for s in picture.shapes)
+def lines(axes: Axes) -> list[tuple[list[float], list[float], str]]:
+    """x, y and marker of every line."""
+    return [([*map(float, line.get_xdata())], [*map(float, line.get_ydata())], str(line.get_marker())) for line in axes.lines]
 
 
-def test_a_chart_without_spread_can_be_drawn() -> None:
-    flat = (Series("a", (Point(0, 1.0, 1.0, 1.0),)),)
-    for picture in (dot_chart("title", ["one"], flat, []), panels("title", [Panel("p", flat, ((0.0, "0"),))])):
-        assert to_image(picture).getextrema() != ((255, 255),) * 3
+def texts(axes: Axes) -> dict[str, tuple[float, float]]:
+    return {text.get_text().strip(): text.xy for text in axes.texts if isinstance(text, Annotation)}
+
+
+def test_means_stand_in_their_rows(drawn: Figure) -> None:
+    left = drawn.axes[0]
+    assert lines(left)[0] == ([3.0, 3.2, 2.9, 3.05, -2.0], [0.0, 1.0, 2.0, 3.0, 4.0], "o")
+    assert [label.get_text() for label in left.get_yticklabels()] == list(ROWS)
+    assert texts(left)["popular"][0] == 1.0 and texts(left)["oracle"][0] == 4.0
+
+
+def test_a_difference_has_its_interval_and_its_value_at_the_point(drawn: Figure) -> None:
+    right = drawn.axes[1]
+    assert ([0.1, 0.3], [1.0, 1.0], "None") in lines(right) and ([0.2], [1.0], "o") in lines(right)
+    assert texts(right)["+0.20"] == (0.2, 1) and texts(right)["-0.10"] == (-0.1, 2)
+
+
+def test_one_far_difference_stands_at_the_edge_written_out(drawn: Figure) -> None:
+    """The reaches are .15, .2, .3 and 6: the axis ends at .3, the last of those within four times the middle one (.3)."""
+    right = drawn.axes[1]
+    assert right.get_xlim() == pytest.approx((-0.324, 0.324))
+    assert ([-0.3], [4.0], "<") in lines(right)
+    assert "-5.00 [-6.00 … -4.00]" in texts(right)
+
+
+def test_above_and_below_nothing_have_other_colours(drawn: Figure) -> None:
+    dots = [line.get_color() for line in drawn.axes[1].lines if line.get_marker() == "o"]
+    assert len(set(dots)) == 3
+
+
+def test_axes_name_what_they_measure(drawn: Figure) -> None:
+    left, right = drawn.axes
+    assert left.get_xlabel() == "total reward a session"
+    assert right.get_xlabel().replace("\n", " ") == "difference in total reward a session, paired, 95 % interval; 0 = first"
+
+
+def test_a_sweep_goes_through_the_configured_value() -> None:
+    """Values 0, 1 and 2, configured is the middle one: its difference is 0."""
+    points = (Point(0, -1.0, -1.5, -0.5), Point(2, 0.5, 0.25, 0.75))
+    with styled():
+        made = sweep_chart("title", [Sweep("entropy weight", ("0", "0.1", "1"), points, 1)])
+    [axes] = made.axes
+    assert ([0.0, 1.0, 2.0], [-1.0, 0.0, 0.5], "o") in lines(axes) and ([2.0, 2.0], [0.25, 0.75], "None") in lines(axes)
+    assert axes.get_xlabel() == "entropy weight" and texts(axes)["as configured"] == (1, 0)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.1", "1"]
+
+
+def test_a_curve_is_named_at_its_end() -> None:
+    curve = Curve("w0", (Point(10, 0.5, 0.4, 0.6), Point(20, 0.7, 0.6, 0.8)))
+    with styled():
+        [axes] = curve_chart("title", [curve], "weight").axes
+    assert lines(axes) == [([10.0, 20.0], [0.5, 0.7], "")]
+    assert texts(axes)["w0"][1] == 0.7 and (axes.get_xlabel(), axes.get_ylabel()) == ("iteration", "weight")
+
+
+def test_names_at_the_same_end_stand_apart() -> None:
+    curves = [Curve(name, (Point(0, 0.5, 0.5, 0.5), Point(1, 0.5, 0.5, 0.5))) for name in ("a", "b", "c")]
+    with styled():
+        [axes] = curve_chart("title", curves, "weight").axes
+    heights = sorted(place[1] for place in texts(axes).values())
+    assert heights[1] - heights[0] > 0 and heights[2] - heights[1] > 0
+
+
+@pytest.mark.parametrize("differences", [(), (Point(1, 0.0, 0.0, 0.0),)])
+def test_a_study_without_spread_can_be_drawn(differences: tuple[Point, ...], tmp_path: Path) -> None:
+    means = [Dots("panel", (1.0, 1.0))]
+    with styled():
+        write_png(difference_chart("title", ("first", "same"), means, differences, []), tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_the_same_data_are_the_same_bytes() -> None:
+    def drawn_twice() -> tuple[bytes, str]:
+        with styled():
+            made = difference_chart("title", ROWS, MEANS, DIFFERENCES, [])
+            png = BytesIO()
+            write_png(made, png)
+            return png.getvalue(), svg_text(made, "name", "label")
+
+    assert drawn_twice() == drawn_twice()
