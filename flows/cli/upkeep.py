@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.log_format import Log, LogFormat, begin
 from flows.cli.options import Json, WarehouseFolder, show
 from flows.cli.rendering import upkeep as present
 from flows.runtime.locations import warehouse_path
@@ -17,13 +18,13 @@ group = typer.Typer()
 def rollback(
     release: Annotated[int, typer.Argument(help="The release to go back to.")],
     warehouse: WarehouseFolder = None,
+    log: Log = LogFormat.TEXT,
     as_json: Json = False,
 ) -> None:
     """Publish the Semantic IDs, codebooks and policies of an earlier release again; events and records stay."""
     from flows.maintenance.rollback import rollback
-    from flows.runtime.run import Run
 
-    show(rollback(warehouse_path(warehouse), release, Run("rollback")), present.rollback, as_json)
+    show(rollback(warehouse_path(warehouse), release, begin("rollback")), present.rollback, as_json)
 
 
 @group.command(epilog="Example: hsrl gc --dry-run --warehouse warehouse/demo")
@@ -33,24 +34,23 @@ def gc(
     keep_releases: Annotated[int, typer.Option(min=2, help="So can the last so many, however old.")] = 7,
     resume_days: Annotated[float, typer.Option(min=0, help="What a dead run staged is kept so many days.")] = 7.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
+    log: Log = LogFormat.TEXT,
     as_json: Json = False,
 ) -> None:
     """Delete what no kept release needs: old snapshots and their files, orphans, what dead runs staged."""
     from flows.maintenance.gc import collect_garbage
-    from flows.runtime.run import Run
     from pipeline.warehouse.config import RetentionConfig
 
     retention = RetentionConfig(keep_days=keep_days, keep_releases=keep_releases, resume_days=resume_days)
-    show(collect_garbage(warehouse_path(warehouse), Run("gc"), retention, dry_run=dry_run), present.gc, as_json)
+    show(collect_garbage(warehouse_path(warehouse), begin("gc"), retention, dry_run=dry_run), present.gc, as_json)
 
 
 @group.command(epilog="Example: hsrl verify --warehouse warehouse/demo")
-def verify(warehouse: WarehouseFolder = None, as_json: Json = False) -> None:
+def verify(warehouse: WarehouseFolder = None, log: Log = LogFormat.TEXT, as_json: Json = False) -> None:
     """Compare every stored file of the newest release with the hash taken when it was written."""
     from flows.maintenance.verify import verify
-    from flows.runtime.run import Run
 
     root = warehouse_path(warehouse)
-    with Run("verify").stage("verify"):
+    with begin("verify").stage("verify"):
         report = verify(root)
     show(report, present.verify, as_json)

@@ -1,0 +1,5 @@
+"""Commands for whoever keeps the nights going: up and doctor."""
+
+import typer
+
+group = typer.Typer()
