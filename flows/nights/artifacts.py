@@ -16,8 +16,8 @@ def page(flow: str, report: Report) -> str:
     sections = (
         ("Warnings", _listed(report.get("warnings", ()))),
         ("Rows", _rows(report)),
+        ("Changes of Semantic IDs", _table({reason: _count(n) for reason, n in report.get("sid_changes", {}).items()})),
         ("Semantic IDs", _semantic_ids(report)),
-        ("Changes of Semantic IDs", _table(report.get("sid_changes", {}))),
         ("Gate", _gate(report)),
         ("People's own answers", _real_answers(report)),
         ("Garbage", _table({name: report[name] for name in ("n_snapshots", "n_files", "bytes") if name in report})),
@@ -110,4 +110,6 @@ def _count(value: int) -> str:
 
 
 def _rounded(value: Any) -> Any:
-    return round(value, 4) if isinstance(value, float) else value
+    if not isinstance(value, float):
+        return value
+    return int(value) if value.is_integer() else round(value, 4)

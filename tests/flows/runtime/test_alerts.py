@@ -164,9 +164,7 @@ def test_the_secret_comes_from_the_environment_and_is_not_saved(refreshed: World
     assert "4711" not in json.dumps(settings.model_dump(mode="json")) and "4711" not in repr(settings)
 
 
-def test_with_a_broken_configuration_the_environment_still_says_where(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_with_a_broken_configuration_the_environment_still_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HSRL_ALERTS__COMMAND", '["mail"]')
     assert load_alerts(tmp_path / "missing.toml", tmp_path).command == ("mail",)
     monkeypatch.setenv("HSRL_ALERTS__COMMAND", "no list")
