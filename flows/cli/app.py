@@ -7,7 +7,7 @@ import typer
 from typer.exceptions import TyperException
 
 from flows.cli import ids, nights, questions, service, standard_output, study, upkeep
-from flows.cli.log_format import print_refusal
+from flows.cli.log_format import print_refusal, use_text
 from flows.cli.refusals import refusal_of
 from flows.runtime.extras import missing_extra
 from pipeline.errors import HsrlError
@@ -43,6 +43,7 @@ def hsrl(
 def main() -> None:
     """Run a command; a user's mistake is one line and exit code 2."""
     standard_output.keep_for_answers()
+    use_text()
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()  # an answer without room fails here, not in the interpreter as it ends

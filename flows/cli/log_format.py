@@ -42,6 +42,11 @@ Log = Annotated[
 ]
 
 
+def use_text() -> None:
+    """What a command without this option writes; said as a command begins, since another may have run in this process."""
+    _choose(LogFormat.TEXT)
+
+
 def begin(flow: str) -> Run:
     """A run whose lines are written in the format that was asked for."""
     run = Run(flow, outlet=_Chosen.lines)

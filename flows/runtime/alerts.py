@@ -44,7 +44,9 @@ class AlertsConfig(BaseModel):
     @field_validator("webhook")
     @classmethod
     def _is_web(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and (urlsplit(value.get_secret_value()).scheme not in ("http", "https")):
+        if value is None or not value.get_secret_value():  # a variable that is set to nothing
+            return None
+        if urlsplit(value.get_secret_value()).scheme not in ("http", "https"):
             raise ValueError("alerts.webhook is no URL of http or https")
         return value
 

@@ -111,13 +111,21 @@ def extras(modules: Mapping[str, str] = EXTRA_OF) -> list[Check]:
     """Whether what refresh, retrain and the deployments need is installed."""
     found = []
     for extra in ("train", "flows"):
-        missing = [module for module, brought_by in modules.items() if brought_by == extra and find_spec(module) is None]
+        missing = [module for module, brought_by in modules.items() if brought_by == extra and not is_installed(module)]
         what = {"train": "refresh and retrain", "flows": "hsrl up"}[extra]
         if missing:
             found.append(Check(f"extra {extra}", "WARN", f"{_some(missing)} missing", needs(what, extra)))
         else:
             found.append(Check(f"extra {extra}", "OK", f"{what} can run"))
     return found
+
+
+def is_installed(module: str) -> bool:
+    """Whether a module could be imported; nothing is loaded to find out."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def clock(newest_release_at: datetime | None, now: datetime | None = None) -> Check:

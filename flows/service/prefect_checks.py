@@ -2,10 +2,9 @@
 
 import os
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Any
 
-from flows.service.checks import Check
+from flows.service.checks import Check, is_installed
 from flows.service.server import DEPLOYMENTS, found_by, is_healthy
 
 _UP = "start it, with deployments and worker: hsrl up"
@@ -56,7 +55,7 @@ def nights(deployments: list[dict[str, Any]], scheduled: list[dict[str, Any]], a
 
 def bare_names(environment: Mapping[str, str]) -> Check:
     """Whether `prefect deployment run daily-refresh` works from this folder, as it does from the project's."""
-    if find_spec("prefect") is None:
+    if not is_installed("prefect"):
         return Check("bare names", "OK", "not looked at: Prefect is not installed here")
     from prefect.settings import get_current_settings
 

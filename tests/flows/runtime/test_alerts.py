@@ -157,6 +157,10 @@ def test_a_webhook_is_of_http(url: str) -> None:
         AlertsConfig(webhook=url)
 
 
+def test_a_variable_that_is_set_to_nothing_is_no_webhook() -> None:
+    assert AlertsConfig(webhook="").webhook is None
+
+
 def test_the_secret_comes_from_the_environment_and_is_not_saved(refreshed: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HSRL_ALERTS__WEBHOOK", "https://example.org/token-4711")
     settings = refreshed.settings
