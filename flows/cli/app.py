@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from flows.cli import ids, nights, questions, standard_output, study, upkeep
+from flows.cli import ids, nights, questions, service, standard_output, study, upkeep
+from flows.cli.log_format import print_refusal, use_text
 from flows.cli.refusals import refusal_of
 from flows.runtime.extras import missing_extra
 from pipeline.errors import HsrlError
-from pipeline.printable import printable
 
 app = typer.Typer(
     help="Semantic IDs and recommendation policies from raw logs, refreshed every night.",
@@ -18,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (nights, study, questions, ids, upkeep):
+for commands in (nights, study, questions, ids, upkeep, service):
     app.add_typer(commands.group)
 
 
@@ -43,6 +43,7 @@ def hsrl(
 def main() -> None:
     """Run a command; a user's mistake is one line and exit code 2."""
     standard_output.keep_for_answers()
+    use_text()
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()  # an answer without room fails here, not in the interpreter as it ends
@@ -80,6 +81,6 @@ def _command_of(error: TyperException) -> str:
 
 
 def _refuse(line: str, code: int = 2) -> None:
-    print("hsrl:", printable(" ".join(line.split())), file=sys.stderr)
+    print_refusal(line)
     standard_output.drop()
     sys.exit(code)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.log_format import Log, LogFormat, begin
 from flows.cli.options import Config, Device, Json, WarehouseFolder, show
 from flows.cli.rendering import nights as present
 from flows.runtime.locations import warehouse_path
@@ -37,19 +38,23 @@ def refresh(
     ] = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Learn embeddings and codebook anew; every SID may change.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    log: Log = LogFormat.TEXT,
     as_json: Json = False,
 ) -> None:
     """Ingest what is new, give new items Semantic IDs, audit and publish."""
     from flows.refresh.flow import refresh
     from flows.refresh.request import RefreshRequest
-    from flows.runtime.run import Run
+    from flows.runtime.alerts import AlertsConfig, attended
     from flows.runtime.settings import load_settings
     from flows.runtime.steps import DirectSteps
 
     root = warehouse_path(warehouse)
     days = (first.date() if first else None, last.date() if last else None)
     request = RefreshRequest(*days, rebuild, dry_run, tuple(accept or ()), "corrected" if corrected else None)
-    show(refresh(load_settings(config, root), root, Run("daily-refresh"), DirectSteps(), request), present.refresh, as_json)
+    settings, run = load_settings(config, root), begin("daily-refresh")
+    alerts = AlertsConfig() if dry_run else settings.alerts
+    report = attended(alerts, lambda: run, root, lambda: refresh(settings, root, run, DirectSteps(), request))
+    show(report, present.refresh, as_json)
 
 
 @group.command(epilog="Example: hsrl requeue --config flows/configs/ml-100k.toml --warehouse warehouse/ml-100k")
@@ -65,23 +70,30 @@ def requeue(
     """Read deliveries with rows in quarantine again, after the configuration was mended, and publish what is taken in now."""
     from flows.refresh.flow import refresh
     from flows.refresh.request import RefreshRequest
-    from flows.runtime.run import Run
     from flows.runtime.settings import load_settings
     from flows.runtime.steps import DirectSteps
 
     root = warehouse_path(warehouse)
     request = RefreshRequest(dry_run=dry_run, accept=tuple(accept or ()), again="quarantined")
-    show(refresh(load_settings(config, root), root, Run("requeue"), DirectSteps(), request), present.refresh, as_json)
+    settings, run = load_settings(config, root), begin("requeue")
+    show(refresh(settings, root, run, DirectSteps(), request), present.refresh, as_json)
 
 
 @group.command(epilog="Example: hsrl retrain --config flows/configs/ml-100k.toml --warehouse warehouse/ml-100k")
-def retrain(config: Config = None, warehouse: WarehouseFolder = None, device: Device = None, as_json: Json = False) -> None:
+def retrain(
+    config: Config = None,
+    warehouse: WarehouseFolder = None,
+    device: Device = None,
+    log: Log = LogFormat.TEXT,
+    as_json: Json = False,
+) -> None:
     """Train simulators and a policy on the newest release, judge it, and publish it if it is not worse."""
     from flows.retrain.flow import retrain
-    from flows.runtime.run import Run
+    from flows.runtime.alerts import attended
     from flows.runtime.settings import load_settings
     from flows.runtime.steps import DirectSteps
 
     root = warehouse_path(warehouse)
-    settings = load_settings(config, root).learning_on(device)
-    show(retrain(settings, root, Run("nightly-retrain"), DirectSteps()), present.retrain, as_json)
+    settings, run = load_settings(config, root).learning_on(device), begin("nightly-retrain")
+    report = attended(settings.alerts, lambda: run, root, lambda: retrain(settings, root, run, DirectSteps()))
+    show(report, present.retrain, as_json)

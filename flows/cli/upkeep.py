@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.log_format import Log, LogFormat, begin
 from flows.cli.options import Config, Json, WarehouseFolder, show
 from flows.cli.rendering import upkeep as present
 from flows.runtime.locations import warehouse_path
@@ -17,13 +18,13 @@ group = typer.Typer()
 def rollback(
     release: Annotated[int, typer.Argument(help="The release to go back to.")],
     warehouse: WarehouseFolder = None,
+    log: Log = LogFormat.TEXT,
     as_json: Json = False,
 ) -> None:
     """Publish the Semantic IDs, codebooks and policies of an earlier release again; events and records stay."""
     from flows.maintenance.rollback import rollback
-    from flows.runtime.run import Run
 
-    show(rollback(warehouse_path(warehouse), release, Run("rollback")), present.rollback, as_json)
+    show(rollback(warehouse_path(warehouse), release, begin("rollback")), present.rollback, as_json)
 
 
 @group.command(epilog="Example: hsrl forget --user 42 --config flows/configs/generated.toml --warehouse warehouse/demo")
@@ -37,13 +38,12 @@ def forget(
 ) -> None:
     """Erase a user or an item from events, records and Semantic IDs, and from all that is learned from now on."""
     from flows.maintenance.forget import forget
-    from flows.runtime.run import Run
     from flows.runtime.settings import load_settings
 
     if (user is None) == (item is None):
         raise typer.BadParameter("name one: --user ID or --item ID")
     root = warehouse_path(warehouse)
-    settings, run = load_settings(config, root), Run("forget")
+    settings, run = load_settings(config, root), begin("forget")
     report = forget(settings, root, "item" if user is None else "user", user or item or "", run, dry_run=dry_run)
     show(report, present.forget, as_json)
 
@@ -56,9 +56,8 @@ def migrate(
 ) -> None:
     """Bring a warehouse that an earlier version made to the layout of this one, after a copy of its catalogue."""
     from flows.maintenance.migrate import migrate
-    from flows.runtime.run import Run
 
-    show(migrate(warehouse_path(warehouse), Run("migrate"), dry_run=dry_run), present.migrate, as_json)
+    show(migrate(warehouse_path(warehouse), begin("migrate"), dry_run=dry_run), present.migrate, as_json)
 
 
 @group.command(epilog="Example: hsrl gc --dry-run --warehouse warehouse/demo")
@@ -68,24 +67,23 @@ def gc(
     keep_releases: Annotated[int, typer.Option(min=1, help="So can the last so many, however old.")] = 7,
     resume_days: Annotated[float, typer.Option(min=0, help="What a dead run staged is kept so many days.")] = 7.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
+    log: Log = LogFormat.TEXT,
     as_json: Json = False,
 ) -> None:
     """Delete what no kept release needs: old snapshots and their files, orphans, what dead runs staged."""
     from flows.maintenance.gc import collect_garbage
-    from flows.runtime.run import Run
     from pipeline.warehouse.config import RetentionConfig
 
     retention = RetentionConfig(keep_days=keep_days, keep_releases=keep_releases, resume_days=resume_days)
-    show(collect_garbage(warehouse_path(warehouse), Run("gc"), retention, dry_run=dry_run), present.gc, as_json)
+    show(collect_garbage(warehouse_path(warehouse), begin("gc"), retention, dry_run=dry_run), present.gc, as_json)
 
 
 @group.command(epilog="Example: hsrl verify --warehouse warehouse/demo")
-def verify(warehouse: WarehouseFolder = None, as_json: Json = False) -> None:
+def verify(warehouse: WarehouseFolder = None, log: Log = LogFormat.TEXT, as_json: Json = False) -> None:
     """Compare every stored file of the newest release with the hash taken when it was written."""
     from flows.maintenance.verify import verify
-    from flows.runtime.run import Run
 
     root = warehouse_path(warehouse)
-    with Run("verify").stage("verify"):
+    with begin("verify").stage("verify"):
         report = verify(root)
     show(report, present.verify, as_json)

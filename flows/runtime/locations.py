@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 PREFIX = "HSRL_"
-# Read before the configuration is: where things are, not what is done with them.
-LOCATIONS = frozenset({"HSRL_SHARED", "HSRL_WAREHOUSE", "HSRL_CONFIG"})
+# Read before the configuration is: where things are and how lines are written, not what is done with them.
+LOCATIONS = frozenset({"HSRL_SHARED", "HSRL_WAREHOUSE", "HSRL_CONFIG", "HSRL_LOG"})
 
 
 def warehouse_path(given: Path | None) -> Path:

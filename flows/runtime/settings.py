@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from flows.runtime.alerts import AlertsConfig
 from flows.runtime.locations import PREFIX
 from flows.runtime.setting_faults import faults_of, refuse_unknown_variables
 from flows.runtime.sid_settings import SidSettings
@@ -48,6 +49,7 @@ class Settings(BaseSettings):
     learner: LearnerConfig = LearnerConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    alerts: AlertsConfig = AlertsConfig()
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Settings":
@@ -132,6 +134,24 @@ def load_settings(config: Path | None, warehouse: Path) -> Settings:
         raise ConfigError(f"environment: {error}; a list or table is written as JSON, such as '[\"content\"]'") from error
     folder = path.absolute().parent
     return settings.model_copy(update={name: _absolute(getattr(settings, name), folder) for name in Settings.model_fields})
+
+
+class _AlertsAlone(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="ignore")
+
+    alerts: AlertsConfig = AlertsConfig()
+
+
+def load_alerts(given: Path | None, warehouse: Path) -> AlertsConfig:
+    """Where notices go, also where the rest of the configuration is refused: then as far as the environment alone says it."""
+    try:
+        return load_settings(given, warehouse).alerts
+    except ConfigError:
+        pass
+    try:
+        return _AlertsAlone().alerts
+    except (ValidationError, SettingsError):
+        return AlertsConfig()
 
 
 def _filled_in(value: Any, paths: Mapping[str, str]) -> Any:

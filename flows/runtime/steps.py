@@ -3,6 +3,7 @@
 ``run`` does one step; ``map`` does the same step for many partitions at once, which exchange file paths, not frames.
 """
 
+import inspect
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
@@ -52,13 +53,23 @@ class PrefectSteps:
 
     def map(self, name: str, function: Callable[[Item], T], partitions: Iterable[Item]) -> list[T]:
         """See ``Steps``."""
-        futures: Any = _task(name, function).map(list(partitions))
+        partitions = list(partitions)
+        futures: Any = _task(name, function, _numbering(function, partitions)).map(partitions)
         return [future.result() for future in futures]
 
 
-def _task(name: str, function: Callable[P, T]) -> "Task[P, T]":
+def _numbering(function: Callable[..., Any], partitions: list[Any]) -> str:
+    """What follows a step's name in that of a partition's task run, such as ``, bucket {bucket}``; empty where a partition is no name."""
+    if not all(isinstance(partition, int | str) for partition in partitions):
+        return ""
+    parameter = next(iter(inspect.signature(function).parameters))
+    return f", {parameter} {{{parameter}}}"
+
+
+def _task(name: str, function: Callable[P, T], numbering: str = "") -> "Task[P, T]":
     from prefect.cache_policies import NO_CACHE
     from prefect.tasks import Task
 
     # The warehouse knows by fingerprint what need not be done again; Prefect's cache would be a second one that knows less.
-    return Task(function, name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)
+    run_name = name.replace("{", "{{").replace("}", "}}") + numbering  # a template of Prefect
+    return Task(function, name=name, task_run_name=run_name, cache_policy=NO_CACHE, persist_result=False)

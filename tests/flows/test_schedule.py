@@ -1,18 +1,28 @@
-"""What README promises of Prefect: deploy, see the nights ahead, run one by its bare name."""
+"""What README and docs/nights.md promise of Prefect, on a server: schedules, bare names, what a run shows, attempts, and `hsrl up`."""
 
+import errno
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prefect import flow
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.nights import night as nights
+from flows.runtime.run import Run
+from flows.service.processes import descendants, is_running
+from flows.service.server import found_by
+from pipeline.errors import SourceError
 from pipeline.warehouse.adhoc import run_sql
 
 ROOT = Path(__file__).parents[2]
@@ -23,9 +33,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Of commands that talk to a server of its own: a whole one, as the test harness's schedules nothing."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     small_feed = {"HSRL_SOURCE__DAYS": "1", "HSRL_SOURCE__USERS": "200", "HSRL_SIDS__VOCABULARY": "8"}
     home = tmp_path_factory.mktemp("prefect")
     of_prefect = {
@@ -43,6 +51,12 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     finally:
         server.terminate()
         server.wait(30)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def is_healthy(url: str) -> bool:
@@ -70,21 +84,127 @@ def prefect(environment: dict[str, str], *words: str) -> str:
     return told.stdout
 
 
-def test_deployed_nights_are_scheduled_and_one_runs_by_its_bare_name(environment: dict[str, str], tmp_path: Path) -> None:
-    def runs() -> Counter[tuple[str, str]]:
-        """As `prefect flow-run ls` lists them, asked of the server itself: to start the command takes seconds."""
-        asked = urllib.request.Request(  # noqa: S310 our own server
-            f"{environment['PREFECT_API_URL']}/flow_runs/filter", b'{"limit": 100}', {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310
-            return Counter((run["state_type"], run["deployment_id"]) for run in json.load(answer))
+def names_of(environment: dict[str, str]) -> dict[str, str]:
+    """Deployment → id."""
+    return {found["name"]: found["id"] for found in found_by(environment["PREFECT_API_URL"], "deployments", {})}
 
+
+def runs_of(environment: dict[str, str], deployment: str) -> list[dict[str, Any]]:
+    """Asked of the server itself: to start a command takes seconds."""
+    wanted = {"deployments": {"id": {"any_": [names_of(environment)[deployment]]}}, "limit": 100}
+    return found_by(environment["PREFECT_API_URL"], "flow_runs", wanted)
+
+
+@pytest.fixture(scope="module")
+def refreshed_by_worker(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The warehouse that a flow run begun by its bare name has made, and that run as the server has it."""
     prefect(environment, "work-pool", "create", "local", "--type", "process")
+    prefect(environment, "gcl", "create", "hsrl-writer", "--limit", "1")
     prefect(environment, "--no-prompt", "deploy", "--all")
-    wait_until(lambda: len([0 for state, _ in runs() if state == "SCHEDULED"]) == 2, 60)
-    listed = json.loads(prefect(environment, "flow-run", "ls", "--limit", "100", "-o", "json"))
-    assert len({run["deployment_id"] for run in listed if run["state_type"] == "SCHEDULED"}) == 2
-    prefect(environment, "deployment", "run", "daily-refresh", "--param", f"warehouse={tmp_path / 'warehouse'}")
+    root = tmp_path_factory.mktemp("scheduled") / "warehouse"
+    prefect(environment, "deployment", "run", "daily-refresh", "--param", f"warehouse={root}")
     prefect(environment, "worker", "start", "--pool", "local", "--run-once")
-    assert [count for (state, _), count in runs().items() if state == "COMPLETED"] == [1]
-    assert run_sql(tmp_path / "warehouse", "select count(*) as n from releases").item() == 1
+    [ended] = [run for run in runs_of(environment, "daily-refresh") if run["state_type"] == "COMPLETED"]
+    return root, ended
+
+
+def test_deployed_nights_are_scheduled_and_one_runs_by_its_bare_name(
+    environment: dict[str, str], refreshed_by_worker: tuple[Path, dict[str, Any]]
+) -> None:
+    def scheduled() -> set[str]:
+        runs = [(name, run) for name in names_of(environment) for run in runs_of(environment, name)]
+        return {name for name, run in runs if "auto-scheduled" in run["tags"]}
+
+    wait_until(lambda: scheduled() == {"daily-refresh", "gc", "verify"}, 60)
+    listed = json.loads(prefect(environment, "flow-run", "ls", "--limit", "100", "-o", "json"))
+    assert len({run["deployment_id"] for run in listed if run["state_type"] == "SCHEDULED"}) >= 3
+    assert run_sql(refreshed_by_worker[0], "select count(*) as n from releases").item() == 1
+
+
+def test_a_retrain_follows_the_refresh_that_succeeded(
+    environment: dict[str, str], refreshed_by_worker: tuple[Path, dict[str, Any]]
+) -> None:
+    """By an event and not by a clock."""
+    wait_until(lambda: len(runs_of(environment, "nightly-retrain")) == 1, 60)
+    [following] = runs_of(environment, "nightly-retrain")
+    assert "auto-scheduled" not in following["tags"] and following["created"] > refreshed_by_worker[1]["start_time"]
+
+
+def test_prefect_shows_what_happened(environment: dict[str, str], refreshed_by_worker: tuple[Path, dict[str, Any]]) -> None:
+    """Name, tags, lines, task runs, and the page at the end."""
+    api, run = environment["PREFECT_API_URL"], refreshed_by_worker[1]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d release 1", run["name"])
+    assert {"hsrl", "refresh", "published", "release:1"} <= set(run["tags"])
+    of_run = {"flow_runs": {"id": {"any_": [run["id"]]}}}
+    tasks = {task["name"] for task in found_by(api, "task_runs", of_run)}
+    assert {"daily-refresh as a whole", "records of 2026-01-01, bucket 0", "semantic ids", "audits and publish"} <= tasks
+
+    def lines() -> list[str]:
+        asked = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "limit": 200}
+        return [line["message"] for line in found_by(api, "logs", asked)]
+
+    wait_until(lambda: any(line.startswith("audits and publish: done in ") for line in lines()), 30)
+    assert any(re.fullmatch(r"2026-01-01: [\d,]+ events, [\d,]+ records, 0 rows rejected", line) for line in lines())
+    made = {artifact["key"]: artifact for artifact in found_by(api, "artifacts", of_run) if artifact["key"]}
+    assert made["daily-refresh"]["type"] == "markdown" and "| n_rows |" in made["daily-refresh"]["data"]
+    assert made["daily-refresh-progress"]["data"] == 100.0
+    assert made["daily-refresh-progress"]["description"] == "daily-refresh: audits and publish"
+
+
+def test_a_night_is_tried_again_after_a_fault_of_the_disk_and_not_after_bad_input(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nights, "DELAYS", (0.0, 0.0))
+    monkeypatch.setenv("PREFECT_API_URL", environment["PREFECT_API_URL"])
+    for name in ("HSRL_ALERTS__WEBHOOK", "HSRL_ALERTS__COMMAND"):
+        monkeypatch.delenv(name, raising=False)
+    attempts: list[str] = []
+
+    @flow(name="faulty")
+    def faulty(errors: list[Any]) -> dict[str, Any]:
+        def attempt(run: Run) -> dict[str, Any]:
+            attempts.append(run.run_id)
+            if len(attempts) <= len(errors):
+                raise errors[len(attempts) - 1]
+            with run.stage("verify"):
+                return {"status": "intact", "run_id": run.run_id, "release_id": None}
+
+        return nights.night("verify", tmp_path / "none.toml", tmp_path, attempt)
+
+    with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}):
+        assert faulty([OSError(errno.EIO, "Input/output error")])["run_id"] == attempts[1]
+        assert len(attempts) == 2 and attempts[0] != attempts[1], "a run of its own for each attempt"
+        attempts.clear()
+        with pytest.raises(SourceError, match=r"cut\.csv"):
+            faulty([SourceError("cut.csv: truncated or damaged")])
+        assert len(attempts) == 1
+        attempts.clear()
+        with pytest.raises(OSError, match="Input/output"):
+            faulty([OSError(errno.EIO, "Input/output error")] * 9)
+        assert len(attempts) == 3
+
+
+def test_up_starts_everything_the_doctor_agrees_and_a_signal_stops_it_all(environment: dict[str, str], tmp_path: Path) -> None:
+    port, hsrl = free_port(), str(PREFECT.with_name("hsrl"))
+    api = f"http://127.0.0.1:{port}/api"
+    of_up = {**environment, "PREFECT_HOME": str(tmp_path / "home"), "PREFECT_API_URL": api}
+    given = ("--config", str(ROOT / "flows/configs/generated.toml"), "--warehouse", str(tmp_path / "warehouse"))
+    log = tmp_path / "up.log"
+    with log.open("w") as printed:
+        up = subprocess.Popen([hsrl, "up", *given, "--port", str(port)], env=of_up, stdout=printed, stderr=printed, cwd=tmp_path)
+    try:
+        wait_until(lambda: "nights are scheduled" in log.read_text() or up.poll() is not None, 180)
+        wait_until(lambda: len(names_of(of_up)) == 4 and bool(runs_of(of_up, "gc")) and "started!" in log.read_text(), 60)
+        deployed = found_by(api, "deployments", {})
+        assert {found["parameters"]["warehouse"] for found in deployed} == {str(tmp_path / "warehouse")}
+        seen = subprocess.run([hsrl, "doctor", *given, "--json"], env=of_up, capture_output=True, text=True, check=False)
+        checks = {check["name"]: check["status"] for check in json.loads(seen.stdout)["checks"]}
+        assert (checks["Prefect server"], checks["deployments"], checks["scheduled runs"]) == ("OK", "OK", "OK")
+        assert (checks["catalogue"], seen.returncode) == ("FAIL", 1), "there is no warehouse yet"
+        children = descendants(up.pid)
+        assert len(children) >= 2, "the server and the worker"
+    finally:
+        up.send_signal(signal.SIGINT)
+        code = up.wait(120)
+    assert (code, log.read_text().splitlines()[-1]) == (0, "stopped"), log.read_text()
+    assert [child for child in children if is_running(child)] == [] and not is_healthy(api)

@@ -1,6 +1,7 @@
 """What a run tells whoever waits: nothing of what is quick, and of what is slow how far it is, or how long it has run."""
 
 import io
+import json
 import re
 import threading
 import time
@@ -9,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from flows.runtime import run as telling
+from flows.runtime.log_lines import JsonLines
 from flows.runtime.run import Run
 
 
@@ -63,3 +65,63 @@ def test_a_terminal_has_a_bar_from_the_first_moment_that_is_gone_at_the_end() ->
         tick(10, 40)
         time.sleep(0.3)
     assert "evaluation" in told.getvalue() and "10/40" in told.getvalue()
+
+
+class Kept:
+    """An outlet that keeps what it is handed."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str | None, str]] = []
+        self.steps: list[tuple[str, int, int]] = []
+
+    def line(self, run_id: str, stage: str | None, text: str) -> None:
+        self.lines.append((stage, text))
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        self.steps.append((stage, done, total))
+
+
+def test_an_outlet_gets_every_line_with_its_stage_and_how_far_it_is() -> None:
+    console, printed = run_into()
+    kept = Kept()
+    run = Run("test", console.console, outlet=kept)
+    run.say("first")
+    with run.stage("training") as tick:
+        tick(1, 4)
+        run.say("within")
+    run.say("last")
+    assert [(stage, re.sub(r"\d+\.\d", "0.0", text)) for stage, text in kept.lines] == [
+        (None, "first"),
+        ("training", "within"),
+        ("training", "training: done in 0.0 seconds"),
+        (None, "last"),
+    ]
+    assert kept.steps == [("training", 0, 1), ("training", 1, 4), ("training", 1, 1)] and printed.getvalue() == ""
+
+
+def test_an_outlet_hears_of_a_slow_stage(soon: None) -> None:
+    kept = Kept()
+    with Run("test", outlet=kept).stage("evaluation") as tick:
+        tick(3, 40)
+        time.sleep(0.4)
+    assert ("evaluation", "evaluation: 3 of 40") in kept.lines
+
+
+def test_a_stage_that_fails_is_not_done(soon: None) -> None:
+    kept = Kept()
+    run = Run("test", outlet=kept)
+    with pytest.raises(ValueError, match="no"), run.stage("training"):
+        raise ValueError("no")
+    run.say("after")
+    assert kept.lines == [(None, "after")] and kept.steps == [("training", 0, 1)]
+
+
+def test_json_lines_are_an_object_each() -> None:
+    stream = io.StringIO()
+    run = Run("test", outlet=JsonLines(stream))
+    with run.stage("splits"):
+        run.say('a "quoted" line\nand a second')
+    first, second = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert list(first) == ["time", "run", "stage", "message"] and first["run"] == run.run_id
+    assert (first["stage"], first["message"]) == ("splits", 'a "quoted" line\nand a second')
+    assert second["message"].startswith("splits: done in ") and first["time"].endswith("+00:00")
