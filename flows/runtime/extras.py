@@ -9,6 +9,7 @@ EXTRA_OF = {
     "prefect": "flows",
     "fastapi": "flows",
     "sqlalchemy": "flows",
+    "yaml": "flows",
     "pandas": "pandas",
     "PIL": "plots",
     "matplotlib": "plots",

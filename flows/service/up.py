@@ -15,8 +15,9 @@ from typing import Any
 
 import yaml
 
+from flows.runtime.extras import needs
 from flows.runtime.settings import load_settings
-from flows.service.checks import ROOT
+from flows.service.checks import ROOT, is_installed
 from flows.service.processes import stop_tree
 from flows.service.server import exists, is_healthy
 from pipeline.errors import ConfigError, HsrlError
@@ -67,13 +68,15 @@ def up(config: Path | None, root: Path, place: Place, say: Say) -> int:
         0 after a signal, 1 where the server or the worker ended by itself.
 
     Raises:
-        ConfigError: the configuration is refused, or hsrl is not run from a checkout.
+        ConfigError: the configuration is refused, hsrl is not run from a checkout, or Prefect is not installed.
         HsrlError: the server did not come up, or refused a deployment.
     """
     if not (ROOT / "prefect.yaml").is_file():
         raise ConfigError(
             f"{ROOT}: there is no prefect.yaml; hsrl up is run from a checkout of the project (pip install -e '.[flows]')"
         )
+    if not is_installed("prefect"):
+        raise ConfigError(needs("hsrl up", "flows"))
     load_settings(config, root)
     chosen = config or Path(os.environ["HSRL_CONFIG"])
     environment = environment_of(os.environ, place)

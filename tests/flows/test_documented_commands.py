@@ -31,6 +31,7 @@ PROGRAMS = ("hsrl", "echo", ".venv/bin/hsrl", "make", "prefect", "python", "cd",
 ELSEWHERE = {
     "make demo": "three CPU minutes; the twin below is made by the same flows with a smaller configuration",
     "make test": "it runs this",
+    "hsrl up": "it runs until it is stopped: tests/flows/test_schedule.py",
     "prefect": "it needs a server: tests/flows/test_schedule.py",
 }
 # What the twin has otherwise than the tests' small world: the demo's kind of codes, and trainings that a study can have fifty of.
