@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import Config, Device, Json, WarehouseFolder, show
+from flows.cli.options import Config, Device, Json, Runner, WarehouseFolder, show
 from flows.cli.rendering import nights as present
 from flows.runtime.locations import warehouse_path
 
@@ -32,6 +32,7 @@ def refresh(
     accept: Annotated[
         list[str] | None, typer.Option("--accept", help="A change that is meant: a setting, or delivery_drift. May be repeated.")
     ] = None,
+    runner: Runner = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Learn embeddings and codebook anew; every SID may change.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     as_json: Json = False,
@@ -40,24 +41,37 @@ def refresh(
     from flows.refresh.flow import refresh
     from flows.refresh.request import RefreshRequest
     from flows.runtime.run import Run
-    from flows.runtime.settings import load_settings
+    from flows.runtime.runner import cluster_of
+    from flows.runtime.settings import load_settings, run_on
     from flows.runtime.steps import DirectSteps
 
     root = warehouse_path(warehouse)
     request = RefreshRequest(
         first.date() if first else None, last.date() if last else None, rebuild, dry_run, tuple(accept or ())
     )
-    show(refresh(load_settings(config, root), root, Run("daily-refresh"), DirectSteps(), request), present.refresh, as_json)
+    settings = run_on(load_settings(config, root), None, runner)
+    with cluster_of(settings.engine.runner, root) as cluster:
+        report = refresh(settings, root, Run("daily-refresh"), DirectSteps(cluster=cluster), request)
+    show(report, present.refresh, as_json)
 
 
 @group.command(epilog="Example: hsrl retrain --config flows/configs/ml-100k.toml --warehouse warehouse/ml-100k")
-def retrain(config: Config = None, warehouse: WarehouseFolder = None, device: Device = None, as_json: Json = False) -> None:
+def retrain(
+    config: Config = None,
+    warehouse: WarehouseFolder = None,
+    device: Device = None,
+    runner: Runner = None,
+    as_json: Json = False,
+) -> None:
     """Train simulators and a policy on the newest release, judge it, and publish it if it is not worse."""
     from flows.retrain.flow import retrain
     from flows.runtime.run import Run
-    from flows.runtime.settings import learning_on, load_settings
+    from flows.runtime.runner import cluster_of
+    from flows.runtime.settings import load_settings, run_on
     from flows.runtime.steps import DirectSteps
 
     root = warehouse_path(warehouse)
-    settings = learning_on(load_settings(config, root), device)
-    show(retrain(settings, root, Run("nightly-retrain"), DirectSteps()), present.retrain, as_json)
+    settings = run_on(load_settings(config, root), device, runner)
+    with cluster_of(settings.engine.runner, root) as cluster:
+        report = retrain(settings, root, Run("nightly-retrain"), DirectSteps(cluster=cluster))
+    show(report, present.retrain, as_json)

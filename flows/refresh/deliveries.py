@@ -15,6 +15,7 @@ import polars as pl
 
 from flows.runtime.steps import Steps
 from pipeline.contracts import RAW_EVENTS, USER_STATE
+from pipeline.drafts import drafted
 from pipeline.ingest.catalogue import merge_items, merge_users, note_sightings, note_users, sightings
 from pipeline.ingest.config import IngestConfig
 from pipeline.ingest.ids import IdKinds, OtherKinds
@@ -252,7 +253,9 @@ class _BucketStaging:
         built = build_records(ordered.events, state, self.job.records.slate_size, self.job.records.history_length)
         for kind, frame in (("events", ordered.events), ("records", built.records), ("state", built.state)):
             if frame.height:
-                frame.write_parquet(bucket_file(self.folder / kind, self.job.ingest_id, bucket))
+                # Whole or not at all: a worker that a cluster took for lost may still be writing when another has done its bucket.
+                with drafted(bucket_file(self.folder / kind, self.job.ingest_id, bucket)) as draft:
+                    frame.write_parquet(draft)
         users = ordered.events.select("user_id").unique()
         counts = RowCounts(
             n_accepted=ordered.events.height,

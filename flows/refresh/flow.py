@@ -112,7 +112,7 @@ def _bring_up_to_date(
         records=settings.records,
         n_buckets=settings.ingest.buckets,
         simulator=settings.simulator,
-        n_processes=settings.training.n_processes,
+        workers=steps.cluster or settings.training.n_processes,
     )
     with run.stage("semantic ids") as tick:
         sids = steps.run("semantic ids", make_semantic_ids, warehouse, sid_settings, inputs, tick)

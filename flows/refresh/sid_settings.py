@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from flows.runtime.workers import Workers
 from hsrl_train.simulator.config import SimulatorConfig
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.records.config import RecordsConfig
@@ -17,7 +18,7 @@ class SidSettings:
         embeddings, sids, records: sections.
         n_buckets: of users; positives are read a bucket at a time.
         simulator: of the simulators that score-aware codes take their space from.
-        n_processes: the most in which these are fitted at a time; None = one for each core.
+        workers: that fit these; see ``run_parallel``.
     """
 
     seed: int
@@ -26,4 +27,4 @@ class SidSettings:
     records: RecordsConfig
     n_buckets: int
     simulator: SimulatorConfig
-    n_processes: int | None
+    workers: Workers

@@ -11,6 +11,9 @@ EXTRA_OF = {
     "sqlalchemy": "flows",
     "pandas": "pandas",
     "PIL": "plots",
+    "distributed": "dask",
+    "dask": "dask",
+    "ray": "ray",
 }
 
 

@@ -83,11 +83,21 @@ def require_memory(learner: LearnerConfig, simulator: SimulatorConfig, environme
         raise ValueError(f"{named} what sessions have shown; set environment.memory, for example to 60 items")
 
 
-def learning_on(settings: Settings, device: str | None) -> Settings:
-    """The settings, with policies learning on ``device`` where one is given."""
-    if device is None:
-        return settings
-    return settings.model_copy(update={"training": settings.training.model_copy(update={"device": device})})
+def run_on(settings: Settings, device: str | None, runner: str | None) -> Settings:
+    """The settings, with policies learning on ``device`` and jobs done by ``runner`` where they are given.
+
+    Raises:
+        ConfigError: the runner is none.
+    """
+    if device is not None:
+        settings = settings.model_copy(update={"training": settings.training.model_copy(update={"device": device})})
+    if runner is not None:
+        try:
+            engine = WarehouseConfig(**{**settings.engine.model_dump(), "runner": runner})
+        except ValidationError as error:
+            raise ConfigError(f"--runner: {all_faults(faults_of(error, WarehouseConfig))}") from error
+        settings = settings.model_copy(update={"engine": engine})
+    return settings
 
 
 def load_settings(config: Path | None, warehouse: Path) -> Settings:

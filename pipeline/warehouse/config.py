@@ -1,6 +1,11 @@
 """Settings of the warehouse."""
 
-from pydantic import BaseModel, ConfigDict, Field
+import re
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+_RUNNER = re.compile(r"threads|dask(@[a-z]+://.+:\d+)?|ray(@(ray://)?[^@/]+:\d+)?")
 
 
 class WarehouseConfig(BaseModel):
@@ -12,6 +17,19 @@ class WarehouseConfig(BaseModel):
     memory_limit_mb: int = Field(
         384, ge=128, description="Memory of the SQL engine in MB; above it, it spills to the warehouse's staging folder."
     )
+    runner: str = Field(
+        "threads",
+        description="What does buckets, simulators, trainings and trials: threads and processes of this machine; dask or ray, a cluster "
+        "of two workers for the length of the run; dask@tcp://host:port or ray@host:port, a cluster that runs. See docs/scale.md.",
+    )
+
+    @model_validator(mode="after")
+    def _is_a_runner(self) -> Self:
+        if not _RUNNER.fullmatch(self.runner):
+            raise ValueError(
+                f"runner {self.runner!r} is none; expected threads, dask, dask@tcp://host:port, ray or ray@host:port"
+            )
+        return self
 
 
 class RetentionConfig(BaseModel):
