@@ -40,7 +40,7 @@ def look(root: Path) -> Seen:
     from pipeline.warehouse.engine import open_readers
     from pipeline.warehouse.tables import TABLES
 
-    if not (root / "readers.sqlite").exists():
+    if not (root / "readers.sqlite").exists() and not (root / "storage.json").exists():
         return Seen()
     rows: dict[str, list[str]] = {}
     with open_readers(root) as connection:

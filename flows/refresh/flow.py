@@ -57,7 +57,7 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, request: Ref
     if request.dry_run:
         return plan_refresh(root, search, request, settings.sids, config)
     with (
-        Warehouse.create_or_open(root, settings.engine.memory_limit_mb) as warehouse,
+        Warehouse.create_or_open(root, settings.engine.memory_limit_mb, settings.engine.storage) as warehouse,
         warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
         record_run(warehouse, run, config) as outcome,
     ):

@@ -14,6 +14,8 @@ EXTRA_OF = {
     "distributed": "dask",
     "dask": "dask",
     "ray": "ray",
+    "duckdb_extension_postgres_scanner": "postgres",
+    "duckdb_extension_httpfs": "s3",
 }
 
 

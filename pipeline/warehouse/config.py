@@ -5,6 +5,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pipeline.warehouse.storage import Storage, fault_of
+
 _RUNNER = re.compile(r"threads|dask(@[a-z]+://.+:\d+)?|ray(@(ray://)?[^@/]+:\d+)?")
 
 
@@ -22,6 +24,26 @@ class WarehouseConfig(BaseModel):
         description="What does buckets, simulators, trainings and trials: threads and processes of this machine; dask or ray, a cluster "
         "of two workers for the length of the run; dask@tcp://host:port or ray@host:port, a cluster that runs. See docs/scale.md.",
     )
+
+    catalog: str | None = Field(
+        None,
+        description="Where the catalogue of a new warehouse is: postgres: and a connection string without a password (PGPASSWORD), such as "
+        "postgres:host=db.example dbname=hsrl; not given: catalog.sqlite in the folder, or where the warehouse has it.",
+    )
+    data: str | None = Field(
+        None, description="Where the data files of a new warehouse are: s3://BUCKET/PREFIX/; not given: data/ in the folder."
+    )
+
+    @property
+    def storage(self) -> Storage:
+        """Where catalogue and data of a new warehouse are."""
+        return Storage(self.catalog, self.data if self.data is None else f"{self.data.rstrip('/')}/")
+
+    @model_validator(mode="after")
+    def _is_a_storage(self) -> Self:
+        if fault := fault_of(self.catalog, self.data):
+            raise ValueError(fault)
+        return self
 
     @model_validator(mode="after")
     def _is_a_runner(self) -> Self:

@@ -14,16 +14,17 @@ from pipeline.warehouse.attach_files import quoted
 from pipeline.warehouse.config import RetentionConfig
 from pipeline.warehouse.engine import attach, connect
 from pipeline.warehouse.lake import renew
-from pipeline.warehouse.lock import living, locked
+from pipeline.warehouse.lock import living
 from pipeline.warehouse.own_files import enter_hashes, own_files
+from pipeline.warehouse.postgres import inlined_tables
 from pipeline.warehouse.readers import outdate_copy, shrink
 from pipeline.warehouse.schema import INLINE_ROWS
 from pipeline.warehouse.statements import statement
+from pipeline.warehouse.storage import storage_of
 from pipeline.warehouse.tables import BULK
 from pipeline.warehouse.traces import CATALOGUE
 from pipeline.warehouse.warehouse import Warehouse
 
-_TIMEOUT_SECONDS = 3600.0
 # A file with at least this share of deleted rows is written again without them.
 _MOSTLY_DEAD = 0.5
 # Below data/main/: a registered file, or one of DuckLake's own.
@@ -75,7 +76,7 @@ def find_garbage(warehouse: Warehouse, retention: RetentionConfig, run_id: str, 
         now: the time to count back from; None = now.
     """
     now = now or datetime.now(UTC)
-    with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS):
+    with warehouse.commit_lock(run_id):
         kept, releases, snapshots = _retained(warehouse, retention, now)
         unneeded = _unneeded(warehouse, [*kept.values(), warehouse.last_snapshot()])
         orphans = _orphans(warehouse)
@@ -90,17 +91,21 @@ def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
     """Delete what ``find_garbage`` found. Killed in the middle, it leaves more garbage and nothing else; the last release is never touched."""
     if garbage.to_flush:
         _flush(warehouse, garbage.to_flush, run_id)
-    with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS) as lock:
-        outdate_copy(warehouse.root)
+    with warehouse.commit_lock(run_id) as lock:
+        is_served = storage_of(warehouse.root).dsn is not None
+        if not is_served:
+            outdate_copy(warehouse.root)
         if garbage.snapshots:
             _call(warehouse, "ducklake_expire_snapshots", f"versions => {garbage.snapshots}")
         renew(warehouse.root, lock)  # from here on readers ask for nothing that is about to go
-        outdate_copy(warehouse.root)
+        if not is_served:
+            outdate_copy(warehouse.root)
         _call(warehouse, "ducklake_cleanup_old_files", "cleanup_all => true")
         for orphan in set(garbage.orphans).intersection(_orphans(warehouse)):
             orphan.unlink(missing_ok=True)
         renew(warehouse.root, lock)
-        shrink(warehouse.root / CATALOGUE, lock)
+        if not is_served:  # PostgreSQL clears up after itself
+            shrink(warehouse.root / CATALOGUE, lock)
     for folder in garbage.folders:
         gone = folder.with_name(
             f".{folder.name.lstrip('.')}.gone"
@@ -127,12 +132,15 @@ def _to_flush(warehouse: Warehouse) -> list[str]:
         f'SELECT "table".table_name, "table".table_id, inlined.table_name AS rows_in FROM {meta}.ducklake_inlined_data_tables AS inlined '
         f'INNER JOIN {meta}.ducklake_table AS "table" ON "table".table_id = inlined.table_id ORDER BY ALL'
     ).rows()
-    deletions = {
-        name
-        for (name,) in warehouse.query(
-            f"SELECT table_name FROM duckdb_tables() WHERE database_name = '{meta}' AND table_name LIKE 'ducklake_inlined_delete_%'"
-        ).rows()
-    }
+    if storage_of(warehouse.root).dsn is not None:
+        deletions = set(inlined_tables(warehouse.connection, meta))
+    else:
+        deletions = {
+            name
+            for (name,) in warehouse.query(
+                f"SELECT table_name FROM duckdb_tables() WHERE database_name = '{meta}' AND table_name LIKE 'ducklake_inlined_delete_%'"
+            ).rows()
+        }
     counts: Counter[str] = Counter()
     for table, number, rows_in in inlined:
         for name in {rows_in, f"ducklake_inlined_delete_{number}"} & {rows_in, *deletions}:
@@ -147,7 +155,7 @@ def _flush(warehouse: Warehouse, tables: list[str], run_id: str) -> None:
         for table in tables:
             _call(warehouse, "ducklake_flush_inlined_data", f"table_name => {quoted(table)}")
     before = own_files(warehouse.root)
-    with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS):
+    with warehouse.commit_lock(run_id):
         for table in tables:
             # A commit of its own: DuckLake lets no transaction both change and rewrite.
             _call(warehouse, "ducklake_rewrite_data_files", f"{quoted(table)}, delete_threshold => {_MOSTLY_DEAD}")

@@ -14,6 +14,7 @@ from pipeline.warehouse.catalogue_check import compare_catalogue
 from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.readers import COPY, copies_of, is_whole, notes_of, numbered_copies
 from pipeline.warehouse.statements import SQL_ROOT, read_statement, statement
+from pipeline.warehouse.storage import storage_of
 from pipeline.warehouse.tables import TABLES
 from pipeline.warehouse.traces import CATALOGUE, restoring
 
@@ -188,6 +189,8 @@ def _catalogue(root: Path) -> Iterator[Damage]:
 
 
 def _copies(root: Path) -> Iterator[Damage]:
+    if storage_of(root).dsn is not None:
+        return
     notes = notes_of(root)
     for copy in numbered_copies(root):
         if copy.name in notes and not is_whole(copy, notes[copy.name]):
