@@ -13,7 +13,7 @@ from pipeline.warehouse.storage import Storage, storage_of
 
 HERE, ELSEWHERE = "attach.sql", "attach-elsewhere.sql"
 _HEAD = """-- The last release for any DuckDB {version} client, read-only. {where}
--- The copy it names never changes and goes an hour after a newer one came; run this file again for the release of then.
+-- {stays}
 SET autoinstall_known_extensions = false;
 {loads}
 SET TimeZone = 'UTC';
@@ -24,6 +24,9 @@ DETACH DATABASE IF EXISTS lake;
 ATTACH 'ducklake:{copy}' AS lake ({meta}DATA_PATH '{data}', OVERRIDE_DATA_PATH true, READ_ONLY, CREATE_IF_NOT_EXISTS false);
 USE lake;
 """
+_COPY_STAYS = (
+    "The copy it names never changes and goes an hour after a newer one came; run this file again for the release of then."
+)
 _WHERE_HERE = f"""On this machine, from any folder:  duckdb -init {{path}}
 -- After the folder was moved or copied, or on another machine: {ELSEWHERE}, until the next commit there renews this file."""
 _WHERE_ELSEWHERE = f"""For a folder that was moved or copied, in that folder:  duckdb -init {ELSEWHERE}
@@ -74,6 +77,7 @@ def _texts(root: Path) -> dict[str, str]:
             copy=inside_quotes(catalogue),
             data=inside_quotes(data),
             meta="",
+            stays=_COPY_STAYS,
         )
         for name, (where, loading, catalogue, data) in parts.items()
     }
@@ -85,6 +89,7 @@ def _of_server(root: Path, storage: Storage) -> str:
     return _HEAD.format(
         version=duckdb.__version__,
         where=f"The catalogue is in PostgreSQL: set PGPASSWORD, then  duckdb -init {root / HERE}",
+        stays="Every statement sees the last commit of then.",
         loads="\n".join(f"LOAD {quoted(extension_path(name))};" for name in names),
         copy=inside_quotes(f"postgres:{storage.dsn}"),
         data=inside_quotes(storage.data_path(root)),

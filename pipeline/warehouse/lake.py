@@ -16,7 +16,15 @@ from pipeline.warehouse.engine import MAKING, attach, connect, open_readers, req
 from pipeline.warehouse.lock import locked
 from pipeline.warehouse.postgres import held_everywhere, make_catalogue
 from pipeline.warehouse.readers import copies_of, renew_copy
-from pipeline.warehouse.storage import EMBEDDED, Storage, note_storage, require_same_storage, storage_of
+from pipeline.warehouse.storage import (
+    EMBEDDED,
+    Storage,
+    note_commit,
+    note_storage,
+    refuse_older_dump,
+    require_same_storage,
+    storage_of,
+)
 from pipeline.warehouse.traces import CATALOGUE, has_catalogue, refuse_behind, refuse_inside_another, refuse_traces
 
 if TYPE_CHECKING:
@@ -115,6 +123,7 @@ class Lake:
             check_layout(lake.connection, str(root))
             if snapshot_id is None:
                 refuse_behind(root, lake.last_snapshot())
+                refuse_older_dump(root, lake.last_snapshot())
         except BaseException:
             lake.close()
             raise
@@ -207,6 +216,8 @@ class Lake:
             if self.last_snapshot() == before:
                 # COMMIT of a transaction that was aborted raises nothing and commits nothing.
                 raise WarehouseError(f"{message}: nothing was committed, snapshot {before} is still the last; run it again")
+            if storage_of(self.root).dsn is not None:
+                note_commit(self.root, self.last_snapshot())
             renew(self.root, lock)
 
     @contextmanager

@@ -8,7 +8,9 @@ from pathlib import Path
 from pipeline.errors import WarehouseError
 
 STORAGE = "storage.json"
-POSTGRES, S3 = "postgres:", "s3://"
+POSTGRES = "postgres:"
+# The last commit that was made from this folder to a catalogue elsewhere.
+_COMMITTED = "committed.json"
 # What libpq would take from the text, and what belongs into the environment.
 _SECRET = re.compile(r"\b(password|passfile|sslpassword)\s*=|://[^@/\s]*:[^@/\s]*@", re.IGNORECASE)
 
@@ -100,3 +102,27 @@ def require_same_storage(root: Path, asked: Storage) -> None:
                 f"{root}: engine.{name} is {mine!r}, but the warehouse was made with {theirs or 'that of its folder'!r}; "
                 "leave it out, or name another --warehouse"
             )
+
+
+def note_commit(root: Path, snapshot: int) -> None:
+    """Note the last commit; the commit lock is held."""
+    draft = root / f".{_COMMITTED}.draft"
+    draft.write_text(json.dumps({"snapshot": snapshot}), encoding="utf-8")
+    draft.replace(root / _COMMITTED)
+
+
+def refuse_older_dump(root: Path, last_snapshot: int) -> None:
+    """Refuse a catalogue that lacks commits of this folder, as a dump of yesterday does; a folder without a note has made none.
+
+    Raises:
+        WarehouseError: it does.
+    """
+    try:
+        noted = int(json.loads((root / _COMMITTED).read_text(encoding="utf-8"))["snapshot"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return
+    if last_snapshot < noted:
+        raise WarehouseError(
+            f"{root}: the catalogue ends with commit {last_snapshot}, but {noted} were made here; put back a newer dump, or remove "
+            f"{root / _COMMITTED} to go on from the older state: hsrl gc then removes the files of the commits that are lost"
+        )

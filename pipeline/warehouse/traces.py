@@ -11,7 +11,17 @@ from pipeline.warehouse.storage import STORAGE
 CATALOGUE = "catalog.sqlite"
 # The folders in which hsrl writes and clears up.
 _FOLDERS = ("data", "readers", "artifacts", "staging")
-_FILES = (CATALOGUE, f"{CATALOGUE}-wal", f"{CATALOGUE}-shm", COPY, STORAGE, "readers.json", "attach.sql", "attach-elsewhere.sql")
+_FILES = (
+    CATALOGUE,
+    f"{CATALOGUE}-wal",
+    f"{CATALOGUE}-shm",
+    COPY,
+    STORAGE,
+    "committed.json",
+    "readers.json",
+    "attach.sql",
+    "attach-elsewhere.sql",
+)
 # Marks of living runs, and what their engines spill: of no worth to anyone else.
 _PASSING = (".alive", ".spill")
 _ANEW = "make a new warehouse from the raw logs with: hsrl refresh --warehouse NEW_FOLDER"

@@ -217,7 +217,7 @@ def _not_looked_at(lake: Lake, hashes: dict[str, tuple[str, str, str]], named: l
     if strangers:
         yield f"{len(strangers)} files in data/ that no snapshot names, such as {strangers[0].relative_to(lake.root)}"
     if reason := compare_catalogue(lake.root).not_compared:
-        yield f"{CATALOGUE}: {reason}"
+        yield f"{'the catalogue' if storage_of(lake.root).dsn else CATALOGUE}: {reason}"
     yield from (f"{name}: {state}; the next commit renews it" for name, state in attach_states(lake.root))
     notes = notes_of(lake.root)
     if unnoted := [copy for copy in copies_of(lake.root) if copy.name not in notes and copy.name != COPY]:
