@@ -52,7 +52,7 @@ def attach_states(root: Path) -> Iterator[tuple[str, str]]:
         written = path.read_bytes() if path.is_file() else None
         if written is None:
             yield name, "it is missing"
-        elif name == HERE and quoted(f"{root}/data/").encode() not in written:
+        elif name == HERE and quoted(storage_of(root).data_path(root)).encode() not in written:
             yield name, "it names another folder, as this one was moved or copied"
         elif written != text.encode():
             yield name, "it was changed, or written on another machine or beside a copy that is damaged now"

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from pipeline.errors import WarehouseError, reason_of
+from pipeline.warehouse.bucket import let_in
 from pipeline.warehouse.extensions import are_as_installed, load_extension, load_extensions
 from pipeline.warehouse.literals import quoted
 from pipeline.warehouse.postgres import SCHEMA, unreachable
@@ -65,6 +66,8 @@ def attach(
     where = f"ducklake:postgres:{storage.dsn}" if is_served else f"ducklake:sqlite:{root / catalogue}"
     if is_served:
         load_extension(connection, "postgres_scanner")
+        if storage.data is not None:
+            let_in(connection, storage.data)
         options = tuple(option for option in options if not option.startswith("META_JOURNAL_MODE"))
         if not any(option.startswith("META_SCHEMA") for option in options):
             options = (f"META_SCHEMA '{SCHEMA}'", *options)

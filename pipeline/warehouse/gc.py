@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.warehouse.artifacts import bytes_of, inside
-from pipeline.warehouse.attach_files import quoted
+from pipeline.warehouse.bucket import Bucket
 from pipeline.warehouse.config import RetentionConfig
 from pipeline.warehouse.engine import attach, connect
 from pipeline.warehouse.lake import renew
+from pipeline.warehouse.literals import quoted
 from pipeline.warehouse.lock import living
 from pipeline.warehouse.own_files import enter_hashes, own_files
 from pipeline.warehouse.postgres import inlined_tables
@@ -83,7 +84,7 @@ def find_garbage(warehouse: Warehouse, retention: RetentionConfig, run_id: str, 
         to_flush = _to_flush(warehouse)
     others = living(warehouse.root) - {run_id}
     folders = [*_stale(warehouse, retention, now, bool(others)), *_superseded(warehouse, kept)]
-    size = sum(size for _, size in unneeded) + sum(bytes_of(path) for path in (*orphans, *folders))
+    size = sum(size for _, size in unneeded) + sum(bytes_of(path) for path in (*orphans, *folders) if path.exists())
     return Garbage(releases, snapshots, len(unneeded), orphans, folders, size, to_flush)
 
 
@@ -101,7 +102,11 @@ def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
         if not is_served:
             outdate_copy(warehouse.root)
         _call(warehouse, "ducklake_cleanup_old_files", "cleanup_all => true")
-        for orphan in set(garbage.orphans).intersection(_orphans(warehouse)):
+        orphans, bucket = set(garbage.orphans).intersection(_orphans(warehouse)), Bucket.of(warehouse.root)
+        if bucket:
+            bucket.remove(orphans)
+            _forget_copies(warehouse.root, bucket)
+        for orphan in orphans:
             orphan.unlink(missing_ok=True)
         renew(warehouse.root, lock)
         if not is_served:  # PostgreSQL clears up after itself
@@ -120,10 +125,22 @@ def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
 
 
 def _orphans(warehouse: Warehouse) -> list[Path]:
-    """Files that no snapshot names, of those that hsrl (a folder a release) or DuckLake wrote; DuckLake's own clean-up takes any."""
+    """Files that no snapshot names, of those that hsrl (a folder a release) or DuckLake wrote; DuckLake's own clean-up takes any.
+
+    Of data in S3: where their copies are, or would be.
+    """
     listed = _call(warehouse, "ducklake_delete_orphaned_files", "dry_run => true, cleanup_all => true")
-    data_folder = f"{warehouse.root}/data/main/"
-    return [Path(path) for (path,) in listed if path.startswith(data_folder) and _OWN.fullmatch(path.removeprefix(data_folder))]
+    data_folder = f"{storage_of(warehouse.root).data_path(warehouse.root)}main/"
+    names = [path.removeprefix(data_folder) for (path,) in listed if path.startswith(data_folder)]
+    return [warehouse.root / "data" / "main" / name for name in names if _OWN.fullmatch(name)]
+
+
+def _forget_copies(root: Path, bucket: Bucket) -> None:
+    """Remove the copies of files that are gone from S3."""
+    there = bucket.sizes()
+    for copy in (root / "data" / "main").rglob("*.parquet"):
+        if copy not in there:
+            copy.unlink()
 
 
 def _to_flush(warehouse: Warehouse) -> list[str]:

@@ -11,6 +11,7 @@ import duckdb
 
 from pipeline.errors import WarehouseError, reason_of
 from pipeline.warehouse.attach_files import write_attach_files
+from pipeline.warehouse.bucket import Bucket
 from pipeline.warehouse.catalogue_check import require_catalogue
 from pipeline.warehouse.engine import MAKING, attach, connect, open_readers, require_catalogue_file
 from pipeline.warehouse.lock import locked
@@ -173,7 +174,7 @@ class Lake:
         return self.query(sql, parameters).cast(table.schema)
 
     def files(self, table: str) -> list[Path]:
-        """The Parquet files behind a bulk table, in the order in which they were registered.
+        """The Parquet files behind a bulk table, in the order in which they were registered; of data in S3, their copies in the folder.
 
         Raises:
             WarehouseError: the table is not a bulk table: its rows are not all in files.
@@ -183,7 +184,8 @@ class Lake:
         if table not in {bulk.name for bulk in BULK}:
             raise WarehouseError(f"{table} is not kept as registered files; read it with a query")
         rows = self.connection.execute("SELECT data_file FROM ducklake_list_files('lake', ?)", [table]).fetchall()
-        return sorted(Path(path) for (path,) in rows)
+        bucket = Bucket.of(self.root)
+        return sorted(bucket.fetched(bucket.local(path) for (path,) in rows) if bucket else (Path(path) for (path,) in rows))
 
     @contextmanager
     def transaction(self, message: str, extra: dict[str, Any]) -> Iterator[None]:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,13 @@ class Server:
         return f"postgres:{self.dsn} dbname={name}"
 
 
+def free_port() -> int:
+    """A port of loopback that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 def _binary(name: str) -> str | None:
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
     return str(found[-1]) if found else shutil.which(name)
@@ -59,9 +67,7 @@ def server() -> Iterator[Server]:
     if as_user:
         for path in (folder, folder / "password"):
             shutil.chown(path, "postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     init = [initdb, "-D", str(folder / "data"), "-U", "hsrl", "-A", "scram-sha-256", f"--pwfile={folder / 'password'}", "-N"]
     subprocess.run([*as_user, *init], check=True, capture_output=True, cwd=folder)
     options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder, "fsync": "off"}
@@ -80,8 +86,6 @@ def server() -> Iterator[Server]:
 
 
 def _wait(port: int) -> None:
-    import time
-
     give_up_at = time.monotonic() + 30
     while True:
         try:
