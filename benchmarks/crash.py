@@ -25,7 +25,7 @@ from typing import Any
 
 import polars as pl
 
-from benchmarks.crash_served import SERVER, catalogue_for, copy_warehouse
+from benchmarks.crash_served import DATA, SERVER, catalogue_for, copy_warehouse, data_for
 from benchmarks.crash_state import LEAST, Seen, garbage, look, orphans, torn
 from tests.support.small_feed import TOKENIZER, feed
 
@@ -67,6 +67,8 @@ def work(flow: str, root: str, config: str, home: str) -> None:
     root_path = Path(root)
     if catalogue := catalogue_for(Path(home), root_path):
         os.environ["HSRL_ENGINE__CATALOG"] = catalogue
+        if url := data_for(Path(home), root_path):
+            os.environ["HSRL_ENGINE__DATA"] = url
     settings = load_settings(Path(config), root_path)
     if flow == "refresh":
         from flows.refresh.flow import refresh
@@ -188,13 +190,14 @@ def moment(case: Case, root: Path, before: Seen, seen: Seen) -> str:
     return "nothing left behind"
 
 
-def run(n_kills: int, seed: int, out: Path | None, *, with_retrain: bool, server: str | None = None) -> int:
+def run(n_kills: int, seed: int, out: Path | None, *, with_retrain: bool, served: tuple[str, str | None] | None = None) -> int:
     """All kills, dealt to the cases in turn; returns the number of failures."""
     load = os.getloadavg()
     with tempfile.TemporaryDirectory(prefix="hsrl-crash-") as folder:
         bench = Bench(Path(folder), seed)
-        if server:
-            (bench.home / SERVER).write_text(server)
+        for name, where in zip((SERVER, DATA), served or (), strict=False):
+            if where:
+                (bench.home / name).write_text(where)
         cases = bench.bases(with_retrain=with_retrain)
         results: list[dict[str, Any]] = []
         whole: dict[str, tuple[Seen, Seen, float, float]] = {}
@@ -278,13 +281,13 @@ def main() -> None:
     parser.add_argument(
         "--server", help="PostgreSQL for the catalogues: a connection string without dbname, of a user that makes databases"
     )
+    parser.add_argument("--data", help="with --server: s3://BUCKET/PREFIX/ for the data files; keys from the environment")
     parser.add_argument("--refresh-only", action="store_true")
     arguments = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    failures = run(
-        arguments.kills, arguments.seed, arguments.out, with_retrain=not arguments.refresh_only, server=arguments.server
-    )
+    served = (arguments.server, arguments.data) if arguments.server else None
+    failures = run(arguments.kills, arguments.seed, arguments.out, with_retrain=not arguments.refresh_only, served=served)
     sys.exit(min(failures, 1))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 _UNSTABLE = ("run_id", "release_id", "created_at", "cpu_seconds", "checked_at", "code_version")
 _DIARY = ("runs", "audits", "dictionary")
 # Part of the settings that are saved with a release: every warehouse of the bench has a database of its own.
-_DATABASE = re.compile(r"dbname=hsrl_crash_\w+")
+_DATABASE = re.compile(r"(?<=dbname=hsrl_crash_)\w+|(?<=s3://)[^\"]*")
 _NOTHING = hashlib.sha256(b"").hexdigest()[:16]
 
 

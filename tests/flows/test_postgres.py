@@ -89,7 +89,6 @@ def test_commands_answer_verify_roll_back_and_collect(served: World, hsrl, tmp_p
     collected = hsrl("gc", "--keep-days", 0, "--keep-releases", 2, *at)
     assert collected.code == 0 and "1 no longer open" in collected.out
     assert hsrl("verify", *at).code == 0 and served.ask("select count(*) from sids").item() == before
-    assert hsrl("retrain", "--config", served.config, *at).code == 0
 
 
 def test_the_attach_file_opens_it(served: World) -> None:
