@@ -14,7 +14,6 @@ import math
 import multiprocessing
 import os
 import random
-import shutil
 import signal
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from typing import Any
 
 import polars as pl
 
+from benchmarks.crash_served import DATA, SERVER, catalogue_for, copy_warehouse, data_for
 from benchmarks.crash_state import LEAST, Seen, garbage, look, orphans, torn
 from tests.support.small_feed import TOKENIZER, feed
 
@@ -65,6 +65,10 @@ def work(flow: str, root: str, config: str, home: str) -> None:
     from flows.runtime.steps import DirectSteps
 
     root_path = Path(root)
+    if catalogue := catalogue_for(Path(home), root_path):
+        os.environ["HSRL_ENGINE__CATALOG"] = catalogue
+        if url := data_for(Path(home), root_path):
+            os.environ["HSRL_ENGINE__DATA"] = url
     settings = load_settings(Path(config), root_path)
     if flow == "refresh":
         from flows.refresh.flow import refresh
@@ -123,13 +127,12 @@ class Bench:
         last = None
         for name, n_days in (("one", 1), ("two", 2), ("three", 3)):
             self.log_days(n_days)
-            if last:
-                shutil.copytree(last, self.home / name)
+            copy_warehouse(self.home, last or self.home / "none", self.home / name)
             last = self.home / name
             self.finish("refresh", last)
         made.append(Case("refresh, one more day", "refresh", self.home / "two"))
         littered = self.home / "littered"
-        shutil.copytree(self.home / "three", littered)
+        copy_warehouse(self.home, self.home / "three", littered)
         for spare in ("staging/delivery/dead", "artifacts/policy/dead"):  # what dead runs left, old enough to go
             (littered / spare).mkdir(parents=True)
             (littered / spare / "x").write_text("x" * 100_000)
@@ -154,9 +157,7 @@ class Bench:
     def kill_once(self, case: Case, cpu_seconds: float) -> bool:
         """Start a run on ``work`` and kill it after a random share of ``cpu_seconds``; False where it had ended before."""
         root = self.home / "work"
-        shutil.rmtree(root, ignore_errors=True)
-        if case.base.exists():
-            shutil.copytree(case.base, root)
+        copy_warehouse(self.home, case.base, root)
         process = self.start(case.flow, root)
         share = self.random.uniform(0.0, cpu_seconds)
         while process.exitcode is None and _spent(process.pid) < share:
@@ -178,7 +179,7 @@ def _spent(pid: int) -> float:
 
 def moment(case: Case, root: Path, before: Seen, seen: Seen) -> str:
     """How far the killed run had come."""
-    if not (root / "catalog.sqlite").exists():
+    if not any((root / name).exists() for name in ("catalog.sqlite", "storage.json")):
         return "before there was a warehouse"
     if case.flow == "gc":
         return "in a gc"
@@ -189,19 +190,20 @@ def moment(case: Case, root: Path, before: Seen, seen: Seen) -> str:
     return "nothing left behind"
 
 
-def run(n_kills: int, seed: int, out: Path | None, *, with_retrain: bool) -> int:
+def run(n_kills: int, seed: int, out: Path | None, *, with_retrain: bool, served: tuple[str, str | None] | None = None) -> int:
     """All kills, dealt to the cases in turn; returns the number of failures."""
     load = os.getloadavg()
     with tempfile.TemporaryDirectory(prefix="hsrl-crash-") as folder:
         bench = Bench(Path(folder), seed)
+        for name, where in zip((SERVER, DATA), served or (), strict=False):
+            if where:
+                (bench.home / name).write_text(where)
         cases = bench.bases(with_retrain=with_retrain)
         results: list[dict[str, Any]] = []
         whole: dict[str, tuple[Seen, Seen, float, float]] = {}
         for case in cases:
             target = bench.home / "unbroken"
-            shutil.rmtree(target, ignore_errors=True)
-            if case.base.exists():
-                shutil.copytree(case.base, target)
+            copy_warehouse(bench.home, case.base, target)
             seconds = bench.finish(case.flow, target)
             whole[case.name] = (look(case.base), look(target), bench.cpu_seconds, seconds)
             if left := left_over(case, target):
@@ -276,11 +278,17 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path)
+    parser.add_argument(
+        "--server", help="PostgreSQL for the catalogues: a connection string without dbname, of a user that makes databases"
+    )
+    parser.add_argument("--data", help="with --server: s3://BUCKET/PREFIX/ for the data files; keys from the environment")
     parser.add_argument("--refresh-only", action="store_true")
     arguments = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    sys.exit(min(run(arguments.kills, arguments.seed, arguments.out, with_retrain=not arguments.refresh_only), 1))
+    served = (arguments.server, arguments.data) if arguments.server else None
+    failures = run(arguments.kills, arguments.seed, arguments.out, with_retrain=not arguments.refresh_only, served=served)
+    sys.exit(min(failures, 1))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What benchmarks.crash looks at: what a reader sees, and what lies about in a warehouse's folder."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from pathlib import Path
 # Columns that tell which run, which release and when, or how long it took; and tables that are the diary of runs.
 _UNSTABLE = ("run_id", "release_id", "created_at", "cpu_seconds", "checked_at", "code_version")
 _DIARY = ("runs", "audits", "dictionary")
+# Part of the settings that are saved with a release: every warehouse of the bench has a database of its own.
+_DATABASE = re.compile(r"(?<=dbname=hsrl_crash_)\w+|(?<=s3://)[^\"]*")
 _NOTHING = hashlib.sha256(b"").hexdigest()[:16]
 
 
@@ -40,7 +43,7 @@ def look(root: Path) -> Seen:
     from pipeline.warehouse.engine import open_readers
     from pipeline.warehouse.tables import TABLES
 
-    if not (root / "readers.sqlite").exists():
+    if not (root / "readers.sqlite").exists() and not (root / "storage.json").exists():
         return Seen()
     rows: dict[str, list[str]] = {}
     with open_readers(root) as connection:
@@ -52,7 +55,7 @@ def look(root: Path) -> Seen:
             found = connection.execute(
                 f"SELECT to_json(row_of)::VARCHAR FROM (SELECT {columns} FROM {name} {timeless}) AS row_of ORDER BY 1"
             )
-            rows[name] = [text for (text,) in found.fetchall()]
+            rows[name] = [_DATABASE.sub("", text) for (text,) in found.fetchall()]
     quarantine = Counter(rows.pop("quarantine"))
     return Seen({name: hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16] for name, texts in rows.items()}, quarantine)
 

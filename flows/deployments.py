@@ -15,6 +15,7 @@ from flows.report.write import reported
 from flows.retrain.flow import retrain
 from flows.runtime.locations import warehouse_path
 from flows.runtime.run import Run
+from flows.runtime.runner import cluster_of
 from flows.runtime.settings import load_settings
 from flows.runtime.steps import PrefectSteps
 from pipeline.warehouse.config import RetentionConfig
@@ -37,8 +38,9 @@ def daily_refresh(config: str, warehouse: str | None = None, accept: tuple[str, 
     root = warehouse_path(Path(warehouse) if warehouse else None)
 
     def attempt(run: Run) -> dict[str, Any]:
-        request = RefreshRequest(accept=tuple(accept))
-        return refresh(load_settings(Path(config), root), root, run, PrefectSteps(), request)
+        request, settings = RefreshRequest(accept=tuple(accept)), load_settings(Path(config), root)
+        with cluster_of(settings.engine.runner, root) as cluster:
+            return refresh(settings, root, run, PrefectSteps(cluster), request)
 
     with concurrency(WRITER_LIMIT), reported(root):
         return night("daily-refresh", Path(config), root, attempt)
@@ -56,7 +58,9 @@ def nightly_retrain(config: str, warehouse: str | None = None) -> dict[str, Any]
     root = warehouse_path(Path(warehouse) if warehouse else None)
 
     def attempt(run: Run) -> dict[str, Any]:
-        return retrain(load_settings(Path(config), root), root, run, PrefectSteps())
+        settings = load_settings(Path(config), root)
+        with cluster_of(settings.engine.runner, root) as cluster:
+            return retrain(settings, root, run, PrefectSteps(cluster))
 
     with reported(root):
         return night("nightly-retrain", Path(config), root, attempt)

@@ -53,6 +53,10 @@ class TrainingError(HsrlError):
     """A training, checkpoint or evaluation that cannot go on with an honest result."""
 
 
+class RunnerError(HsrlError):
+    """A cluster that cannot be reached, lacks what a run needs, or lost its workers for good."""
+
+
 class QuarantineError(SourceError):
     """A delivery of which too many rows were rejected; ``rejects`` (REJECTS) are kept for the quarantine."""
 

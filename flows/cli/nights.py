@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.log_format import Log, LogFormat, begin
-from flows.cli.options import Config, Device, Json, WarehouseFolder, show
+from flows.cli.options import Config, Device, Json, Runner, WarehouseFolder, show
 from flows.cli.rendering import nights as present
 from flows.runtime.locations import warehouse_path
 
@@ -36,6 +36,7 @@ def refresh(
     corrected: Annotated[
         bool, typer.Option("--corrected", help="Take in files that changed in place of what their deliveries brought before.")
     ] = False,
+    runner: Runner = None,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Learn embeddings and codebook anew; every SID may change.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     log: Log = LogFormat.TEXT,
@@ -45,15 +46,18 @@ def refresh(
     from flows.refresh.flow import refresh
     from flows.refresh.request import RefreshRequest
     from flows.runtime.alerts import AlertsConfig, attended
+    from flows.runtime.runner import cluster_of
     from flows.runtime.settings import load_settings
     from flows.runtime.steps import DirectSteps
 
     root = warehouse_path(warehouse)
     days = (first.date() if first else None, last.date() if last else None)
     request = RefreshRequest(*days, rebuild, dry_run, tuple(accept or ()), "corrected" if corrected else None)
-    settings, run = load_settings(config, root), begin("daily-refresh")
+    settings, run = load_settings(config, root).with_runner(runner), begin("daily-refresh")
     alerts = AlertsConfig() if dry_run else settings.alerts
-    report = attended(alerts, lambda: run, root, lambda: refresh(settings, root, run, DirectSteps(), request))
+    with cluster_of(settings.engine.runner, root) as cluster:
+        steps = DirectSteps(cluster=cluster)
+        report = attended(alerts, lambda: run, root, lambda: refresh(settings, root, run, steps, request))
     show(report, present.refresh, as_json)
 
 
@@ -84,16 +88,20 @@ def retrain(
     config: Config = None,
     warehouse: WarehouseFolder = None,
     device: Device = None,
+    runner: Runner = None,
     log: Log = LogFormat.TEXT,
     as_json: Json = False,
 ) -> None:
     """Train simulators and a policy on the newest release, judge it, and publish it if it is not worse."""
     from flows.retrain.flow import retrain
     from flows.runtime.alerts import attended
+    from flows.runtime.runner import cluster_of
     from flows.runtime.settings import load_settings
     from flows.runtime.steps import DirectSteps
 
     root = warehouse_path(warehouse)
-    settings, run = load_settings(config, root).learning_on(device), begin("nightly-retrain")
-    report = attended(settings.alerts, lambda: run, root, lambda: retrain(settings, root, run, DirectSteps()))
+    settings, run = load_settings(config, root).learning_on(device).with_runner(runner), begin("nightly-retrain")
+    with cluster_of(settings.engine.runner, root) as cluster:
+        steps = DirectSteps(cluster=cluster)
+        report = attended(settings.alerts, lambda: run, root, lambda: retrain(settings, root, run, steps))
     show(report, present.retrain, as_json)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import Config, Device, Json, WarehouseFolder, show
+from flows.cli.options import Config, Device, Json, Runner, WarehouseFolder, show
 from flows.cli.rendering import study as present
 from flows.runtime.locations import warehouse_path
 
@@ -23,15 +23,19 @@ def reproduce(
     iterations: Annotated[int | None, typer.Option(min=1, help="Iterations of every training; not given: as configured.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the Markdown, CSV and PNG.")] = Path("results"),
     device: Device = None,
+    runner: Runner = None,
     as_json: Json = False,
 ) -> None:
     """Learn and judge the variants of a study of the paper, resumably; tables and a picture, nothing is published."""
     from flows.runtime.run import Run
+    from flows.runtime.runner import cluster_of
     from flows.runtime.settings import load_settings
     from flows.study.plan import StudyRequest
     from flows.study.reproduce import reproduce
 
     root = warehouse_path(warehouse)
     request = StudyRequest(study, seeds, iterations, out)
-    settings = load_settings(config, root).learning_on(device)
-    show(reproduce(settings, root, Run("reproduce"), request), present.reproduce, as_json)
+    settings = load_settings(config, root).learning_on(device).with_runner(runner)
+    with cluster_of(settings.engine.runner, root) as cluster:
+        report = reproduce(settings, root, Run("reproduce"), request, cluster)
+    show(report, present.reproduce, as_json)

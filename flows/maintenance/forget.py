@@ -73,7 +73,7 @@ def forget(settings: Settings, root: Path, kind: Kind, raw_id: str, run: Run, *,
             return report | {"status": "planned"}
         context = RunContext(warehouse, run, DirectSteps())
         with record_run(warehouse, run, config) as outcome:
-            release_id = _publish(context, incumbent, subject, settings.semantic_ids, config)
+            release_id = _publish(context, incumbent, subject, settings.semantic_ids(), config)
             warehouse.staging.discard_all(_STAGED)
             warehouse.staging.discard_all("embeddings")
             outcome.release_id = release_id
@@ -158,8 +158,8 @@ def _with_erasure(
     return replace(
         changes,
         delete={
-            "events": pl.DataFrame({"filename": [str(path) for path in erasure.gone["events"]]}),
-            "record_rows": pl.DataFrame({"filename": [str(path) for path in erasure.gone["records"]]}),
+            "events": pl.DataFrame({"filename": [warehouse.name_of(path) for path in erasure.gone["events"]]}),
+            "record_rows": pl.DataFrame({"filename": [warehouse.name_of(path) for path in erasure.gone["records"]]}),
         },
         # Whole: a row that is deleted stays in the file that DuckLake keeps it in.
         replace={

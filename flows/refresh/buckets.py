@@ -8,6 +8,7 @@ import polars as pl
 
 from flows.refresh.delivery_job import DeliveryJob, EarlierData, RowCounts
 from pipeline.contracts import EVENTS, RAW_EVENTS, USER_STATE
+from pipeline.drafts import drafted
 from pipeline.ingest.catalogue import sightings
 from pipeline.ingest.ordering import Ordered, Origin, Rules, order_events, stored_among
 from pipeline.records.slates import build_records
@@ -73,7 +74,9 @@ class BucketStaging:
         built = build_records(ordered.events, going_on, self.job.records.slate_size, self.job.records.history_length)
         for kind, frame in (("events", ordered.events), ("records", built.records), ("state", built.state)):
             if frame.height:
-                frame.write_parquet(bucket_file(self.folder / kind, self.job.ingest_id, bucket))
+                # Whole or not at all: a worker that a cluster took for lost may still be writing when another has done its bucket.
+                with drafted(bucket_file(self.folder / kind, self.job.ingest_id, bucket)) as draft:
+                    frame.write_parquet(draft)
         own = ordered.events.filter(ingest_id=self.job.ingest_id)
         users = own.select("user_id").unique()
         counts = RowCounts(

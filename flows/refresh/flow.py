@@ -59,7 +59,7 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, request: Ref
     if request.dry_run:
         return plan_refresh(root, search, request, settings.sids, config)
     with (
-        Warehouse.create_or_open(root, settings.engine.memory_limit_mb) as warehouse,
+        Warehouse.create_or_open(root, settings.engine.memory_limit_mb, settings.engine.storage) as warehouse,
         warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
         record_run(warehouse, run, config) as outcome,
     ):
@@ -108,7 +108,7 @@ def _bring_up_to_date(
         release_id = warehouse.next_release_id()
         inputs = steps.run("splits", gather_inputs, release_id, settings.records, incumbent, staged, external)
     with run.stage("semantic ids") as tick:
-        sids = steps.run("semantic ids", make_semantic_ids, warehouse, settings.semantic_ids, inputs, tick)
+        sids = steps.run("semantic ids", make_semantic_ids, warehouse, settings.semantic_ids(steps.cluster), inputs, tick)
     if sids.coverage is not None and (sids.coverage.without or sids.coverage.unknown):
         run.say(f"vectors: {sids.coverage}")
     with run.stage("audits and publish"):

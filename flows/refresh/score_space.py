@@ -56,7 +56,7 @@ def learn_weights(
     workspace = Workspace.of(warehouse, world)
     specs = training_specs(workspace.artifacts, world, settings.simulator, settings.seed)
     try:
-        fit_missing(workspace, specs, settings.n_processes, tick)
+        fit_missing(workspace, specs, settings.workers, tick)
     finally:
         workspace.clear()
     fitted = [linear_taste(load_fitted(workspace.artifacts, world, spec).model, spec.config.family) for spec in specs]

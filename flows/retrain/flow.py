@@ -76,7 +76,7 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
 
 def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, run: Run, steps: Steps) -> Results:
     """Fit, learn and judge with one set of settings; only what is published is left to do."""
-    world, n_processes = pinned.world, settings.training.n_processes
+    world, workers = pinned.world, steps.cluster or settings.training.n_processes
     workspace = Workspace.of(warehouse, world)
     store, evaluation, seed = workspace.artifacts, settings.evaluation, settings.seed
     specs = Specs(
@@ -88,7 +88,7 @@ def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, r
     run.say(repeats_line(first.environment, world))
     try:
         with run.stage("simulators") as tick:
-            steps.run("simulators", fit_missing, workspace, [*specs.training, *specs.judging], n_processes, tick)
+            steps.run("simulators", fit_missing, workspace, [*specs.training, *specs.judging], workers, tick)
             training, judging = (
                 [load_simulator(store, world, spec) for spec in group] for group in (specs.training, specs.judging)
             )
@@ -96,7 +96,7 @@ def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, r
             run.say(_quality_line(simulator))
         jobs = _jobs(workspace, first, pinned.published_policy, evaluation.other_methods)
         with run.stage("training") as tick:
-            trained = steps.run("training", find_or_train, workspace, jobs, n_processes, tick)
+            trained = steps.run("training", find_or_train, workspace, jobs, workers, tick)
     finally:
         workspace.clear()
     with run.stage("evaluation") as tick:

@@ -7,7 +7,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from flows.runtime.run import Tick
-from flows.runtime.workers import run_parallel
+from flows.runtime.workers import Workers, run_parallel
 from flows.stores.workspace import Workspace
 from hsrl_train.data.tensors import World
 from hsrl_train.evaluation.config import EvaluationConfig
@@ -94,13 +94,13 @@ def _specs(store: ArtifactStore, world: World, config: SimulatorConfig, fit_on: 
     return [SimulatorSpec(made(config.family, seed), made(fitted_as, seed), config, fit_on, seed) for seed in seeds]
 
 
-def fit_missing(workspace: Workspace, wanted: Sequence[SimulatorSpec], n_processes: int | None, tick: Tick) -> int:
+def fit_missing(workspace: Workspace, wanted: Sequence[SimulatorSpec], workers: Workers, tick: Tick) -> int:
     """Fit the simulators that the store does not hold, in parallel; return how many they were."""
     by_weights = {spec.weights_id: spec for spec in wanted}
     missing = [(workspace, spec) for name, spec in by_weights.items() if not workspace.artifacts.exists(KIND, name)]
     if missing:
         workspace.lay_out()
-        run_parallel(_fit, missing, n_processes, tick)
+        run_parallel(_fit, missing, workers, tick)
     return len(missing)
 
 

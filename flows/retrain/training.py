@@ -13,7 +13,7 @@ from torch import Tensor
 
 from flows.retrain.simulators import SimulatorSpec, load_fitted
 from flows.runtime.run import Tick
-from flows.runtime.workers import run_parallel
+from flows.runtime.workers import Workers, run_parallel
 from flows.stores.policies import CONFIG, COURSE, CURVES, KIND, WEIGHTS, course_of, load_policy, load_tensors
 from flows.stores.workspace import Workspace
 from hsrl_train.data.starts import sample_starts
@@ -111,7 +111,7 @@ def decided_by_log(
     return learner.for_sessions(decided.repeats), decided
 
 
-def find_or_train(workspace: Workspace, jobs: Sequence[TrainingJob], n_processes: int | None, tick: Tick) -> list[Trained]:
+def find_or_train(workspace: Workspace, jobs: Sequence[TrainingJob], workers: Workers, tick: Tick) -> list[Trained]:
     """The policies of these jobs; those that are missing are learned in parallel.
 
     Raises:
@@ -122,7 +122,7 @@ def find_or_train(workspace: Workspace, jobs: Sequence[TrainingJob], n_processes
     seconds: list[float] = []
     if missing:
         workspace.lay_out()
-        seconds = run_parallel(_learn_in_worker, [(workspace, job) for job in missing], n_processes, tick)
+        seconds = run_parallel(_learn_in_worker, [(workspace, job) for job in missing], workers, tick)
     spent = dict(zip((job.policy_id(store, world) for job in missing), seconds, strict=True))
     return [_load_trained(workspace, job, spent.get(job.policy_id(store, world), 0.0)) for job in jobs]
 

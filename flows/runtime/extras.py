@@ -13,6 +13,11 @@ EXTRA_OF = {
     "pandas": "pandas",
     "PIL": "plots",
     "matplotlib": "plots",
+    "distributed": "dask",
+    "dask": "dask",
+    "ray": "ray",
+    "duckdb_extension_postgres_scanner": "postgres",
+    "duckdb_extension_httpfs": "s3",
 }
 
 

@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -29,6 +29,9 @@ from pipeline.ingest.registry import SourceConfig
 from pipeline.records.config import RecordsConfig
 from pipeline.sids.config import SidsConfig
 from pipeline.warehouse.config import WarehouseConfig
+
+if TYPE_CHECKING:
+    from flows.runtime.cluster import Cluster
 
 
 class Settings(BaseSettings):
@@ -56,9 +59,8 @@ class Settings(BaseSettings):
         require_memory(self.learner, self.simulator, self.environment)
         return self
 
-    @property
-    def semantic_ids(self) -> SidSettings:
-        """Those that decide Semantic IDs."""
+    def semantic_ids(self, cluster: "Cluster | None" = None) -> SidSettings:
+        """Those that decide Semantic IDs; simulators that these need are fitted on the cluster, where there is one."""
         return SidSettings(
             seed=self.seed,
             embeddings=self.embeddings,
@@ -66,12 +68,26 @@ class Settings(BaseSettings):
             records=self.records,
             n_buckets=self.ingest.buckets,
             simulator=self.simulator,
-            n_processes=self.training.n_processes,
+            workers=cluster or self.training.n_processes,
         )
 
     def learning_on(self, device: str | None) -> "Settings":
         """The same, with policies learning on ``device`` where one is given."""
         return self.model_copy(update={"training": self.training.model_copy(update={"device": device})}) if device else self
+
+    def with_runner(self, runner: str | None) -> "Settings":
+        """The same, with jobs done by ``runner`` where one is given.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        if runner is None:
+            return self
+        try:
+            engine = WarehouseConfig(**{**self.engine.model_dump(), "runner": runner})
+        except ValidationError as error:
+            raise ConfigError(f"--runner: {all_faults(faults_of(error, WarehouseConfig))}") from error
+        return self.model_copy(update={"engine": engine})
 
     @classmethod
     def settings_customise_sources(

@@ -1,11 +1,15 @@
 """The settings that decide Semantic IDs, as the steps that make them take them."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hsrl_train.simulator.config import SimulatorConfig
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.records.config import RecordsConfig
 from pipeline.sids.config import SidsConfig
+
+if TYPE_CHECKING:
+    from flows.runtime.workers import Workers  # which brings torch
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class SidSettings:
         embeddings, sids, records: sections.
         n_buckets: of users; positives are read a bucket at a time.
         simulator: of the simulators that score-aware codes take their space from.
-        n_processes: the most in which these are fitted at a time; None = one for each core.
+        workers: that fit these; see ``run_parallel``.
     """
 
     seed: int
@@ -26,4 +30,4 @@ class SidSettings:
     records: RecordsConfig
     n_buckets: int
     simulator: SimulatorConfig
-    n_processes: int | None
+    workers: "Workers"

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
+from flows.runtime.cluster import Cluster
+
 if TYPE_CHECKING:
     from prefect.tasks import Task
 
@@ -17,7 +19,13 @@ Item = TypeVar("Item")
 
 
 class Steps(Protocol):
-    """The seam between a flow and whatever runs its steps."""
+    """The seam between a flow and whatever runs its steps.
+
+    Attributes:
+        cluster: that does partitions and jobs; None = threads and processes of this machine.
+    """
+
+    cluster: Cluster | None
 
     def run(self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of ``function(*args, **kwargs)``; an error of it is raised, and nothing is tried again."""
@@ -29,10 +37,11 @@ class Steps(Protocol):
 
 
 class DirectSteps:
-    """Without a server: in this process, partitions on a few threads (Polars and Arrow release the interpreter lock)."""
+    """Without a server: in this process, partitions on a few threads (Polars and Arrow release the interpreter lock) or a cluster."""
 
-    def __init__(self, threads: int = 2) -> None:
+    def __init__(self, threads: int = 2, cluster: Cluster | None = None) -> None:
         self.threads = threads
+        self.cluster = cluster
 
     def run(self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See ``Steps``."""
@@ -40,12 +49,20 @@ class DirectSteps:
 
     def map(self, name: str, function: Callable[[Item], T], partitions: Iterable[Item]) -> list[T]:
         """See ``Steps``."""
+        if self.cluster is not None:
+            return self.cluster.map(function, list(partitions))
         with ThreadPoolExecutor(self.threads) as pool:
             return list(pool.map(function, partitions))
 
 
 class PrefectSteps:
-    """Inside a Prefect flow: each step is a task run, seen in the UI; partitions go to the flow's task runner."""
+    """Inside a Prefect flow: each step is a task run, seen in the UI; partitions are task runs of the flow's task runner.
+
+    With a cluster all partitions of a step are a single task run, whose workers need not reach Prefect's server.
+    """
+
+    def __init__(self, cluster: Cluster | None = None) -> None:
+        self.cluster = cluster
 
     def run(self, name: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """See ``Steps``."""
@@ -54,6 +71,8 @@ class PrefectSteps:
     def map(self, name: str, function: Callable[[Item], T], partitions: Iterable[Item]) -> list[T]:
         """See ``Steps``."""
         partitions = list(partitions)
+        if self.cluster is not None:
+            return _task(name, self.cluster.map)(function, partitions)
         futures: Any = _task(name, function, _numbering(function, partitions)).map(partitions)
         return [future.result() for future in futures]
 

@@ -13,11 +13,14 @@ from typing import Any, TypeVar
 
 import torch
 
+from flows.runtime.cluster import Cluster
 from flows.runtime.run import Tick
 from pipeline.errors import TrainingError
 
 Job = TypeVar("Job")
 T = TypeVar("T")
+# Where jobs are done: in at most so many processes here (None = one for each usable core), or on a cluster.
+Workers = int | Cluster | None
 _POLL_SECONDS = 0.2  # between two looks at what the processes have done
 
 # Of a worker process: memory shared with its parent, done and total of every job in turn.
@@ -29,7 +32,12 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_parallel(function: Callable[[Job, Tick], T], jobs: Sequence[Job], n_processes: int | None, tick: Tick) -> list[T]:
+def n_at_once(workers: Workers) -> int:
+    """How many jobs are done at the same time."""
+    return workers.engine.n_workers() if isinstance(workers, Cluster) else workers or usable_cores()
+
+
+def run_parallel(function: Callable[[Job, Tick], T], jobs: Sequence[Job], workers: Workers, tick: Tick) -> list[T]:
     """The results of ``function(job, tick)`` in the order of the jobs, which share nothing but files.
 
     A single job, or jobs for a single process, are done in this process. Workers are spawned, so that no thread or connection of
@@ -39,14 +47,17 @@ def run_parallel(function: Callable[[Job, Tick], T], jobs: Sequence[Job], n_proc
     Args:
         function: of a module's top level, so that a worker can import it.
         jobs: plain values, paths and settings.
-        n_processes: the most at a time; None = a process for each usable core.
+        workers: the most processes at a time; None = one for each usable core; or the cluster that does them.
         tick: called with (done, total) of all jobs together, in the units of the largest job.
 
     Raises:
         HsrlError: the first that a job raised; the other jobs are stopped.
         TrainingError: a worker process died.
+        RunnerError: the cluster cannot do them.
     """
-    n_workers = min(n_processes or usable_cores(), len(jobs))
+    if isinstance(workers, Cluster):
+        return workers.jobs(function, jobs, tick, _report)
+    n_workers = min(n_at_once(workers), len(jobs))
     if n_workers <= 1:
         progress = [0.0] * (2 * len(jobs))
         return [function(job, _tick_of_all(progress, number, tick)) for number, job in enumerate(jobs)]

@@ -9,11 +9,12 @@ import torch
 from flows.retrain.judging import repeats_line
 from flows.retrain.simulators import fit_missing
 from flows.retrain.training import usable_device
+from flows.runtime.cluster import Cluster
 from flows.runtime.resources import code_version
 from flows.runtime.run import Run
 from flows.runtime.run_outcome import record_run
 from flows.runtime.settings import Settings
-from flows.runtime.workers import run_parallel, usable_cores
+from flows.runtime.workers import Workers, n_at_once, run_parallel
 from flows.stores.pinned import pin_latest
 from flows.stores.workspace import Workspace
 from flows.study.estimate import cpu_seconds
@@ -30,7 +31,7 @@ from pipeline.warehouse.warehouse import Warehouse
 
 
 @naming_damage
-def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest) -> dict[str, Any]:
+def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest, cluster: Cluster | None = None) -> dict[str, Any]:
     """Learn and judge every variant of a study on the newest release; nothing is published.
 
     What is done is kept: run again, after a kill or with more seeds, it goes on.
@@ -50,7 +51,7 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest) -
             workspace = Workspace.of(warehouse, pinned.world)
             plan = plan_study(warehouse, workspace, pinned, settings, request)
         try:
-            estimate, outcomes = _done(workspace, plan, run)
+            estimate, outcomes = _done(workspace, plan, run, cluster or settings.training.n_processes)
         finally:
             workspace.clear(*plan.sids)
         judges = None
@@ -80,9 +81,8 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest) -
         }
 
 
-def _done(workspace: Workspace, plan: StudyPlan, run: Run) -> tuple[float, list[Outcome]]:
+def _done(workspace: Workspace, plan: StudyPlan, run: Run, workers: Workers) -> tuple[float, list[Outcome]]:
     """Tell what it will take, do what is not kept, and collect everything."""
-    n_processes = plan.settings.training.n_processes
     left = _left(workspace, plan)
     learning = [trial for trial in plan.trials if trial.seed is not None]
     n_left = sum(trial.seed is not None for trial in left)
@@ -93,15 +93,15 @@ def _done(workspace: Workspace, plan: StudyPlan, run: Run) -> tuple[float, list[
     for name, why in plan.skipped:
         run.say(f"{name} is left out: {why}")
     with run.stage("simulators") as tick:
-        fit_missing(workspace, plan.simulators if left else [], n_processes, tick)
+        fit_missing(workspace, plan.simulators if left else [], workers, tick)
     with run.stage("estimate"):
         estimate = cpu_seconds(workspace, left)
-    n_workers = min(n_processes or usable_cores(), max(len(left), 1))
+    n_workers = min(n_at_once(workers), max(len(left), 1))
     run.say(f"about {estimate:,.0f} CPU seconds to go: {estimate / n_workers / 60:,.1f} minutes on {n_workers} free cores")
     with run.stage("trials") as tick:
         if left:
             workspace.lay_out()
-            run_parallel(do, [(workspace, trial) for trial in left], n_processes, tick)
+            run_parallel(do, [(workspace, trial) for trial in left], workers, tick)
     return round(estimate, 1), [outcome_of(workspace, trial) for trial in plan.trials]
 
 

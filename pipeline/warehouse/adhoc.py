@@ -9,11 +9,12 @@ import duckdb
 
 from pipeline.errors import QueryError
 from pipeline.warehouse.answer import Answer
-from pipeline.warehouse.attach_files import quoted
 from pipeline.warehouse.engine import open_readers
 from pipeline.warehouse.limits import DEFAULT_LIMITS, Limits, Watch, too_large
+from pipeline.warehouse.literals import quoted
 from pipeline.warehouse.naming_damage import name_damage
 from pipeline.warehouse.sql_rules import as_line, checked
+from pipeline.warehouse.storage import storage_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,7 +52,7 @@ def confined(root: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[duckdb.Duc
     root = root.absolute()
     with open_readers(root) as connection:
         connection.execute(f"SET memory_limit = '{limits.memory_mb}MB'")
-        connection.execute(f"SET allowed_directories = [{quoted(f'{root}/data/')}]")
+        connection.execute(f"SET allowed_directories = [{quoted(storage_of(root).data_path(root))}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield connection

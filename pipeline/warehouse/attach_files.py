@@ -6,11 +6,14 @@ from pathlib import Path
 import duckdb
 
 from pipeline.warehouse.extensions import EXTENSIONS, extension_path
+from pipeline.warehouse.literals import inside_quotes, quoted
+from pipeline.warehouse.postgres import SCHEMA
 from pipeline.warehouse.readers import current_copy
+from pipeline.warehouse.storage import Storage, storage_of
 
 HERE, ELSEWHERE = "attach.sql", "attach-elsewhere.sql"
 _HEAD = """-- The last release for any DuckDB {version} client, read-only. {where}
--- The copy it names never changes and goes an hour after a newer one came; run this file again for the release of then.
+-- {stays}
 SET autoinstall_known_extensions = false;
 {loads}
 SET TimeZone = 'UTC';
@@ -18,9 +21,12 @@ SET TimeZone = 'UTC';
 ATTACH IF NOT EXISTS ':memory:' AS no_lake;
 USE no_lake;
 DETACH DATABASE IF EXISTS lake;
-ATTACH 'ducklake:sqlite:{copy}' AS lake (DATA_PATH '{data}', OVERRIDE_DATA_PATH true, READ_ONLY, CREATE_IF_NOT_EXISTS false);
+ATTACH 'ducklake:{copy}' AS lake ({meta}DATA_PATH '{data}', OVERRIDE_DATA_PATH true, READ_ONLY, CREATE_IF_NOT_EXISTS false);
 USE lake;
 """
+_COPY_STAYS = (
+    "The copy it names never changes and goes an hour after a newer one came; run this file again for the release of then."
+)
 _WHERE_HERE = f"""On this machine, from any folder:  duckdb -init {{path}}
 -- After the folder was moved or copied, or on another machine: {ELSEWHERE}, until the next commit there renews this file."""
 _WHERE_ELSEWHERE = f"""For a folder that was moved or copied, in that folder:  duckdb -init {ELSEWHERE}
@@ -46,32 +52,46 @@ def attach_states(root: Path) -> Iterator[tuple[str, str]]:
         written = path.read_bytes() if path.is_file() else None
         if written is None:
             yield name, "it is missing"
-        elif name == HERE and quoted(f"{root}/data/").encode() not in written:
+        elif name == HERE and quoted(storage_of(root).data_path(root)).encode() not in written:
             yield name, "it names another folder, as this one was moved or copied"
         elif written != text.encode():
             yield name, "it was changed, or written on another machine or beside a copy that is damaged now"
 
 
 def _texts(root: Path) -> dict[str, str]:
+    storage = storage_of(root)
+    if storage.dsn is not None:
+        return {HERE: _of_server(root, storage)}
     copy = current_copy(root).relative_to(root)
     loads = "\n".join(f"LOAD {quoted(extension_path(name))};" for name in EXTENSIONS)
     by_name = "\n".join(f"INSTALL {name};\nLOAD {name};" for name in ("sqlite", "ducklake"))
     parts = {
-        HERE: (_WHERE_HERE.format(path=root / HERE), loads, f"{root}/{copy}", f"{root}/data/"),
-        ELSEWHERE: (_WHERE_ELSEWHERE.format(version=duckdb.__version__), by_name, str(copy), "data/"),
+        HERE: (_WHERE_HERE.format(path=root / HERE), loads, f"sqlite:{root}/{copy}", f"{root}/data/"),
+        ELSEWHERE: (_WHERE_ELSEWHERE.format(version=duckdb.__version__), by_name, f"sqlite:{copy}", "data/"),
     }
     return {
         name: _HEAD.format(
-            version=duckdb.__version__, where=where, loads=loading, copy=_inside_quotes(catalogue), data=_inside_quotes(data)
+            version=duckdb.__version__,
+            where=where,
+            loads=loading,
+            copy=inside_quotes(catalogue),
+            data=inside_quotes(data),
+            meta="",
+            stays=_COPY_STAYS,
         )
         for name, (where, loading, catalogue, data) in parts.items()
     }
 
 
-def quoted(text: object) -> str:
-    """A SQL literal, for statements (ATTACH, SET, LOAD) that take no bound parameter."""
-    return f"'{_inside_quotes(str(text))}'"
-
-
-def _inside_quotes(text: str) -> str:
-    return text.replace("'", "''")
+def _of_server(root: Path, storage: Storage) -> str:
+    """For a catalogue in PostgreSQL: the same text here and elsewhere but for the extension files; no password stands in it."""
+    names = (*EXTENSIONS[1:], "postgres_scanner", *(["httpfs"] if storage.data else []))
+    return _HEAD.format(
+        version=duckdb.__version__,
+        where=f"The catalogue is in PostgreSQL: set PGPASSWORD, then  duckdb -init {root / HERE}",
+        stays="Every statement sees the last commit of then.",
+        loads="\n".join(f"LOAD {quoted(extension_path(name))};" for name in names),
+        copy=inside_quotes(f"postgres:{storage.dsn}"),
+        data=inside_quotes(storage.data_path(root)),
+        meta=f"META_SCHEMA '{SCHEMA}', ",
+    )

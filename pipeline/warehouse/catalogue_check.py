@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.readers import is_whole, newest_copy, notes_of
+from pipeline.warehouse.storage import storage_of
 from pipeline.warehouse.traces import CATALOGUE, has_catalogue, restoring
 
 # A process of its own, as for the copy itself (see readers). Rows come in the order in which they were copied, so that the two are read
@@ -59,6 +60,8 @@ class Comparison:
 
 def compare_catalogue(root: Path) -> Comparison:
     """Compare every row of the catalogue with the newest copy, if that is whole and of the same commit."""
+    if storage_of(root).dsn is not None:
+        return Comparison(not_compared="it is in PostgreSQL, which checks its own pages and of which there is no copy here")
     if not has_catalogue(root):
         return Comparison(fault="empty" if (root / CATALOGUE).exists() else "missing")
     copy, notes = newest_copy(root), notes_of(root)

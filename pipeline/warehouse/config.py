@@ -1,6 +1,13 @@
 """Settings of the warehouse."""
 
-from pydantic import BaseModel, ConfigDict, Field
+import re
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pipeline.warehouse.storage import Storage, fault_of
+
+_RUNNER = re.compile(r"threads|dask(@[a-z]+://.+:\d+)?|ray(@(ray://)?[^@/]+:\d+)?")
 
 
 class WarehouseConfig(BaseModel):
@@ -12,6 +19,39 @@ class WarehouseConfig(BaseModel):
     memory_limit_mb: int = Field(
         384, ge=128, description="Memory of the SQL engine in MB; above it, it spills to the warehouse's staging folder."
     )
+    runner: str = Field(
+        "threads",
+        description="What does buckets, simulators, trainings and trials: threads and processes of this machine; dask or ray, a cluster "
+        "of two workers for the length of the run; dask@tcp://host:port or ray@host:port, a cluster that runs. See docs/scale.md.",
+    )
+
+    catalog: str | None = Field(
+        None,
+        description="Where the catalogue of a new warehouse is: postgres: and a connection string without a password (PGPASSWORD), such as "
+        "postgres:host=db.example dbname=hsrl; not given: catalog.sqlite in the folder, or where the warehouse has it.",
+    )
+    data: str | None = Field(
+        None, description="Where the data files of a new warehouse are: s3://BUCKET/PREFIX/; not given: data/ in the folder."
+    )
+
+    @property
+    def storage(self) -> Storage:
+        """Where catalogue and data of a new warehouse are."""
+        return Storage(self.catalog, self.data if self.data is None else f"{self.data.rstrip('/')}/")
+
+    @model_validator(mode="after")
+    def _is_a_storage(self) -> Self:
+        if fault := fault_of(self.catalog, self.data):
+            raise ValueError(fault)
+        return self
+
+    @model_validator(mode="after")
+    def _is_a_runner(self) -> Self:
+        if not _RUNNER.fullmatch(self.runner):
+            raise ValueError(
+                f"runner {self.runner!r} is none; expected threads, dask, dask@tcp://host:port, ray or ray@host:port"
+            )
+        return self
 
 
 class RetentionConfig(BaseModel):

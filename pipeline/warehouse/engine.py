@@ -9,9 +9,12 @@ from typing import Any
 import duckdb
 
 from pipeline.errors import WarehouseError, reason_of
-from pipeline.warehouse.attach_files import quoted
-from pipeline.warehouse.extensions import are_as_installed, load_extensions
+from pipeline.warehouse.bucket import let_in
+from pipeline.warehouse.extensions import are_as_installed, load_extension, load_extensions
+from pipeline.warehouse.literals import quoted
+from pipeline.warehouse.postgres import SCHEMA, unreachable
 from pipeline.warehouse.readers import copies_of, is_whole, newest_copy, notes_of
+from pipeline.warehouse.storage import Storage, storage_of
 from pipeline.warehouse.traces import CATALOGUE, has_catalogue, refuse_traces, restoring
 
 # DuckLake's own default is to make a catalogue where none is.
@@ -42,23 +45,42 @@ def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> du
     return connection
 
 
-def attach(connection: duckdb.DuckDBPyConnection, root: Path, alias: str, catalogue: str = CATALOGUE, *options: str) -> None:
+def attach(
+    connection: duckdb.DuckDBPyConnection,
+    root: Path,
+    alias: str,
+    catalogue: str = CATALOGUE,
+    *options: str,
+    storage: Storage | None = None,
+) -> None:
     """Attach the lake of ``root`` as ``alias``.
 
     The data path is given each time, so that a moved warehouse opens where it lies now. A catalogue is made only where the options
-    say so.
+    say so. ``storage``: where catalogue and data are; None = as the folder notes.
 
     Raises:
         WarehouseError: the catalogue is damaged or cannot be read.
     """
+    storage = storage_of(root) if storage is None else storage
+    is_served = storage.dsn is not None and catalogue == CATALOGUE
+    where = f"ducklake:postgres:{storage.dsn}" if is_served else f"ducklake:sqlite:{root / catalogue}"
+    if is_served:
+        load_extension(connection, "postgres_scanner")
+        if storage.data is not None:
+            let_in(connection, storage.data)
+        options = tuple(option for option in options if not option.startswith("META_JOURNAL_MODE"))
+        if not any(option.startswith("META_SCHEMA") for option in options):
+            options = (f"META_SCHEMA '{SCHEMA}'", *options)
     given = [
-        f"DATA_PATH {quoted(f'{root}/data/')}",
+        f"DATA_PATH {quoted(storage.data_path(root))}",
         "OVERRIDE_DATA_PATH true",
         *(options if MAKING in options else (_NOT_MAKING, *options)),
     ]
     try:
-        connection.execute(f"ATTACH {quoted(f'ducklake:sqlite:{root / catalogue}')} AS {alias} ({', '.join(given)})")
+        connection.execute(f"ATTACH {quoted(where)} AS {alias} ({', '.join(given)})")
     except duckdb.Error as error:
+        if is_served:
+            raise unreachable(storage.dsn or "", error) from error
         reason = reason_of(error)
         raise WarehouseError(f"{root / catalogue}: cannot be opened ({reason}); {_mend(root, reason)}") from error
 
@@ -85,6 +107,8 @@ def open_readers(root: Path) -> duckdb.DuckDBPyConnection:
         WarehouseError: there is no warehouse at ``root``, or no copy of its catalogue can be opened.
     """
     root = root.absolute()
+    if storage_of(root).dsn is not None:
+        return _open_pinned(root)
     copies, notes = _readable_copies(root), notes_of(root)
     refused = None
     for copy in copies:
@@ -108,6 +132,17 @@ def open_readers(root: Path) -> duckdb.DuckDBPyConnection:
     raise WarehouseError(
         f"{root}: no copy of the catalogue for readers is whole ({reason}); make a new one with: hsrl gc"
     ) from refused
+
+
+def _open_pinned(root: Path) -> duckdb.DuckDBPyConnection:
+    """A catalogue in PostgreSQL as of its last commit, which stays as it is for readers while a writer is at work."""
+    connection = connect()
+    attach(connection, root, "latest", CATALOGUE, "READ_ONLY")
+    row = connection.execute("SELECT id FROM latest.current_snapshot()").fetchone()
+    connection.execute("DETACH latest")
+    attach(connection, root, "lake", CATALOGUE, "READ_ONLY", f"SNAPSHOT_VERSION {row[0] if row else 0}")
+    connection.execute("USE lake")
+    return connection
 
 
 def _readable_copies(root: Path) -> list[Path]:
@@ -147,6 +182,8 @@ def require_catalogue_file(catalogue: Path, rights: int) -> None:
     Raises:
         WarehouseError: says which of it, and what to do.
     """
+    if catalogue.name == CATALOGUE and storage_of(catalogue.parent).dsn is not None:
+        return  # who may open it is said by PostgreSQL
     try:
         is_there = catalogue.is_file()
     except OSError as error:

@@ -28,6 +28,15 @@ def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("SET allow_unsigned_extensions = false")
 
 
+def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Load an extension that only some warehouses need; DuckDB looks at its signature.
+
+    Raises:
+        ModuleNotFoundError: its wheel, which an extra brings, is not installed.
+    """
+    connection.execute(f"LOAD '{str(extension_path(name)).replace(chr(39), chr(39) * 2)}'")
+
+
 def are_as_installed() -> bool:
     """Whether every extension file has the SHA-256 that its wheel recorded at installation.
 

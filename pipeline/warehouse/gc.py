@@ -10,20 +10,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.warehouse.artifacts import bytes_of, inside
-from pipeline.warehouse.attach_files import quoted
+from pipeline.warehouse.bucket import Bucket
 from pipeline.warehouse.config import RetentionConfig
 from pipeline.warehouse.engine import attach, connect
 from pipeline.warehouse.lake import renew
-from pipeline.warehouse.lock import living, locked
+from pipeline.warehouse.literals import quoted
+from pipeline.warehouse.lock import living
 from pipeline.warehouse.own_files import enter_hashes, own_files
+from pipeline.warehouse.postgres import inlined_tables
 from pipeline.warehouse.readers import outdate_copy, shrink
 from pipeline.warehouse.schema import INLINE_ROWS
 from pipeline.warehouse.statements import statement
+from pipeline.warehouse.storage import storage_of
 from pipeline.warehouse.tables import BULK
 from pipeline.warehouse.traces import CATALOGUE
 from pipeline.warehouse.warehouse import Warehouse
 
-_TIMEOUT_SECONDS = 3600.0
 # A file with at least this share of deleted rows is written again without them.
 _MOSTLY_DEAD = 0.5
 # Below data/main/: a registered file, or one of DuckLake's own.
@@ -84,37 +86,43 @@ def find_garbage(warehouse: Warehouse, retention: RetentionConfig, run_id: str, 
         now: the time to count back from; None = now.
     """
     now = now or datetime.now(UTC)
-    with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS):
+    with warehouse.commit_lock(run_id):
         kept, releases, snapshots = _retained(warehouse, retention, now)
         unneeded = _unneeded(warehouse, [*kept.values(), warehouse.last_snapshot()])
         orphans = _orphans(warehouse)
         to_flush = _to_flush(warehouse)
     others = living(warehouse.root) - {run_id}
     folders = [*_stale(warehouse, retention, now, bool(others)), *_superseded(warehouse, kept)]
-    size = sum(size for _, size in unneeded) + sum(bytes_of(path) for path in (*orphans, *folders))
+    size = sum(size for _, size in unneeded) + sum(bytes_of(path) for path in (*orphans, *folders) if path.exists())
     return Garbage(releases, snapshots, len(unneeded), orphans, folders, size, to_flush)
 
 
 def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
     """Delete what ``find_garbage`` found. Killed in the middle, it leaves more garbage and nothing else; the last release is never touched."""
-    with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS) as lock:
-        outdate_copy(warehouse.root)
+    is_served = storage_of(warehouse.root).dsn is not None
+    with warehouse.commit_lock(run_id) as lock:
+        _outdate(warehouse)
         if garbage.snapshots:
             _call(warehouse, "ducklake_expire_snapshots", f"versions => {garbage.snapshots}")
         renew(warehouse.root, lock)  # from here on readers ask for nothing that is about to go
-        outdate_copy(warehouse.root)
+        _outdate(warehouse)
         _reclaim(warehouse)
         renew(warehouse.root, lock)
     # Only now: a flush writes dead rows into files as well.
     if to_flush := sorted(set(garbage.to_flush) & set(_to_flush(warehouse))):
         _flush(warehouse, to_flush, run_id)
-    with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS) as lock:
-        outdate_copy(warehouse.root)
+    with warehouse.commit_lock(run_id) as lock:
+        _outdate(warehouse)
         _call(warehouse, "ducklake_cleanup_old_files", "cleanup_all => true")
-        for orphan in set(garbage.orphans).intersection(_orphans(warehouse)):
+        orphans, bucket = set(garbage.orphans).intersection(_orphans(warehouse)), Bucket.of(warehouse.root)
+        if bucket:
+            bucket.remove(orphans)
+            _forget_copies(warehouse.root, bucket)
+        for orphan in orphans:
             orphan.unlink(missing_ok=True)
         renew(warehouse.root, lock)
-        shrink(warehouse.root / CATALOGUE, lock)
+        if not is_served:  # PostgreSQL clears up after itself
+            shrink(warehouse.root / CATALOGUE, lock)
     for folder in garbage.folders:
         gone = folder.with_name(
             f".{folder.name.lstrip('.')}.gone"
@@ -129,10 +137,22 @@ def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
 
 
 def _orphans(warehouse: Warehouse) -> list[Path]:
-    """Files that no snapshot names, of those that hsrl (a folder a release) or DuckLake wrote; DuckLake's own clean-up takes any."""
+    """Files that no snapshot names, of those that hsrl (a folder a release) or DuckLake wrote; DuckLake's own clean-up takes any.
+
+    Of data in S3: where their copies are, or would be.
+    """
     listed = _call(warehouse, "ducklake_delete_orphaned_files", "dry_run => true, cleanup_all => true")
-    data_folder = f"{warehouse.root}/data/main/"
-    return [Path(path) for (path,) in listed if path.startswith(data_folder) and _OWN.fullmatch(path.removeprefix(data_folder))]
+    data_folder = f"{storage_of(warehouse.root).data_path(warehouse.root)}main/"
+    names = [path.removeprefix(data_folder) for (path,) in listed if path.startswith(data_folder)]
+    return [warehouse.root / "data" / "main" / name for name in names if _OWN.fullmatch(name)]
+
+
+def _forget_copies(root: Path, bucket: Bucket) -> None:
+    """Remove the copies of files that are gone from S3."""
+    there = bucket.sizes()
+    for copy in (root / "data" / "main").rglob("*.parquet"):
+        if copy not in there:
+            copy.unlink()
 
 
 def _to_flush(warehouse: Warehouse) -> list[str]:
@@ -141,12 +161,15 @@ def _to_flush(warehouse: Warehouse) -> list[str]:
         f'SELECT "table".table_name, "table".table_id, inlined.table_name AS rows_in FROM {meta}.ducklake_inlined_data_tables AS inlined '
         f'INNER JOIN {meta}.ducklake_table AS "table" ON "table".table_id = inlined.table_id ORDER BY ALL'
     ).rows()
-    deletions = {
-        name
-        for (name,) in warehouse.query(
-            f"SELECT table_name FROM duckdb_tables() WHERE database_name = '{meta}' AND table_name LIKE 'ducklake_inlined_delete_%'"
-        ).rows()
-    }
+    if storage_of(warehouse.root).dsn is not None:
+        deletions = set(inlined_tables(warehouse.connection, meta))
+    else:
+        deletions = {
+            name
+            for (name,) in warehouse.query(
+                f"SELECT table_name FROM duckdb_tables() WHERE database_name = '{meta}' AND table_name LIKE 'ducklake_inlined_delete_%'"
+            ).rows()
+        }
     counts: Counter[str] = Counter()
     for table, number, rows_in in inlined:
         for name in {rows_in, f"ducklake_inlined_delete_{number}"} & {rows_in, *deletions}:
@@ -161,13 +184,19 @@ def _flush(warehouse: Warehouse, tables: list[str], run_id: str) -> None:
         for table in tables:
             _call(warehouse, "ducklake_flush_inlined_data", f"table_name => {quoted(table)}")
     before = own_files(warehouse.root)
-    with locked(warehouse.root / "commit.lock", run_id, _TIMEOUT_SECONDS):
+    with warehouse.commit_lock(run_id):
         for table in tables:
             # A commit of its own: DuckLake lets no transaction both change and rewrite.
             _call(warehouse, "ducklake_rewrite_data_files", f"{quoted(table)}, delete_threshold => {_MOSTLY_DEAD}")
     if own_files(warehouse.root) - before:
         with warehouse.transaction(f"hashes of the files of {len(tables)} tables", {"run": run_id}):
             enter_hashes(warehouse.connection, warehouse.root, before, run_id)
+
+
+def _outdate(warehouse: Warehouse) -> None:
+    """Readers of a catalogue in a file are to ask its copy anew; PostgreSQL needs none."""
+    if storage_of(warehouse.root).dsn is None:
+        outdate_copy(warehouse.root)
 
 
 def _reclaim(warehouse: Warehouse) -> None:

@@ -11,10 +11,21 @@ import duckdb
 
 from pipeline.errors import WarehouseError, reason_of
 from pipeline.warehouse.attach_files import write_attach_files
+from pipeline.warehouse.bucket import Bucket
 from pipeline.warehouse.catalogue_check import require_catalogue
 from pipeline.warehouse.engine import MAKING, attach, connect, open_readers, require_catalogue_file
 from pipeline.warehouse.lock import locked
+from pipeline.warehouse.postgres import held_everywhere, make_catalogue
 from pipeline.warehouse.readers import copies_of, renew_copy
+from pipeline.warehouse.storage import (
+    EMBEDDED,
+    Storage,
+    note_commit,
+    note_storage,
+    refuse_older_dump,
+    require_same_storage,
+    storage_of,
+)
 from pipeline.warehouse.traces import CATALOGUE, has_catalogue, refuse_behind, refuse_inside_another, refuse_traces
 
 if TYPE_CHECKING:
@@ -44,8 +55,13 @@ class Lake:
         self.connection = connection
 
     @classmethod
-    def create_or_open(cls, root: Path, memory_limit_mb: int = 1024) -> Self:
+    def create_or_open(cls, root: Path, memory_limit_mb: int = 1024, storage: Storage = EMBEDDED) -> Self:
         """Open the warehouse of a folder for writing; make it first if there is none, and no trace of one.
+
+        Args:
+            root: the folder.
+            memory_limit_mb: memory of the engine, MB.
+            storage: where catalogue and data of a new warehouse are; of one that is there it must not ask for another place.
 
         Raises:
             WarehouseError: the folder holds what is left of a warehouse, or of another program, but no catalogue; it lies inside the
@@ -63,7 +79,11 @@ class Lake:
             with locked(root / "commit.lock", "making the warehouse", _COMMIT_TIMEOUT_SECONDS) as lock:
                 if not has_catalogue(root):
                     (root / "data" / "main").mkdir(parents=True, exist_ok=True)
-                    _create(root, lock)
+                    if storage.is_embedded:
+                        _create(root, lock)
+                    else:
+                        _create_served(root, storage)
+        require_same_storage(root, storage)
         return cls.open(root, memory_limit_mb)
 
     @classmethod
@@ -96,7 +116,7 @@ class Lake:
         """
         root = root.absolute()
         require_catalogue_file(root / CATALOGUE, os.R_OK | os.W_OK)
-        if snapshot_id is None:
+        if snapshot_id is None and storage_of(root).dsn is None:
             require_catalogue(root)
         from pipeline.warehouse.schema import check_layout
 
@@ -105,6 +125,7 @@ class Lake:
             check_layout(lake.connection, str(root))
             if snapshot_id is None:
                 refuse_behind(root, lake.last_snapshot())
+                refuse_older_dump(root, lake.last_snapshot())
         except BaseException:
             lake.close()
             raise
@@ -138,7 +159,7 @@ class Lake:
     @classmethod
     def is_at(cls, root: Path) -> bool:
         """Whether a folder holds a warehouse that can be read."""
-        return bool(copies_of(root))
+        return bool(copies_of(root)) or storage_of(root).dsn is not None
 
     @classmethod
     def _attached(cls, root: Path, memory_limit_mb: int, *options: str) -> Self:
@@ -170,7 +191,7 @@ class Lake:
         return [file.path for file in self.stored_files(table)]
 
     def stored_files(self, table: str) -> "list[StoredFile]":
-        """The Parquet files behind a bulk table, in the order in which they were registered.
+        """The Parquet files behind a bulk table, in the order in which they were registered; of data in S3, their copies in the folder.
 
         Raises:
             WarehouseError: the table is not a bulk table: its rows are not all in files.
@@ -181,7 +202,17 @@ class Lake:
         if table not in {bulk.name for bulk in BULK}:
             raise WarehouseError(f"{table} is not kept as registered files; read it with a query")
         rows = self.connection.execute("SELECT data_file, delete_file FROM ducklake_list_files('lake', ?)", [table]).fetchall()
-        return [StoredFile(Path(path), Path(deleted) if deleted else None) for path, deleted in sorted(rows)]
+        bucket = Bucket.of(self.root)
+
+        def local(name: str) -> Path:
+            return bucket.fetched([bucket.local(name)])[0] if bucket else Path(name)
+
+        return [StoredFile(local(path), local(deleted) if deleted else None) for path, deleted in sorted(rows)]
+
+    def name_of(self, file: Path) -> str:
+        """How the lake names a file of ``files``."""
+        bucket = Bucket.of(self.root)
+        return bucket.url_of(file) if bucket else str(file)
 
     @contextmanager
     def transaction(self, message: str, extra: dict[str, Any]) -> Iterator[None]:
@@ -197,7 +228,7 @@ class Lake:
         Raises:
             WarehouseError: the commit changed nothing, although DuckLake raised nothing.
         """
-        with locked(self.root / "commit.lock", message, _COMMIT_TIMEOUT_SECONDS) as lock:
+        with self.commit_lock(message) as lock:
             from pipeline.warehouse.own_files import enter_hashes, own_files
 
             before, written_before = self.last_snapshot(), own_files(self.root)
@@ -214,7 +245,29 @@ class Lake:
             if self.last_snapshot() == before:
                 # COMMIT of a transaction that was aborted raises nothing and commits nothing.
                 raise WarehouseError(f"{message}: nothing was committed, snapshot {before} is still the last; run it again")
+            if storage_of(self.root).dsn is not None:
+                note_commit(self.root, self.last_snapshot())
             renew(self.root, lock)
+
+    @contextmanager
+    def commit_lock(self, owner: str) -> Iterator[int]:
+        """Hold the commit lock, of the folder and of PostgreSQL where the catalogue is there.
+
+        Args:
+            owner: who asks, for those who wait.
+
+        Yields:
+            The descriptor of the folder's lock; see ``locked``.
+
+        Raises:
+            WarehouseError: another process held it for an hour.
+        """
+        timeout = _COMMIT_TIMEOUT_SECONDS
+        with (
+            locked(self.root / "commit.lock", owner, timeout) as lock,
+            held_everywhere(self.connection, self.root, "commit", owner, timeout),
+        ):
+            yield lock
 
     def last_snapshot(self) -> int:
         """Number of the last committed snapshot, by whichever process."""
@@ -243,11 +296,29 @@ def _create(root: Path, lock: int) -> None:
     renew(root, lock)
 
 
+def _create_served(root: Path, storage: Storage) -> None:
+    """Make a catalogue in PostgreSQL, then note in the folder where it is."""
+    from pipeline.warehouse.schema import create_schema
+
+    def make(schema: str) -> None:
+        attach(connection, root, "lake", CATALOGUE, MAKING, f"META_SCHEMA '{schema}'", storage=storage)
+        connection.execute("USE lake")
+        create_schema(connection)
+        connection.execute("USE memory")
+        connection.execute("DETACH lake")
+
+    with connect() as connection:
+        make_catalogue(connection, root, storage, make)
+    note_storage(root, storage)
+    write_attach_files(root)
+
+
 def renew(root: Path, lock: int) -> None:
     """Renew what readers attach: the copy, and the file by which other clients find it. The commit lock is held.
 
     Raises:
         WarehouseError: the copy could not be written; what was committed stands.
     """
-    renew_copy(root / CATALOGUE, lock)
+    if storage_of(root).dsn is None:
+        renew_copy(root / CATALOGUE, lock)
     write_attach_files(root)

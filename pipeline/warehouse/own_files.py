@@ -9,13 +9,17 @@ import pyarrow.parquet as pq
 
 from pipeline.contracts import rows_of
 from pipeline.warehouse.artifacts import bytes_of, fingerprint, sha256_of
+from pipeline.warehouse.bucket import Bucket
 from pipeline.warehouse.tables import ARTIFACTS
 
 _PATTERN = "*/ducklake-*.parquet"
+_DEPTH = 4  # data, main, the table, the file
 
 
 def own_files(root: Path) -> frozenset[Path]:
-    """Every such file below ``data/main/``, of rows and of deletions, from any snapshot."""
+    """Every such file below ``data/main/``, of rows and of deletions, from any snapshot; of data in S3, their copies in the folder."""
+    if bucket := Bucket.of(root):
+        return frozenset(copy for copy in bucket.sizes() if copy.match(_PATTERN) and len(copy.relative_to(root).parts) == _DEPTH)
     return frozenset((root / "data" / "main").glob(_PATTERN))
 
 
@@ -31,6 +35,8 @@ def enter_hashes(connection: duckdb.DuckDBPyConnection, root: Path, before: Iter
     known = set(before)
     while fresh := sorted(own_files(root) - known):
         latest = connection.execute("SELECT coalesce(max(release_id), 0) FROM releases").fetchone()
+        if bucket := Bucket.of(root):
+            bucket.fetched(fresh)
         rows = [_row(root, path, run_id, latest[0] if latest else 0) for path in fresh]
         connection.register("hashed", rows_of(ARTIFACTS, rows, "artifacts"))
         # Many rows at once become such a file too, which the next turn finds.

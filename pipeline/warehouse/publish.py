@@ -15,6 +15,7 @@ from pipeline.contracts import check, rows_of
 from pipeline.errors import AuditError, ContractError, WarehouseError, all_faults
 from pipeline.warehouse.artifacts import bytes_of, fingerprint, sha256_of
 from pipeline.warehouse.audits import Finding, run_audits
+from pipeline.warehouse.bucket import Bucket
 from pipeline.warehouse.engine import attach
 from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.ledger import audit_rows, insert
@@ -71,8 +72,8 @@ def _linked(lake: Lake, changes: Changes, release_id: int) -> Iterator[dict[Path
     Every release has a folder of its own in each table's, so whatever lies there before the release is made was left by a run that died.
     """
     folders = {table.name: lake.root / "data" / "main" / table.name / f"r{release_id:06d}" for table in BULK}
-    for folder in folders.values():
-        shutil.rmtree(folder, ignore_errors=True)
+    bucket = Bucket.of(lake.root)
+    _clear(folders.values(), bucket)
     linked: dict[Path, Path] = {}
     try:
         for files in (changes.replace_files, changes.register):
@@ -80,12 +81,22 @@ def _linked(lake: Lake, changes: Changes, release_id: int) -> Iterator[dict[Path
                 for path in paths:
                     if _rows(path, table):
                         linked[path] = _link(path, folders[table] / f"{len(linked):05d}-{path.name}")
+        if bucket:
+            bucket.put(linked.values())
         yield linked
     except BaseException:
         if lake.query("SELECT 1 FROM releases WHERE release_id = ?", [release_id]).is_empty():
-            for folder in folders.values():
-                shutil.rmtree(folder, ignore_errors=True)
+            _clear(folders.values(), bucket)
         raise
+
+
+def _clear(folders: Iterable[Path], bucket: Bucket | None) -> None:
+    """Remove what lies in the folders of a release, here and in S3."""
+    mine = tuple(folders)
+    if bucket:
+        bucket.remove(copy for copy in bucket.sizes() if copy.parent in mine)
+    for folder in mine:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _rows(path: Path, table: str) -> int:
@@ -117,6 +128,7 @@ def _previous(lake: Lake) -> Iterator[None]:
 
 
 def _apply(lake: Lake, changes: Changes, linked: dict[Path, Path]) -> None:
+    bucket = Bucket.of(lake.root)
     for table, gone in changes.delete.items():
         if gone.height:
             _delete(lake, table, gone, gone.columns)
@@ -125,7 +137,8 @@ def _apply(lake: Lake, changes: Changes, linked: dict[Path, Path]) -> None:
     for files in (changes.replace_files, changes.register):
         for table, paths in files.items():
             # Spelled with the very data path of the attach, so that they are stored relative and the warehouse can be moved.
-            targets = [str(linked[path]) for path in paths if path in linked]
+            placed = [linked[path] for path in paths if path in linked]
+            targets = [bucket.url_of(copy) for copy in placed] if bucket else [str(path) for path in placed]
             if targets:
                 lake.connection.execute("CALL ducklake_add_data_files('lake', ?, ?)", [table, targets])
     for table, frame in changes.upsert.items():

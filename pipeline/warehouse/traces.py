@@ -6,20 +6,31 @@ from pathlib import Path
 
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.readers import COPY, copies_of, notes_of, whole_copy
+from pipeline.warehouse.storage import STORAGE
 
 CATALOGUE = "catalog.sqlite"
 # The folders in which hsrl writes and clears up.
 _FOLDERS = ("data", "readers", "artifacts", "staging")
-_FILES = (CATALOGUE, f"{CATALOGUE}-wal", f"{CATALOGUE}-shm", COPY, "readers.json", "attach.sql", "attach-elsewhere.sql")
+_FILES = (
+    CATALOGUE,
+    f"{CATALOGUE}-wal",
+    f"{CATALOGUE}-shm",
+    COPY,
+    STORAGE,
+    "committed.json",
+    "readers.json",
+    "attach.sql",
+    "attach-elsewhere.sql",
+)
 # Marks of living runs, and what their engines spill: of no worth to anyone else.
 _PASSING = (".alive", ".spill")
 _ANEW = "make a new warehouse from the raw logs with: hsrl refresh --warehouse NEW_FOLDER"
 
 
 def has_catalogue(root: Path) -> bool:
-    """Whether there is a catalogue to open; an empty file is none, as DuckLake would make a new one of it."""
+    """Whether there is a catalogue to open, here or in PostgreSQL; an empty file is none, as DuckLake would make a new one of it."""
     path = root / CATALOGUE
-    return path.is_file() and path.stat().st_size > 0
+    return (path.is_file() and path.stat().st_size > 0) or (root / STORAGE).is_file()
 
 
 def refuse_traces(root: Path) -> None:
@@ -44,7 +55,7 @@ def refuse_inside_another(root: Path) -> None:
     """
     for parent in root.resolve().parents:
         mine = root.resolve().relative_to(parent).parts[0]
-        if mine in _FOLDERS and ((parent / CATALOGUE).is_file() or (parent / COPY).is_file()):
+        if mine in _FOLDERS and any((parent / name).is_file() for name in (CATALOGUE, COPY, STORAGE)):
             raise WarehouseError(f"{root}: lies inside the warehouse {parent}, which only hsrl writes; give another --warehouse")
 
 

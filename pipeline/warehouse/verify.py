@@ -1,6 +1,6 @@
 """Whether stored bytes are those that were written: a flipped bit or a swapped file otherwise reads as other numbers, silently."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,10 +10,12 @@ from pipeline.errors import HsrlError, WarehouseError
 from pipeline.warehouse.artifacts import bytes_of, inside, sha256_of
 from pipeline.warehouse.attach_files import attach_states
 from pipeline.warehouse.audits import run_audits
+from pipeline.warehouse.bucket import Bucket
 from pipeline.warehouse.catalogue_check import compare_catalogue
 from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.readers import COPY, copies_of, is_whole, notes_of, numbered_copies
 from pipeline.warehouse.statements import SQL_ROOT, read_statement, statement
+from pipeline.warehouse.storage import storage_of
 from pipeline.warehouse.tables import TABLES
 from pipeline.warehouse.traces import CATALOGUE, restoring
 
@@ -30,6 +32,7 @@ SELECT
 FROM files INNER JOIN {meta}.ducklake_table AS "table" ON "table".table_id = files.table_id ORDER BY ALL
 """
 _WRITTEN = "not the bytes that were written"
+_GONE, _OTHER = "missing in S3", "in S3 not the bytes that were written"
 _RENEWED = "make a new one with: hsrl gc"
 # Kinds of artifacts that a command makes again once their folder is gone; a folder that is there counts as complete.
 _ANEW = {
@@ -75,7 +78,14 @@ def inspect(lake: Lake) -> Inspection:
     named = dict.fromkeys(path for _, _, path in _files(lake))
     folders = [path for path, (kind, _, _) in hashes.items() if kind not in TABLES and (lake.root / path).exists()]
     compared = [inside(lake.root, path) for path in (*named, *folders) if path in hashes]
-    damage = [*find_damage(lake), *_older(lake, hashes), *_catalogue(lake.root), *_copies(lake.root), *_misnamed(lake)]
+    damage = [
+        *find_damage(lake),
+        *_older(lake, hashes),
+        *_in_bucket(lake, hashes, named),
+        *_catalogue(lake.root),
+        *_copies(lake.root),
+        *_misnamed(lake),
+    ]
     there = [path for path in compared if path.exists()]
     return Inspection(damage, len(there), sum(map(bytes_of, there)), list(_not_looked_at(lake, hashes, list(named))))
 
@@ -91,11 +101,14 @@ def find_damage(lake: Lake, kinds: Sequence[str] | None = None) -> list[Damage]:
     in_use = _in_use(lake, kinds)
     hashes = _hashes(lake)
     found: list[Damage] = []
+    is_away = storage_of(lake.root).data is not None  # then files here are copies, which may be missing
     for path, (kind, name, sha256) in hashes.items():
         stored = inside(lake.root, path)
         is_needed = path in in_use if kind in TABLES else name in needed
         if (kinds is None or kind in kinds) and (is_needed or (kind not in TABLES and stored.exists())):
-            found += (replace(damage, mend=_mend(kind, damage)) for damage in _compared(stored, sha256))
+            is_copy = is_away and kind in TABLES
+            found += (replace(damage, mend=_mend(kind, damage)) for damage in _compared(stored, sha256, may_be_away=is_copy))
+    found += _short_in_bucket(lake, in_use)
     unhashed = in_use - hashes.keys()
     return found + [Damage(lake.root / path, "missing") for path in sorted(unhashed) if not (lake.root / path).exists()]
 
@@ -167,9 +180,31 @@ def _files(lake: Lake) -> list[tuple[str, bool, str]]:
     return [(table, is_in_use, path.removeprefix(root)) for table, is_in_use, path in rows]
 
 
-def _compared(stored: Path, sha256: str) -> Iterator[Damage]:
+def _short_in_bucket(lake: Lake, paths: Iterable[str]) -> Iterator[Damage]:
+    """Files in S3 that are missing, or of another size than their copies here; without reading them."""
+    if bucket := Bucket.of(lake.root):
+        sizes = bucket.sizes()
+        for copy in (lake.root / path for path in sorted(paths)):
+            if copy not in sizes:
+                yield Damage(copy, _GONE, "put it back there" + (" from this copy" if copy.exists() else ""))
+            elif copy.exists() and copy.stat().st_size != sizes[copy]:
+                yield Damage(copy, _OTHER, "put it back there from this copy")
+
+
+def _in_bucket(lake: Lake, hashes: dict[str, tuple[str, str, str]], paths: Iterable[str]) -> Iterator[Damage]:
+    """Files in S3 whose bytes are not those that were written; reads all of them."""
+    if bucket := Bucket.of(lake.root):
+        sizes = bucket.sizes()
+        for path in paths:
+            copy = inside(lake.root, path)
+            if path in hashes and copy in sizes and bucket.sha256(copy) != hashes[path][2]:
+                yield Damage(copy, _OTHER, "put it back there, from this copy if that is whole")
+
+
+def _compared(stored: Path, sha256: str, *, may_be_away: bool = False) -> Iterator[Damage]:
     if not stored.exists():
-        yield Damage(stored, "missing")
+        if not may_be_away:
+            yield Damage(stored, "missing")
     elif sha256_of(stored) != sha256:
         yield Damage(stored, _WRITTEN)
 
@@ -178,7 +213,8 @@ def _older(lake: Lake, hashes: dict[str, tuple[str, str, str]]) -> Iterator[Dama
     """Files that only older releases need, to which a rollback may go."""
     for _, is_in_use, path in _files(lake):
         if not is_in_use and path in hashes:
-            yield from _compared(inside(lake.root, path), hashes[path][2])
+            is_away = storage_of(lake.root).data is not None
+            yield from _compared(inside(lake.root, path), hashes[path][2], may_be_away=is_away)
 
 
 def _catalogue(root: Path) -> Iterator[Damage]:
@@ -188,6 +224,8 @@ def _catalogue(root: Path) -> Iterator[Damage]:
 
 
 def _copies(root: Path) -> Iterator[Damage]:
+    if storage_of(root).dsn is not None:
+        return
     notes = notes_of(root)
     for copy in numbered_copies(root):
         if copy.name in notes and not is_whole(copy, notes[copy.name]):
@@ -214,7 +252,7 @@ def _not_looked_at(lake: Lake, hashes: dict[str, tuple[str, str, str]], named: l
     if strangers:
         yield f"{len(strangers)} files in data/ that no snapshot names, such as {strangers[0].relative_to(lake.root)}"
     if reason := compare_catalogue(lake.root).not_compared:
-        yield f"{CATALOGUE}: {reason}"
+        yield f"{'the catalogue' if storage_of(lake.root).dsn else CATALOGUE}: {reason}"
     yield from (f"{name}: {state}; the next commit renews it" for name, state in attach_states(lake.root))
     notes = notes_of(lake.root)
     if unnoted := [copy for copy in copies_of(lake.root) if copy.name not in notes and copy.name != COPY]:

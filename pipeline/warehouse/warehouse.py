@@ -9,6 +9,7 @@ from pipeline.errors import WarehouseError
 from pipeline.warehouse.artifacts import ArtifactStore
 from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.lock import locked
+from pipeline.warehouse.postgres import held_everywhere
 from pipeline.warehouse.publish import publish_release
 from pipeline.warehouse.release import Changes, Release, ReleaseDraft
 from pipeline.warehouse.statements import Statement, statement, statements
@@ -62,7 +63,10 @@ class Warehouse(Lake):
         Raises:
             WarehouseError: another run was writing all the time.
         """
-        with locked(self.root / "writer.lock", run_id, timeout_seconds, on_wait):
+        with (
+            locked(self.root / "writer.lock", run_id, timeout_seconds, on_wait),
+            held_everywhere(self.connection, self.root, "writer", run_id, timeout_seconds, on_wait),
+        ):
             self._is_writer = True
             try:
                 yield

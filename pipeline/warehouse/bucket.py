@@ -1,0 +1,181 @@
+"""Data files in S3, which hold, and their copies in the warehouse's folder, from which Python reads and which may go at any time."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from pipeline.drafts import drafted
+from pipeline.errors import WarehouseError, reason_of
+from pipeline.warehouse.extensions import load_extension
+from pipeline.warehouse.literals import quoted
+from pipeline.warehouse.storage import storage_of
+
+if TYPE_CHECKING:
+    from pyarrow.fs import S3FileSystem
+
+_CHUNK = 1 << 20
+_DATA = "data/"
+_REGION = "us-east-1"
+_OTHER_VARIABLES = ("AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL")
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The data files of a warehouse in S3.
+
+    A file is known by its path below the warehouse's folder, ``data/main/TABLE/…``, here as there.
+
+    Attributes:
+        root: folder of the warehouse.
+        url: ``s3://BUCKET/PREFIX/``, which stands for ``data/``.
+        files: the client.
+    """
+
+    root: Path
+    url: str
+    files: "S3FileSystem"
+
+    @classmethod
+    def of(cls, root: Path) -> "Bucket | None":
+        """The bucket of a warehouse; None where its data files are in its folder.
+
+        Raises:
+            WarehouseError: the environment lacks the keys.
+        """
+        url = storage_of(root).data
+        return None if url is None else cls(root, url, _client(*_keys(), *map(os.environ.get, _OTHER_VARIABLES)))
+
+    def local(self, path: str) -> Path:
+        """Where the copy of a file lies, given its URL."""
+        return self.root / _DATA / path.removeprefix(self.url)
+
+    def url_of(self, copy: Path) -> str:
+        """The URL of a file, given its copy."""
+        return f"{self.url}{copy.relative_to(self.root / _DATA)}"
+
+    def put(self, copies: Iterable[Path]) -> None:
+        """Upload copies; an object is there whole or not at all.
+
+        Raises:
+            WarehouseError: S3 does not take one.
+        """
+        for copy in copies:
+            try:
+                with copy.open("rb") as source, self.files.open_output_stream(self._key(copy)) as target:
+                    while chunk := source.read(_CHUNK):
+                        target.write(chunk)
+            except OSError as error:
+                raise WarehouseError(
+                    f"{self.url_of(copy)}: cannot be written ({reason_of(error):.200}); mend that and run it again"
+                ) from error
+
+    def fetched(self, copies: Iterable[Path]) -> list[Path]:
+        """The copies, those that are not there downloaded first.
+
+        Raises:
+            WarehouseError: a file is missing in S3 or cannot be read.
+        """
+        wanted = list(copies)
+        for copy in wanted:
+            if not copy.exists():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    with (
+                        drafted(copy) as draft,
+                        self.files.open_input_stream(self._key(copy)) as source,
+                        draft.open("wb") as target,
+                    ):
+                        while chunk := source.read(_CHUNK):
+                            target.write(chunk)
+                except OSError as error:
+                    raise WarehouseError(
+                        f"{self.url_of(copy)}: cannot be read ({reason_of(error):.200}); put it back, see docs/recovery.md"
+                    ) from error
+        return wanted
+
+    def sizes(self) -> dict[Path, int]:
+        """Copy → bytes in S3 of every file that is there."""
+        from pyarrow.fs import FileSelector
+
+        prefix = self.url.removeprefix("s3://")
+        selector = FileSelector(f"{prefix}main", recursive=True, allow_not_found=True)
+        try:
+            found = self.files.get_file_info(selector)
+        except OSError as error:
+            raise WarehouseError(f"{self.url}: cannot be listed ({reason_of(error):.200}); mend that and run it again") from error
+        return {self.root / _DATA / info.path.removeprefix(prefix): info.size for info in found if info.is_file}
+
+    def sha256(self, copy: Path) -> str:
+        """SHA-256 of the bytes that are in S3."""
+        digest = hashlib.sha256()
+        with self.files.open_input_stream(self._key(copy)) as source:
+            while chunk := source.read(_CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def remove(self, copies: Iterable[Path]) -> None:
+        """Remove files that are there, in S3 and here."""
+        for copy in copies:
+            self.files.delete_file(self._key(copy))
+            copy.unlink(missing_ok=True)
+
+    def _key(self, copy: Path) -> str:
+        return self.url_of(copy).removeprefix("s3://")
+
+
+def let_in(connection: duckdb.DuckDBPyConnection, url: str) -> None:
+    """Give an engine the keys of the environment for a bucket; before a lake is attached, or it would ask the public service.
+
+    Raises:
+        WarehouseError: the environment lacks the keys.
+    """
+    load_extension(connection, "httpfs")
+    key, secret = _keys()
+    options = {"KEY_ID": key, "SECRET": secret, "REGION": os.environ.get("AWS_REGION") or _REGION, "SCOPE": url}
+    if token := os.environ.get("AWS_SESSION_TOKEN"):
+        options["SESSION_TOKEN"] = token
+    given = [f"{name} {quoted(value)}" for name, value in options.items()]
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+        scheme, _, host = endpoint.rpartition("://")
+        given += [
+            f"ENDPOINT {quoted(host.rstrip('/'))}",
+            f"USE_SSL {'false' if scheme == 'http' else 'true'}",
+            "URL_STYLE 'path'",
+        ]
+    try:
+        connection.execute(f"CREATE OR REPLACE SECRET hsrl_s3 (TYPE s3, {', '.join(given)})")
+    except duckdb.Error:  # its text may repeat the statement, with the keys in it
+        raise WarehouseError(f"{url}: DuckDB takes no keys as the environment has them; look at {' and '.join(_KEYS)}") from None
+
+
+def _keys() -> tuple[str, str]:
+    key, secret = (os.environ.get(name, "") for name in _KEYS)
+    if not key or not secret:
+        missing = " and ".join(name for name in _KEYS if not os.environ.get(name))
+        raise WarehouseError(
+            f"data in S3: the environment lacks {missing}; set it, and AWS_ENDPOINT_URL for a server of your own"
+        )
+    return key, secret
+
+
+@lru_cache(maxsize=4)
+def _client(key: str, secret: str, token: str | None, region: str | None, endpoint: str | None) -> "S3FileSystem":
+    from pyarrow.fs import S3FileSystem
+
+    scheme, _, host = (endpoint or "").rpartition("://")
+    return S3FileSystem(
+        access_key=key,
+        secret_key=secret,
+        session_token=token,
+        region=region or _REGION,
+        endpoint_override=host.rstrip("/") or None,
+        scheme=scheme or "https",
+        background_writes=False,
+    )
