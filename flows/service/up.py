@@ -93,7 +93,8 @@ def up(config: Path | None, root: Path, place: Place, say: Say) -> int:
                 _wait_until_healthy(server, place, stopping)
             _prepare(place, environment, stopping, chosen.absolute(), root)
             worker = _start(children, environment, "worker", "start", "--pool", POOL, "--name", f"hsrl-{os.uname().nodename}")
-            say(f"nights are scheduled; see {place.url}; one now: prefect deployment run daily-refresh; stop with Ctrl-C")
+            say(f"nights are scheduled; see {place.url}; stop with Ctrl-C")
+            say(f"one now, from the project's folder: PREFECT_API_URL={place.api} prefect deployment run daily-refresh")
             return _watch(stopping, {"server": server, "worker": worker}, say)
         except _Stopped:
             return 0

@@ -34,7 +34,12 @@ pytestmark = pytest.mark.slow
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Of commands that talk to a server of its own: a whole one, as the test harness's schedules nothing."""
     port = free_port()
-    small_feed = {"HSRL_SOURCE__DAYS": "1", "HSRL_SOURCE__USERS": "200", "HSRL_SIDS__VOCABULARY": "8"}
+    small_feed = {
+        "HSRL_SOURCE__DAYS": "1",
+        "HSRL_SOURCE__USERS": "200",
+        "HSRL_SIDS__VOCABULARY": "8",
+        "HSRL_SIMULATOR__N_EPOCHS": "2",
+    }
     home = tmp_path_factory.mktemp("prefect")
     of_prefect = {
         "PREFECT_HOME": str(home),
@@ -164,6 +169,8 @@ def test_a_night_is_tried_again_after_a_fault_of_the_disk_and_not_after_bad_inpu
     def faulty(errors: list[Any]) -> dict[str, Any]:
         def attempt(run: Run) -> dict[str, Any]:
             attempts.append(run.run_id)
+            if errors == ["sleep"]:
+                time.sleep(60)
             if len(attempts) <= len(errors):
                 raise errors[len(attempts) - 1]
             with run.stage("verify"):
@@ -182,12 +189,32 @@ def test_a_night_is_tried_again_after_a_fault_of_the_disk_and_not_after_bad_inpu
         with pytest.raises(OSError, match="Input/output"):
             faulty([OSError(errno.EIO, "Input/output error")] * 9)
         assert len(attempts) == 3
+        attempts.clear()
+        with pytest.raises(TimeoutError):
+            faulty.with_options(timeout_seconds=3)(["sleep"])
+        assert len(attempts) == 1, "a night that is out of time has had its time"
+
+
+def kill_a_night_at_work(environment: dict[str, str], up: int, log: Path) -> None:
+    """Begin a refresh and kill its processes, as a machine without memory would; the server and the worker stay."""
+    before = descendants(up)
+    prefect(environment, "deployment", "run", "daily-refresh")
+    wait_until(lambda: "splits: done in" in log.read_text(), 120)
+    for pid in descendants(up) - before:
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_up_starts_everything_the_doctor_agrees_and_a_signal_stops_it_all(environment: dict[str, str], tmp_path: Path) -> None:
     port, hsrl = free_port(), str(PREFECT.with_name("hsrl"))
     api = f"http://127.0.0.1:{port}/api"
-    of_up = {**environment, "PREFECT_HOME": str(tmp_path / "home"), "PREFECT_API_URL": api}
+    notice = tmp_path / "notice.json"
+    of_up = {
+        **environment,
+        "PREFECT_HOME": str(tmp_path / "home"),
+        "PREFECT_API_URL": api,
+        "HSRL_ALERTS__COMMAND": json.dumps(["/bin/sh", "-c", f"cat > {notice}.draft && mv {notice}.draft {notice}"]),
+        "HSRL_SIMULATOR__N_EPOCHS": "1000",  # a night that is still at work when it is killed
+    }
     given = ("--config", str(ROOT / "flows/configs/generated.toml"), "--warehouse", str(tmp_path / "warehouse"))
     log = tmp_path / "up.log"
     with log.open("w") as printed:
@@ -201,6 +228,10 @@ def test_up_starts_everything_the_doctor_agrees_and_a_signal_stops_it_all(enviro
         checks = {check["name"]: check["status"] for check in json.loads(seen.stdout)["checks"]}
         assert (checks["Prefect server"], checks["deployments"], checks["scheduled runs"]) == ("OK", "OK", "OK")
         assert (checks["catalogue"], seen.returncode) == ("FAIL", 1), "there is no warehouse yet"
+        kill_a_night_at_work(of_up, up.pid, log)
+        wait_until(notice.exists, 60)
+        sent = json.loads(notice.read_text())
+        assert (sent["flow"], sent["event"]) == ("daily-refresh", "failed") and "crashed" in sent["message"]
         children = descendants(up.pid)
         assert len(children) >= 2, "the server and the worker"
     finally:
