@@ -10,8 +10,10 @@ from typing import Any
 from flows.runtime.extras import needs
 from pipeline.errors import RunnerError, reason_of
 
-# Read when Ray is imported: no statistics of use are sent.
+# Read when Ray is imported: no statistics of use are sent, and whoever has a token shows it (a head asks for it, a driver does not offer).
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+if "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 try:
     import ray
