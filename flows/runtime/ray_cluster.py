@@ -63,7 +63,7 @@ def connect(address: str | None) -> RayEngine:
     if address is None:
         # Ray 2.60 wants a token and would keep one in the home folder; this cluster lives as long as the run.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        ray.init(num_cpus=LOCAL_WORKERS, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
+        ray.init(address="local", num_cpus=LOCAL_WORKERS, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
         return RayEngine()
     _require_answer(address)
     try:
