@@ -10,8 +10,10 @@ from typing import Any
 from flows.runtime.extras import needs
 from pipeline.errors import RunnerError, reason_of
 
-# Read when Ray is imported: no statistics of use are sent.
+# Read when Ray is imported: no statistics of use are sent, and whoever has a token shows it (a head asks for it, a driver does not offer).
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+if "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 try:
     import ray
@@ -61,7 +63,7 @@ def connect(address: str | None) -> RayEngine:
     if address is None:
         # Ray 2.60 wants a token and would keep one in the home folder; this cluster lives as long as the run.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        ray.init(num_cpus=LOCAL_WORKERS, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
+        ray.init(address="local", num_cpus=LOCAL_WORKERS, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet)
         return RayEngine()
     _require_answer(address)
     try:

@@ -36,7 +36,9 @@ def attach_server(connection: duckdb.DuckDBPyConnection, dsn: str, alias: str, *
 
 def unreachable(dsn: str, error: Exception) -> WarehouseError:
     """The line for a database that cannot be opened."""
-    reason = reason_of(error)
+    # libpq's own words stand last, behind the connection string, which the line has already.
+    whole = reason_of(error)
+    reason = whole[max(whole.rfind("connection to server"), 0) :]
     if "Schema with name" in reason or ("does not exist" in reason and "hsrl" in reason and "database" not in reason):
         reason = f"it has no schema {SCHEMA}"
     return WarehouseError(

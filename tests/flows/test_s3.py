@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def moto() -> Iterator[None]:
     """An S3 server on loopback with an empty bucket."""
-    pytest.importorskip("moto.server", reason="moto[server] is not installed")
+    pytest.importorskip("moto.moto_server.werkzeug_app", reason="moto[s3] and flask are not installed")
     pytest.importorskip("duckdb_extension_httpfs", reason="the extra s3 is not installed")
     port = free_port()
     program = f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"

@@ -88,6 +88,10 @@ def double_slowly(number: int, tick: Callable[[int, int], None]) -> int:
     return double(number)
 
 
+def die(_: int) -> None:
+    os._exit(9)
+
+
 def divide(number: int) -> float:
     return 1 / number
 
@@ -153,6 +157,13 @@ def test_the_error_of_a_job_arrives_as_it_was_raised(cluster: Cluster) -> None:
         run_parallel(double_slowly, [1, -3], cluster, lambda *_: None)
     with pytest.raises(ZeroDivisionError):  # a bug keeps its kind
         cluster.map(divide, [0])
+
+
+@slow
+def test_a_task_that_kills_every_worker_is_a_line_and_the_cluster_goes_on(cluster: Cluster) -> None:
+    with pytest.raises(RunnerError, match=rf"^runner {cluster.runner}: workers or the scheduler were lost .* run it again"):
+        cluster.map(die, [1])
+    assert cluster.map(double, [4]) == [8]
 
 
 @slow
