@@ -13,9 +13,9 @@ from pipeline.warehouse.artifacts import bytes_of, inside
 from pipeline.warehouse.bucket import Bucket
 from pipeline.warehouse.config import RetentionConfig
 from pipeline.warehouse.engine import attach, connect
-from pipeline.warehouse.lake import renew
 from pipeline.warehouse.literals import quoted
 from pipeline.warehouse.lock import living
+from pipeline.warehouse.making import renew
 from pipeline.warehouse.own_files import enter_hashes, own_files
 from pipeline.warehouse.postgres import inlined_tables
 from pipeline.warehouse.readers import outdate_copy, shrink

@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 
 from pipeline.errors import WarehouseError, reason_of
-from pipeline.warehouse.attach_files import write_attach_files
 from pipeline.warehouse.bucket import Bucket
 from pipeline.warehouse.catalogue_check import require_catalogue
-from pipeline.warehouse.engine import MAKING, attach, connect, open_readers, require_catalogue_file
+from pipeline.warehouse.engine import attach, connect, open_readers, require_catalogue_file
 from pipeline.warehouse.lock import locked
-from pipeline.warehouse.postgres import held_everywhere, make_catalogue
-from pipeline.warehouse.readers import copies_of, renew_copy
+from pipeline.warehouse.making import WRITE_AHEAD, make_catalogue_file, make_served_catalogue, renew
+from pipeline.warehouse.postgres import held_everywhere
+from pipeline.warehouse.readers import copies_of
 from pipeline.warehouse.storage import (
     EMBEDDED,
     Storage,
     note_commit,
-    note_storage,
     refuse_older_dump,
     require_same_storage,
     storage_of,
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 
 # Tables and schema bring Polars along, which takes longer to import than a question to answer: they are imported where they are used.
 
-# Write-ahead logging lets other processes read during a commit; the mode stays with the file.
-_WRITE_AHEAD = ("META_JOURNAL_MODE 'WAL'",)
 # Commits take milliseconds to minutes; a process that died does not hold the lock.
 _COMMIT_TIMEOUT_SECONDS = 3600.0
 
@@ -80,9 +77,9 @@ class Lake:
                 if not has_catalogue(root):
                     (root / "data" / "main").mkdir(parents=True, exist_ok=True)
                     if storage.is_embedded:
-                        _create(root, lock)
+                        make_catalogue_file(root, lock)
                     else:
-                        _create_served(root, storage)
+                        make_served_catalogue(root, storage)
         require_same_storage(root, storage)
         return cls.open(root, memory_limit_mb)
 
@@ -164,7 +161,7 @@ class Lake:
     @classmethod
     def _attached(cls, root: Path, memory_limit_mb: int, *options: str) -> Self:
         connection = connect(root / "staging" / ".spill", memory_limit_mb)
-        attach(connection, root, "lake", CATALOGUE, *options, *_WRITE_AHEAD)
+        attach(connection, root, "lake", CATALOGUE, *options, *WRITE_AHEAD)
         connection.execute("USE lake")
         return cls(root, connection)
 
@@ -279,46 +276,3 @@ class Lake:
             self.connection.execute("ROLLBACK")
         except duckdb.TransactionException:  # a COMMIT that failed has ended the transaction already
             return
-
-
-def _create(root: Path, lock: int) -> None:
-    """Make the catalogue aside and rename it, so that a warehouse is either there and whole, or not there."""
-    from pipeline.warehouse.schema import create_schema
-
-    draft = root / f".{CATALOGUE}.draft"
-    for leftover in root.glob(f"{draft.name}*"):
-        leftover.unlink()
-    with connect() as connection:
-        attach(connection, root, "lake", draft.name, MAKING, *_WRITE_AHEAD)
-        connection.execute("USE lake")
-        create_schema(connection)
-    draft.rename(root / CATALOGUE)
-    renew(root, lock)
-
-
-def _create_served(root: Path, storage: Storage) -> None:
-    """Make a catalogue in PostgreSQL, then note in the folder where it is."""
-    from pipeline.warehouse.schema import create_schema
-
-    def make(schema: str) -> None:
-        attach(connection, root, "lake", CATALOGUE, MAKING, f"META_SCHEMA '{schema}'", storage=storage)
-        connection.execute("USE lake")
-        create_schema(connection)
-        connection.execute("USE memory")
-        connection.execute("DETACH lake")
-
-    with connect() as connection:
-        make_catalogue(connection, root, storage, make)
-    note_storage(root, storage)
-    write_attach_files(root)
-
-
-def renew(root: Path, lock: int) -> None:
-    """Renew what readers attach: the copy, and the file by which other clients find it. The commit lock is held.
-
-    Raises:
-        WarehouseError: the copy could not be written; what was committed stands.
-    """
-    if storage_of(root).dsn is None:
-        renew_copy(root / CATALOGUE, lock)
-    write_attach_files(root)
