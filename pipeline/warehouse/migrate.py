@@ -67,7 +67,7 @@ def migrate(root: Path, run_id: str, say: Callable[[str], None], *, dry_run: boo
         dry_run: only find the steps.
 
     Returns:
-        The steps; none where the warehouse is of this version's layout.
+        The steps; none where the warehouse is of this version's layout: then only its views and macros are made anew.
 
     Raises:
         WarehouseError: there is no warehouse, its layout is unknown, or another run is writing.
@@ -89,4 +89,7 @@ def migrate(root: Path, run_id: str, say: Callable[[str], None], *, dry_run: boo
                 if step is steps[-1]:  # views of this version need its tables
                     make_views(lake.connection)
             say(f"{step.name}: done")
+        if not steps and not dry_run:  # tables of this version may have views of one just before
+            with lake.transaction("views of this version", {"run": run_id}):
+                make_views(lake.connection)
         return steps

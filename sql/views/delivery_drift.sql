@@ -1,7 +1,7 @@
 -- model: delivery_drift
 -- grain: ingest_id, figure
 -- reads: ingests, releases
--- doc: Figures of every delivery beside what was usual: the median of the deliveries before it ([deliveries] nights of them). Shares are unusual beyond a factor and three standard errors of so many rows or ids; counts beyond a factor, from the fourth delivery on and where they are no handful; few rows of a log that grows only warn, since they tell when one looked. level: ok, warn or block, by the settings of the release.
+-- doc: Figures of every delivery beside what was usual: the median of the deliveries before it ([deliveries] nights of them). Shares are unusual beyond a factor and three standard errors of so many rows or ids; counts beyond a factor, from the fourth delivery on and where they are no handful; few rows of a log that grows only warn, since they tell when one looked, and so do few of a delivery that is mostly late, the rest of a day. level: ok, warn or block, by the settings of the release.
 CREATE VIEW delivery_drift AS
 WITH limits AS (
     SELECT
@@ -19,7 +19,7 @@ deliveries AS (
     SELECT
         *,
         row_number() OVER (ORDER BY sequence) - 1 AS place,
-        row_number() OVER (PARTITION BY source, delivery_id ORDER BY sequence) > 1 AS is_again
+        row_number() OVER (PARTITION BY source, delivery_id ORDER BY sequence) > 1 OR 2 * n_late > n_accepted AS is_rest
     FROM ingests
     WHERE n_accepted > 0
 ),
@@ -56,7 +56,7 @@ compared AS (
         deliveries.release_id,
         deliveries.delivery_id,
         deliveries.place,
-        deliveries.is_again,
+        deliveries.is_rest,
         now.figure,
         now.kind,
         now.value,
@@ -99,7 +99,7 @@ SELECT
     moved.n_before,
     CASE
         WHEN moved.kind = 'share' AND limits.share_block > 0 AND moved.factor > limits.share_block AND moved.figure NOT IN ('share of known users', 'share of known items') THEN 'block'
-        WHEN moved.kind = 'count' AND limits.count_block > 0 AND moved.factor > limits.count_block AND NOT (moved.is_again AND moved.value < moved.usual) THEN 'block'
+        WHEN moved.kind = 'count' AND limits.count_block > 0 AND moved.factor > limits.count_block AND NOT (moved.is_rest AND moved.value < moved.usual) THEN 'block'
         WHEN moved.kind = 'share' AND limits.share_warn > 0 AND moved.factor > limits.share_warn THEN 'warn'
         WHEN moved.kind = 'count' AND limits.count_warn > 0 AND moved.factor > limits.count_warn THEN 'warn'
         ELSE 'ok'

@@ -121,7 +121,7 @@ def tables_are_made_once(empty_warehouse: Path) -> Iterator[None]:
         lake.renew(root, lock)
 
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(lake, "_create", copy)
+        monkeypatch.setattr(lake, "make_catalogue_file", copy)
         yield
 
 

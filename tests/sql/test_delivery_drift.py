@@ -59,6 +59,15 @@ def fill(world: duckdb.DuckDBPyConnection, nights: Sequence[tuple[int, ...]], co
     )
 
 
+def test_few_rows_of_a_delivery_that_is_mostly_late_only_warn(world: duckdb.DuckDBPyConnection) -> None:
+    """The rest of a day, of a hundred of ten thousand users."""
+    usual = (20_000, 6_000, 10_000, 0, 300, 0)
+    assert fill(world, [usual, usual, usual, usual, (200, 60, 100, 0, 90, 0)]) == {"rows": "block", "users": "block"}
+    world.execute("UPDATE ingests SET n_late = 150 WHERE sequence = 4")
+    levels = "SELECT figure, level FROM delivery_drift WHERE ingest_id = 'i4' AND level <> 'ok' ORDER BY figure"
+    assert world.execute(levels).fetchall() == [("rows", "warn"), ("users", "warn")]
+
+
 @pytest.mark.parametrize(
     ("config", "level"),
     [

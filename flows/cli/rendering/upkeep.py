@@ -38,7 +38,9 @@ def forget(console: Console, report: dict[str, Any]) -> None:
 def migrate(console: Console, report: dict[str, Any]) -> None:
     """The steps that were, or would be, taken."""
     if not report["steps"]:
-        console.print("nothing to do: the warehouse is of this version's layout", highlight=False)
+        console.print(
+            "nothing to do: the warehouse is of this version's layout; its views and macros are made anew", highlight=False
+        )
     label = "would take" if report["status"] == "planned" else "taken"
     facts(console, tuple((f"{label} {step['name']}", step["doc"]) for step in report["steps"]))
 
