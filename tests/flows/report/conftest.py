@@ -31,7 +31,7 @@ SELECT 'x' || n AS run_id, 'daily-refresh' AS flow, if(n = 30, 'failed', 'killed
 FROM (VALUES (30), (40)) AS nights (n);
 INSERT INTO ingests BY NAME
 SELECT 'i' || n AS ingest_id, 'shop' AS source, 'day ' || n AS delivery_id, n - 1 AS sequence, 1000 + n AS n_rows, 1000 + n - n % 4 AS n_accepted,
-    n % 4 AS n_rejected, 0 AS n_known, 300 AS n_positives, 50 AS n_users, if(n = 1, 50, 0) AS n_new_users, 20 AS n_items,
+    n % 4 AS n_rejected, 0 AS n_known, 0 AS n_late, [] AS replaces, 300 AS n_positives, 50 AS n_users, if(n = 1, 50, 0) AS n_new_users, 20 AS n_items,
     if(n = 1, 10, 1) AS n_new_items, n AS release_id
 FROM range(1, {NIGHTS + 1}) AS nights (n);
 INSERT INTO quarantine BY NAME
