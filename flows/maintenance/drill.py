@@ -74,8 +74,8 @@ def drill(root: Path, run: Run) -> dict[str, Any]:
 
 def _play(scenario: Scenario, root: Path, expected: tuple[Any, ...]) -> dict[str, Any]:
     began = time.monotonic()
-    outcome = {"scenario": scenario.name, "says": "", "lost": "", "restored_by": "", "is_restored": None}
-    with _room_beside(root) as home:
+    outcome: dict[str, Any] = {"scenario": scenario.name, "says": "", "lost": "", "restored_by": "", "is_restored": None}
+    with _room_next_to(root) as home:
         harmed, whole = home / "harmed", home / "whole"
         linked_copy(root, whole)
         linked_copy(whole, harmed)
@@ -97,7 +97,7 @@ def _play(scenario: Scenario, root: Path, expected: tuple[Any, ...]) -> dict[str
 
 
 @contextmanager
-def _room_beside(root: Path) -> Iterator[Path]:
+def _room_next_to(root: Path) -> Iterator[Path]:
     """A new folder on the same disk, removed afterwards; removing a hard link leaves the other name."""
     try:
         home = Path(tempfile.mkdtemp(prefix=f".{root.name}.drill-", dir=root.parent))
