@@ -79,11 +79,24 @@ def gc(
 
 
 @group.command(epilog="Example: hsrl verify --warehouse warehouse/demo")
-def verify(warehouse: WarehouseFolder = None, log: Log = LogFormat.TEXT, as_json: Json = False) -> None:
+def verify(
+    warehouse: WarehouseFolder = None,
+    drill: Annotated[
+        bool, typer.Option("--drill", help="Lose part after part of a copy of the warehouse, and restore it as hsrl says.")
+    ] = False,
+    log: Log = LogFormat.TEXT,
+    as_json: Json = False,
+) -> None:
     """Compare every stored file of the newest release with the hash taken when it was written."""
     from flows.maintenance.verify import verify
 
     root = warehouse_path(warehouse)
+    if drill:
+        from flows.maintenance.drill import drill as play
+
+        played = play(root, begin("verify"))
+        show(played, present.drill, as_json)
+        raise typer.Exit(0 if played["status"] == "restored" else 1)
     with begin("verify").stage("verify"):
         report = verify(root)
     show(report, present.verify, as_json)

@@ -1,6 +1,7 @@
 """Engines with the catalogue of a warehouse attached: for a writer, pinned to a snapshot, or the copy for readers."""
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -21,6 +22,12 @@ from pipeline.warehouse.traces import CATALOGUE, has_catalogue, refuse_traces, r
 MAKING, _NOT_MAKING = "CREATE_IF_NOT_EXISTS true", "CREATE_IF_NOT_EXISTS false"
 # Bytes with which a catalogue can always be opened.
 _ROOM = 1 << 20
+# DuckLake's own words.
+_FORMATS = re.compile(r"catalog version is ([\d.]+), but the extension requires version ([\d.]+)\. ")
+
+
+class NewerFormatError(WarehouseError):
+    """The catalogue is in a format of DuckLake that came after this version; no copy of it would be in another."""
 
 
 def connect(spill: Path | None = None, memory_limit_mb: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -82,6 +89,10 @@ def attach(
         if is_served:
             raise unreachable(storage.dsn or "", error) from error
         reason = reason_of(error)
+        if (formats := _FORMATS.search(reason)) and float(formats[1]) > float(formats[2]):
+            raise NewerFormatError(
+                f"{root}: made by a newer hsrl, in format {formats[1]} of DuckLake, and this one reads {formats[2]}; upgrade hsrl"
+            ) from error
         raise WarehouseError(f"{root / catalogue}: cannot be opened ({reason}); {_mend(root, reason)}") from error
 
 
@@ -118,6 +129,8 @@ def open_readers(root: Path) -> duckdb.DuckDBPyConnection:
                 raise WarehouseError(f"{copy}: not the bytes that were written")
             connection = connect()
             attach(connection, root, "lake", str(name), "READ_ONLY")
+        except NewerFormatError:
+            raise
         except WarehouseError as error:
             refused = refused or error
             continue

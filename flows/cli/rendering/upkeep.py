@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console
 
-from flows.cli.rendering.terminal import facts
+from flows.cli.rendering.terminal import facts, table
 
 
 def rollback(console: Console, report: dict[str, Any]) -> None:
@@ -75,3 +75,21 @@ def verify(console: Console, report: dict[str, Any]) -> None:
     )
     for reason in report["not_looked_at"]:
         console.print(f"not looked at: {reason}", highlight=False, markup=False, soft_wrap=True)
+
+
+def drill(console: Console, report: dict[str, Any]) -> None:
+    """What was lost in each scenario, and what brought it back."""
+    names = {None: "not played", True: "yes", False: "no"}
+    columns = ("scenario", "hsrl says", "lost", "restored by", "restored", "seconds")
+    rows = [
+        (
+            played["scenario"],
+            played["says"],
+            played["lost"],
+            played["restored_by"],
+            names[played["is_restored"]],
+            played["seconds"],
+        )
+        for played in report["scenarios"]
+    ]
+    table(console, columns, [name == "seconds" for name in columns], rows, len(rows))

@@ -134,3 +134,26 @@ def test_the_engine_draws_no_progress_bar() -> None:
     """It would stand on standard output, in front of the JSON of an answer that takes more than two seconds."""
     with connect() as connection:
         assert connection.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (False,)
+
+
+def test_a_newer_format_of_ducklake_asks_for_a_newer_hsrl(empty_warehouse: Path, tmp_path: Path) -> None:
+    """A copy of the catalogue, which other faults are mended by, would be in the same format."""
+    root = tmp_path / "warehouse"
+    shutil.copytree(empty_warehouse, root)
+    (root / "readers.json").unlink()
+    change = (
+        "import sqlite3, sys\ncatalogue = sqlite3.connect(sys.argv[1])\n"
+        "catalogue.execute(\"UPDATE ducklake_metadata SET value = '1.1' WHERE key = 'version'\")\ncatalogue.commit()"
+    )
+    for path in (root / "catalog.sqlite", root / "readers.sqlite", *(root / "readers").glob("*.sqlite")):
+        subprocess.run([sys.executable, "-c", change, str(path)], check=True)
+    for opening in (Warehouse.open, Warehouse.open_copy):
+        with pytest.raises(WarehouseError, match=r"made by a newer hsrl, in format 1\.1 of DuckLake, .* upgrade hsrl$"):
+            opening(root)
+
+
+def test_ducklake_writes_the_format_that_recovery_tells(empty_warehouse: Path) -> None:
+    """Moving the pin of DuckDB to one that writes another format fails here, so that a migration is thought of."""
+    with Warehouse.open_copy(empty_warehouse) as warehouse:
+        asked = "SELECT value FROM __ducklake_metadata_lake.ducklake_metadata WHERE key = 'version'"
+        assert warehouse.query(asked).item() == "1.0"
