@@ -12,9 +12,10 @@ from pathlib import Path
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.lock import locked
-from pipeline.warehouse.readers import current_copy
+from pipeline.warehouse.readers import current_copy, whole_copy
 from pipeline.warehouse.schema import layout_in, layout_now, make_views, unknown_layout
 from pipeline.warehouse.statements import Statement, statements
+from pipeline.warehouse.storage import storage_of
 
 _LOCK_SECONDS = 60.0
 
@@ -78,9 +79,7 @@ def migrate(root: Path, run_id: str, say: Callable[[str], None], *, dry_run: boo
         if steps is None:
             raise WarehouseError(unknown_layout(str(lake.root)))
         if steps and not dry_run:
-            copy = lake.root / f"catalog.before-{steps[0].name.partition('_')[0]}.sqlite"
-            shutil.copyfile(current_copy(lake.root), copy)
-            say(f"{copy}: the catalogue as it was")
+            _keep_copy(lake, steps[0].name.partition("_")[0], say)
         for step in steps if not dry_run else ():
             with lake.transaction(f"migration {step.name}", {"run": run_id}):
                 lake.connection.execute(step.sql)
@@ -93,3 +92,14 @@ def migrate(root: Path, run_id: str, say: Callable[[str], None], *, dry_run: boo
             with lake.transaction("views of this version", {"run": run_id}):
                 make_views(lake.connection)
         return steps
+
+
+def _keep_copy(lake: Lake, number: str, say: Callable[[str], None]) -> None:
+    """Keep the catalogue as it was, beside it: of one in a file the newest copy, which every commit leaves, once it is found whole."""
+    if storage_of(lake.root).dsn is not None:
+        say("the catalogue is in PostgreSQL: no copy is made here; pg_dump makes one")
+        return
+    kept = lake.root / f"catalog.before-{number}.sqlite"
+    with lake.commit_lock(f"copy before migration {number}"):
+        shutil.copyfile(whole_copy(lake.root) or current_copy(lake.root), kept)
+    say(f"{kept}: the catalogue as it was")
