@@ -5,7 +5,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipeline.errors import WarehouseError
+from pipeline.errors import WarehouseError, reason_of
 
 STORAGE = "storage.json"
 POSTGRES = "postgres:"
@@ -62,7 +62,7 @@ def storage_of(root: Path) -> Storage:
     """Where the warehouse of a folder keeps its parts.
 
     Raises:
-        WarehouseError: ``storage.json`` is damaged.
+        WarehouseError: ``storage.json`` is damaged, or this user may not read it.
     """
     path = root / STORAGE
     try:
@@ -71,6 +71,8 @@ def storage_of(root: Path) -> Storage:
         fault = fault_of(storage.catalog, storage.data)
     except FileNotFoundError:
         return Storage()
+    except PermissionError as error:
+        raise WarehouseError(f"{root}: {reason_of(error)}; grant this user the folder, or give another --warehouse") from error
     except (ValueError, TypeError):
         storage, fault = Storage(), "is damaged"
     if fault:
