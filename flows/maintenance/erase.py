@@ -36,21 +36,12 @@ class Erasure:
         written: kind → new files.
         gone: kind → files that no longer count.
         rebuilt: user_id of those whose records were cut anew, as an item is gone from them.
-        n_events: events that go.
-        n_records: records fewer.
     """
 
     kept: StoredFiles
     written: dict[str, list[Path]] = field(default_factory=lambda: {"events": [], "records": []})
     gone: dict[str, list[Path]] = field(default_factory=lambda: {"events": [], "records": []})
     rebuilt: list[pl.DataFrame] = field(default_factory=list)
-    n_events: int = 0
-    n_records: int = 0
-
-    @property
-    def n_bytes(self) -> int:
-        """Size of the files that no longer count."""
-        return sum(path.stat().st_size for paths in self.gone.values() for path in paths)
 
 
 def count_events(files: StoredFiles, subject: Subject) -> int:
@@ -88,8 +79,8 @@ def erase(files: StoredFiles, subject: Subject, n_buckets: int, records: Records
 
 def _is_in(files: Sequence[StoredFile], subject: Subject) -> bool:
     """Whether any of the files has a row of the subject, also a row that no longer counts."""
-    paths = [file.path for file in files]
-    return bool(paths) and pl.scan_parquet(paths).filter(subject.shown).select("user_id").head(1).collect().height > 0
+    every = [StoredFile(file.path) for file in files]
+    return bool(every) and scan(every, EVENTS).filter(subject.shown).select("user_id").head(1).collect().height > 0
 
 
 def _erase_bucket(
@@ -119,8 +110,6 @@ def _erase_bucket(
     for kind, old in mine.items():
         erasure.gone[kind] += [file.path for file in old]
     erasure.rebuilt.append(saw)
-    erasure.n_events += events.height - stay.height
-    erasure.n_records += before.height - slates.height
 
 
 def _after(files: Sequence[StoredFile], erasure: Erasure, kind: str) -> list[StoredFile]:

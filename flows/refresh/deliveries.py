@@ -66,7 +66,7 @@ def stage_delivery(job: DeliveryJob, earlier: EarlierData, folder: Path, steps: 
     )
     rebuilt = pl.concat([bucket.rebuilt for bucket in buckets])
     frames = {"items": note_sightings(items, seen), "users": users, "rejects": rejects, "lines": lines, "rebuilt": rebuilt}
-    frames["refused"] = refused.select("file", "line", "reason")
+    frames["refused"] = refused.select("file", "raw", "reason")
     for name, frame in (frames | {"counts": pl.DataFrame([counts])}).items():
         frame.write_parquet(folder / f"{name}.parquet")
     meaning = {"user": read.kinds.user, "item": read.kinds.item, "counts_own_time": read.counts_own_time}

@@ -89,12 +89,12 @@ def _files_to_register(warehouse: Warehouse, staged: Sequence[StagedDelivery], k
 
 
 def _no_longer_refused(warehouse: Warehouse, staged: Sequence[StagedDelivery]) -> pl.DataFrame:
-    """Rows of the quarantine that a delivery brought again and that were not refused again for the same reason."""
+    """Rows of the quarantine that a delivery brought again and that were not refused again for the same reason, on whichever line."""
     rows = [QUARANTINE.empty()]
     for delivery in staged:
         if delivery.new.requeues:
             before = warehouse.read(QUARANTINE, statement("quarantine_of_ingests"), {"ingests": list(delivery.new.requeues)})
-            rows.append(before.join(delivery.frame("refused"), on=["file", "line", "reason"], how="anti"))
+            rows.append(before.join(delivery.frame("refused"), on=["file", "raw", "reason"], how="anti"))
     return pl.concat(rows).select("ingest_id", "file", "line", "reason").unique()
 
 

@@ -264,7 +264,7 @@ def _repeated(rows: pl.DataFrame, raw: pl.DataFrame, key: list[str], identity: I
 
 
 def _bound_checks(bounds: Bounds, *, has_order: bool) -> list[tuple[str, pl.Expr]]:
-    """Where times and orders make no sense; such a row would make all later rows of its user late."""
+    """Where times and orders make no sense; such a row would have its user laid out anew night after night."""
     checks = []
     if bounds.earliest:
         checks.append((reasons.before(bounds.earliest), pl.col("when") < bounds.earliest))

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import WarehouseError
-from pipeline.warehouse.lake import Lake
-from pipeline.warehouse.lock import locked
-from pipeline.warehouse.readers import current_copy, whole_copy
+from pipeline.warehouse.readers import whole_copy
 from pipeline.warehouse.schema import layout_in, layout_now, make_views, unknown_layout
 from pipeline.warehouse.statements import Statement, statements
 from pipeline.warehouse.storage import storage_of
+from pipeline.warehouse.warehouse import Warehouse
 
 _LOCK_SECONDS = 60.0
 
@@ -73,7 +72,7 @@ def migrate(root: Path, run_id: str, say: Callable[[str], None], *, dry_run: boo
     Raises:
         WarehouseError: there is no warehouse, its layout is unknown, or another run is writing.
     """
-    with locked(root / "writer.lock", run_id, _LOCK_SECONDS, say), Lake.open_any_layout(root) as lake:
+    with Warehouse.open_any_layout(root) as lake, lake.writer(run_id, _LOCK_SECONDS, say):
         layout = layout_in(lake.connection)
         steps = steps_from(layout)
         if steps is None:
@@ -94,12 +93,17 @@ def migrate(root: Path, run_id: str, say: Callable[[str], None], *, dry_run: boo
         return steps
 
 
-def _keep_copy(lake: Lake, number: str, say: Callable[[str], None]) -> None:
+def _keep_copy(lake: Warehouse, number: str, say: Callable[[str], None]) -> None:
     """Keep the catalogue as it was, beside it: of one in a file the newest copy, which every commit leaves, once it is found whole."""
     if storage_of(lake.root).dsn is not None:
         say("the catalogue is in PostgreSQL: no copy is made here; pg_dump makes one")
         return
     kept = lake.root / f"catalog.before-{number}.sqlite"
     with lake.commit_lock(f"copy before migration {number}"):
-        shutil.copyfile(whole_copy(lake.root) or current_copy(lake.root), kept)
+        copy = whole_copy(lake.root)
+        if copy is None:
+            raise WarehouseError(
+                f"{lake.root}: no copy of its catalogue is whole, so none can be kept; make one with the hsrl of before: hsrl gc"
+            )
+        shutil.copyfile(copy, kept)
     say(f"{kept}: the catalogue as it was")

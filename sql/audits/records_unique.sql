@@ -38,11 +38,11 @@ counted AS (
 users_told AS (
     SELECT
         coalesce(now.user_id, before.user_id) AS user_id,
+        now.user_id IS NULL AS is_gone,
         now.n_records,
         if(coalesce(now.user_id, before.user_id) IN (FROM rebuilt), 0, coalesce(before.n_records, 0)) AS n_before
     FROM splits AS now
     FULL JOIN previous.main.splits AS before ON before.user_id = now.user_id
-    WHERE now.user_id IS NOT NULL OR sha256('user:' || before.user_id) NOT IN (SELECT id_sha256 FROM forgotten)
 )
 
 SELECT
@@ -55,7 +55,10 @@ SELECT
 FROM users_told
 FULL JOIN counted ON counted.user_id = users_told.user_id
 WHERE
-    coalesce(users_told.n_records, 0) IS DISTINCT FROM users_told.n_before + coalesce(counted.n_rows, 0)
-    OR counted.n_rows <> counted.n_different
-    OR counted.first_index <> users_told.n_before
-    OR counted.last_index <> users_told.n_records - 1;
+    (
+        coalesce(users_told.n_records, 0) IS DISTINCT FROM users_told.n_before + coalesce(counted.n_rows, 0)
+        OR counted.n_rows <> counted.n_different
+        OR counted.first_index <> users_told.n_before
+        OR counted.last_index <> users_told.n_records - 1
+    )
+    AND (NOT coalesce(users_told.is_gone, false) OR sha256('user:' || users_told.user_id) NOT IN (SELECT id_sha256 FROM forgotten));

@@ -195,6 +195,11 @@ def test_what_is_refused_again_stays_in_quarantine_once(shop: Shop) -> None:
     assert before.height == 12
     shop.run("requeue")
     assert shop.ask("from quarantine order by line").equals(before)
+    # A corrected file has the row on another line.
+    spoilt = pl.read_csv(shop.folder / "logs" / "day-1.csv", infer_schema=False)
+    spoilt[1:].write_csv(shop.folder / "logs" / "day-1.csv")
+    shop.run("refresh", "--corrected")
+    assert shop.ask("from quarantine order by line").equals(before)
     (shop.folder / "logs" / "day-1.csv").unlink()
     shop.deliver(2, shown(2))
     assert "no raw file that is still there has rows in quarantine" in shop.run("requeue").err
