@@ -27,7 +27,7 @@ SUCCEEDED = "hsrl.night.succeeded"
 # Stages of each flow in their order, for its progress.
 STAGES = {
     "daily-refresh": (
-        "raw logs", "check stored files", "read the last release", "look for new files", "ingest and records", "splits",
+        "raw logs", "look for new files", "check stored files", "read the last release", "ingest and records", "splits",
         "semantic ids", "audits and publish",
     ),
     "nightly-retrain": ("read the release", "simulators", "training", "evaluation", "audits and publish"),
