@@ -112,12 +112,7 @@ def order_events(
     n_new = raw.height
     if whole is not None:
         raw, rows = _with_whole(raw, rows, check(whole, EVENTS, "ordering"), by)
-    if _may_repeat(rows, key):
-        rows = rows.sort("user_id", by, "item_id", "is_new", *ties)  # equal rows are neighbours
-        is_repeated = _repeated(rows, raw, key, rules.identity)
-    else:
-        is_repeated = pl.repeat(value=False, n=rows.height, eager=True)
-    rows = rows.with_columns(is_repeated.alias("is_repeated"))
+    rows = _marking_repeats(rows, raw, [*key, "is_new", *ties], rules.identity)
     kept, refused = _split(rows, _checks(by, rules))
     refused = pl.concat([outside.drop("when"), refused.select(outside.drop("when").columns)])
     if has_order:  # checked last: a refused row takes no order from another
@@ -253,13 +248,19 @@ def _nth(columns: list[str]) -> pl.Expr:
     return pl.int_range(pl.len()).over(columns).alias(NTH)
 
 
-def _may_repeat(rows: pl.DataFrame, key: list[str]) -> bool:
-    """False only where no two rows share the key: mixed sums of it are all different, which is quicker to see than to sort."""
-    mixed = pl.lit(0, pl.UInt64)
+def _marking_repeats(rows: pl.DataFrame, raw: pl.DataFrame, by: list[str], identity: Identity) -> pl.DataFrame:
+    """The rows with ``is_repeated``; they are only sorted, by user, item, time and the rest of ``by``, where a key may come twice.
+
+    Mixed sums of the three are all different where no key does, which is quicker to see than to sort.
+    """
+    key, mixed = by[:3], pl.lit(0, pl.UInt64)
     for name in key:
         mixed = (mixed ^ pl.col(name).cast(pl.Int64).reinterpret(signed=False)) * pl.lit(_MIX[0], pl.UInt64)
         mixed = mixed ^ (mixed // pl.lit(1 << 31, pl.UInt64))
-    return bool(rows.select(mixed.n_unique()).item() < rows.height)
+    if rows.select(mixed.n_unique()).item() == rows.height:
+        return rows.with_columns(is_repeated=pl.lit(value=False))
+    rows = rows.sort(by)  # equal rows are neighbours
+    return rows.with_columns(_repeated(rows, raw, key, identity).alias("is_repeated"))
 
 
 def _repeated(rows: pl.DataFrame, raw: pl.DataFrame, key: list[str], identity: Identity) -> pl.Series:
