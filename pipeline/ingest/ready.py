@@ -187,7 +187,9 @@ def completed(given: Mapping[str, Any], ready: Mapping[str, Any]) -> dict[str, A
     Who sets what is positive by another of ``positive``, ``positive_above`` and ``positive_where`` does without the ready one.
     """
     settings = {"name": given["kind"], **ready}
-    settings = {key: value for key, value in settings.items() if key not in ("items", "users") or isinstance(given.get(key), dict)}
+    settings = {
+        key: value for key, value in settings.items() if key not in ("items", "users") or isinstance(given.get(key), dict)
+    }
     if any(given.get(name) is not None for name in _DECIDE):
         settings = {key: value for key, value in settings.items() if key not in _DECIDE}
     if given.get("positive_above") is not None and "feedback" not in (given.get("columns") or {}):
@@ -198,7 +200,9 @@ def completed(given: Mapping[str, Any], ready: Mapping[str, Any]) -> dict[str, A
 
 def _merged(ready: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     both = {
-        key: _merged(ready[key], value) if isinstance(value, dict) and isinstance(ready.get(key), Mapping) and key != "grades" else value
+        key: _merged(ready[key], value)
+        if isinstance(value, dict) and isinstance(ready.get(key), Mapping) and key != "grades"
+        else value
         for key, value in given.items()
     }
     return {**ready, **both}

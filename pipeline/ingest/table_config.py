@@ -168,6 +168,11 @@ class TableSource(SourceSection, TextFormat):
         """How its times are read."""
         return Clock(self.time_unit, self.time_format, offset_of(self.utc_offset), self.first_day, self.last_day)
 
+    @property
+    def has_refusals(self) -> bool:
+        """See ``SourceSection``."""
+        return self.positive != "all"
+
     def id_kinds(self) -> IdKinds | None:
         """What ``ids`` says."""
         return None if self.ids == "auto" else IdKinds(self.ids, self.ids)
