@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from pipeline.ingest.table_config import TableSource
 
+Kind = Literal["rl4rs", "kuairand", "taobao", "obd", "recbole", "mind", "amazon", "amazon-2023", "yelp", "sequences"]
 # Of these one decides what is positive: who sets one does without those of the ready mapping.
 _DECIDE = ("positive", "positive_above", "positive_where")
 
@@ -169,9 +170,7 @@ READY: Mapping[str, Mapping[str, Any]] = {
 class ReadySource(TableSource):
     """A published log in its official form: a table of which only the paths are to be named (docs/sources.md)."""
 
-    kind: Literal[  # type: ignore[assignment]  # other names than that of a table
-        "rl4rs", "kuairand", "taobao", "obd", "recbole", "mind", "amazon", "amazon-2023", "yelp", "sequences"
-    ] = Field(description="Which published log.")
+    kind: Kind = Field(description="Which published log.")  # type: ignore[assignment]  # other names than that of a table
 
     @model_validator(mode="before")
     @classmethod
