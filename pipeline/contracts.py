@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -206,9 +207,13 @@ def check(frame: pl.DataFrame, table: Table, where: str) -> pl.DataFrame:
 
 
 def n_repeats(frame: pl.DataFrame, key: Sequence[str]) -> int:
-    """Rows beyond the first of each key. Where a column of the key rises strictly, as sorted ids do, nothing is hashed."""
-    for name in key:
-        column = frame[name]
-        if column.dtype.is_integer() and not column.null_count() and (column[1:] > column[:-1]).all():
+    """Rows beyond the first of each key. Where a column of the key, or two of them together, rise strictly, nothing is hashed."""
+    columns = [frame[name] for name in key]
+    usable = [column for column in columns if column.dtype.is_integer() and not column.null_count()]
+    steps = [(column[1:] > column[:-1], column[1:] == column[:-1]) for column in usable]
+    if any(rises.all() for rises, _ in steps):
+        return 0
+    for (rises, stays), (next_rises, _) in pairwise(steps):
+        if (rises | (stays & next_rises)).all():
             return 0
     return frame.height - frame.select(key).n_unique()

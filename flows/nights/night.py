@@ -10,6 +10,7 @@ from prefect import runtime
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
+from prefect.events import emit_event
 from prefect.tasks import Task
 
 from flows.nights.artifacts import evaluation_table, page, run_name, run_tags
@@ -20,10 +21,13 @@ from flows.runtime.locations import warehouse_path
 from flows.runtime.run import Run
 from flows.runtime.settings import load_alerts
 
+# What a night that ended well tells Prefect's automations; prefect.yaml begins the retrain by it. Prefect's own "Completed" would do, but
+# of a run that a schedule made it reaches automations a quarter of an hour late: its first event waits for one that is never sent.
+SUCCEEDED = "hsrl.night.succeeded"
 # Stages of each flow in their order, for its progress.
 STAGES = {
     "daily-refresh": (
-        "raw logs", "check stored files", "read the last release", "look for new files", "ingest and records", "splits",
+        "raw logs", "look for new files", "check stored files", "read the last release", "ingest and records", "splits",
         "semantic ids", "audits and publish",
     ),
     "nightly-retrain": ("read the release", "simulators", "training", "evaluation", "audits and publish"),
@@ -77,6 +81,11 @@ def night(flow: str, config: Path, root: Path, attempt: Callable[[Run], dict[str
         _show(flow, report)
     except httpx.HTTPError as error:  # what is published stays so
         runs[-1].say(f"warning: Prefect did not take the artifacts of this run ({type(error).__name__})")
+    emit_event(
+        SUCCEEDED,
+        resource={"prefect.resource.id": f"hsrl.flow.{flow}", "prefect.resource.name": flow},
+        payload={"status": report["status"], "run_id": report["run_id"], "release_id": report.get("release_id")},
+    )
     return report
 
 

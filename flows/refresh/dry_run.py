@@ -35,12 +35,12 @@ def plan_refresh(
             require_same_settings(warehouse, sections, rebuild=request.rebuild)
             incumbent = read_incumbent(warehouse, sids.tombstone_nights, rebuild=request.rebuild)
             require_same_meaning(stored_meaning(warehouse, source.name), source.config, request.accept)
-            found = search.run(warehouse, incumbent)
+            found = search.run(warehouse, rebuild=request.rebuild)
             n_left_behind = items_left_behind(warehouse)
             expected = forecast(warehouse, incumbent, Coming(found, len(to_generate)), search.embeddings, sids)
     else:
         Warehouse.require_room(root)
-        found = search.run(None, None)
+        found = search.run(None)
     learns = expected is None or expected["mode"] == "learn"
     has_work = found.deliveries or to_generate or found.has_new_vectors or n_left_behind
     external = found.external

@@ -78,17 +78,18 @@ def _bring_up_to_date(
 ) -> dict[str, Any]:
     """Stage what is new, make Semantic IDs, and publish a release; or report that nothing is new."""
     warehouse, run, steps = context.warehouse, context.run, context.steps
+    with run.stage("look for new files"):
+        require_same_settings(warehouse, config, rebuild=request.rebuild)
+        stored = stored_meaning(warehouse, search.source.name)
+        require_same_meaning(stored, settings.source, request.accept)
+        found = search.run(warehouse, rebuild=request.rebuild)
+    if not (found.deliveries or found.has_new_vectors or request.rebuild or items_left_behind(warehouse)):
+        return _nothing_new(run, request, [])
     with run.stage("check stored files"):
         require_intact(warehouse, (*TABLES, "user_state"))
         (require_whole_or_gone if request.rebuild else require_intact)(warehouse, ("embedding_model",))
     with run.stage("read the last release"):
-        require_same_settings(warehouse, config, rebuild=request.rebuild)
         incumbent = read_incumbent(warehouse, settings.sids.tombstone_nights, rebuild=request.rebuild)
-    stored = stored_meaning(warehouse, search.source.name)
-    require_same_meaning(stored, settings.source, request.accept)
-
-    with run.stage("look for new files"):
-        found = search.run(warehouse, incumbent)
     external, is_first = found.external, incumbent.release is None
     has_new_vectors, is_rebuild = found.has_new_vectors and not is_first, request.rebuild and not is_first
     if external is not None and (found.deliveries or request.rebuild or has_new_vectors):
@@ -99,8 +100,7 @@ def _bring_up_to_date(
         )
         staged, passed_over = stage_deliveries(night, found.deliveries, tick)
     if not (staged or is_rebuild or has_new_vectors or items_left_behind(warehouse)):
-        run.say(request.nothing_new(len(passed_over)))
-        return {"status": "nothing new", "run_id": run.run_id, "release_id": None, "passed_over": passed_over}
+        return _nothing_new(run, request, passed_over)
     if external is not None and has_new_vectors:
         run.say(f"{external.paths[0]}: vectors that no release was made from yet")
 
@@ -119,6 +119,12 @@ def _bring_up_to_date(
         deliveries = rows_of_deliveries(inputs, settings.source, stored)
         steps.run("audits and publish", warehouse.publish, draft, changes_of(warehouse, run.run_id, inputs, sids, deliveries))
     return _report(context, inputs, sids) | {"passed_over": passed_over}
+
+
+def _nothing_new(run: Run, request: RefreshRequest, passed_over: list[str]) -> dict[str, Any]:
+    """The report where no release is to be made."""
+    run.say(request.nothing_new(len(passed_over)))
+    return {"status": "nothing new", "run_id": run.run_id, "release_id": None, "passed_over": passed_over}
 
 
 def _report(context: RunContext, inputs: ReleaseInputs, sids: SemanticIds) -> dict[str, Any]:

@@ -49,9 +49,10 @@ class Days:
 def new_deliveries(
     source: Source, known: KnownFiles, days: Days, settle_hours: float = 0.0, again: Again | None = None
 ) -> list[NewDelivery]:
-    """Deliveries with a file whose bytes the warehouse has not taken in, oldest first.
+    """Deliveries with a file of their own whose bytes the warehouse has not taken in, oldest first.
 
-    Also those whose last line waited and whose file has not changed for so long that it is finished.
+    Also those whose last line waited and whose file has not changed for so long that it is finished. Where only files changed that
+    all deliveries share, such as a catalogue, the newest delivery is read again for them.
 
     Args:
         source: lists the deliveries.
@@ -67,7 +68,7 @@ def new_deliveries(
     """
     if not source.config.is_begun():
         return []
-    found, seen = [], dict[Path, Snapshot]()
+    found, newest, seen = list[NewDelivery](), None, dict[Path, Snapshot]()
     settled_at = time.time() - 3600 * settle_hours
     for delivery in source.deliveries():
         day = delivery.occurred_on
@@ -83,15 +84,20 @@ def new_deliveries(
         sized = replace(delivery, n_bytes=tuple(file.n_bytes for file in snapshots), growing=growing)
         past = known.deliveries.get((source.name, delivery.id), [])
         names = [ingest.ingest_id for ingest in past]
+        own = {file.sha256 for file in snapshots if file.path not in delivery.shared}
         has_settled = any(file.sha256 in known.waiting and file.path not in growing for file in snapshots)
         if again == "quarantined":
             if any(ingest.n_quarantined for ingest in past):
                 name = fingerprint(source.name, hashes, "again after", names)
                 found.append(NewDelivery(sized, snapshots, name, requeues=tuple(names)))
-        elif again == "corrected" and past and past[-1].hashes != tuple(sorted(hashes)):
+        elif again == "corrected" and past and not own.issubset(past[-1].hashes):
             name = fingerprint(source.name, hashes, "instead of", names)
             found.append(NewDelivery(sized, snapshots, name, replaces=tuple(names), requeues=tuple(names)))
-        elif has_settled or not known.hashes.issuperset(hashes):
-            parts = (source.name, hashes, *(["settled"] if has_settled else []))
-            found.append(NewDelivery(sized, snapshots, fingerprint(*parts)))
+        else:
+            newest = NewDelivery(sized, snapshots, fingerprint(source.name, hashes, *(["settled"] if has_settled else [])))
+            if has_settled or not known.hashes.issuperset(own):
+                found.append(newest)
+    taken = known.hashes.union(file.sha256 for new in found for file in new.snapshots)
+    if newest and not taken.issuperset(file.sha256 for file in newest.snapshots):
+        found.append(newest)
     return found

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flows.refresh.external_vectors import ExternalFiles, find_external_files
 from flows.refresh.new_deliveries import Again, Days, NewDelivery, new_deliveries
-from flows.stores.incumbent import Incumbent, KnownFiles
+from flows.stores.incumbent import KnownFiles, current_codebook, known_files
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.ingest.source import Source
 from pipeline.warehouse.artifacts import bytes_of
@@ -29,14 +29,19 @@ class Search:
     embeddings: EmbeddingsConfig
     again: Again | None = None
 
-    def run(self, warehouse: Warehouse | None, incumbent: Incumbent | None) -> "Arrivals":
-        """Look for files; both arguments are None before the first refresh.
+    def run(self, warehouse: Warehouse | None, *, rebuild: bool = False) -> "Arrivals":
+        """Look for files.
+
+        Args:
+            warehouse: None before the first refresh.
+            rebuild: whether a new codebook is to be learned, which takes any vectors.
 
         Raises:
             ConfigError: days are asked for, but the deliveries are no days; or there are no usable external vectors.
             SourceError: a file is missing or may not be read.
         """
-        known, codebook = (incumbent.known_files, incumbent.sids.codebook) if incumbent else (KnownFiles(), None)
+        known = known_files(warehouse) if warehouse else KnownFiles()
+        codebook = current_codebook(warehouse) if warehouse and not rebuild else None
         return Arrivals(
             new_deliveries(self.source, known, self.days, self.settle_hours, self.again),
             find_external_files(self.embeddings, warehouse, codebook),

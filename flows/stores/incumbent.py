@@ -99,7 +99,6 @@ class Incumbent:
     Attributes:
         release: the last release.
         n_ingests: deliveries taken in.
-        known_files: the raw files of these deliveries.
         tables: of the last release.
         files: of the last release.
         sids: what earlier nights decided, but for the vectors (see ``with_vectors``); no codebook where a new one is to be learned.
@@ -107,7 +106,6 @@ class Incumbent:
 
     release: Release | None
     n_ingests: int
-    known_files: KnownFiles
     tables: Tables
     files: StoredFiles
     sids: SidIncumbents
@@ -131,11 +129,6 @@ def read_incumbent(warehouse: Warehouse, tombstone_nights: int, *, rebuild: bool
     return Incumbent(
         release=warehouse.latest_release(),
         n_ingests=int(warehouse.query("SELECT count(*) FROM ingests").item()),
-        known_files=KnownFiles(
-            hashes=frozenset(warehouse.query(statement("raw_files_taken_in"))["sha256"]),
-            waiting=frozenset(warehouse.query(statement("raw_files_waiting"))["sha256"]),
-            deliveries=_past_ingests(warehouse),
-        ),
         tables=Tables(
             items=warehouse.read(ITEMS, "FROM items ORDER BY item_id"),
             users=warehouse.read(USERS, "FROM users ORDER BY user_id"),
@@ -143,6 +136,15 @@ def read_incumbent(warehouse: Warehouse, tombstone_nights: int, *, rebuild: bool
         ),
         files=_stored_files(warehouse),
         sids=_sid_incumbents(warehouse, None if rebuild else current_codebook(warehouse), tombstone_nights),
+    )
+
+
+def known_files(warehouse: Warehouse) -> KnownFiles:
+    """What the warehouse knows of raw files."""
+    return KnownFiles(
+        hashes=frozenset(warehouse.query(statement("raw_files_taken_in"))["sha256"]),
+        waiting=frozenset(warehouse.query(statement("raw_files_waiting"))["sha256"]),
+        deliveries=_past_ingests(warehouse),
     )
 
 

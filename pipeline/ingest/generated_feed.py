@@ -49,8 +49,8 @@ def day_files(config: GeneratedSource, day: int) -> dict[str, Iterator[pl.DataFr
     when = date_of(config, day)
     return {
         f"events-{when}.parquet": day_events(config, day),
-        f"items-{when}.parquet": iter([items_on(config, day)]),
-        "users.parquet": iter([users_of(config)]),
+        f"items-{when}.parquet": map(items_on, [config], [day]),  # made when they are read: often only the names are asked for
+        "users.parquet": map(users_of, [config]),
     }
 
 

@@ -100,18 +100,19 @@ def order_events(
     check(state, USER_STATE, "ordering")
     has_order = _has_order(raw) and (raw.height > 0 or whole is not None)
     by = "order" if has_order else "occurred_at"
-    # Decided on the few columns that matter; sorted twice, first so that equal rows are neighbours, then into the order kept.
-    ties = ["file", "line"] if has_order else ["position", "file", "line"]
+    # Decided on the few columns that matter. A text is slow to sort by, and often all rows are of one file; stored ones are of none.
+    has_files = whole is not None or raw["file"].n_unique() > 1
+    ties = [*([] if has_order else ["position"]), *(["file"] if has_files else []), "line"]
     last = state.select("user_id", "last_seq", last=pl.col("last_seq" if has_order else "last_occurred_at"))
-    rows = raw.select("user_id", "item_id", by, *ties).with_row_index("row").join(last, on="user_id", how="left")
+    rows = raw.select("user_id", "item_id", by, *dict.fromkeys((*ties, "file"))).with_row_index("row")
+    rows = rows.join(last, on="user_id", how="left", maintain_order="left")
     rows, outside = _split(rows.with_columns(raw["occurred_at"].alias("when")), _bound_checks(rules.bounds, has_order=has_order))
     key = ["user_id", "item_id", by]
     rows, known_in = _without_known(rows.with_columns(is_new=pl.lit(value=True)), raw, key, rules.identity, stored)
     n_new = raw.height
     if whole is not None:
         raw, rows = _with_whole(raw, rows, check(whole, EVENTS, "ordering"), by)
-    rows = rows.sort("user_id", by, "item_id", "is_new", *ties)
-    rows = rows.with_columns(_repeated(rows, raw, key, rules.identity).alias("is_repeated"))
+    rows = _marking_repeats(rows, raw, [*key, "is_new", *ties], rules.identity)
     kept, refused = _split(rows, _checks(by, rules))
     refused = pl.concat([outside.drop("when"), refused.select(outside.drop("when").columns)])
     if has_order:  # checked last: a refused row takes no order from another
@@ -245,6 +246,21 @@ def _identifying(rows: pl.DataFrame, raw: pl.DataFrame, key: list[str], identity
 def _nth(columns: list[str]) -> pl.Expr:
     """The number of each row among those equal to it, 0 = first."""
     return pl.int_range(pl.len()).over(columns).alias(NTH)
+
+
+def _marking_repeats(rows: pl.DataFrame, raw: pl.DataFrame, by: list[str], identity: Identity) -> pl.DataFrame:
+    """The rows with ``is_repeated``; they are only sorted, by user, item, time and the rest of ``by``, where a key may come twice.
+
+    Mixed sums of the three are all different where no key does, which is quicker to see than to sort.
+    """
+    key, mixed = by[:3], pl.lit(0, pl.UInt64)
+    for name in key:
+        mixed = (mixed ^ pl.col(name).cast(pl.Int64).reinterpret(signed=False)) * pl.lit(_MIX[0], pl.UInt64)
+        mixed = mixed ^ (mixed // pl.lit(1 << 31, pl.UInt64))
+    if rows.select(mixed.n_unique()).item() == rows.height:
+        return rows.with_columns(is_repeated=pl.lit(value=False))
+    rows = rows.sort(by)  # equal rows are neighbours
+    return rows.with_columns(_repeated(rows, raw, key, identity).alias("is_repeated"))
 
 
 def _repeated(rows: pl.DataFrame, raw: pl.DataFrame, key: list[str], identity: Identity) -> pl.Series:

@@ -25,6 +25,8 @@ class Delivery:
         occurred_on: the day the events belong to, where the delivery is one day.
         n_bytes: sizes of the files when they were hashed, beyond which nothing is read; empty for all there is.
         growing: files that may still be written, whose last line is not taken without a line end.
+        shared: those of ``files`` that are of every delivery, as a catalogue is; when such a file changes, the newest delivery alone
+            is read again, and the cost of a night does not grow with the log.
     """
 
     id: str
@@ -32,6 +34,7 @@ class Delivery:
     occurred_on: date | None = None
     n_bytes: tuple[int, ...] = ()
     growing: frozenset[Path] = frozenset()
+    shared: frozenset[Path] = frozenset()
 
     def size_of(self, file: Path) -> int | None:
         """How much of the file belongs to the delivery, in bytes; None for all of it."""

@@ -55,7 +55,10 @@ class TableLog:
         catalogues = [file for section in (self.config.items, self.config.users) if section for file in matching(section.path)]
         if self.config.delivery == "all":
             return [Delivery("all", _each_once(*events, *catalogues))]
-        return [Delivery(name_in(self.config.path, file), _each_once(file, *catalogues)) for file in events]
+        return [
+            Delivery(name_in(self.config.path, file), _each_once(file, *catalogues), shared=frozenset(catalogues) - {file})
+            for file in events
+        ]
 
     def read(self, delivery: Delivery, kinds: IdKinds | None = None) -> Iterator[RawBatch]:
         """Items and users first where they have files of their own, then the events in chunks.

@@ -1,5 +1,6 @@
 """Runs the audits of ``sql/audits`` on what would become visible."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -58,11 +59,11 @@ def _run(connection: duckdb.DuckDBPyConnection, audit: Statement) -> Finding:
     query = audit.sql.rstrip().rstrip(";")
     if severity == _BY_ROW:
         query = f"FROM (\n{query}\n) ORDER BY severity"  # those that block come first
-        blocks = connection.execute(f"SELECT 1 FROM (\n{query}\n) WHERE severity = 'block' LIMIT 1").fetchone()
-        severity = "block" if blocks else "warn"
     rows = connection.execute(
         f"SELECT to_json(offender)::VARCHAR FROM (\n{query}\n) AS offender LIMIT {_MAX_EXAMPLES}"
     ).fetchall()
+    if severity == _BY_ROW:
+        severity = json.loads(rows[0][0])["severity"] if rows else "warn"
     n_offenders = len(rows)
     if n_offenders == _MAX_EXAMPLES:
         counted = connection.execute(f"SELECT count(*) FROM (\n{query}\n)").fetchone()

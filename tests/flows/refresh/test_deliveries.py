@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from flows.refresh.flow import refresh
+from flows.refresh.request import RefreshRequest
 from flows.runtime.run import Run
 from flows.runtime.settings import load_settings
 from flows.runtime.steps import DirectSteps
@@ -44,13 +45,14 @@ class Nights:
         self.folder, self.root = folder, folder / "w"
         (folder / "log.toml").write_text(log_toml(pattern, LONG_COLUMNS, codes=(1, 4)))
 
-    def next(self, slate_size: int = 5) -> tuple[dict[str, Any], str]:
+    def next(self, slate_size: int = 5, *, corrected: bool = False) -> tuple[dict[str, Any], str]:
         """What a refresh reports and says."""
         said = io.StringIO()
         config = self.folder / "log.toml"
         config.write_text(config.read_text().replace("slate_size = 5", f"slate_size = {slate_size}"))
         run = Run("daily-refresh", Console(file=said, width=400))
-        return refresh(load_settings(config, self.root), self.root, run, DirectSteps()), said.getvalue()
+        request = RefreshRequest(again="corrected" if corrected else None)
+        return refresh(load_settings(config, self.root), self.root, run, DirectSteps(), request), said.getvalue()
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         return run_sql(self.root, query).rows()
@@ -250,3 +252,37 @@ def test_forty_malformed_files_go_through_a_refresh_with_every_line_accounted_fo
     nights.require_conserved()
     found = dict(nights.ask("select file, n_lines from ingest_lines where content <> 'nothing'"))
     assert len(expected) == 40 and all(found[name] == n for name, n in expected.items() if n is not None)
+
+
+@pytest.mark.slow
+def test_a_catalogue_that_is_written_anew_every_day_reads_no_old_day_again(tmp_path: Path) -> None:
+    """Its newest day alone, whether that is new or not; also where an earlier day comes late or corrected."""
+    nights, items = Nights(tmp_path, "day_*.csv"), tmp_path / "items.csv"
+    config = tmp_path / "log.toml"
+    config.write_text(config.read_text() + '[source.items]\npath = "items.csv"\ncolumns = {item = "item_id", title = "title"}\n')
+
+    def day(number: int, catalogue: str) -> None:
+        (tmp_path / f"day_{number}.csv").write_text(HEADER + rows(number))
+        list_items(catalogue)
+
+    def list_items(catalogue: str) -> None:
+        items.write_text("item_id,title\n" + "".join(f"{item},{catalogue} {item}\n" for item in [*range(1, 31), 105]))
+
+    day(1, "first")
+    day(3, "first")
+    assert nights.next()[0]["deliveries"] == ["day_1.csv", "day_3.csv"]
+    day(4, "second")
+    report, _ = nights.next()
+    assert report["deliveries"] == ["day_4.csv"] and report["n_accepted"] == report["n_rows"] == 1000
+    list_items("third")
+    report, _ = nights.next()
+    assert report["deliveries"] == ["day_4.csv"] and report["n_accepted"] == 0
+    assert nights.ask("select distinct split_part(title, ' ', 1) from items") == [("third",)]
+    assert nights.next()[0]["status"] == "nothing new"
+    day(2, "fourth")
+    assert nights.next()[0]["deliveries"] == ["day_2.csv"]
+    assert nights.ask("select distinct split_part(title, ' ', 1) from items") == [("fourth",)]
+    list_items("fifth")
+    assert nights.next(corrected=True)[0]["deliveries"] == ["day_4.csv"]
+    assert nights.ask("select count(*), count(distinct ingest_id) from events") == [(4000, 4)]
+    nights.require_conserved()
