@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from pipeline.errors import SourceError
 from pipeline.ingest import reasons
 from pipeline.ingest.cells import JOINED, OWN, split_rejects
 from pipeline.ingest.delimited import Rows
@@ -14,7 +15,31 @@ from pipeline.ingest.lines import LineCount
 PLACE = OWN + "place"
 ANSWER_IN_ITEM = OWN + "answer in item"
 _ELEMENTS = OWN + "elements of "
+_NUMBERS_IN_A_LIST = r"^\s*\[?\s*\d+(?:\s*[,;| ]\s*\d+)+\s*\]?\s*$"
 _QUOTES_AND_BRACKETS = r"""[\[\]()'"]"""
+
+
+def refuse_lists(first_rows: pl.DataFrame, item: str, path: str) -> None:
+    """Refuse a log most of whose items are lists of whole numbers, which would otherwise be taken for texts.
+
+    Args:
+        first_rows: some rows.
+        item: the column of the items.
+        path: of the log, for the message.
+
+    Raises:
+        SourceError: names the settings that read it; ``ids = "text"`` takes such texts as ids.
+    """
+    texts = first_rows[item].cast(pl.String).drop_nulls()
+    lists = texts.filter(texts.str.contains(_NUMBERS_IN_A_LIST))
+    if 2 * len(lists) > len(texts):
+        first = lists[0]
+        mark = re.search(r"\d\s*([,;| ])", first)
+        separator = mark[1] if mark else ","
+        raise SourceError(
+            f'{path}: {item} holds lists, such as {first[:60]!r}; set lists = ["item"] and list_separator = "{separator}" '
+            '(and name in lists what else has an element for each item), or ids = "text" if these are ids'
+        )
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pipeline.ingest.cells import OWN, split_rejects
 from pipeline.ingest.delimited import Rows
 from pipeline.ingest.ids import IdKinds, Ids, Tally, likely_kinds
 from pipeline.ingest.layout import open_line_of
+from pipeline.ingest.lists import refuse_lists
 from pipeline.ingest.mapping import ItemDescription, event_checks, identity_of, read_events, to_events, to_items, to_users
 from pipeline.ingest.shape import (
     PlainColumns,
@@ -93,6 +94,8 @@ class TableLog:
             return IdKinds(self.config.ids, self.config.ids)
         rows = self._first_rows(self._event_files(delivery))
         columns = plain_columns(self.config)
+        if not self.config.lists:
+            refuse_lists(rows, columns.item, str(self.config.path))
         return likely_kinds(rows, columns.user, columns.item)
 
     def _event_files(self, delivery: Delivery) -> Sequence[Path]:
