@@ -9,7 +9,15 @@ import torch
 from flows.retrain.judging import judged, repeats_line
 from flows.retrain.publish import publish
 from flows.retrain.results import Results
-from flows.retrain.simulators import Simulator, SimulatorSpec, fit_missing, judging_specs, load_simulator, training_specs
+from flows.retrain.simulators import (
+    POSITIVES_ONLY,
+    Simulator,
+    SimulatorSpec,
+    fit_missing,
+    judging_specs,
+    load_simulator,
+    training_specs,
+)
 from flows.retrain.training import TrainingJob, decided_by_log, find_or_train, usable_device
 from flows.runtime.run import Run
 from flows.runtime.run_outcome import REFUSED, RunOutcome, record_run
@@ -20,6 +28,7 @@ from flows.stores.policies import started_from
 from flows.stores.workspace import Workspace
 from hsrl_train.evaluation.judge import Judge
 from hsrl_train.evaluation.rollouts import summarise
+from pipeline.errors import TrainingError
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
@@ -59,6 +68,8 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
     """
     torch.set_num_threads(1)  # two threads on shared cores are slower than one, and another count gives other last digits
     usable_device(settings.training.device)
+    if not settings.source.has_refusals:
+        raise TrainingError(POSITIVES_ONLY)
     config = settings.model_dump(mode="json")
     with (
         Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse,

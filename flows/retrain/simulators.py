@@ -21,6 +21,10 @@ from pipeline.warehouse.artifacts import ArtifactStore, fingerprint, refuse_unre
 
 KIND = "simulator"
 _FILE = "model.safetensors"
+POSITIVES_ONLY = (
+    "the log has positives only, no event that a user refused, and simulators and policies learn from both; Semantic IDs work without: "
+    "hsrl refresh, hsrl encode, hsrl sql (docs/sources.md)"
+)
 # Evaluation simulators take seeds that no training simulator takes.
 _EVALUATION_SEEDS_FROM = 100
 
@@ -95,7 +99,13 @@ def _specs(store: ArtifactStore, world: World, config: SimulatorConfig, fit_on: 
 
 
 def fit_missing(workspace: Workspace, wanted: Sequence[SimulatorSpec], workers: Workers, tick: Tick) -> int:
-    """Fit the simulators that the store does not hold, in parallel; return how many they were."""
+    """Fit the simulators that the store does not hold, in parallel; return how many they were.
+
+    Raises:
+        TrainingError: the records hold no refusal.
+    """
+    if bool(workspace.world.records.feedback.all()):
+        raise TrainingError(POSITIVES_ONLY)
     by_weights = {spec.weights_id: spec for spec in wanted}
     missing = [(workspace, spec) for name, spec in by_weights.items() if not workspace.artifacts.exists(KIND, name)]
     if missing:

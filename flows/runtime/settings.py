@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _fits_together(self) -> "Settings":
         require_memory(self.learner, self.simulator, self.environment)
+        if self.embeddings.score_aware and not self.source.has_refusals:
+            raise ValueError(
+                "embeddings.score_aware needs simulators, and these a log with refusals; source.positive says that it has none"
+            )
         return self
 
     def semantic_ids(self, cluster: "Cluster | None" = None) -> SidSettings:

@@ -7,7 +7,7 @@ import polars as pl
 import torch
 
 from flows.retrain.judging import repeats_line
-from flows.retrain.simulators import fit_missing
+from flows.retrain.simulators import POSITIVES_ONLY, fit_missing
 from flows.retrain.training import usable_device
 from flows.runtime.cluster import Cluster
 from flows.runtime.resources import code_version
@@ -24,6 +24,7 @@ from flows.study.report import Found, write_report
 from flows.study.results import experiment_rows, level_weights, reference_rows, summary
 from flows.study.trial import Outcome, Trial, do, is_kept, outcome_of
 from flows.study.variants import BASE
+from pipeline.errors import TrainingError
 from pipeline.warehouse.ledger import add_experiments
 from pipeline.warehouse.lock import locked
 from pipeline.warehouse.naming_damage import naming_damage
@@ -41,6 +42,8 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest, c
     """
     torch.set_num_threads(1)
     usable_device(settings.training.device)
+    if not settings.source.has_refusals:
+        raise TrainingError(POSITIVES_ONLY)
     with (
         Warehouse.open(root, settings.engine.memory_limit_mb) as warehouse,
         record_run(warehouse, run, settings.model_dump(mode="json")) as outcome,

@@ -37,8 +37,8 @@ class EmbeddingsConfig(BaseModel):
     )
     external_path: Path | None = Field(
         None,
-        description="Vectors of the external part, read every night: Parquet, Arrow or Feather with the columns vector and item_id or "
-        "raw_id; .npy, or bare numbers named .f16, .f32 or .f64, with external_ids_path beside.",
+        description="Vectors of the external part, read every night: Parquet, Arrow, Feather or .csv with the columns vector (or item_vec) and "
+        "item_id or raw_id; .npy, or bare numbers named .f16, .f32 or .f64, with external_ids_path beside.",
     )
     external_ids_path: Path | None = Field(
         None, description="Ids of the vectors in their order, where their file holds none: text, one a line, or .npy."

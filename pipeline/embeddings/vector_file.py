@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.embeddings.vector_arrays import RAW_TYPES, Matrix, npy_matrix, raw_matrix
 from pipeline.embeddings.vector_rows import Faults, VectorRows, rows_per_chunk
 from pipeline.embeddings.vector_tables import Table, table
+from pipeline.embeddings.vector_text import SUFFIXES, TextTable, text_table
 from pipeline.errors import ContractError
 
 _NPY = b"\x93NUMPY"
@@ -24,7 +25,7 @@ _REFUSED = {
     b"\x80": "holds Python objects, which are not opened; save the array with numpy.save",
 }
 _NAMED = {".parquet": "Parquet file", ".npy": ".npy file", ".arrow": "Arrow file", ".feather": "Feather file"}
-_EXPECTED = "Parquet, Arrow or Feather with a column vector, .npy, or bare float32 in a file named .f32"
+_EXPECTED = "Parquet, Arrow, Feather or .csv with a column vector, .npy, or bare float32 in a file named .f32"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class VectorFile:
     """
 
     where: str
-    source: Matrix | Table
+    source: Matrix | Table | TextTable
     width: int
     n_rows: int | None
     id_name: str | None
@@ -91,7 +92,7 @@ def open_vectors(path: Path, where: str, *, raw_width: int | None = None, n_rows
     return VectorFile(where, source, _width(source), source.n_rows, source.id_name, source.has_space)
 
 
-def _source(path: Path, where: str, head: bytes, raw_width: int | None, n_rows: int | None) -> Matrix | Table:
+def _source(path: Path, where: str, head: bytes, raw_width: int | None, n_rows: int | None) -> Matrix | Table | TextTable:
     if head.startswith(_NPY):
         return npy_matrix(path, where)
     for magic, form in _TABLES.items():
@@ -106,11 +107,13 @@ def _source(path: Path, where: str, head: bytes, raw_width: int | None, n_rows: 
     for magic, refusal in _REFUSED.items():
         if head.startswith(magic):
             raise ContractError(f"{where}: {refusal}")
+    if path.suffix.lower() in SUFFIXES:
+        return text_table(path, where)
     form = _NAMED.get(path.suffix.lower(), "file of vectors")
     raise ContractError(f"{where}: is no {form}, or is cut off at its beginning; expected {_EXPECTED}")
 
 
-def _width(source: Table) -> int:
+def _width(source: Table | TextTable) -> int:
     """The length that most vectors of the first batch have."""
     if source.fixed_width is not None:
         return source.fixed_width

@@ -3,11 +3,13 @@
 import csv
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 
 from pipeline.errors import SourceError
 from pipeline.ingest import reasons
+from pipeline.ingest.date_formats import format_in
 from pipeline.ingest.layout import Layout
 
 _SEPARATORS = {",": '","', ";": '";"', "\t": '"\\t"', "|": '"|"', "::": '"::" and quote = ""'}
@@ -58,6 +60,11 @@ def missing_columns(path: object, missing: Sequence[str], names: Sequence[str], 
         return SourceError(f"{begin}; check the separator: set separator = {other}")
     if is_text and are_data(names):
         return SourceError(f"{begin}, which is no line of names; {NO_HEADER}")
+    if in_path := [name for name in missing if f"/{name}=" in str(path)]:
+        template = "/".join(f"{name}={{{name}}}" for name in in_path)
+        return SourceError(
+            f'{begin}; its path holds {", ".join(in_path)}: set path_columns = "{template}/*{Path(str(path)).suffix}"'
+        )
     near = {name.strip().casefold(): name for name in names}
     spelt = [f"{name!r} for {wanted!r}" for wanted in missing if (name := near.get(wanted.strip().casefold()))]
     if spelt:
@@ -128,9 +135,13 @@ def hint_of(reason: str, raws: Sequence[str]) -> str | None:
         for pattern, unit, what in _TIMES:
             if 2 * sum(bool(pattern.search(raw)) for raw in raws) > len(raws):
                 return f'the times look like {what}: set source.time_unit = "{unit}"'
-        return "set source.time_unit to that of the file: s, ms, us or iso"
+        if form := format_in(raws):
+            return f'set source.time_format = "{form}"'
+        return "set source.time_unit to that of the file: s, ms, us or iso, or source.time_format"
     if reason == reasons.is_not("feedback", "0 or 1"):
         return "set positive = [...] to the texts that are positive"
+    if reason.endswith("is not a single value"):
+        return "map a field inside it by its dotted name, such as user.id, or name the column in source.lists"
     if reason == reasons.UNKNOWN_ITEM:
         return "the catalogue of the source lacks these items; mend it"
     if reason == reasons.is_not("value", "a number") and any(re.search(r"\d,\d", raw) for raw in raws):

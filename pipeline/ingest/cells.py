@@ -10,6 +10,8 @@ from pipeline.columns import TIMESTAMP
 from pipeline.contracts import REJECTS, Table
 from pipeline.ingest import reasons
 
+# Lists of Parquet and JSON arrive as texts parted by the record separator, which no text of a log holds.
+JOINED = "\x1e"
 # Columns that are added to those of the raw file; no file has names that begin so.
 OWN = "\x1f"
 LINE = OWN + "line"
@@ -232,8 +234,9 @@ def attributes(names: Sequence[str], *, as_texts: bool = False) -> pl.Expr:
 
 
 def categories(names: Sequence[str], separator: str | None) -> pl.Expr:
-    """The named cells as one list of texts, coarsest first; empty ones are left out."""
-    lists = [text(name).str.split(separator) if separator else pl.concat_list(text(name)) for name in names]
+    """The named cells as one list of texts, coarsest first; empty ones are left out. Cells may be lists (``JOINED``)."""
+    joined = [text(name) if separator is None else text(name).str.replace_all(separator, JOINED, literal=True) for name in names]
+    lists = [cell.str.split(JOINED) for cell in joined]
     return pl.concat_list([pl.lit([], dtype=pl.List(pl.String())), *(cells.fill_null([]) for cells in lists)]).list.filter(
         pl.element().fill_null("") != ""
     )

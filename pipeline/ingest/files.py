@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
 from pipeline.errors import EmptyFileError, SourceError
-from pipeline.ingest.formats import HEAD_BYTES, refuse_other_formats
+from pipeline.ingest.formats import HEAD_BYTES, TakenJson, refuse_other_formats
+from pipeline.ingest.packing import unpacked
 
 DAMAGED = (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile)
 
@@ -38,12 +39,13 @@ def refusing(path: Path) -> Iterator[None]:
         raise SourceError(f"{path}: truncated or damaged ({error}); fetch the file again") from error
 
 
-def open_raw(path: Path, n_bytes: int | None = None) -> BinaryIO:
-    """Open a plain, gzip or xz file of text; which of them it is, its first bytes say, not its name.
+def open_raw(path: Path, n_bytes: int | None = None, *, takes_json: TakenJson = None) -> BinaryIO:
+    """Open a file of text, plain or packed by gzip, xz, bzip2 or Zstandard; which of them, its first bytes say, not its name.
 
     Args:
         path: the file.
         n_bytes: read only so many of its bytes, those it had when it was hashed; a file may grow meanwhile.
+        takes_json: which JSON the caller reads, if any.
 
     Raises:
         EmptyFileError: the file is empty.
@@ -52,15 +54,24 @@ def open_raw(path: Path, n_bytes: int | None = None) -> BinaryIO:
     with refusing(path):
         require_regular(path)
         raw = cast(BinaryIO, path.open("rb") if n_bytes is None else io.BufferedReader(_Begin(path, n_bytes)))
-        magic = raw.peek(6)[:6]  # type: ignore[attr-defined]  # both are buffered
-        if not magic:
-            raw.close()
+        return open_stream(raw, path, takes_json=takes_json)
+
+
+def open_stream(raw: BinaryIO, path: Path, *, takes_json: TakenJson = None) -> BinaryIO:
+    """The text that a buffered stream holds, unpacked; ``path`` is its file, for messages. See ``open_raw``."""
+    if not raw.peek(1):  # type: ignore[attr-defined]  # it is buffered
+        raw.close()
+        raise EmptyFileError(f"{path}: empty, 0 bytes; expected rows")
+    stream = unpacked(raw)
+    try:
+        head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]  # type: ignore[attr-defined]  # whatever is opened here can peek
+        if not head:
             raise EmptyFileError(f"{path}: empty, 0 bytes; expected rows")
-        if magic[:2] == b"\x1f\x8b":
-            raw = cast(BinaryIO, _Unpacked(gzip.GzipFile(fileobj=raw), raw))
-        elif magic == b"\xfd7zXZ\x00":
-            raw = cast(BinaryIO, _Unpacked(lzma.LZMAFile(raw), raw))  # noqa: SIM115  # closed with it
-        return _require_text(raw, path)
+        refuse_other_formats(head, path, takes_json=takes_json)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
 
 
 def require_regular(path: Path) -> None:
@@ -74,30 +85,6 @@ def require_regular(path: Path) -> None:
         raise SourceError(f"{path}: a folder where a file was expected; name a file or a glob in it, such as {path / '*.csv'}")
     if not stat.S_ISREG(mode):
         raise SourceError(f"{path}: no regular file but a pipe or device; write it to a file first")
-
-
-def _require_text(stream: BinaryIO, path: Path) -> BinaryIO:
-    try:
-        head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]  # type: ignore[attr-defined]  # whatever is opened here can peek
-        if not head:
-            raise EmptyFileError(f"{path}: empty, 0 bytes; expected rows")
-        refuse_other_formats(head, path)
-    except BaseException:
-        stream.close()
-        raise
-    return stream
-
-
-class _Unpacked(io.BufferedReader):
-    """What a gzip or xz file holds; closing it closes the file."""
-
-    def __init__(self, unpacked: gzip.GzipFile | lzma.LZMAFile, file: BinaryIO) -> None:
-        super().__init__(cast(io.RawIOBase, unpacked), 1 << 16)
-        self.file = file
-
-    def close(self) -> None:
-        super().close()
-        self.file.close()
 
 
 class _Begin(io.RawIOBase):
@@ -220,4 +207,4 @@ class Archive:
         with refusing(self.path), zipfile.ZipFile(self.path) as archive:  # an open member keeps the file open
             if not archive.getinfo(self.members[name]).file_size:
                 raise EmptyFileError(f"{self.path}: its {name} is empty, 0 bytes; expected rows")
-            return _require_text(cast(BinaryIO, archive.open(self.members[name])), self.path / name)
+            return open_stream(cast(BinaryIO, archive.open(self.members[name])), self.path / name)

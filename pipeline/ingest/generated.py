@@ -15,7 +15,8 @@ from pipeline.ingest.generated_config import GeneratedSource
 from pipeline.ingest.identity import Identity
 from pipeline.ingest.ids import IdKinds
 from pipeline.ingest.source import Delivery, RawBatch, file_lines
-from pipeline.ingest.tabular import RawFile, WantedColumns, read_file
+from pipeline.ingest.tabular import RawFile, read_file
+from pipeline.ingest.wanted import WantedColumns
 
 _EVENTS = {
     "user_id": pl.col("user_id"),

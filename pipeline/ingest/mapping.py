@@ -1,6 +1,6 @@
 """Columns of any log to the canonical columns: which cell becomes what, and which rows are rejected."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -12,10 +12,14 @@ from pipeline.ingest.answers import answer, canonical
 from pipeline.ingest.cells import LINE, OWN, Check
 from pipeline.ingest.identity import Identity
 from pipeline.ingest.ids import Ids
+from pipeline.ingest.rule import condition
+from pipeline.ingest.shape import REQUEST, PlainColumns, plain_columns
 from pipeline.ingest.table_config import TableSource
+from pipeline.ingest.times import Clock
 
 _TIME = OWN + "time"
 _ANSWER = OWN + "answer"
+_RULE = OWN + "rule"
 _DAWN = datetime(1971, 1, 1, tzinfo=UTC)
 
 
@@ -31,39 +35,43 @@ def identity_of(config: TableSource) -> Identity:
         "propensity": "propensity",
         "time": "occurred_at",
     }
-    mapped = [name for name in columns if getattr(config.columns, name) is not None]
+    plain = plain_columns(config)
+    # A request that is only the row's number would tell a slate that comes again from its first coming.
+    mapped = [name for name in columns if getattr(plain, name) is not None and getattr(plain, name) != REQUEST]
     names = [name for name in mapped if not isinstance(config.identity, list) or name in config.identity]
-    if not config.columns.order:  # time is in the key already
+    if not plain.order:  # time is in the key already
         names = [name for name in names if name != "time"]
     return Identity(tuple(columns[name] for name in names), tuple(names), is_row=config.identity == "row")
 
 
 def read_events(rows: pl.DataFrame, config: TableSource, users: Ids, items: Ids) -> pl.DataFrame:
     """The rows with their ids, times and answers read, in columns of our own; null where a cell is none."""
-    columns = config.columns
+    columns = plain_columns(config)
     rows = items.read(users.read(rows))
     if columns.time:
-        rows = rows.with_columns(cells.timestamp(columns.time, config.time_unit, rows.schema[columns.time]).alias(_TIME))
+        rows = rows.with_columns(config.clock.read(columns.time, rows.schema[columns.time]).alias(_TIME))
     if columns.feedback:
-        rows = rows.with_columns(answer(columns.feedback).alias(_ANSWER))
+        given = answer(columns.feedback)
+        rows = rows.with_columns((given.fill_null("0") if config.blank_is_no else given).alias(_ANSWER))
+    if config.positive_where:
+        expression, names = condition(config.positive_where)
+        numbers = rows.select(cells.number(name).cast(pl.Float64).alias(name) for name in names)
+        rows = rows.with_columns(numbers.select(expression.alias(_RULE))[_RULE])
     return rows
 
 
 def event_checks(rows: pl.DataFrame, config: TableSource, users: Ids, items: Ids) -> list[Check]:
     """Reasons to reject rows of ``read_events`` and where they hold."""
-    columns = config.columns
+    columns = plain_columns(config)
     checks = [*users.checks(rows), *items.checks(rows)]
     if columns.order:
         order = cells.whole(columns.order, rows.schema[columns.order])
         checks.append((reasons.is_not("order", "a whole number"), order.is_null()))
     if columns.time:
-        checks += _time_checks(rows, columns.time, config.time_unit)
-    if columns.feedback and config.positive is None:
-        checks.append((reasons.is_not("feedback", "0 or 1"), ~pl.col(_ANSWER).is_in(["0", "1"]).fill_null(value=False)))
-    elif columns.feedback:
-        checks.append((reasons.is_missing("feedback"), pl.col(_ANSWER).is_null()))
+        checks += _time_checks(rows, columns.time, config.clock)
+    checks += _answer_checks(config, columns)
     if columns.value:
-        is_optional = columns.feedback is not None
+        is_optional = config.positive_above is None or config.blank_is_no
         checks.append(
             (reasons.is_not("value", "a number"), _unfit(columns.value, cells.number(columns.value), is_optional=is_optional))
         )
@@ -78,29 +86,46 @@ def event_checks(rows: pl.DataFrame, config: TableSource, users: Ids, items: Ids
     return checks
 
 
-def _time_checks(rows: pl.DataFrame, name: str, unit: str) -> list[Check]:
+def _answer_checks(config: TableSource, columns: PlainColumns) -> list[Check]:
+    """Where there is no answer, or none that the settings know."""
+    is_decided = config.positive == "all" or config.positive_where is not None
+    checks: list[Check] = []
+    if config.positive_where and not config.blank_is_no:
+        checks.append((reasons.NO_RULE, pl.col(_RULE).is_null()))
+    if columns.feedback and not is_decided and config.positive is None:
+        checks.append((reasons.is_not("feedback", "0 or 1"), ~pl.col(_ANSWER).is_in(["0", "1"]).fill_null(value=False)))
+    elif columns.feedback and not is_decided:
+        checks.append((reasons.is_missing("feedback"), pl.col(_ANSWER).is_null()))
+    if config.grades:
+        is_graded = pl.col(_ANSWER).is_in([canonical(text) for text in config.grades]).fill_null(value=False)
+        checks.append((reasons.is_not("feedback", "an answer of source.grades"), ~is_graded))
+    return checks
+
+
+def _time_checks(rows: pl.DataFrame, name: str, clock: Clock) -> list[Check]:
     """Where there is no time. The unit that a cell would fit is asked only where some are none, or lie about 1970."""
     times, dtype = rows[_TIME], rows.schema[name]
     first = times.min()
-    is_early = unit in ("ms", "us") and isinstance(first, datetime) and first < _DAWN and not dtype.is_temporal()
+    unit, is_counted = clock.unit, clock.form is None
+    is_early = is_counted and unit in ("ms", "us") and isinstance(first, datetime) and first < _DAWN and not dtype.is_temporal()
+    outside = clock.outside(pl.col(_TIME))
     if not (times.null_count() or is_early):
-        return []
+        return [*outside]
     missing = pl.col(_TIME).is_null()
     checks: list[Check] = []
     if dtype == pl.Float32:
         checks.append((reasons.SINGLE_TIME, missing & pl.col(name).is_finite()))
-    elif not dtype.is_temporal():
+    elif is_counted and not dtype.is_temporal():
         unfit = missing | (pl.col(_TIME) < _DAWN) if is_early else missing
         fitting = cells.fitting_unit(name, unit)
         for found in ("s", "ms", "us", "ns"):
             checks.append((reasons.is_in_other_unit(unit, found), (unfit & (fitting == found)).fill_null(value=False)))
-    expected = "an ISO 8601 time" if unit == "iso" else f"a time in {unit} since 1970"
-    return [*checks, (reasons.is_not("time", expected), missing)]
+    return [*checks, (reasons.is_not("time", clock.expected), missing), *outside]
 
 
 def to_events(good: pl.DataFrame, config: TableSource, users: Ids, items: Ids, file: str) -> pl.DataFrame:
     """RAW_EVENTS of rows of ``read_events`` that pass ``event_checks``."""
-    columns = config.columns
+    columns = plain_columns(config)
 
     def cell(name: str | None, as_text: bool = True) -> pl.Expr | None:
         return None if name is None else cells.text(name) if as_text else cells.number(name)
@@ -108,10 +133,7 @@ def to_events(good: pl.DataFrame, config: TableSource, users: Ids, items: Ids, f
     def whole(name: str | None) -> pl.Expr | None:
         return cells.whole(name, good.schema[name]) if name else None
 
-    if columns.feedback is None:
-        feedback = cells.number(str(columns.value)) > config.positive_above
-    else:
-        feedback = pl.col(_ANSWER).is_in([canonical(text) for text in config.positive or ["1"]])
+    feedback = _feedback(config, columns)
     as_text = pl.when(feedback).then(pl.lit("1")).otherwise(pl.lit("0"))
     values = {
         "user_id": users.value,
@@ -120,7 +142,7 @@ def to_events(good: pl.DataFrame, config: TableSource, users: Ids, items: Ids, f
         "occurred_at": pl.col(_TIME) if columns.time else None,
         "feedback": feedback,
         "behavior": pl.when(pl.col(_ANSWER) != as_text).then(pl.col(_ANSWER)) if columns.feedback else None,
-        "value": cell(columns.value, as_text=False),
+        "value": _grade(config.grades) if config.grades else cell(columns.value, as_text=False),
         "request_id": cell(columns.request),
         "session_id": cell(columns.session),
         "position": whole(columns.position),
@@ -130,6 +152,22 @@ def to_events(good: pl.DataFrame, config: TableSource, users: Ids, items: Ids, f
         "line": pl.col(LINE),
     }
     return check(good.select(*cells.in_contract(values, RAW_EVENTS)), RAW_EVENTS, file)
+
+
+def _feedback(config: TableSource, columns: PlainColumns) -> pl.Expr:
+    """Whether an event is positive, by the setting that decides it."""
+    if config.positive_where:
+        return pl.col(_RULE).fill_null(value=False)
+    if config.positive == "all":
+        return pl.lit(value=True)
+    if columns.feedback is None:
+        return (cells.number(str(columns.value)) > config.positive_above).fill_null(value=False)
+    return pl.col(_ANSWER).is_in([canonical(text) for text in config.positive or ["1"]])
+
+
+def _grade(grades: Mapping[str, float]) -> pl.Expr:
+    values = {canonical(text): value for text, value in grades.items()}
+    return pl.col(_ANSWER).replace_strict(values, default=None, return_dtype=pl.Float32())
 
 
 class ItemDescription(NamedTuple):

@@ -4,7 +4,7 @@ Only the columns that are asked for are read, and every type becomes one of a fe
 hold is refused by the name of its column, or left out where no setting names it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -18,33 +18,35 @@ from pipeline.ingest.cells import LINE, split_rejects
 from pipeline.ingest.delimited import Rows
 from pipeline.ingest.files import refusing
 from pipeline.ingest.lines import REPLACEMENT, LineCount
+from pipeline.ingest.parquet_nested import column_of, element_of, joined, type_of
+from pipeline.ingest.wanted import WantedColumns
 
 MAGIC = b"PAR1"
 _UTC = pa.timestamp("us", "UTC")
 
 
-def parquet_rows(path: Path, name: str, wanted: Sequence[str], chunk_rows: int, *, with_others: bool) -> Iterator[Rows]:
+def parquet_rows(path: Path, name: str, wanted: WantedColumns, chunk_rows: int) -> Iterator[Rows]:
     """Stream a file's rows with ``cells.LINE``, 0 = first.
 
     Args:
         path: the file.
         name: its name, for rejects and errors.
-        wanted: columns that it must have.
+        wanted: its columns, those of structs by dotted names; of others those are read whose cells are single values.
         chunk_rows: rows handed out at once, at most.
-        with_others: read every other column too whose cells are single values.
 
     Yields:
         The cells, and REJECTS of rows of which a text is none.
 
     Raises:
         EmptyFileError: there are no rows.
-        SourceError: no Parquet file, damaged, or without a wanted column of single values.
+        SourceError: no Parquet file, damaged, or without a wanted column of single values or (where they are wanted) lists.
     """
     n_read = n_promised = 0
-    for batch, n_rows in _batches(path, wanted, chunk_rows, with_others=with_others):
+    for batch, n_rows in _batches(path, wanted, chunk_rows):
         n_promised = n_rows
         cells, n_unreadable = _plain(batch, path)
-        cells = cells.with_columns(pl.int_range(n_read, n_read + cells.height).alias(LINE))
+        lacking = [pl.lit(None, pl.String).alias(column) for column in wanted.names if column not in cells.columns]
+        cells = cells.with_columns(pl.int_range(n_read, n_read + cells.height).alias(LINE), *lacking)
         n_read += batch.num_rows
         rejects = REJECTS.empty()
         if n_unreadable:
@@ -58,15 +60,16 @@ def parquet_rows(path: Path, name: str, wanted: Sequence[str], chunk_rows: int, 
         raise SourceError(f"{path}: {n_read:,} rows were read where its footer tells {n_promised:,}; fetch it again")
 
 
-def _batches(path: Path, wanted: Sequence[str], chunk_rows: int, *, with_others: bool) -> Iterator[tuple[pa.RecordBatch, int]]:
+def _batches(path: Path, wanted: WantedColumns, chunk_rows: int) -> Iterator[tuple[pa.RecordBatch, int]]:
     """Batches of the columns to read, and the number of rows by the footer."""
     try:
         with refusing(path), pq.ParquetFile(path) as file:
             schema = file.schema_arrow
-            names = _columns_to_read(path, schema, wanted, with_others=with_others)
+            names = _columns_to_read(path, schema, wanted)
             for batch in file.iter_batches(batch_size=chunk_rows, columns=names):
                 # Asking for "a" brings the fields of a struct of that name too, and the order is that of the file.
-                yield batch.select([batch.schema.names.index(name) for name in names]), file.metadata.num_rows
+                columns = [column_of(batch, name) for name in names]
+                yield pa.RecordBatch.from_arrays(columns, names=names), file.metadata.num_rows
     except (pa.ArrowException, OSError, ValueError) as error:
         raise SourceError(
             f"{path}: no Parquet file, or truncated or damaged or encrypted ({str(error).splitlines()[0][:200]}); fetch it again, "
@@ -74,23 +77,31 @@ def _batches(path: Path, wanted: Sequence[str], chunk_rows: int, *, with_others:
         ) from error
 
 
-def _columns_to_read(path: Path, schema: pa.Schema, wanted: Sequence[str], *, with_others: bool) -> list[str]:
-    if missing := [name for name in wanted if name not in schema.names]:
+def _columns_to_read(path: Path, schema: pa.Schema, wanted: WantedColumns) -> list[str]:
+    types = {name: kind for name in wanted.names if (kind := type_of(schema, name)) is not None}
+    if missing := [name for name in wanted.names if name not in types and name not in wanted.may_lack]:
         raise causes.missing_columns(path, missing, schema.names, is_text=False)
-    if twice := [name for name in wanted if schema.names.count(name) > 1]:
+    if twice := [name for name in types if schema.names.count(name) > 1]:
         raise SourceError(f"{path}: names column {', '.join(twice)} twice; name each column once")
-    if odd := [
-        f"{name} holds {_in_words(schema.field(name).type)}" for name in wanted if _reader(schema.field(name).type) is None
-    ]:
-        raise SourceError(f"{path}: {', '.join(odd)[:300]}, expected texts, numbers or times; write it as text")
-    if patterns := [name for name in wanted if is_pattern(name)]:
+    if odd := [f"{name} holds {_in_words(kind)}" for name, kind in types.items() if not _is_readable(kind, name in wanted.lists)]:
+        hint = "name lists in source.lists, and fields of structs by dotted names, or write it as text"
+        raise SourceError(f"{path}: {', '.join(odd)[:300]}, expected texts, numbers or times; {hint}")
+    if patterns := [name for name in types if is_pattern(name)]:
         raise SourceError(f"{path}: column {', '.join(patterns)} is named like a pattern of Polars; rename it in the file")
     others = [
         name
         for name in schema.names
-        if with_others and schema.names.count(name) == 1 and not is_pattern(name) and _is_attribute(schema.field(name).type)
+        if wanted.with_others
+        and schema.names.count(name) == 1
+        and not is_pattern(name)
+        and _is_attribute(schema.field(name).type)
     ]
-    return list(dict.fromkeys([*others, *wanted]))
+    return list(dict.fromkeys([*others, *types]))
+
+
+def _is_readable(kind: pa.DataType, may_be_list: bool) -> bool:
+    element = element_of(kind) if may_be_list else None
+    return _reader(kind) is not None or (element is not None and _reader(element) is not None)
 
 
 def _is_attribute(kind: pa.DataType) -> bool:
@@ -141,6 +152,9 @@ def _plain(batch: pa.RecordBatch, path: Path) -> tuple[pl.DataFrame, int]:
     columns, n_unreadable = [], 0
     for name, cells in zip(batch.schema.names, batch.columns, strict=True):
         reader = _reader(cells.type)
+        if reader is None and element_of(cells.type) is not None:  # read only where lists are wanted
+            columns.append(joined(cells, path, name))
+            continue
         if reader is None:
             raise SourceError(f"{path}: {name} holds {cells.type}, expected texts, numbers or times; write it as text")
         values = reader(cells)

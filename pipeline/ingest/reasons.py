@@ -12,6 +12,10 @@ RETURN = "a carriage return without a line feed inside the line"
 NULL_BYTES = "holds null bytes"
 OPEN_LINE = "the last line has no line end: it waits until the file is written on"
 TEXT = "not readable as text in the file's encoding"
+NO_OBJECT = "no whole JSON object"
+LIST_LENGTHS = "lists of different lengths"
+OTHER_DAY = "time is outside of the days that source.first_day and last_day name"
+NO_RULE = "positive_where is neither true nor false of it"
 UNKNOWN_ITEM = "unknown item"
 DUPLICATE_ORDER = "duplicate (user, order)"
 FUTURE = "time is in the future: after the clock by more than ingest.future_days"
@@ -24,6 +28,10 @@ _ADVICE = (
     ("duplicate (user, order)", "an order may be given to one event of a user only: map another column, or time"),
     ("duplicate", 'map the columns that tell such rows apart, or set source.identity = "row"'),
     ("time is in the future", "mend the times, or raise ingest.future_days"),
+    (OTHER_DAY, "set source.first_day and last_day to those of the log, or leave them out"),
+    (NO_RULE, "mend the columns that positive_where reads, or set source.blank_is_no = true"),
+    (LIST_LENGTHS, "name in source.lists only columns that have an element for each item, and check list_separator"),
+    ("feedback is missing", "set source.blank_is_no = true if an empty answer is a no"),
     ("time is before", "mend the times, or set ingest.earliest"),
     (SINGLE_TIME, "write the column as float64 or as whole numbers"),
     (OTHER_CLOCK, "mend the times, or name another --warehouse"),

@@ -70,6 +70,11 @@ class SourceSection(BaseModel):
             return self.meaning_of_fields(value, f"{setting}.")
         return [(setting, json.dumps(value, separators=(",", ":"), default=str))]
 
+    @property
+    def has_refusals(self) -> bool:
+        """Whether rows may be other than positive; a log without any gives Semantic IDs, but nothing to learn answers from."""
+        return True
+
     def is_begun(self) -> bool:
         """Whether there are raw files to look for: always, but for a feed of which no day was written yet."""
         return True

@@ -1,4 +1,4 @@
-"""The source "table": any delimited or Parquet log, read by a mapping of its columns."""
+"""The source "table": any delimited, JSON or Parquet log, read by a mapping of its columns."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -13,10 +13,22 @@ from pipeline.ingest.cells import OWN, split_rejects
 from pipeline.ingest.delimited import Rows
 from pipeline.ingest.ids import IdKinds, Ids, Tally, likely_kinds
 from pipeline.ingest.layout import open_line_of
+from pipeline.ingest.lists import refuse_lists
 from pipeline.ingest.mapping import ItemDescription, event_checks, identity_of, read_events, to_events, to_items, to_users
+from pipeline.ingest.shape import (
+    PlainColumns,
+    events_of,
+    key_of,
+    plain_columns,
+    rows_at_once,
+    wanted_of_events,
+    wanted_of_list,
+    with_keys,
+)
 from pipeline.ingest.source import EMPTY, Delivery, RawBatch, file_lines
-from pipeline.ingest.table_config import EventColumns, ItemFile, TableSource, UserFile
-from pipeline.ingest.tabular import RawFile, WantedColumns, matching, name_in, read_file
+from pipeline.ingest.table_config import TableSource
+from pipeline.ingest.table_layout import ItemFile, TextFormat, UserFile
+from pipeline.ingest.tabular import RawFile, matching, name_in, read_file
 
 _ROWS_THAT_SUGGEST_KINDS = 1_000
 
@@ -56,7 +68,7 @@ class TableLog:
             OtherKinds: it is not decided what ids are, and they are something else than they were read as.
             SourceError: a file is refused as a whole, or lacks a mapped column.
         """
-        reading = _Reading(kinds or self.kinds(delivery), self.config.columns, self.ids_limit)
+        reading = _Reading(kinds or self.kinds(delivery), plain_columns(self.config), self.ids_limit)
         listed_users = pl.Series("user_id", [], dtype=pl.Int64)
         if self.config.items:
             yield from self._item_batches(delivery, self.config.items, reading)
@@ -65,7 +77,7 @@ class TableLog:
                 listed_users = pl.concat([listed_users, batch.users["user_id"]])
                 yield batch
         for batch in self._passing_empty_files(
-            delivery, self.config.path, self._event_files(delivery), partial(self._event_batches, reading=reading), "events"
+            delivery, self.config, self.config.path, partial(self._event_batches, reading=reading), "events"
         ):
             # The user file decides what is known of its users; events only add users that it does not list.
             yield batch._replace(users=batch.users.filter(~pl.col("user_id").is_in(listed_users.implode())))
@@ -81,7 +93,10 @@ class TableLog:
         if self.config.ids != "auto":
             return IdKinds(self.config.ids, self.config.ids)
         rows = self._first_rows(self._event_files(delivery))
-        return likely_kinds(rows, self.config.columns.user, self.config.columns.item)
+        columns = plain_columns(self.config)
+        if not self.config.lists:
+            refuse_lists(rows, columns.item, str(self.config.path))
+        return likely_kinds(rows, columns.user, columns.item)
 
     def _event_files(self, delivery: Delivery) -> Sequence[Path]:
         """The event files of a delivery; one that appeared since it was drawn up is none of it."""
@@ -93,24 +108,25 @@ class TableLog:
         """The first rows of the first file that has any."""
         empty = None
         for path in events:
-            file = RawFile(path, path.name)
             try:
-                return next(
-                    rows.cells
-                    for rows in read_file(file, self.config, WantedColumns(self._mapped()), _ROWS_THAT_SUGGEST_KINDS)
-                    if rows.cells.height
-                )
-            except EmptyFileError as error:
+                for file in RawFile(path, path.name).parts(self.config):
+                    for rows in self._rows(file, _ROWS_THAT_SUGGEST_KINDS):
+                        if rows.cells.height:
+                            return rows.cells
+            except EmptyFileError as error:  # else it has rows, and all of them are rejected
                 empty = error
-            except StopIteration:  # it has rows, and all of them are rejected
-                continue
         raise empty or SourceError(f"{self.config.path}: no line can be read as a row; check the separator and the encoding")
+
+    def _rows(self, file: RawFile, chunk_rows: int) -> Iterator[Rows]:
+        """Rows of an event each."""
+        for rows in read_file(file, self.config, wanted_of_events(self.config), rows_at_once(self.config, chunk_rows)):
+            yield events_of(rows, self.config, file.name)
 
     def _passing_empty_files(
         self,
         delivery: Delivery,
+        section: TextFormat,
         pattern: Path,
-        paths: Sequence[Path],
         read: Callable[[RawFile], Iterator[RawBatch]],
         content: str,
     ) -> Iterator[RawBatch]:
@@ -120,21 +136,28 @@ class TableLog:
             EmptyFileError: no file of events has rows.
             SourceError: no file of items has, so that there would be no catalogue.
         """
-        n_empty, empty = 0, None
-        for path in paths:
-            open_line = open_line_of(content, may_grow=path in delivery.growing)
-            file = RawFile(path, name_in(pattern, path), delivery.size_of(path), open_line)
+        n_full, empty = 0, None
+        for file in self._files(delivery, section, pattern, content):
             try:
                 yield from read(file)
+                n_full += 1
             except EmptyFileError as error:
-                n_empty, empty = n_empty + 1, error
-                yield RawBatch(lines=file_lines(file.name, path, EMPTY, Rows(REJECTS.empty(), REJECTS.empty())))
-        if empty and n_empty == len(paths) and content != "users":
+                empty = error
+                yield RawBatch(lines=file_lines(file.name, file.path, EMPTY, Rows(REJECTS.empty(), REJECTS.empty())))
+        if empty and not n_full and content != "users":
             raise empty if content == "events" else SourceError(f"{empty}; the catalogue would be empty")
 
+    def _files(self, delivery: Delivery, section: TextFormat, pattern: Path, content: str) -> Iterator[RawFile]:
+        """The files, and members of zips, of one content."""
+        paths = (
+            self._event_files(delivery) if content == "events" else [path for path in matching(pattern) if path in delivery.files]
+        )
+        for path in paths:
+            open_line = open_line_of(content, may_grow=path in delivery.growing)
+            yield from RawFile(path, name_in(pattern, path), delivery.size_of(path), open_line).parts(section)
+
     def _event_batches(self, file: RawFile, reading: "_Reading") -> Iterator[RawBatch]:
-        exact = [name for name in self.config.columns.model_dump().values() if isinstance(name, str)]
-        for rows in read_file(file, self.config, WantedColumns(self._mapped(), exact), self.chunk_rows):
+        for rows in self._rows(file, self.chunk_rows):
             yield self._event_batch(rows, file.name, reading)._replace(lines=file_lines(file.name, file.path, "events", rows))
 
     def _event_batch(self, rows: Rows, file: str, reading: "_Reading") -> RawBatch:
@@ -153,42 +176,40 @@ class TableLog:
             users=to_users(good, users, columns.user_attributes),
         )
 
-    def _mapped(self) -> list[str]:
-        mapped = self.config.columns.model_dump(exclude_none=True).values()
-        return list(dict.fromkeys(name for names in mapped for name in ([names] if isinstance(names, str) else names)))
-
     def _item_batches(self, delivery: Delivery, section: ItemFile, reading: "_Reading") -> Iterator[RawBatch]:
-        columns, ids = section.columns, replace(reading.items, column=section.columns.item)
-        mapped = [columns.item, *columns.categories, *([columns.title] if columns.title else [])]
+        columns, wanted = section.columns, wanted_of_list(section)
+        ids = replace(reading.items, column=key_of("item", columns.item))
 
         def read(file: RawFile) -> Iterator[RawBatch]:
-            for rows in read_file(file, section, WantedColumns(mapped, [columns.item], with_others=True), self.chunk_rows):
-                good, rejects = reading.ids_of(rows, ids, file.name)
-                others = _others(good, mapped)
-                described = ItemDescription(columns.title, columns.categories, section.category_separator, others)
+            for rows in read_file(file, section, wanted, self.chunk_rows):
+                keyed = rows._replace(cells=with_keys(rows.cells, {"item": columns.item}))
+                good, rejects = reading.ids_of(keyed, ids, file.name)
+                described = ItemDescription(
+                    columns.title, columns.categories, section.category_separator, _others(good, wanted.names)
+                )
                 items = to_items(good, ids, described)
                 yield RawBatch(items=items, rejects=rejects, lines=file_lines(file.name, file.path, "items", rows))
 
-        paths = [path for path in matching(section.path) if path in delivery.files]
-        yield from self._passing_empty_files(delivery, section.path, paths, read, "items")
+        yield from self._passing_empty_files(delivery, section, section.path, read, "items")
 
     def _user_batches(self, delivery: Delivery, section: UserFile, reading: "_Reading") -> Iterator[RawBatch]:
-        ids = replace(reading.users, column=section.columns.user)
+        wanted = wanted_of_list(section)
+        ids = replace(reading.users, column=key_of("user", section.columns.user))
 
         def read(file: RawFile) -> Iterator[RawBatch]:
-            for rows in read_file(file, section, WantedColumns([ids.column], [ids.column], with_others=True), self.chunk_rows):
-                good, rejects = reading.ids_of(rows, ids, file.name)
-                users = to_users(good, ids, _others(good, [ids.column]))
+            for rows in read_file(file, section, wanted, self.chunk_rows):
+                keyed = rows._replace(cells=with_keys(rows.cells, {"user": section.columns.user}))
+                good, rejects = reading.ids_of(keyed, ids, file.name)
+                users = to_users(good, ids, _others(good, wanted.names))
                 yield RawBatch(users=users, rejects=rejects, lines=file_lines(file.name, file.path, "users", rows))
 
-        paths = [path for path in matching(section.path) if path in delivery.files]
-        yield from self._passing_empty_files(delivery, section.path, paths, read, "users")
+        yield from self._passing_empty_files(delivery, section, section.path, read, "users")
 
 
 class _Reading:
     """One reading of a delivery: what ids are read as, and whether they are that."""
 
-    def __init__(self, kinds: IdKinds, columns: EventColumns, limit: float) -> None:
+    def __init__(self, kinds: IdKinds, columns: PlainColumns, limit: float) -> None:
         self.kinds = kinds
         self.users = Ids("user", columns.user, kinds.user == "text")
         self.items = Ids("item", columns.item, kinds.item == "text")
@@ -226,6 +247,6 @@ def _each_once(*files: Path) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(files))
 
 
-def _others(rows: pl.DataFrame, mapped: list[str]) -> list[str]:
+def _others(rows: pl.DataFrame, mapped: Sequence[str]) -> list[str]:
     """The columns that no setting names: attributes."""
     return [name for name in rows.columns if name not in mapped and not name.startswith(OWN)]

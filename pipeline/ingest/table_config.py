@@ -1,14 +1,20 @@
-"""Settings of the source "table": which columns of a log are what, and how its files are written."""
+"""Settings of the source "table": which columns of a log are what, how its files are written, and what its answers mean."""
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from pipeline.ingest.answers import canonical
 from pipeline.ingest.ids import IdKinds
-from pipeline.ingest.section import CHUNK_ROWS, IDS_LIMIT, SECTION, SourceSection
+from pipeline.ingest.rule import require_rule
+from pipeline.ingest.section import CHUNK_ROWS, IDS_LIMIT, SourceSection
 from pipeline.ingest.source import Source
+from pipeline.ingest.table_layout import EventColumns, ItemColumns, ItemFile, TextFormat, UserColumns, UserFile
+from pipeline.ingest.times import Clock, offset_of, require_format
+
+__all__ = ["EventColumns", "ItemColumns", "ItemFile", "TableSource", "TextFormat", "UserColumns", "UserFile"]
 
 
 def _as_text(value: Any) -> Any:
@@ -20,127 +26,53 @@ AnswerText = Annotated[str, BeforeValidator(_as_text)]
 IdentityColumn = Literal[
     "user", "item", "time", "order", "feedback", "value", "request", "session", "position", "policy", "propensity"
 ]
-
-
-class EventColumns(BaseModel):
-    """Names of the columns of an event file; what is not named is not read."""
-
-    model_config = SECTION
-
-    user: str = Field(description="The user's id.")
-    item: str = Field(description="The item's id.")
-    time: str | None = Field(None, description="When it happened, in time_unit.")
-    order: str | None = Field(None, description="Place of the event within its user, a whole number; goes before time.")
-    feedback: str | None = Field(None, description="The answer: one of positive, or 0 and 1 where positive is not given.")
-    value: str | None = Field(None, description="The graded signal, a number; with positive_above it decides the feedback.")
-    request: str | None = Field(None, description="The request whose slate held the item.")
-    session: str | None = Field(None, description="The visit.")
-    position: str | None = Field(None, description="Place in the slate, 0 = first.")
-    policy: str | None = Field(None, description="The policy that chose what was shown.")
-    propensity: str | None = Field(None, description="Probability in (0, 1] with which that policy showed the item.")
-    categories: list[str] = Field([], description="Columns that hold the item's categories, coarsest first.")
-    item_attributes: list[str] = Field([], description="Columns that describe the item.")
-    user_attributes: list[str] = Field([], description="Columns that describe the user.")
-
-    @model_validator(mode="after")
-    def _tells_order_and_answer(self) -> Self:
-        if not (self.time or self.order):
-            raise ValueError("neither time nor order is mapped; name the column that orders a user's events")
-        if not (self.feedback or self.value):
-            raise ValueError("neither feedback nor value is mapped; name the column that holds the answer")
-        return self
-
-
-class ItemColumns(BaseModel):
-    """Names of the columns of an item file; every other column becomes an attribute."""
-
-    model_config = SECTION
-
-    item: str = Field(description="The item's id.")
-    title: str | None = Field(None, description="Name of the item for people.")
-    categories: list[str] = Field([], description="Columns that hold the categories, coarsest first.")
-
-
-class UserColumns(BaseModel):
-    """Names of the columns of a user file; every other column becomes an attribute."""
-
-    model_config = SECTION
-
-    user: str = Field(description="The user's id.")
-
-
-class TextFormat(BaseModel):
-    """How a delimited text file is written; Parquet files need none of this."""
-
-    model_config = SECTION
-
-    separator: str | None = Field(
-        None, description="What parts the fields; left out: a tab for .tsv, else a comma.", min_length=1
-    )
-    quote: str = Field('"', description="What fields with a separator inside are quoted by, or an empty text.", max_length=1)
-    multiline: bool = Field(
-        False, description="Whether a quoted field may run over several lines; else each line is a row or is rejected."
-    )
-    has_header: bool = Field(True, description="Whether the first line names the columns.")
-    names: list[str] = Field([], description="Names of the columns of a file without a header, in order.")
-    encoding: str = Field("utf-8", description="Encoding of the text, as Python names it.")
-
-    @field_validator("encoding")
-    @classmethod
-    def _is_encoding(cls, name: str) -> str:
-        try:
-            keeps_lines = "\n".encode(name) == b"\n"
-        except LookupError as error:
-            raise ValueError("no such encoding; take one that Python names, such as utf-8 or latin-1") from error
-        if not keeps_lines:
-            raise ValueError("lines do not end with the byte 10 in this encoding; convert the file to utf-8")
-        return name
-
-    @model_validator(mode="after")
-    def _names_its_columns(self) -> Self:
-        if self.separator and (self.separator == self.quote or "\n" in self.separator or "\r" in self.separator):
-            raise ValueError("the separator is the quote or holds a line end; set another separator")
-        if self.multiline and not self.quote:
-            raise ValueError('a field of several lines is told by its quotes; set quote = "\\"", or multiline = false')
-        if self.quote and len(self.separator or "") > 1:
-            raise ValueError('a separator of several characters goes without quotes; set quote = ""')
-        if self.has_header == bool(self.names):
-            raise ValueError("a file has a header or names, not both: set has_header = false and names = [...], or neither")
-        return self
-
-
-class ItemFile(TextFormat):
-    """The catalogue: every item that may be shown."""
-
-    path: Path = Field(description="A file, or a glob of files, that together list all items.")
-    columns: ItemColumns = Field(description="The item file's columns.")
-    category_separator: str | None = Field(None, description="What parts several categories in one cell.", min_length=1)
-
-
-class UserFile(TextFormat):
-    """The users and what is known of them."""
-
-    path: Path = Field(description="A file, or a glob of files.")
-    columns: UserColumns = Field(description="The user file's columns.")
+# Mapped columns that may hold a list, an element for each item.
+ListColumn = Literal["item", "feedback", "value", "position", "propensity", "time"]
 
 
 class TableSource(SourceSection, TextFormat):
-    """Any CSV, TSV or Parquet log, plain, .gz or .xz, one file or a glob."""
+    """Any CSV, TSV, JSON lines or Parquet log, plain or packed, one file, a glob, or members of zip files."""
 
     free_to_change: ClassVar[frozenset[str]] = SourceSection.free_to_change | {
         *("delivery", "ids", "title", "categories", "item_attributes", "user_attributes", "category_separator"),
         "separator",  # by a wrong separator no row has its fields, so that all are refused
+        *("member", "may_lack"),  # which files there are, and which of them are old
     }
 
-    kind: Literal["table"] = Field("table", description="Any CSV, TSV or Parquet log.")
+    kind: Literal["table"] = Field("table", description="Any CSV, TSV, JSON lines or Parquet log.")
     name: str = Field("table", description="Name of the source in the warehouse.", min_length=1)
     path: Path = Field(description="The event file, or a glob of event files; read in the order of their names.")
     columns: EventColumns = Field(description="The event file's columns.")
     time_unit: Literal["s", "ms", "us", "iso"] = Field("s", description="Unit of the time since 1970, or ISO 8601 text (UTC).")
-    positive: list[AnswerText] | None = Field(
-        None, description="Answers of the feedback column that are positive; 1, 1.0, 01 and true are one.", min_length=1
+    time_format: str | None = Field(
+        None, description="How times are written, as strptime names it: %d/%m/%Y %H:%M; goes before time_unit."
+    )
+    utc_offset: str = Field("+00:00", description="How far the clocks of times without a zone, and of days, are ahead of UTC.")
+    first_day: date | None = Field(None, description="First day of the log by these clocks; earlier rows go to quarantine.")
+    last_day: date | None = Field(None, description="Last day of the log by these clocks; later rows go to quarantine.")
+    positive: Annotated[list[AnswerText], Field(min_length=1)] | Literal["all"] | None = Field(
+        None,
+        description="Answers of the feedback column that are positive; 1, 1.0, 01 and true are one. 'all': every row is, as in a log "
+        "of purchases, and no feedback column is needed.",
     )
     positive_above: float | None = Field(None, description="A value above this is positive; instead of a feedback column.")
+    positive_where: str | None = Field(
+        None,
+        description="A SQL condition on columns of the file, read as numbers: is_click = 1 OR play_time_ms > 0.8 * duration_ms; it then "
+        "decides, and a feedback column is only kept.",
+    )
+    grades: dict[str, float] = Field({}, description="The value of each answer of the feedback column, as {view = 0, buy = 3}.")
+    blank_is_no: bool = Field(False, description="Whether an empty answer is a no; else its row goes to quarantine.")
+    lists: list[ListColumn] = Field(
+        [],
+        description="Mapped columns that hold lists, the item first: a row is a slate, and its position the place in the list.",
+    )
+    list_separator: str | None = Field(
+        None, description="What parts the elements of lists in a text; lists of Parquet and JSON need none.", min_length=1
+    )
+    answer_after: str | None = Field(
+        None, description="What stands between an item of a list and its answer: - in N55689-1.", min_length=1
+    )
     ids: Literal["auto", "integer", "text"] = Field(
         "auto",
         description="Whole numbers, or texts that are hashed to 63 bits; auto: as the whole first delivery is, for good.",
@@ -158,18 +90,71 @@ class TableSource(SourceSection, TextFormat):
     @model_validator(mode="after")
     def _names_mapped_columns(self) -> Self:
         for name in self.identity if isinstance(self.identity, list) else ():
-            if getattr(self.columns, name) is None:
+            if getattr(self.columns, name) is None and not (name == "position" and self.lists):
                 raise ValueError(f"identity names {name}, which is not mapped; map columns.{name}, or leave it out")
+        return self
+
+    @field_validator("utc_offset")
+    @classmethod
+    def _is_offset(cls, text: str) -> str:
+        offset_of(text)
+        return text
+
+    @field_validator("time_format")
+    @classmethod
+    def _is_format(cls, form: str | None) -> str | None:
+        if form is not None:
+            require_format(form)
+        return form
+
+    @field_validator("positive_where")
+    @classmethod
+    def _is_rule(cls, rule: str | None) -> str | None:
+        if rule is not None:
+            require_rule(rule)
+        return rule
+
+    @model_validator(mode="after")
+    def _reads_lists(self) -> Self:
+        if self.format == "sequences" and "item" not in self.lists:
+            raise ValueError('sequences hold a user\'s items in a line; set lists = ["item"] and map columns.item = "items"')
+        if self.lists and (self.lists[0] != "item" or not isinstance(self.columns.item, str)):
+            raise ValueError('lists are of items; let it begin so, lists = ["item", ...], and map columns.item to one column')
+        if missing := [name for name in self.lists if getattr(self.columns, name) is None]:
+            raise ValueError(f"lists names {missing[0]}, which is not mapped; map columns.{missing[0]}, or leave it out")
+        if not self.lists and (self.answer_after or self.list_separator):
+            raise ValueError('list_separator and answer_after are of lists; set lists = ["item"], or leave them out')
+        if self.answer_after and self.columns.feedback:
+            raise ValueError("answer_after and columns.feedback are both given; the answer comes from one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _orders_events(self) -> Self:
+        if not (self.columns.time or self.columns.order or self.lists):
+            raise ValueError("columns: neither time nor order is mapped; name the column that orders a user's events")
+        if self.first_day and self.last_day and self.first_day > self.last_day:
+            raise ValueError("first_day is after last_day")
         return self
 
     @model_validator(mode="after")
     def _decides_the_answer(self) -> Self:
-        if self.columns.feedback is None and self.positive_above is None:
+        feedback = self.columns.feedback or self.answer_after
+        if not (feedback or self.columns.value or self.positive == "all" or self.positive_where):
+            raise ValueError(
+                "columns: neither feedback nor value is mapped; name the column that holds the answer, or, where every row is a positive, "
+                'set positive = "all"'
+            )
+        if self.positive == "all" or self.positive_where:
+            if self.positive_above is not None or (self.positive and self.positive_where):
+                raise ValueError("of positive, positive_above and positive_where one decides; leave the others out")
+        elif not feedback and self.positive_above is None:
             raise ValueError("columns.feedback is not mapped; set positive_above, the value above which an event is positive")
-        if self.columns.feedback is not None and self.positive_above is not None:
+        elif feedback and self.positive_above is not None:
             raise ValueError("both columns.feedback and positive_above are given; the feedback comes from one of them")
-        if self.columns.feedback is None and self.positive is not None:
+        elif not feedback and self.positive is not None:
             raise ValueError("positive is given without columns.feedback, the column whose texts it lists")
+        if self.grades and (not feedback or self.columns.value):
+            raise ValueError("grades give the answers of columns.feedback a value; map that, and not columns.value")
         return self
 
     def open(self, chunk_rows: int = CHUNK_ROWS, ids_limit: float = IDS_LIMIT) -> Source:
@@ -177,6 +162,16 @@ class TableSource(SourceSection, TextFormat):
         from pipeline.ingest.table import TableLog  # which reads by this section
 
         return TableLog(self, chunk_rows, ids_limit)
+
+    @property
+    def clock(self) -> Clock:
+        """How its times are read."""
+        return Clock(self.time_unit, self.time_format, offset_of(self.utc_offset), self.first_day, self.last_day)
+
+    @property
+    def has_refusals(self) -> bool:
+        """See ``SourceSection``."""
+        return self.positive != "all"
 
     def id_kinds(self) -> IdKinds | None:
         """What ``ids`` says."""
@@ -188,7 +183,7 @@ class TableSource(SourceSection, TextFormat):
             return self.meaning_of_fields(value.columns, f"{setting}.columns.")
         if name in ("items", "users") and value is None:  # a catalogue may come later; its ids then are what they are
             return []
-        if name == "positive" and value is not None:
+        if name == "positive" and isinstance(value, list):
             value = sorted({canonical(text) for text in value})
         if name == "identity" and isinstance(value, list):
             value = sorted({*value} - {"user", "item"})

@@ -1,8 +1,5 @@
 """What makes two rows one event, within a delivery and from night to night."""
 
-import csv
-import os
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -102,23 +99,3 @@ def test_an_answer_that_was_mapped_otherwise_is_known_by_its_text(log: Log) -> N
     first = log.stage(with_answers(log.rows), positive=["buy"])
     again = log.stage(pl.concat([with_answers(log.rows), with_answers(log.later(1), 0)]), "2.csv", first, **ANSWERS)
     assert (again.counts.n_known, again.counts.n_accepted) == (1020, 200)
-
-
-@pytest.mark.real
-def test_the_fragment_of_rl4rs_is_read_whole(log: Log) -> None:
-    """63 slates of 9 items: pages of a session share a timestamp, and repeat items that the page before had shown."""
-    folder = Path(os.environ.get("HSRL_SHARED", "../shared")) / "data" / "rl4rs"
-    if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}; set HSRL_SHARED")
-    rows = []
-    for name in ("rl4rs_b_train.csv", "rl4rs_b_test.csv"):
-        with (folder / name).open() as file:
-            for page in csv.DictReader(file, delimiter="@"):
-                shown = zip(page["exposed_items"].split(","), page["user_feedback"].split(","), strict=True)
-                rows += [
-                    (page["session_id"], int(item), int(page["timestamp"]), int(liked), page["sequence_id"], position)
-                    for position, (item, liked) in enumerate(shown)
-                ]
-    pages = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp", "clicked", "page", "position"], orient="row")
-    night = log.stage(pages, columns=WITH_POSITION | {"request": "page"})
-    assert (night.counts.n_rows, night.counts.n_accepted) == (567, 567)

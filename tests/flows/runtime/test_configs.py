@@ -12,6 +12,8 @@ from pipeline.errors import ConfigError
 from pipeline.warehouse.adhoc import run_sql
 
 CONFIGS = Path(__file__).parents[3] / "flows" / "configs"
+# The others are named by their kind.
+KIND_OF = {"ml-100k": "movielens", "ml-1m": "movielens", "ml-1m-ranked": "movielens", "amazon-beauty": "sequences"}
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
@@ -19,7 +21,7 @@ def test_a_ready_configuration_loads(path: Path, tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("HSRL_SHARED", str(tmp_path / "shared"))
     settings = load_settings(path, tmp_path / "w")
     assert settings.source.path.is_absolute() and "{" not in str(settings.source.path)
-    assert settings.source.kind == {"generated": "generated", "table": "table"}.get(path.stem, "movielens")
+    assert settings.source.kind == KIND_OF.get(path.stem, path.stem)
     assert path.read_text().startswith("# ")
 
 

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.contracts import USER_STATE
 from pipeline.errors import SourceError
 from pipeline.ingest.ids import OtherKinds
-from pipeline.ingest.ordering import Origin, order_events
 from pipeline.ingest.source import RawBatch
 from pipeline.ingest.table import TableLog
 from pipeline.ingest.table_config import TableSource
@@ -223,56 +220,3 @@ def test_a_path_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
         source(tmp_path / "log.csv").deliveries()
     with pytest.raises(SourceError, match="matches no file"):
         source(tmp_path / "*.csv").deliveries()
-
-
-@pytest.mark.real
-def test_taobao_is_read_whole(shared_data: Path) -> None:
-    """As docs/measurements.md describes the file: 84,475 rows, 815 users, 55,368 items; 2,356 fav + 4,497 cart + 1,750 buy are positive here."""
-    batch = read(
-        shared_data / "taobao" / "UserBehavior_prefix.csv.gz",
-        500_000,
-        has_header=False,
-        names=["user", "item", "category", "behaviour", "at"],
-        columns={"user": "user", "item": "item", "time": "at", "feedback": "behaviour", "categories": ["category"]},
-        positive=["fav", "cart", "buy"],
-    )
-    assert (batch.events.height, batch.rejects.height) == (84_475, 0)
-    assert (batch.users.height, batch.items.height) == (815, 55_368)
-    assert batch.events["feedback"].sum() == 2_356 + 4_497 + 1_750
-
-
-@pytest.mark.real
-def test_kuairand_is_read_whole_and_its_repeats_are_refused(shared_data: Path) -> None:
-    """As docs/measurements.md describes the file: 41,828 rows, 664 users, 9,359 videos, 33,745 likes; 124 rows repeat a (user, video, time)."""
-    batch = read(
-        shared_data / "kuairand" / "kuairand27k_like_hate_subset.tsv.gz",
-        500_000,
-        columns={"user": "user_id", "item": "video_id", "time": "time_ms", "feedback": "label", "value": "play_time_ms"},
-        time_unit="ms",
-        positive=None,
-        users={"path": shared_data / "kuairand" / "user_features_pure.csv.gz", "columns": {"user": "user_id"}},
-    )
-    assert (batch.events.height, batch.rejects.height, batch.events["feedback"].sum()) == (41_828, 0, 33_745)
-    assert (batch.items.height, batch.users.height) == (9_359, 27_285)
-    assert json.loads(batch.users["attributes"][0])["fans_user_num_range"] == "[100,1k)"
-    ordered = order_events(batch.events, USER_STATE.empty(), Origin("kuairand", "i"))
-    assert (ordered.events.height, ordered.rejects["reason"].to_list()) == (41_704, ["duplicate (user, item, time)"] * 124)
-
-
-@pytest.mark.real
-def test_impressions_with_propensities_are_read(shared_data: Path, tmp_path: Path) -> None:
-    """The Open Bandit sample: 10,000 impressions with ISO times; the row number stands in for the user it does not tell."""
-    with zipfile.ZipFile(shared_data / "obd" / "obd.zip") as archive:
-        (tmp_path / "all.csv").write_bytes(archive.read("obd/bts/all/all.csv"))
-    columns = {
-        "user": "",
-        "item": "item_id",
-        "time": "timestamp",
-        "feedback": "click",
-        "position": "position",
-        "propensity": "propensity_score",
-    }
-    batch = read(tmp_path / "all.csv", 500_000, columns=columns, time_unit="iso", positive=None)
-    assert (batch.events.height, batch.rejects.height) == (10_000, 0)
-    assert batch.events["propensity"].is_between(0, 1, closed="right").all()
-    assert batch.events["occurred_at"].null_count() == 0
