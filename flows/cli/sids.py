@@ -34,3 +34,25 @@ def export(
     from flows.queries.sid_export import export_sids
 
     show(export_sids(warehouse_path(warehouse), out, form, release, overwrite), present.export, as_json)
+
+
+@sids.command(epilog="Example: hsrl sids audit mine.csv theirs.parquet --warehouse warehouse/demo")
+def audit(
+    files: Annotated[list[Path], typer.Argument(help="One mapping of item to tokens, or two: .csv, .json, .jsonl or .parquet.")],
+    warehouse: WarehouseFolder = None,
+    vectors: Annotated[
+        Path | None, typer.Option("--vectors", help="Parquet of items and their vector; else those of the warehouse.")
+    ] = None,
+    alone: Annotated[bool, typer.Option("--alone", help="Judge the files without a warehouse's likes and vectors.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Judge Semantic IDs of any tool: collisions, use of codes, agreement with likes and vectors, and the churn between two files."""
+    from flows.queries.sid_audit import audit_sids
+    from pipeline.errors import ConfigError
+    from pipeline.warehouse.warehouse import Warehouse
+
+    if len(files) > 2:
+        raise ConfigError(f"sids audit: {len(files)} files are given, expected one or two")
+    root = warehouse_path(warehouse)
+    is_used = not alone and (warehouse is not None or Warehouse.is_at(root))
+    show(audit_sids(tuple(files), root if is_used else None, vectors), present.audit, as_json)
