@@ -30,7 +30,7 @@ from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.stored_files import scan
-from pipeline.warehouse.tables import FORGOTTEN, QUARANTINE, REBUILT_USERS, TABLES
+from pipeline.warehouse.tables import AUDITS, FORGOTTEN, QUARANTINE, REBUILT_USERS, TABLES
 from pipeline.warehouse.verify import require_intact
 from pipeline.warehouse.warehouse import Warehouse
 
@@ -147,7 +147,7 @@ def _with_erasure(
     warehouse: Warehouse, changes: Changes, inputs: ReleaseInputs, erasure: Erasure, subject: Subject, names: tuple[str, str]
 ) -> Changes:
     """The changes of the release, and what goes beyond them; ``names`` of the run, and of the files."""
-    (run_id, name), release_id = names, inputs.release_id
+    (run_id, name), release_id, words = names, inputs.release_id, _words(warehouse, subject)
     rebuilt = pl.concat([pl.DataFrame(schema={"user_id": pl.Int64}), *erasure.rebuilt])
     rebuilt = rebuilt.with_columns(ingest_id=pl.lit(name), release_id=pl.lit(release_id, pl.Int64))
     before = warehouse.read(REBUILT_USERS, "FROM rebuilt_users").filter(~pl.col("user_id").is_in(list(subject.users)))
@@ -169,7 +169,8 @@ def _with_erasure(
             "splits": inputs.tables.splits,
             "sid_history": pl.concat([history, changes.upsert["sid_history"]]),
             "rebuilt_users": pl.concat([before, rebuilt]),
-            "quarantine": _quarantine(warehouse, subject),
+            "quarantine": _quarantine(warehouse, words),
+            "audits": _audits(warehouse, words),
         },
         upsert={"codebooks": changes.upsert["codebooks"]},
         register={"events": erasure.written["events"], "record_rows": erasure.written["records"]},
@@ -182,19 +183,29 @@ def _with_erasure(
     )
 
 
-def _quarantine(warehouse: Warehouse, subject: Subject) -> pl.DataFrame:
-    """QUARANTINE without rows that hold the raw id as a word: too many go rather than one too few, as no refused row is read for sure."""
+def _quarantine(warehouse: Warehouse, words: str) -> pl.DataFrame:
+    """QUARANTINE without rows that name the subject: too many go rather than one too few, as no refused row is read for sure."""
+    return warehouse.read(QUARANTINE, "FROM quarantine WHERE NOT regexp_matches(raw, $words)", {"words": words})
+
+
+def _audits(warehouse: Warehouse, words: str) -> pl.DataFrame:
+    """AUDITS without the examples that name the subject; how many offenders there were stays."""
+    without = (
+        "SELECT * REPLACE (list_filter(examples, lambda example: NOT regexp_matches(example, $words)) AS examples) FROM audits"
+    )
+    return warehouse.read(AUDITS, without, {"words": words})
+
+
+def _words(warehouse: Warehouse, subject: Subject) -> str:
+    """What a text matches that holds an id of the subject as a word: the raw one, or the number that hsrl made of it."""
     ids = warehouse.query(
         "SELECT raw_id FROM users WHERE user_id IN (SELECT unnest($users)) "
         "UNION ALL SELECT raw_id FROM items WHERE item_id IN (SELECT unnest($items))",
         {"users": list(subject.users), "items": list(subject.items)},
     )["raw_id"]
-    words = "|".join(re.escape(raw_id) for raw_id in ids)
-    return warehouse.read(
-        QUARANTINE,
-        "FROM quarantine WHERE NOT regexp_matches(raw, $words)",
-        {"words": rf"(^|[^\pL\pN_-])({words})($|[^\pL\pN_-])"},
-    )
+    numbers = [str(number) for number in (*subject.users, *subject.items)]
+    words = "|".join(re.escape(name) for name in dict.fromkeys((*ids, *numbers)))
+    return rf"(^|[^\pL\pN_-])({words})($|[^\pL\pN_-])"
 
 
 def _keep_state(warehouse: Warehouse, erasure: Erasure, name: str) -> Artifact:

@@ -46,10 +46,16 @@ SELECT path, 0 FROM {meta}.ducklake_files_scheduled_for_deletion
 
 # Columns that may name a user or an item.
 _NAMING = """
-SELECT "table".table_name, "table".table_id, "column".column_name, "column".column_id
+SELECT "table".table_id, "column".column_id, coalesce(outer_column.column_name, "column".column_name) AS named,
+    CASE WHEN outer_column.column_id IS NULL THEN 'FROM "' || "table".table_name || '"'
+    ELSE 'FROM (SELECT unnest("' || named || '") AS "' || named || '" FROM "' || "table".table_name || '")' END
 FROM {meta}.ducklake_column AS "column" INNER JOIN {meta}.ducklake_table AS "table" ON "table".table_id = "column".table_id
-WHERE "column".end_snapshot IS NULL AND "table".end_snapshot IS NULL AND "column".parent_column IS NULL
-    AND "column".column_name IN ('user_id', 'item_id', 'raw_id', 'record_id', 'title', 'raw', 'attributes', 'request_id', 'session_id')
+LEFT JOIN {meta}.ducklake_column AS outer_column -- the elements of a list are a column of their own
+    ON outer_column.table_id = "column".table_id AND outer_column.column_id = "column".parent_column AND outer_column.end_snapshot IS NULL
+WHERE "column".end_snapshot IS NULL AND "table".end_snapshot IS NULL AND (
+    (outer_column.column_id IS NULL AND "column".column_name IN
+        ('user_id', 'item_id', 'raw_id', 'record_id', 'title', 'raw', 'attributes', 'request_id', 'session_id'))
+    OR outer_column.column_name = 'examples')
 """
 
 
@@ -210,9 +216,9 @@ def _reclaim(warehouse: Warehouse) -> None:
         warehouse.connection.execute(f'DELETE FROM {meta}."{name}" WHERE end_snapshot <= ?', [oldest])
     if not warehouse.query("SELECT count(*) AS n FROM forgotten").item():
         return
-    for table, table_id, column, column_id in warehouse.connection.execute(_NAMING.format(meta=meta)).fetchall():
+    for table_id, column_id, column, source in warehouse.connection.execute(_NAMING.format(meta=meta)).fetchall():
         [extremes] = warehouse.connection.execute(
-            f'SELECT min("{column}")::VARCHAR, max("{column}")::VARCHAR FROM {table}'
+            f'SELECT min("{column}")::VARCHAR, max("{column}")::VARCHAR {source}'
         ).fetchall()
         warehouse.connection.execute(
             f"UPDATE {meta}.ducklake_table_column_stats SET min_value = ?, max_value = ? WHERE table_id = ? AND column_id = ?",

@@ -54,7 +54,7 @@ def publish_release(lake: Lake, draft: ReleaseDraft, release_id: int, changes: C
 
 
 def _check_frames(changes: Changes) -> None:
-    bulk, ledgers = {table.name for table in BULK}, {table.name for table in LEDGERS} - {"quarantine"}
+    bulk, ledgers = {table.name for table in BULK}, {table.name for table in LEDGERS} - {"quarantine", "audits"}
     for files in (changes.replace_files, changes.register):
         for name in files.keys() - bulk:
             raise ContractError(f"publish: {name} takes rows, not files; give it as replace, upsert or append")

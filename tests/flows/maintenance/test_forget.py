@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from pipeline.warehouse.adhoc import run_sql
+from pipeline.warehouse.warehouse import Warehouse
 from tests.support.configurations import LONG_COLUMNS, log_toml
 
 START = 1_700_000_000
@@ -101,11 +102,21 @@ def holding(root: Path, numbers: tuple[int, int]) -> list[str]:
     return found
 
 
+def plant_example(root: Path, examples: list[str]) -> None:
+    """An audit of a night before that named who is forgotten later."""
+    with Warehouse.open(root) as warehouse, warehouse.writer("planted", 10), warehouse.transaction("planted", {}):
+        warehouse.connection.execute(
+            "INSERT INTO audits VALUES ('planted', 1, 'keys_unique', 'warn', 3, ?, TIMESTAMPTZ '2026-01-01 00:00:00+00')",
+            [examples],
+        )
+
+
 def test_user_and_item_are_gone_from_sql_at_once_and_from_every_file_once_old_releases_are(shop: Shop) -> None:
     user = shop.ask(f"select user_id from users where raw_id = '{WHO}'").item()
     item = shop.ask(f"select item_id from items where raw_id = '{WHAT}'").item()
     n_user = shop.ask(f"select count(*) from events where user_id = {user}").item()
-    assert "quarantine" and shop.ask("select count(*) from quarantine").item() == 1
+    assert shop.ask("select count(*) from quarantine").item() == 1
+    plant_example(shop.root, [f'{{"user_id":{user},"n":3}}', f'{{"raw_id":"{WHAT}"}}', '{"user_id":1}'])
     plan = shop.run("forget", "--user", WHO, "--dry-run")
     assert f"{n_user} events" in plan.out and shop.ask("select count(*) from releases").item() == 2
     done = shop.run("forget", "--user", WHO)
@@ -113,6 +124,7 @@ def test_user_and_item_are_gone_from_sql_at_once_and_from_every_file_once_old_re
     shop.run("forget", "--item", WHAT)
     rest_as_if_never_there(shop, {1: shown(1), 2: shown(2)})
     assert shop.ask("select count(*) from quarantine").item() == 0
+    assert shop.ask("select examples, n_offenders from audits where run_id = 'planted'").rows() == [(['{"user_id":1}'], 3)]
     assert shop.ask(f"select count(*) from sid_history where item_id = {item}").item() == 0
     assert shop.ask(f"select count(*) from embeddings where item_id = {item}").item() == 0
     assert shop.run("verify").code == 0
