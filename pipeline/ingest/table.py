@@ -9,6 +9,7 @@ import polars as pl
 
 from pipeline.contracts import ITEMS, REJECTS
 from pipeline.errors import EmptyFileError, SourceError
+from pipeline.ingest.causes import nothing_readable
 from pipeline.ingest.cells import OWN, split_rejects
 from pipeline.ingest.delimited import Rows
 from pipeline.ingest.ids import IdKinds, Ids, Tally, likely_kinds
@@ -94,7 +95,7 @@ class TableLog:
             return IdKinds(self.config.ids, self.config.ids)
         rows = self._first_rows(self._event_files(delivery))
         columns = plain_columns(self.config)
-        if not self.config.lists:
+        if self.config.format != "sequences":
             refuse_lists(rows, columns.item, str(self.config.path))
         return likely_kinds(rows, columns.user, columns.item)
 
@@ -105,17 +106,23 @@ class TableLog:
         return [path for path in matching(self.config.path) if path in delivery.files]
 
     def _first_rows(self, events: Sequence[Path]) -> pl.DataFrame:
-        """The first rows of the first file that has any."""
-        empty = None
+        """The first rows of the first file that has any.
+
+        Raises:
+            EmptyFileError: no file has rows.
+            SourceError: every row is rejected.
+        """
+        empty, refused = None, REJECTS.empty()
         for path in events:
             try:
                 for file in RawFile(path, path.name).parts(self.config):
                     for rows in self._rows(file, _ROWS_THAT_SUGGEST_KINDS):
                         if rows.cells.height:
                             return rows.cells
-            except EmptyFileError as error:  # else it has rows, and all of them are rejected
+                        refused = rows.rejects if refused.is_empty() else refused
+            except EmptyFileError as error:
                 empty = error
-        raise empty or SourceError(f"{self.config.path}: no line can be read as a row; check the separator and the encoding")
+        raise empty if empty and refused.is_empty() else nothing_readable(self.config.path, refused)
 
     def _rows(self, file: RawFile, chunk_rows: int) -> Iterator[Rows]:
         """Rows of an event each."""
