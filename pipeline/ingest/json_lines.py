@@ -86,6 +86,9 @@ class WantedFields:
         cells: dict[str, str | None] = {}
         for name, path in self._paths:
             found = value[name] if name in value else _nested(value, path)
+            if type(found) is str:  # as nearly all are: numbers keep their digits
+                cells[name] = found
+                continue
             if isinstance(found, dict) or (isinstance(found, list) and (name not in self.lists or not _is_flat(found))):
                 return {}, reasons.is_not(name, "a single value")
             cells[name] = _text(found)
