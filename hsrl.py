@@ -8,6 +8,9 @@ warehouse.sql("select sid, len(item_ids) n from sid_buckets order by n desc limi
 
 from flows.queries.opened import OpenedWarehouse, PublishedPolicy, Tokenizer, open_warehouse
 from pipeline.errors import HsrlError, QueryError
+from pipeline.sids.mapping import SidMapping
+from pipeline.sids.mapping_files import read_mapping, read_trie
+from pipeline.sids.trie import Trie
 from pipeline.warehouse.limits import Limits
 
 __all__ = [
@@ -16,6 +19,10 @@ __all__ = [
     "OpenedWarehouse",
     "PublishedPolicy",
     "QueryError",
+    "SidMapping",
     "Tokenizer",
+    "Trie",
     "open_warehouse",
+    "read_mapping",
+    "read_trie",
 ]

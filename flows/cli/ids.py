@@ -1,4 +1,4 @@
-"""Commands that use what was learned: encode gives vectors Semantic IDs, rank orders candidates."""
+"""Commands that use what was learned: encode gives vectors Semantic IDs, rank orders candidates, recommend chooses items."""
 
 from pathlib import Path
 from typing import Annotated
@@ -58,3 +58,25 @@ def rank(
     with Run("rank").stage("rank"):
         report = rank_file(root, requests, out, settings.engine.memory_limit_mb)
     show(report, present.rank, as_json)
+
+
+@group.command(epilog="Example: hsrl recommend 7 --k 10 --warehouse warehouse/demo")
+def recommend(
+    user: Annotated[str, typer.Argument(help="Id of the user, as in the raw log.")],
+    k: Annotated[int, typer.Option("--k", min=1, help="How many items.")] = 10,
+    history: Annotated[
+        list[str] | None,
+        typer.Option("--history", help="An item that the user likes, once for each, oldest first; else as logged."),
+    ] = None,
+    warehouse: WarehouseFolder = None,
+    memory_mb: Annotated[int, typer.Option("--memory-mb", min=64, help="Memory of the SQL engine, MB.")] = 2_000,
+    as_json: Json = False,
+) -> None:
+    """Recommend items of the whole catalogue to a user by the published policy."""
+    from flows.queries.recommend import recommend_user
+    from flows.runtime.run import Run
+
+    root = warehouse_path(warehouse)
+    with Run("recommend").stage("recommend"):
+        report = recommend_user(root, user, k, history or None, memory_mb)
+    show(report, present.recommend, as_json)

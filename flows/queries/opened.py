@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from flows.queries.encode_space import Space
+    from flows.queries.recommend import Recommender
     from flows.queries.service import Service
     from pipeline.sids.codebook import Codebook
 
@@ -93,6 +94,16 @@ class OpenedWarehouse:
         from flows.queries.service import open_service
 
         return PublishedPolicy(open_service(self.root, memory_limit_mb))
+
+    def recommender(self, memory_limit_mb: int = _ENGINE_MB) -> "Recommender":
+        """The published policy with everybody's likes, as a service keeps it: ``rank`` and ``recommend`` for many users at once.
+
+        Raises:
+            WarehouseError: see ``policy``.
+        """
+        from flows.queries.recommend import open_recommender
+
+        return open_recommender(self.root, memory_limit_mb)
 
 
 @dataclass(frozen=True)

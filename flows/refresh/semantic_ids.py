@@ -1,6 +1,7 @@
 """From records to Semantic IDs: frozen models are learned once and found again, then every item's Semantic ID is decided."""
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -21,7 +22,7 @@ from pipeline.embeddings.profiles import learn_profiles
 from pipeline.embeddings.score_aware import ScoreAware
 from pipeline.errors import SourceError
 from pipeline.records.config import RecordsConfig
-from pipeline.records.split import count_training_answers, training_positives
+from pipeline.records.split import count_answers, training_answers
 from pipeline.sids.inputs import NightInputs, SidIncumbents
 from pipeline.sids.metrics import run_metrics
 from pipeline.sids.nightly import NightDecision, decide_night
@@ -67,7 +68,10 @@ def make_semantic_ids(warehouse: Warehouse, settings: SidSettings, inputs: Relea
     before, store = inputs.incumbent.sids.codebook, warehouse.artifacts
     simulators: tuple[Artifact, ...] = ()
     models = _learn_models(settings, inputs, external) if before is None else load_models(store, before.embedding_id)
-    vectors = embed(models.items, items, _positives(inputs, settings.n_buckets), external)
+    counts: list[pl.DataFrame] = []
+    liked = _positives(inputs, settings.n_buckets, counts)
+    vectors = embed(models.items, items, liked, external)
+    deque(liked, maxlen=0)  # where no part asked for the likes, the answers are counted all the same
     if before is None:
         if settings.embeddings.score_aware:
             from flows.refresh.score_space import learn_weights, world_of  # brings torch, which other nights do without
@@ -75,7 +79,7 @@ def make_semantic_ids(warehouse: Warehouse, settings: SidSettings, inputs: Relea
             weights, simulators = learn_weights(warehouse, settings, world_of(models, vectors, inputs), tick)
             models = replace(models, scores=ScoreAware(models.items.embedding_id, weights))
         models.save(store)
-    answers = summed_answers(_answers(inputs, settings.n_buckets))
+    answers = summed_answers(counts)
     embeddings = models.embed_scores(vectors, items, answers)
     popularity = answers.filter(pl.col("n_positives") > 0).select("item_id", "n_positives")
     night = NightInputs(inputs.release_id, items, of_codebook(embeddings, models.embedding_id), popularity)
@@ -104,18 +108,17 @@ def _learn_models(settings: SidSettings, inputs: ReleaseInputs, external: pl.Dat
     return Models(items, learn_profiles(tables.users), None)
 
 
-def _positives(inputs: ReleaseInputs, n_buckets: int) -> Iterator[pl.DataFrame]:
-    """user_id and item_id of every positive in a training record, whole users, a frame for each bucket."""
+def _positives(inputs: ReleaseInputs, n_buckets: int, counts: list[pl.DataFrame] | None = None) -> Iterator[pl.DataFrame]:
+    """user_id and item_id of every positive in a training record, whole users, a frame for each bucket.
+
+    ``counts`` gets for each bucket how often its training records show and like every item, so that records are read once for both.
+    """
     for bucket in range(n_buckets):
         if files := of_bucket(inputs.records, bucket):
-            yield training_positives(scan(files, RECORD_ROWS), inputs.tables.splits)
-
-
-def _answers(inputs: ReleaseInputs, n_buckets: int) -> Iterator[pl.DataFrame]:
-    """How often the training records of each bucket show and like every item."""
-    for bucket in range(n_buckets):
-        if files := of_bucket(inputs.records, bucket):
-            yield count_training_answers(scan(files, RECORD_ROWS), inputs.tables.splits)
+            answers = training_answers(scan(files, RECORD_ROWS), inputs.tables.splits)
+            if counts is not None:
+                counts.append(count_answers(answers))
+            yield answers.filter(pl.col("feedback") == 1).select("user_id", "item_id")
 
 
 def _none_for_training(config: RecordsConfig, splits: pl.DataFrame) -> str:

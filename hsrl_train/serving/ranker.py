@@ -120,7 +120,7 @@ class Ranker:
                     f"rank: request {row} has {counts[row]} candidates, {len(set(request.candidates))} of them different; "
                     "expected one at least and none twice"
                 )
-        log_probs = self.policy.log_probs(self._states(requests)).numpy()
+        log_probs = self.policy.log_probs(self.states(requests)).numpy()
         scores = np.where(self.is_shown[items], self.sids.scores(log_probs, items), -np.inf).astype(np.float32)
         ranked = []
         for row, (request, n) in enumerate(zip(requests, counts, strict=True)):
@@ -142,12 +142,17 @@ class Ranker:
         """
         if not requests:
             return []
-        state = self._states(requests)
+        state = self.states(requests)
         items = self.policy.slates(state, k, torch.Generator().manual_seed(seed)).numpy()
         scores = self.sids.scores(self.policy.log_probs(state).numpy(), items)
         return [Ranked(self.item_ids[row - 1], score) for row, score in zip(items, scores, strict=True)]
 
-    def _states(self, requests: Sequence[Request]) -> State:
+    def states(self, requests: Sequence[Request]) -> State:
+        """What the policy sees of each request.
+
+        Raises:
+            TrainingError: a history names an unknown item, or a request brings another profile.
+        """
         history = torch.zeros(len(requests), self.max_history, dtype=torch.int64)
         profile = torch.zeros(len(requests), self.profile_width)
         for row, request in enumerate(requests):

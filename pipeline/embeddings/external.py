@@ -11,6 +11,8 @@ from pipeline.embeddings.vector_rows import N_EXAMPLES, named
 from pipeline.embeddings.vectors import Directions, Ids, directions, rescaled
 from pipeline.errors import ContractError
 
+_CHUNK_ROWS = 16_384
+
 
 @dataclass(frozen=True)
 class External:
@@ -56,7 +58,7 @@ class External:
                 f"embeddings: {n_odd} of {vectors.height} external vectors are not {self.width} long, the model's width: item "
                 f"{named(ids.filter(is_odd)[:N_EXAMPLES].to_list(), n_odd)}; mend the file, or learn a new model with: hsrl refresh --rebuild"
             )
-        values = lists.list.explode().cast(pl.Float64).fill_null(np.nan).to_numpy().reshape(-1, self.width)
+        values = lists.list.explode().fill_null(float("nan")).to_numpy().reshape(-1, self.width)
         is_broken = pl.Series(~np.isfinite(values).all(axis=1), dtype=pl.Boolean)
         if n_broken := int(is_broken.sum()):
             raise ContractError(
@@ -66,10 +68,12 @@ class External:
         rows = pl.DataFrame({"item_id": item_ids}).join(
             vectors.select("item_id").with_row_index("row"), on="item_id", how="left", maintain_order="left"
         )["row"]
-        is_given = rows.is_not_null().to_numpy()
-        found = np.zeros((len(item_ids), self.width))
-        found[is_given] = values[rows.drop_nulls().to_numpy()]
-        return self.directions_of(found)
+        given, at = rows.is_not_null().arg_true().to_numpy(), rows.drop_nulls().to_numpy()
+        found, evidence = np.zeros((len(item_ids), self.width)), np.zeros(len(item_ids))
+        for start in range(0, len(given), _CHUNK_ROWS):  # what is made on the way is of double precision
+            chunk = slice(start, start + _CHUNK_ROWS)
+            found[given[chunk]], evidence[given[chunk]] = self.directions_of(values[at[chunk]])
+        return Directions(found, evidence)
 
     def directions_of(self, vectors: npt.NDArray[Any]) -> Directions:
         """What (n, w) brought vectors say: their direction, whatever their length; no signal where a vector is zero.

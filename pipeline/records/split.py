@@ -44,8 +44,8 @@ def labelled_slates(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.DataFrame
     return _with_n_train(slates, splits).with_columns(split=label).collect()
 
 
-def training_positives(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.DataFrame:
-    """user_id and item_id of every positive in a training record.
+def training_answers(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.DataFrame:
+    """user_id, item_id and feedback (u8) of every item that a training record shows.
 
     Args:
         records: RECORD_ROWS.
@@ -53,24 +53,14 @@ def training_positives(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.DataFr
     """
     slates = records.select("user_id", "record_index", "exposed_items", "feedback")
     shown = _with_n_train(slates, splits).filter(IS_TRAINING).explode("exposed_items", "feedback")
-    return shown.filter(pl.col("feedback") == 1).select("user_id", item_id="exposed_items").collect()
+    return shown.select("user_id", "feedback", item_id="exposed_items").collect()
 
 
-def count_training_answers(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.DataFrame:
-    """item_id, n_shown and n_positives (i64): how often training records show and like each item; items they do not show have no row.
-
-    Args:
-        records: RECORD_ROWS.
-        splits: SPLITS with every user of ``records``.
-    """
-    slates = records.select("user_id", "record_index", "exposed_items", "feedback")
-    shown = (
-        _with_n_train(slates, splits).filter(IS_TRAINING).select("exposed_items", "feedback").explode("exposed_items", "feedback")
-    )
-    counts = shown.group_by(item_id="exposed_items").agg(
+def count_answers(answers: pl.DataFrame) -> pl.DataFrame:
+    """item_id, n_shown and n_positives (i64): how often ``training_answers`` show and like each item; others have no row."""
+    return answers.group_by("item_id").agg(
         n_shown=pl.len().cast(pl.Int64), n_positives=(pl.col("feedback") == 1).sum().cast(pl.Int64)
     )
-    return counts.collect()
 
 
 def _with_n_train(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.LazyFrame:

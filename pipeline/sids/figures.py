@@ -115,15 +115,37 @@ class MeasuredRelease:
         hashes = fixed_hash(self.rows["item_id"].to_numpy())
         return np.sort(np.argsort(hashes, kind="stable")[:SAMPLE_ROWS])
 
+    @cached_property
+    def first_labels(self) -> npt.NDArray[np.int64] | None:
+        """(n,) numbers of the first category; −1 without any; None where none are known."""
+        return self._labels(1)
+
+    @cached_property
+    def second_labels(self) -> npt.NDArray[np.int64] | None:
+        """The same of the first two categories together."""
+        return self._labels(2)
+
+    def _labels(self, n_categories: int) -> npt.NDArray[np.int64] | None:
+        if self.categories is None or not (self.categories.list.len() > 0).any():
+            return None
+        names = self.categories.list.head(n_categories).list.join("\x1f")
+        return np.where(names == "", -1, names.cast(pl.Categorical).to_physical().cast(pl.Int64).to_numpy())
+
     def shares(self, level: int) -> npt.NDArray[np.float64]:
         """Share of the items that each of the V_l codes holds; sums to 1."""
         return np.bincount(self.tokens[:, level], minlength=self.codebook.vocabulary[level]) / len(self.tokens)
 
     def prefixes(self, n_levels: int) -> npt.NDArray[np.int64]:
-        """(n,) numbers of the prefixes of the first levels, dense; all 0 for none."""
-        if not n_levels:
-            return np.zeros(len(self.tokens), dtype=np.int64)
-        return np.unique(self.tokens[:, :n_levels], axis=0, return_inverse=True)[1].ravel()
+        """(n,) numbers of the prefixes of the first levels, dense and in the order of the codes; all 0 for none."""
+        return self._all_prefixes[n_levels]
+
+    @cached_property
+    def _all_prefixes(self) -> list[npt.NDArray[np.int64]]:
+        """``prefixes`` of 0 to L levels; each from the one before, so that a single number is sorted and not rows."""
+        found = [np.zeros(len(self.tokens), dtype=np.int64)]
+        for level, codes in enumerate(self.codebook.vocabulary):
+            found.append(np.unique(found[-1] * codes + self.tokens[:, level], return_inverse=True)[1].ravel())
+        return found
 
 
 def entropy_bits(shares: npt.NDArray[np.float64]) -> float:
@@ -167,10 +189,7 @@ def margin(release: MeasuredRelease, level: int) -> float | None:
 
 def labels(release: MeasuredRelease, level: int) -> npt.NDArray[np.int64] | None:
     """(n,) numbers of the first category (level 0) or the first two together; −1 without any; None where none are known."""
-    if release.categories is None or not (release.categories.list.len() > 0).any():
-        return None
-    names = release.categories.list.head(1 if level == 0 else 2).list.join("\x1f")
-    return np.where(names == "", -1, names.cast(pl.Categorical).to_physical().cast(pl.Int64).to_numpy())
+    return release.first_labels if level == 0 else release.second_labels
 
 
 def category_nmi(release: MeasuredRelease, level: int) -> float | None:

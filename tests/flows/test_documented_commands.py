@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from flows.cli.app import app
+from tests.support.commands import all_commands
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -100,7 +99,7 @@ def test_the_pages_show_commands() -> None:
 def test_every_command_line_of_hsrl_is_in_the_readme() -> None:
     """A command that the README does not name is not found."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [name for name in get_command(app).commands if f"hsrl {name}" not in text and f"make {name}" not in text] == []  # type: ignore[attr-defined]
+    assert [name for name in all_commands() if f"hsrl {name}" not in text and f"make {name}" not in text] == []
 
 
 @pytest.mark.parametrize("command", [one for one in SHOWN if "hsrl " in one.text], ids=str)
@@ -108,9 +107,10 @@ def test_a_shown_command_and_its_options_exist(command: Command) -> None:
     words = names_of(command)
     if not words or words[0].startswith("-"):
         return
-    known = get_command(app).commands  # type: ignore[attr-defined]
-    assert words[0] in known, f"{command}: no such command"
-    options = {name for option in known[words[0]].params for name in option.opts} | {"--help"}
+    known = all_commands()
+    name = next((name for name in (" ".join(words[:2]), words[0]) if name in known), None)
+    assert name is not None, f"{command}: no such command"
+    options = {name for option in known[name].params for name in option.opts} | {"--help"}
     given = {word.split("=")[0] for word in words[1:] if word.startswith("--") and " " not in word}
     assert given <= options, f"{command}: no option {sorted(given - options)}"
 

@@ -1,10 +1,10 @@
-"""What encode and rank print."""
+"""What encode, rank and recommend print."""
 
 from typing import Any
 
 from rich.console import Console
 
-from flows.cli.rendering.terminal import facts
+from flows.cli.rendering.terminal import facts, table
 
 _DIFFERENCES = {
     "same": "have this Semantic ID now",
@@ -51,3 +51,18 @@ def rank(console: Console, report: dict[str, Any]) -> None:
         ),
     )
     facts(console, tuple(line for line in lines if line[1]))
+
+
+def recommend(console: Console, report: dict[str, Any]) -> None:
+    """The slate, and by what it was chosen."""
+    columns = ["place", "raw_id", "title", "sid", "score"]
+    rows = [[row[name] for name in columns] for row in report["items"]]
+    table(console, columns, [True, False, False, False, True], rows, len(rows))
+    known = "" if report["is_known"] else f"; release {report['release_id']} does not know this user: by history alone"
+    facts(
+        console,
+        (
+            ("user", f"{report['user']}, {report['history']:,} likes{known}"),
+            ("policy", f"{report['policy_id']}, release {report['release_id']}"),
+        ),
+    )

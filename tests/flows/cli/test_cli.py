@@ -20,13 +20,14 @@ from flows.cli.rendering import nights as present
 from flows.cli.rendering.terminal import ROWS, table
 from flows.refresh.request import RefreshRequest
 from pipeline.errors import ConfigError, WarehouseError
+from tests.support.commands import all_commands
 
-COMMANDS = sorted(typer.main.get_command(cli.app).commands)  # type: ignore[attr-defined]
+COMMANDS = all_commands()
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_a_command_has_one_sentence_and_one_example(name: str) -> None:
-    command = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]
+    command = COMMANDS[name]
     assert command.help.endswith(".") and command.help.count(". ") == 0 and "\n" not in command.help
     assert command.epilog.startswith(f"Example: hsrl {name} ") and command.epilog.count("Example:") == 1
     assert all(option.help for option in command.params if option.name != "help")
@@ -88,7 +89,7 @@ def test_the_version_is_told(hsrl: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("name", ["retrain", "reproduce"])
 def test_where_to_learn_is_told_in_plain_words(name: str) -> None:
-    command = typer.main.get_command(cli.app).commands[name]  # type: ignore[attr-defined]
+    command = COMMANDS[name]
     [device] = [option for option in command.params if option.name == "device"]
     assert "Else" not in device.help and "cuda:1 (the second)" in device.help and "device in [training]" in device.help
 

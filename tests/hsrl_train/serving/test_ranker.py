@@ -71,7 +71,7 @@ def test_companions_in_the_batch_change_nothing(ranker: Ranker) -> None:
 
 
 def test_it_ranks_as_the_policy_shows(ranker: Ranker) -> None:
-    slate = ranker.policy.slates(ranker._states([Request([20], [10])]), 3, torch.Generator())[0]
+    slate = ranker.policy.slates(ranker.states([Request([20], [10])]), 3, torch.Generator())[0]
     (ranked,) = ranker.rank([Request([20], [10, 20, 30])])
     assert ranked.item_ids.tolist() == CATALOGUE.item_ids[slate.numpy() - 1].tolist()
 

@@ -1,0 +1,1 @@
+"""Sixty nights under Prefect schedules, with everything that goes wrong in two months."""
