@@ -157,7 +157,7 @@ def hint_of(reason: str, raws: Sequence[str]) -> str | None:
             return f'set source.time_format = "{form}"'
         return "set source.time_unit to that of the file: s, ms, us or iso, or source.time_format"
     if reason == reasons.is_not("feedback", "0 or 1"):
-        return "set positive = [...] to the texts that are positive"
+        return "set positive = [...] to the texts that are positive, or blank_is_no = true if an empty answer is a no"
     if reason.endswith("is not a single value"):
         return "map a field inside it by its dotted name, such as user.id, or name the column in source.lists"
     if reason == reasons.UNKNOWN_ITEM:
