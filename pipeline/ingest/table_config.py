@@ -131,7 +131,7 @@ class TableSource(SourceSection, TextFormat):
     @model_validator(mode="after")
     def _orders_events(self) -> Self:
         if not (self.columns.time or self.columns.order or self.lists):
-            raise ValueError("columns: neither time nor order is mapped; name the column that orders a user's events")
+            raise ValueError("source.columns: neither time nor order is mapped; name the column that orders a user's events")
         if self.first_day and self.last_day and self.first_day > self.last_day:
             raise ValueError("first_day is after last_day")
         return self
@@ -141,7 +141,7 @@ class TableSource(SourceSection, TextFormat):
         feedback = self.columns.feedback or self.answer_after
         if not (feedback or self.columns.value or self.positive == "all" or self.positive_where):
             raise ValueError(
-                "columns: neither feedback nor value is mapped; name the column that holds the answer, or, where every row is a positive, "
+                "source.columns: neither feedback nor value is mapped; name the column that holds the answer, or, where every row is a positive, "
                 'set positive = "all"'
             )
         if self.positive == "all" or self.positive_where:
