@@ -48,6 +48,9 @@ vocabulary = 8
 [embeddings]
 width = 8
 [simulator]
+width = 8
+hidden = 32
+batch_size = 512
 n_epochs = 1
 n_training = 1
 [learner.schedule]
@@ -57,7 +60,7 @@ learn_after = 100
 n_rounds = 1
 [evaluation]
 n_sessions = 30
-families = ["attention", "factorisation"]
+families = ["factorisation"]
 n_simulators = 1
 """
 # The earlier version knows no such section.
