@@ -23,7 +23,7 @@ KIND = "simulator"
 _FILE = "model.safetensors"
 POSITIVES_ONLY = (
     "the log has positives only, no event that a user refused, and simulators and policies learn from both; Semantic IDs work without: "
-    "hsrl refresh, hsrl encode, hsrl sql (docs/sources.md)"
+    "hsrl refresh, hsrl sids export, hsrl encode, hsrl sql (docs/sources.md)"
 )
 # Evaluation simulators take seeds that no training simulator takes.
 _EVALUATION_SEEDS_FROM = 100

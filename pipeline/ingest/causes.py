@@ -73,6 +73,24 @@ def missing_columns(path: object, missing: Sequence[str], names: Sequence[str], 
     return SourceError(f"{begin}; {hint}")
 
 
+def nothing_readable(path: object, rejects: pl.DataFrame) -> SourceError:
+    """What to say of a log of which every row is rejected.
+
+    Args:
+        path: the log.
+        rejects: REJECTS of its first rows.
+    """
+    if rejects.is_empty():
+        return SourceError(f"{path}: no line can be read as a row; check the separator and the encoding")
+    first = rejects.row(0, named=True)
+    advice = (
+        reasons.advice(first["reason"], "") or hint_of(first["reason"], rejects["raw"].to_list()) or "check the configuration"
+    )
+    return SourceError(
+        f"{path}: no row can be read, the first at {first['file']}:{first['line']}: {first['raw']:.80}: {first['reason']}; {advice}"
+    )
+
+
 NO_HEADER = "if the file has no header, set has_header = false and names = [...]"
 
 
@@ -139,7 +157,7 @@ def hint_of(reason: str, raws: Sequence[str]) -> str | None:
             return f'set source.time_format = "{form}"'
         return "set source.time_unit to that of the file: s, ms, us or iso, or source.time_format"
     if reason == reasons.is_not("feedback", "0 or 1"):
-        return "set positive = [...] to the texts that are positive"
+        return "set positive = [...] to the texts that are positive, or blank_is_no = true if an empty answer is a no"
     if reason.endswith("is not a single value"):
         return "map a field inside it by its dotted name, such as user.id, or name the column in source.lists"
     if reason == reasons.UNKNOWN_ITEM:

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
@@ -14,9 +15,10 @@ from pipeline.ingest.causes import missing_columns
 from pipeline.ingest.cells import JOINED, LINE, RAW, split_rejects
 from pipeline.ingest.delimited import BLOCK_BYTES, Rows
 from pipeline.ingest.layout import OpenLine
-from pipeline.ingest.lines import Block, LineCount, read_blocks
+from pipeline.ingest.lines import REPLACEMENT, Block, LineCount, read_blocks
 from pipeline.ingest.parquet import is_pattern
 
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _PYTHON = ("{'", "{u'", '{u"')
 Found = tuple[list[dict[str, str | None]], list[str | None]]
 
@@ -84,6 +86,9 @@ class WantedFields:
         cells: dict[str, str | None] = {}
         for name, path in self._paths:
             found = value[name] if name in value else _nested(value, path)
+            if type(found) is str:  # as nearly all are: numbers keep their digits
+                cells[name] = found
+                continue
             if isinstance(found, dict) or (isinstance(found, list) and (name not in self.lists or not _is_flat(found))):
                 return {}, reasons.is_not(name, "a single value")
             cells[name] = _text(found)
@@ -178,10 +183,23 @@ def _cells(lines: pl.Series, read: Callable[[str], dict[str, Any] | None], wante
     for line in lines.to_list():
         value = read(line)
         row, fault = wanted.cells_of(value) if value is not None else ({}, reasons.NO_OBJECT)
+        fault = fault or _fault_of_text(line, row)
         if fault is None:
             cells.append(row)
         faults.append(fault)
     return cells, faults
+
+
+def _fault_of_text(line: str, row: Mapping[str, str | None]) -> str | None:
+    """Whether a cell holds what is no text: bytes of another encoding, half a character, null bytes."""
+    if REPLACEMENT in line:
+        return reasons.TEXT
+    if "\\u" not in line:  # nothing is spelt by its number
+        return None
+    texts = "".join(filter(None, row.values()))
+    if "\0" in texts:
+        return reasons.NULL_BYTES
+    return reasons.TEXT if _HALF_CHARACTER.search(texts) else None
 
 
 def _refuse_if_most(file: str, rows: Rows, wanted: WantedFields) -> None:
@@ -226,26 +244,33 @@ def read_map(stream: BinaryIO, file: str) -> Iterator[Rows]:
     """
     with stream:
         try:
-            pairs = json.load(stream, parse_float=str, parse_int=str, object_pairs_hook=list)
+            members = json.load(stream, parse_float=str, parse_int=str, object_pairs_hook=_each_once)
         except (ValueError, RecursionError) as error:
-            raise SourceError(f"{file}: no whole JSON object ({error}); fetch it again") from error
-    if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
+            raise SourceError(f"{file}: no whole JSON object ({error}); mend it, or fetch it again") from error
+    if not isinstance(members, dict):
         raise SourceError(f'{file}: no JSON object of ids; expected one such as {{"4": [1, 2], "7": [3]}}')
-    if not pairs:
+    if not members:
         raise EmptyFileError(f"{file}: no rows; expected a JSON object of ids")
-    if n_twice := len(pairs) - len({key for key, _ in pairs}):
-        raise SourceError(f"{file}: {n_twice:,} of its {len(pairs):,} keys come again; name each id once")
-    if odd := [key for key, value in pairs if isinstance(value, list) and not (_is_flat(value) and not _holds_pairs(value))]:
+    if odd := [
+        key for key, value in members.items() if isinstance(value, dict) or (isinstance(value, list) and not _is_flat(value))
+    ]:
         raise SourceError(
-            f"{file}: {len(odd):,} of its {len(pairs):,} values are objects, the first of {odd[0]!r}; expected texts or lists"
+            f"{file}: {len(odd):,} of its {len(members):,} values are objects, the first of {odd[0]!r}; expected texts or lists"
         )
     cells = pl.DataFrame(
-        {LINE: range(1, len(pairs) + 1), "key": [key for key, _ in pairs], "value": [_text(value) for _, value in pairs]},
+        {LINE: range(1, len(members) + 1), "key": list(members), "value": list(map(_text, members.values()))},
         schema={LINE: pl.Int64(), "key": pl.String(), "value": pl.String()},
     )
     yield Rows(cells, REJECTS.empty(), LineCount(n_lines=cells.height))
 
 
-def _holds_pairs(values: Sequence[Any]) -> bool:
-    """Whether a list stands for an object: of pairs, as ``object_pairs_hook`` gives it."""
-    return any(isinstance(value, tuple) for value in values)
+def _each_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these members.
+
+    Raises:
+        ValueError: a key comes twice.
+    """
+    found = dict(pairs)
+    if n_twice := len(pairs) - len(found):
+        raise ValueError(f"{n_twice:,} of {len(pairs):,} keys come again")
+    return found

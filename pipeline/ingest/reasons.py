@@ -15,6 +15,9 @@ TEXT = "not readable as text in the file's encoding"
 NO_OBJECT = "no whole JSON object"
 LIST_LENGTHS = "lists of different lengths"
 OTHER_DAY = "time is outside of the days that source.first_day and last_day name"
+OUTSIDE_CORE = "its user or item has fewer events than source.core asks for"
+# Rows that the configuration means to leave out: no faults, unless nothing is left.
+MEANT = (OTHER_DAY, OUTSIDE_CORE)
 NO_RULE = "positive_where is neither true nor false of it"
 UNKNOWN_ITEM = "unknown item"
 DUPLICATE_ORDER = "duplicate (user, order)"
@@ -29,6 +32,7 @@ _ADVICE = (
     ("duplicate", 'map the columns that tell such rows apart, or set source.identity = "row"'),
     ("time is in the future", "mend the times, or raise ingest.future_days"),
     (OTHER_DAY, "set source.first_day and last_day to those of the log, or leave them out"),
+    (OUTSIDE_CORE, "lower source.core, or leave it out"),
     (NO_RULE, "mend the columns that positive_where reads, or set source.blank_is_no = true"),
     (LIST_LENGTHS, "name in source.lists only columns that have an element for each item, and check list_separator"),
     ("feedback is missing", "set source.blank_is_no = true if an empty answer is a no"),

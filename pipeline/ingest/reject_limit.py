@@ -73,7 +73,8 @@ class RejectLimit:
     def require(self, lines: pl.DataFrame, rejects: pl.DataFrame) -> None:
         """Stop before anything is published where the share of rejected rows shows that a file or its mapping is wrong.
 
-        The last line of a file that is still being written is no fault of it, and not counted.
+        Not counted are the last line of a file that is still being written, which is no fault of it, and rows that the configuration
+        means to leave out (``reasons.MEANT``), as long as it leaves some.
 
         Args:
             lines: FILE_LINES with n_rejected and n_known, a row for each file and content.
@@ -82,7 +83,7 @@ class RejectLimit:
         Raises:
             QuarantineError: the share of a file is above the limit.
         """
-        wrong = rejects.filter(pl.col("reason") != reasons.OPEN_LINE)
+        wrong = self._faults(lines, rejects)
         n_wrong = wrong.group_by("file").agg(n_wrong=pl.len())
         files = lines.group_by("file", maintain_order=True).agg(pl.col("n_rows", "n_known", "n_open").sum())
         files = files.join(n_wrong, on="file").with_columns(n_new=pl.col("n_rows") - pl.col("n_known") - pl.col("n_open"))
@@ -91,6 +92,16 @@ class RejectLimit:
             worst = above.sort("n_wrong", descending=True, maintain_order=True).row(0, named=True)
             of_file = wrong.filter(pl.col("file") == worst["file"])
             raise QuarantineError(self._refusal(worst, of_file), rejects)
+
+    @staticmethod
+    def _faults(lines: pl.DataFrame, rejects: pl.DataFrame) -> pl.DataFrame:
+        """The rejects that count; those that are meant count where they are all that a file has."""
+        is_meant = pl.col("reason").is_in(reasons.MEANT)
+        n_rows = lines.group_by("file").agg(pl.col("n_rows").sum())
+        n_meant = rejects.filter(is_meant).group_by("file").agg(n_meant=pl.len())
+        all_meant = n_meant.join(n_rows, on="file").filter(pl.col("n_meant") >= pl.col("n_rows"))["file"]
+        is_fault = ~is_meant | pl.col("file").is_in(all_meant.implode())
+        return rejects.filter((pl.col("reason") != reasons.OPEN_LINE) & is_fault)
 
     def _refusal(self, file: dict[str, Any], rejects: pl.DataFrame) -> str:
         """What to say of the file with most rejects: how many, the most frequent reason, its first row, and what helps."""

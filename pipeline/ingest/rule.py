@@ -33,7 +33,9 @@ def require_rule(rule: str) -> None:
         found = rows.select(expression.alias("is_positive"))["is_positive"] if columns else None
         alone = pl.concat([row.select(expression.alias("is_positive")) for row in rows.iter_slices(1)]) if columns else None
     except pl.exceptions.PolarsError as error:
-        raise ValueError(f"no condition on numbers ({str(error).splitlines()[0][:120]}); write it as in is_click = 1") from error
+        raise ValueError(
+            f"no condition on numbers ({str(error).splitlines()[0][:120]}); columns are numbers; for texts set columns.feedback and positive"
+        ) from error
     if found is None or alone is None or found.dtype != pl.Boolean:
         raise ValueError(
             "no condition; write one on columns of the file, such as is_click = 1 OR play_time_ms > 0.8 * duration_ms"

@@ -1,6 +1,7 @@
 """The source "table": any delimited, JSON or Parquet log, read by a mapping of its columns."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,9 @@ import polars as pl
 
 from pipeline.contracts import ITEMS, REJECTS
 from pipeline.errors import EmptyFileError, SourceError
+from pipeline.ingest.causes import nothing_readable
 from pipeline.ingest.cells import OWN, split_rejects
+from pipeline.ingest.core import Core, core_of
 from pipeline.ingest.delimited import Rows
 from pipeline.ingest.ids import IdKinds, Ids, Tally, likely_kinds
 from pipeline.ingest.layout import open_line_of
@@ -27,7 +30,7 @@ from pipeline.ingest.shape import (
 )
 from pipeline.ingest.source import EMPTY, Delivery, RawBatch, file_lines
 from pipeline.ingest.table_config import TableSource
-from pipeline.ingest.table_layout import ItemFile, TextFormat, UserFile
+from pipeline.ingest.table_layout import CoreConfig, ItemFile, TextFormat, UserFile
 from pipeline.ingest.tabular import RawFile, matching, name_in, read_file
 
 _ROWS_THAT_SUGGEST_KINDS = 1_000
@@ -69,6 +72,8 @@ class TableLog:
             SourceError: a file is refused as a whole, or lacks a mapped column.
         """
         reading = _Reading(kinds or self.kinds(delivery), plain_columns(self.config), self.ids_limit)
+        if self.config.core:
+            reading.core = self._core(delivery, reading, self.config.core)
         listed_users = pl.Series("user_id", [], dtype=pl.Int64)
         if self.config.items:
             yield from self._item_batches(delivery, self.config.items, reading)
@@ -94,7 +99,7 @@ class TableLog:
             return IdKinds(self.config.ids, self.config.ids)
         rows = self._first_rows(self._event_files(delivery))
         columns = plain_columns(self.config)
-        if not self.config.lists:
+        if self.config.format != "sequences":
             refuse_lists(rows, columns.item, str(self.config.path))
         return likely_kinds(rows, columns.user, columns.item)
 
@@ -105,22 +110,40 @@ class TableLog:
         return [path for path in matching(self.config.path) if path in delivery.files]
 
     def _first_rows(self, events: Sequence[Path]) -> pl.DataFrame:
-        """The first rows of the first file that has any."""
-        empty = None
+        """The first rows of the first file that has any.
+
+        Raises:
+            EmptyFileError: no file has rows.
+            SourceError: every row is rejected.
+        """
+        empty, refused = None, REJECTS.empty()
         for path in events:
             try:
                 for file in RawFile(path, path.name).parts(self.config):
                     for rows in self._rows(file, _ROWS_THAT_SUGGEST_KINDS):
                         if rows.cells.height:
                             return rows.cells
-            except EmptyFileError as error:  # else it has rows, and all of them are rejected
+                        refused = rows.rejects if refused.is_empty() else refused
+            except EmptyFileError as error:
                 empty = error
-        raise empty or SourceError(f"{self.config.path}: no line can be read as a row; check the separator and the encoding")
+        raise empty if empty and refused.is_empty() else nothing_readable(self.config.path, refused)
 
     def _rows(self, file: RawFile, chunk_rows: int) -> Iterator[Rows]:
         """Rows of an event each."""
         for rows in read_file(file, self.config, wanted_of_events(self.config), rows_at_once(self.config, chunk_rows)):
             yield events_of(rows, self.config, file.name)
+
+    def _core(self, delivery: Delivery, reading: "_Reading", least: CoreConfig) -> Core:
+        """Read the delivery once more, first, for its users and items with enough events."""
+        users, items, pairs = reading.users, reading.items, []
+        for file in self._files(delivery, self.config, self.config.path, "events"):
+            with suppress(EmptyFileError):  # said when it is read for its rows
+                for rows in self._rows(file, self.chunk_rows):
+                    read = read_events(rows.cells, self.config, users, items)
+                    good, _ = split_rejects(read, event_checks(read, self.config, users, items), file.name)
+                    pairs.append(good.select(users.value.alias("user"), items.value.alias("item")))
+        none = pl.DataFrame(schema={"user": pl.Int64(), "item": pl.Int64()})
+        return core_of(pl.concat([none, *pairs]), least.users, least.items)
 
     def _passing_empty_files(
         self,
@@ -164,7 +187,8 @@ class TableLog:
         columns, users, items = self.config.columns, reading.users, reading.items
         read = read_events(rows.cells, self.config, users, items)
         reading.note(read, users, items)
-        good, rejects = split_rejects(read, event_checks(read, self.config, users, items), file)
+        checks = event_checks(read, self.config, users, items)
+        good, rejects = split_rejects(read, [*checks, *reading.core.checks()] if reading.core else checks, file)
         return RawBatch(
             events=to_events(good, self.config, users, items, file),
             rejects=pl.concat([rows.rejects, rejects]),
@@ -214,6 +238,7 @@ class _Reading:
         self.users = Ids("user", columns.user, kinds.user == "text")
         self.items = Ids("item", columns.item, kinds.item == "text")
         self.tally = Tally(limit)
+        self.core: Core | None = None
 
     def note(self, read: pl.DataFrame, *ids: Ids) -> None:
         """Count ids, where it is not decided what they are.

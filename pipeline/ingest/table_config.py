@@ -11,7 +11,7 @@ from pipeline.ingest.ids import IdKinds
 from pipeline.ingest.rule import require_rule
 from pipeline.ingest.section import CHUNK_ROWS, IDS_LIMIT, SourceSection
 from pipeline.ingest.source import Source
-from pipeline.ingest.table_layout import EventColumns, ItemColumns, ItemFile, TextFormat, UserColumns, UserFile
+from pipeline.ingest.table_layout import CoreConfig, EventColumns, ItemColumns, ItemFile, TextFormat, UserColumns, UserFile
 from pipeline.ingest.times import Clock, offset_of, require_format
 
 __all__ = ["EventColumns", "ItemColumns", "ItemFile", "TableSource", "TextFormat", "UserColumns", "UserFile"]
@@ -61,6 +61,7 @@ class TableSource(SourceSection, TextFormat):
         description="A SQL condition on columns of the file, read as numbers: is_click = 1 OR play_time_ms > 0.8 * duration_ms; it then "
         "decides, and a feedback column is only kept.",
     )
+    core: CoreConfig | None = Field(None, description="Leave out users and items with few events; see CoreConfig.")
     grades: dict[str, float] = Field({}, description="The value of each answer of the feedback column, as {view = 0, buy = 3}.")
     blank_is_no: bool = Field(False, description="Whether an empty answer is a no; else its row goes to quarantine.")
     lists: list[ListColumn] = Field(
@@ -129,9 +130,15 @@ class TableSource(SourceSection, TextFormat):
         return self
 
     @model_validator(mode="after")
+    def _counts_whole_deliveries(self) -> Self:
+        if self.core and self.delivery != "all":
+            raise ValueError('core counts events over a delivery; set delivery = "all"')
+        return self
+
+    @model_validator(mode="after")
     def _orders_events(self) -> Self:
         if not (self.columns.time or self.columns.order or self.lists):
-            raise ValueError("columns: neither time nor order is mapped; name the column that orders a user's events")
+            raise ValueError("source.columns: neither time nor order is mapped; name the column that orders a user's events")
         if self.first_day and self.last_day and self.first_day > self.last_day:
             raise ValueError("first_day is after last_day")
         return self
@@ -141,7 +148,7 @@ class TableSource(SourceSection, TextFormat):
         feedback = self.columns.feedback or self.answer_after
         if not (feedback or self.columns.value or self.positive == "all" or self.positive_where):
             raise ValueError(
-                "columns: neither feedback nor value is mapped; name the column that holds the answer, or, where every row is a positive, "
+                "source.columns: neither feedback nor value is mapped; name the column of the answer, or, where every row is a positive, "
                 'set positive = "all"'
             )
         if self.positive == "all" or self.positive_where:
@@ -183,6 +190,8 @@ class TableSource(SourceSection, TextFormat):
             return self.meaning_of_fields(value.columns, f"{setting}.columns.")
         if name in ("items", "users") and value is None:  # a catalogue may come later; its ids then are what they are
             return []
+        if isinstance(value, CoreConfig):  # one setting, so that to leave it out is a change
+            value = value.model_dump()
         if name == "positive" and isinstance(value, list):
             value = sorted({canonical(text) for text in value})
         if name == "identity" and isinstance(value, list):

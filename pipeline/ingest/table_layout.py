@@ -33,6 +33,15 @@ class EventColumns(BaseModel):
     user_attributes: list[str] = Field([], description="Columns that describe the user.")
 
 
+class CoreConfig(BaseModel):
+    """How many events users and items need in a delivery for their rows to be taken; others go to quarantine, beyond its limit."""
+
+    model_config = SECTION
+
+    users: int = Field(1, description="Least events of a user.", ge=1)
+    items: int = Field(1, description="Least events of an item: 50 is the 50-core of KuaiRand's papers.", ge=1)
+
+
 class ItemColumns(BaseModel):
     """Names of the columns of an item file; every other column becomes an attribute."""
 

@@ -41,7 +41,9 @@ def members_of(path: Path, wanted: str | None) -> Sequence[str] | None:
         return None
     names = sorted((name for name in names if not name.startswith("__MACOSX/")), key=natural)
     found = [name for name in names if wanted is None or PurePosixPath(name).match(wanted)]
-    few = f"{', '.join(names[:_FEW])}{' …' if len(names) > _FEW else ''}" or "nothing"
+    few = f"{', '.join(names[:_FEW])}{' …' if len(names) > _FEW else ''}"
+    if not names:
+        raise SourceError(f"{path}: a zip without any file; fetch it again")
     if not found:
         raise SourceError(f"{path}: no member matches member = {wanted!r}, it holds {few}; mend the glob".replace("'", '"'))
     if wanted is None and len(found) > 1:

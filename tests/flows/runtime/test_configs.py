@@ -9,9 +9,11 @@ import pytest
 from flows.cli.demo_questions import QUESTIONS
 from flows.runtime.settings import load_settings
 from pipeline.errors import ConfigError
+from pipeline.ingest.ready import READY
 from pipeline.warehouse.adhoc import run_sql
 
-CONFIGS = Path(__file__).parents[3] / "flows" / "configs"
+ROOT = Path(__file__).parents[3]
+CONFIGS = ROOT / "flows" / "configs"
 # The others are named by their kind.
 KIND_OF = {"ml-100k": "movielens", "ml-1m": "movielens", "ml-1m-ranked": "movielens", "amazon-beauty": "sequences"}
 
@@ -52,6 +54,16 @@ def test_a_setting_of_before_is_refused_with_its_new_name(tmp_path: Path, monkey
     renamed = "HSRL_LEARNER__PG_WEIGHT is now HSRL_LEARNER__LOSSES__PG_WEIGHT"
     with pytest.raises(ConfigError, match=f"^environment: {renamed}$"):
         load_settings(CONFIGS / "generated.toml", tmp_path)
+
+
+def test_every_configuration_of_the_page_of_sources_loads(tmp_path: Path) -> None:
+    """Each block of TOML is a whole configuration, and every kind has one."""
+    blocks = (ROOT / "docs" / "sources.md").read_text().split("```toml\n")[1:]
+    kinds = set()
+    for block in blocks:
+        (tmp_path / "my.toml").write_text(block.split("```")[0])
+        kinds.add(load_settings(tmp_path / "my.toml", tmp_path / "w").source.kind)
+    assert kinds | {"amazon-2023"} == set(READY)
 
 
 def test_there_are_the_configurations_of_the_issue() -> None:

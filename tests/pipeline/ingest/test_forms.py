@@ -99,6 +99,8 @@ def test_a_zip_of_which_it_is_not_clear_what_is_meant_is_refused(tmp_path: Path,
 
 
 def test_a_damaged_or_locked_zip_is_refused_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="a zip without any file"):
+        events(zipped(tmp_path / "log.zip"))
     path = zipped(tmp_path / "log.zip", log=LOG * 50)
     whole = path.read_bytes()
     path.write_bytes(whole[:60])
@@ -167,6 +169,12 @@ def test_json_lines_with_nested_fields_give_the_same_rows(tmp_path: Path) -> Non
 def test_a_json_line_that_is_cut_off_or_holds_a_list_is_rejected_with_its_number(tmp_path: Path) -> None:
     good = [json.dumps({"u": n, "i": n, "t": n, "y": 1}) for n in range(1, 6)]
     bad = ['{"u": 1, "i": 2, "t": 3', '{"u": [1], "i": 2, "t": 3, "y": 1}', "[1, 2]", '{"u": 1, "i": null, "t": 3, "y": 1}']
+    bad += [
+        '{"u": "\\ud800", "i": 2, "t": 3, "y": 1}',
+        '{"u": "\\u0000", "i": 2, "t": 3, "y": 1}',
+        '{"u": NaN, "i": 2, "t": 3, "y": 1}',
+    ]
+    bad += ["[" * 100_000]
     (tmp_path / "log.jsonl").write_text("\n".join([*good, *bad]) + "\n")
     rejects = read_source(path=tmp_path / "log.jsonl", columns=COLUMNS, ids="integer").rejects.sort("line")
     assert rejects.select("line", "reason").rows() == [
@@ -174,7 +182,29 @@ def test_a_json_line_that_is_cut_off_or_holds_a_list_is_rejected_with_its_number
         (7, "u is not a single value"),
         (8, "no whole JSON object"),
         (9, "item id is missing"),
+        (10, "not readable as text in the file's encoding"),
+        (11, "holds null bytes"),
+        (12, "no whole JSON object"),
+        (13, "no whole JSON object"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"2": [1], "3": [', "no whole JSON object"),
+        ('{"2": 1, "2": 2}', "1 of 2 keys come again"),
+        ('{"2": {"a": 1}, "3": [{"a": 1}]}', "2 of its 2 values are objects, the first of '2'"),
+        ("{}", "no rows; expected a JSON object of ids; the catalogue would be empty"),
+        ("[1]", "no JSON object of ids"),
+    ],
+)
+def test_a_map_of_items_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "items.json").write_text(text)
+    (tmp_path / "log.csv").write_text(LOG)
+    items = {"path": tmp_path / "items.json", "format": "map", "columns": {"item": "key", "categories": ["value"]}}
+    with pytest.raises(SourceError, match=message):
+        events(tmp_path / "log.csv", items=items)
 
 
 @pytest.mark.parametrize(

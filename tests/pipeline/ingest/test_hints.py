@@ -41,6 +41,7 @@ def test_a_seen_format_is_the_hint() -> None:
     ("name", "text", "config", "message"),
     [
         ("log.csv", 'u;i;t;y\n1;"28,32,5";5;1\n1;"7, 8";6;1\n', {"separator": ";"}, r'i holds lists, such as \'28,32,5\'; set lists = \["item"\] and list_separator = ","'),
+        ("log.csv", "u@i@t@y\n1@2,3@5@1\n", {"separator": "@", "lists": ["item", "feedback"], "list_separator": ","}, "no row can be read.*lists of different lengths; name in source.lists only"),
         ("u=7/log.csv", "i,t,y\n1,5,1\n", {}, r'its path holds u: set path_columns = "u=\{u\}/\*.csv"'),
         ("log.jsonl", '[{"u": 1}]', {}, r"jq -c '.\[\]' log.jsonl"),
         ("log.csv", "u,i,t,y\n1,5,6,1\n", {"member": "*.csv"}, 'no zip, but member = "\\*.csv" is set'),
