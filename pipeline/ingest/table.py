@@ -134,7 +134,8 @@ class TableLog:
 
     def _event_batches(self, file: RawFile, reading: "_Reading") -> Iterator[RawBatch]:
         exact = [name for name in self.config.columns.model_dump().values() if isinstance(name, str)]
-        for rows in read_file(file, self.config, WantedColumns(self._mapped(), exact), self.chunk_rows):
+        wanted = WantedColumns(self._mapped(), exact, reading.whole_numbers(self.config))
+        for rows in read_file(file, self.config, wanted, self.chunk_rows):
             yield self._event_batch(rows, file.name, reading)._replace(lines=file_lines(file.name, file.path, "events", rows))
 
     def _event_batch(self, rows: Rows, file: str, reading: "_Reading") -> RawBatch:
@@ -193,6 +194,14 @@ class _Reading:
         self.users = Ids("user", columns.user, kinds.user == "text")
         self.items = Ids("item", columns.item, kinds.item == "text")
         self.tally = Tally(limit)
+
+    def whole_numbers(self, config: TableSource) -> list[str]:
+        """The columns of events that usually are whole numbers."""
+        columns = config.columns
+        named = [ids.column for ids in (self.users, self.items) if not ids.is_text] + [columns.order, columns.position]
+        described = {*columns.categories, *columns.item_attributes, *columns.user_attributes}
+        is_counted = config.time_unit != "iso"
+        return [name for name in (*named, columns.time if is_counted else None) if name and name not in described]
 
     def note(self, read: pl.DataFrame, *ids: Ids) -> None:
         """Count ids, where it is not decided what they are.

@@ -80,11 +80,13 @@ class WantedColumns:
     Attributes:
         names: columns that it must have.
         exact: columns of text that a broken quote may not be part of.
+        whole: columns of text that usually are whole numbers (``Layout.whole``).
         with_others: whether columns that are not wanted are needed too; of text they are read in any case.
     """
 
     names: Sequence[str]
     exact: Sequence[str] = ()
+    whole: Sequence[str] = ()
     with_others: bool = False
 
 
@@ -104,7 +106,7 @@ def read_file(file: RawFile, text: TextFormat | None, wanted: WantedColumns, chu
     if text is None or _is_parquet(file.path):
         yield from parquet_rows(file.path, file.name, wanted.names, chunk_rows, with_others=wanted.with_others)
         return
-    for rows in _text_rows(file, text, chunk_rows, wanted.exact):
+    for rows in _text_rows(file, text, chunk_rows, wanted):
         columns = [column for column in rows.cells.columns if not column.startswith(OWN)]
         if missing := [column for column in wanted.names if column not in columns]:
             raise missing_columns(file.path, missing, columns, is_text=True)
@@ -120,8 +122,10 @@ def _is_parquet(path: Path) -> bool:
         return path.suffix == ".parquet" or file.read(len(MAGIC)) == MAGIC
 
 
-def _text_rows(file: RawFile, text: TextFormat, chunk_rows: int, exact: Sequence[str]) -> Iterator[Rows]:
+def _text_rows(file: RawFile, text: TextFormat, chunk_rows: int, wanted: WantedColumns) -> Iterator[Rows]:
     separator = text.separator or ("\t" if ".tsv" in file.path.suffixes else ",")
-    layout = Layout(tuple(text.names), separator, text.quote, text.encoding, text.multiline, tuple(exact))
+    layout = Layout(
+        tuple(text.names), separator, text.quote, text.encoding, text.multiline, tuple(wanted.exact), tuple(wanted.whole)
+    )
     with refusing(file.path):
         yield from read_rows(open_raw(file.path, file.n_bytes), file.name, layout, chunk_rows, open_line=file.open_line)
