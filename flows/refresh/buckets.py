@@ -1,6 +1,5 @@
 """Staging a user bucket of a delivery: from the rows spilled for it to a file each of events, records and user states."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,8 @@ from pathlib import Path
 import polars as pl
 
 from flows.refresh.delivery_job import DeliveryJob, EarlierData, RowCounts
-from pipeline.contracts import EVENTS, RAW_EVENTS, USER_STATE
+from flows.refresh.spill import spilled
+from pipeline.contracts import EVENTS, USER_STATE
 from pipeline.drafts import drafted
 from pipeline.ingest.catalogue import sightings
 from pipeline.ingest.ordering import Ordered, Origin, Rules, order_events, stored_among
@@ -130,9 +130,7 @@ class BucketStaging:
         return self.job.forgotten.without(self._brought(bucket))
 
     def _brought(self, bucket: int) -> pl.DataFrame:
-        spill, ending = self.folder / "spill", f"-b{bucket:04}.arrow"
-        files = [spill / name for name in sorted(os.listdir(spill)) if name.endswith(ending)]  # noqa: PTH208 thousands of files
-        return pl.concat(pl.read_ipc(file) for file in files) if files else RAW_EVENTS.empty()
+        return spilled(self.folder / "spill", bucket)
 
     def _left_out(self, bucket: int) -> pl.DataFrame:
         """file and n_known: rows of the forgotten."""

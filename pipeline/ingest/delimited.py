@@ -192,7 +192,9 @@ class _Reader:
             self.n_careful += 1
             return None
         # By a dictionary: see ``_quoted``.
-        return Rows(pl.DataFrame({LINE: lines[LINE], RAW: lines[RAW]} | dict(zip(self.names, cells, strict=True))), REJECTS.empty())
+        return Rows(
+            pl.DataFrame({LINE: lines[LINE], RAW: lines[RAW]} | dict(zip(self.names, cells, strict=True))), REJECTS.empty()
+        )
 
     def _parted(self, lines: pl.DataFrame, marks: _Marks, *, is_last: bool) -> Rows:
         """Cells and rejects of lines, and the count of those that are blank or continue a field."""

@@ -9,14 +9,10 @@ from pipeline.contracts import EVENTS, RAW_EVENTS, REJECTS, USER_STATE, check
 from pipeline.errors import ContractError
 from pipeline.ingest import reasons
 from pipeline.ingest.identity import ORDER_FACTOR, Bounds, Identity
-
-# Odd constants of the finaliser of SplitMix64 (Steele, Lea, Flood 2014): one round spreads runs and strides of ids evenly.
-_MIX = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+from pipeline.ingest.repeats import ANSWER, MIX, NTH, identifying, marking_repeats, nth_of, repeats_row_before
+from pipeline.ingest.row_order import row_order
 
 Stored = Callable[[pl.DataFrame], pl.DataFrame]
-NTH = "nth"  # number of a row among those equal to it
-# The answer as its source spells it, which decides whether two rows are the same event: feedback is only 0 or 1.
-ANSWER = pl.coalesce("behavior", pl.col("feedback").cast(pl.String)).alias("behavior")
 
 
 class Origin(NamedTuple):
@@ -61,7 +57,7 @@ class Ordered(NamedTuple):
 def bucket_of(user_id: pl.Expr, n: int) -> pl.Expr:
     """The user's bucket in [0, n), i64: fixed arithmetic on the id, so that it is the same in every run and version."""
     mixed = user_id.cast(pl.Int64).reinterpret(signed=False)
-    for factor in _MIX:
+    for factor in MIX:
         mixed = (mixed ^ (mixed // pl.lit(1 << 31, pl.UInt64))) * pl.lit(factor, pl.UInt64)
     return (mixed // pl.lit(1 << 32, pl.UInt64) % n).cast(pl.Int64)
 
@@ -105,23 +101,23 @@ def order_events(
     ties = [*([] if has_order else ["position"]), *(["file"] if has_files else []), "line"]
     last = state.select("user_id", "last_seq", last=pl.col("last_seq" if has_order else "last_occurred_at"))
     rows = raw.select("user_id", "item_id", by, *dict.fromkeys((*ties, "file"))).with_row_index("row")
-    rows = rows.join(last, on="user_id", how="left", maintain_order="left")
+    rows = _with_last(rows, last)
     rows, outside = _split(rows.with_columns(raw["occurred_at"].alias("when")), _bound_checks(rules.bounds, has_order=has_order))
     key = ["user_id", "item_id", by]
     rows, known_in = _without_known(rows.with_columns(is_new=pl.lit(value=True)), raw, key, rules.identity, stored)
     n_new = raw.height
     if whole is not None:
         raw, rows = _with_whole(raw, rows, check(whole, EVENTS, "ordering"), by)
-    rows = _marking_repeats(rows, raw, [*key, "is_new", *ties], rules.identity)
+    rows = rows[row_order(rows, ["user_id", by, *ties])]
+    rows = marking_repeats(rows, raw, [*key, "is_new", *ties], rules.identity)
     kept, refused = _split(rows, _checks(by, rules))
     refused = pl.concat([outside.drop("when"), refused.select(outside.drop("when").columns)])
     if has_order:  # checked last: a refused row takes no order from another
         kept, taken = _split(kept, [(reasons.DUPLICATE_ORDER, _is_taken(kept, stored))])
         refused = pl.concat([refused, taken.select(refused.columns)])
     kept, late = _without_late(kept, by)
-    kept = kept.sort("user_id", by, *ties)
     if has_order:
-        kept, repeated = _split(kept, [(reasons.DUPLICATE_ORDER, _repeats("user_id", "order"))])
+        kept, repeated = _split(kept, [(reasons.DUPLICATE_ORDER, repeats_row_before("user_id", "order"))])
         refused = pl.concat([refused, repeated.select(refused.columns)])
     else:
         kept = _whole_requests(kept, raw["request_id"])
@@ -135,6 +131,13 @@ def order_events(
     rejects = _rejected(raw[refused["row"]].with_columns(refused["reason"]))
     known = known_in.alias("file").to_frame().group_by("file").agg(n_known=pl.len().cast(pl.Int64))
     return Ordered(check(events.select(list(EVENTS.schema)), EVENTS, "ordering"), rejects, len(known_in), known, late)
+
+
+def _with_last(rows: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
+    """The rows with what is stored of their user's last event."""
+    if last.height:
+        return rows.join(last, on="user_id", how="left", maintain_order="left")
+    return rows.with_columns(pl.lit(None, last.schema[name]).alias(name) for name in ("last_seq", "last"))
 
 
 def _has_order(raw: pl.DataFrame) -> bool:
@@ -198,7 +201,7 @@ def stored_among(keys: pl.DataFrame, events: pl.LazyFrame) -> pl.DataFrame:
     stored = events.with_columns(ANSWER, order="user_seq")
     if NTH in keys.columns:
         columns = [name for name in keys.columns if name != NTH]
-        stored = stored.select(columns).with_columns(_nth(columns))
+        stored = stored.select(columns).with_columns(nth_of(columns))
     return keys.lazy().join(stored.select(keys.columns), on=keys.columns, how="semi", nulls_equal=True).collect()
 
 
@@ -212,7 +215,7 @@ def _whole_requests(rows: pl.DataFrame, request_id: pl.Series) -> pl.DataFrame:
     moment = ["user_id", "occurred_at"]
     moments = rows.select(*moment).with_columns(request_id[rows["row"]])
     is_other = pl.col("request_id").ne_missing(pl.col("request_id").shift())
-    if not moments.select((_repeats(*moment) & is_other).any()).item():
+    if not moments.select((repeats_row_before(*moment) & is_other).any()).item():
         return rows
     first = moments.with_row_index("first").select(pl.col("first").min().over(*moment, "request_id")).to_series()
     return rows.with_columns(first).sort(*moment, "first", maintain_order=True).drop("first")
@@ -228,55 +231,13 @@ def _without_known(
     suspicious = rows.filter(is_suspicious)
     if suspicious.is_empty():
         return rows, rows["file"].clear()
-    keys = _identifying(suspicious, raw, key, identity)
+    keys = identifying(suspicious, raw, key, identity)
     if identity.is_row:
-        keys = keys.with_columns(_nth(keys.columns))
+        keys = keys.with_columns(nth_of(keys.columns))
     known = stored(keys).unique()
     known_rows = keys.with_columns(suspicious["row"]).join(known, on=keys.columns, how="semi", nulls_equal=True)["row"]
     is_known = pl.col("row").is_in(known_rows.implode())
     return rows.filter(~is_known), rows.filter(is_known)["file"]
-
-
-def _identifying(rows: pl.DataFrame, raw: pl.DataFrame, key: list[str], identity: Identity) -> pl.DataFrame:
-    """What makes each of the rows the event it is."""
-    columns = raw[rows["row"]].with_columns(ANSWER).select(identity.columns)
-    return pl.concat([rows.select(key), columns], how="horizontal")
-
-
-def _nth(columns: list[str]) -> pl.Expr:
-    """The number of each row among those equal to it, 0 = first."""
-    return pl.int_range(pl.len()).over(columns).alias(NTH)
-
-
-def _marking_repeats(rows: pl.DataFrame, raw: pl.DataFrame, by: list[str], identity: Identity) -> pl.DataFrame:
-    """The rows with ``is_repeated``; they are only sorted, by user, item, time and the rest of ``by``, where a key may come twice.
-
-    Mixed sums of the three are all different where no key does, which is quicker to see than to sort.
-    """
-    key, mixed = by[:3], pl.lit(0, pl.UInt64)
-    for name in key:
-        mixed = (mixed ^ pl.col(name).cast(pl.Int64).reinterpret(signed=False)) * pl.lit(_MIX[0], pl.UInt64)
-        mixed = mixed ^ (mixed // pl.lit(1 << 31, pl.UInt64))
-    if rows.select(mixed.n_unique()).item() == rows.height:
-        return rows.with_columns(is_repeated=pl.lit(value=False))
-    rows = rows.sort(by)  # equal rows are neighbours
-    return rows.with_columns(_repeated(rows, raw, key, identity).alias("is_repeated"))
-
-
-def _repeated(rows: pl.DataFrame, raw: pl.DataFrame, key: list[str], identity: Identity) -> pl.Series:
-    """True where a row is the event of an earlier one; rows of one key have to be neighbours, the first stays.
-
-    Usually no two rows share user, item and time, so that no other column is looked at.
-    """
-    if identity.is_row:
-        return pl.repeat(value=False, n=rows.height, eager=True)
-    shares_key = rows.select(_repeats(*key)).to_series()
-    if not identity.columns or not shares_key.any():
-        return shares_key
-    indices = (shares_key | shares_key.shift(-1, fill_value=False)).arg_true()
-    keys = _identifying(rows[indices], raw, key, identity)
-    is_repeated = pl.repeat(value=False, n=rows.height, eager=True)
-    return is_repeated.scatter(indices, keys.select(_nth(keys.columns) > 0).to_series())
 
 
 def _bound_checks(bounds: Bounds, *, has_order: bool) -> list[tuple[str, pl.Expr]]:
@@ -299,14 +260,9 @@ def _checks(by: str, rules: Rules) -> list[tuple[str, pl.Expr]]:
     return [(reasons.UNKNOWN_ITEM, ~is_known & pl.col("is_new")), (duplicate, pl.col("is_repeated") & pl.col("is_new"))]
 
 
-def _repeats(*columns: str) -> pl.Expr:
-    """Where a row equals the one before it."""
-    return pl.all_horizontal(pl.col(column) == pl.col(column).shift() for column in columns).fill_null(value=False)
-
-
 def _split(rows: pl.DataFrame, checks: list[tuple[str, pl.Expr]]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows that no check holds for, and the others with the first that does as their ``reason``."""
-    if not checks:
+    if not checks or not rows.select(pl.any_horizontal(is_bad for _, is_bad in checks).any()).item():
         return rows, rows.clear().with_columns(reason=pl.lit(None, pl.String))
     marked = rows.with_columns(reason=pl.coalesce([pl.when(is_bad).then(pl.lit(text)) for text, is_bad in checks]))
     return marked.filter(pl.col("reason").is_null()).drop("reason"), marked.filter(pl.col("reason").is_not_null())

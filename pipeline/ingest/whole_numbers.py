@@ -28,7 +28,9 @@ def read_whole_numbers(text: bytes, names: Sequence[str], separator: str, whole:
         return None
     dtypes = {str(number): pl.Int64() if name in whole else pl.String() for number, name in enumerate(names)}
     try:  # a line with too many fields is an error; so none has too few, as there are as many separators as there have to be
-        cells = pl.read_csv(text, has_header=False, schema=dtypes, separator=separator, quote_char=None, empty_string_is_null=False)
+        cells = pl.read_csv(
+            text, has_header=False, schema=dtypes, separator=separator, quote_char=None, empty_string_is_null=False
+        )
     except pl.exceptions.PolarsError:
         return None
     sizes = [_n_bytes(column) for column in cells]
