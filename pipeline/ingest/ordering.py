@@ -56,10 +56,20 @@ class Ordered(NamedTuple):
 
 def bucket_of(user_id: pl.Expr, n: int) -> pl.Expr:
     """The user's bucket in [0, n), i64: fixed arithmetic on the id, so that it is the same in every run and version."""
+    return (_spread(user_id) % n).cast(pl.Int64)
+
+
+def part_of(user_id: pl.Expr, n_buckets: int, n: int) -> pl.Expr:
+    """The user's part in [0, n), i64, of its bucket of ``n_buckets``, where a bucket is too large to be ordered at once."""
+    return (_spread(user_id) // n_buckets % n).cast(pl.Int64)
+
+
+def _spread(user_id: pl.Expr) -> pl.Expr:
+    """The id as a number in [0, 2^32); runs and strides of ids spread evenly."""
     mixed = user_id.cast(pl.Int64).reinterpret(signed=False)
     for factor in MIX:
         mixed = (mixed ^ (mixed // pl.lit(1 << 31, pl.UInt64))) * pl.lit(factor, pl.UInt64)
-    return (mixed // pl.lit(1 << 32, pl.UInt64) % n).cast(pl.Int64)
+    return mixed // pl.lit(1 << 32, pl.UInt64)
 
 
 def order_events(
