@@ -148,7 +148,7 @@ def table_of_days(folder: Path, sizes: list[int]) -> list[str]:
     """CPU seconds of each day's delivery, and the largest memory so far; all days have the same users."""
     files = [folder / f"day_{number}.parquet" for number in range(len(sizes))]
     for number, (path, n_events) in enumerate(zip(files, sizes, strict=True)):
-        write_log(path, n_events, max(1, sizes[0] // EVENTS_PER_USER), number)
+        write_log(path, n_events, max(1, sum(sizes) // EVENTS_PER_USER), number)
     lines = ["| events so far | CPU s of the day | to the first | largest MB so far |", "| ---: | ---: | ---: | ---: |"]
     before, first = measured("hsrl")[0][0], 0.0  # what its imports cost
     for number, (cpu, memory) in enumerate(measured("hsrl", *files)):
