@@ -13,10 +13,11 @@ import polars as pl
 
 from flows.refresh.buckets import BucketResult, BucketStaging
 from flows.refresh.delivery_job import DeliveryJob, EarlierData, RowCounts
+from flows.refresh.spill import Spill
 from flows.runtime.steps import Steps
 from pipeline.ingest.catalogue import merge_items, merge_users, note_sightings, note_users
 from pipeline.ingest.ids import IdKinds, OtherKinds
-from pipeline.ingest.ordering import Rules, bucket_of
+from pipeline.ingest.ordering import Rules
 from pipeline.ingest.read_delivery import ReadDelivery, Reading
 from pipeline.ingest.reject_limit import count_by_file, split_known
 
@@ -118,13 +119,12 @@ def _spill_by_kinds(job: DeliveryJob, folder: Path, quarantined: Quarantined) ->
 
 def _spill(job: DeliveryJob, kinds: IdKinds, folder: Path, quarantined: Quarantined) -> ReadDelivery:
     """Write the delivery's events by bucket, and stop where it already has far too many rejects."""
-    reading = Reading()
-    for number, batch in enumerate(job.source.read(job.delivery, kinds)):
-        keyed = batch.events.with_columns(bucket=bucket_of(pl.col("user_id"), job.ingest.buckets))
-        for (bucket,), rows in keyed.partition_by("bucket", as_dict=True, include_key=False).items():
-            rows.write_ipc(folder / f"{number:06}-b{bucket:04}.arrow")
+    reading, spill = Reading(), Spill(folder, job.ingest.buckets)
+    for batch in job.source.read(job.delivery, kinds):
+        spill.add(batch.events)
         reading.add(batch)
         if reading.n_rejected > _REJECTS_TO_STOP:
             new, known = _split_known(reading.rejects, quarantined)
             job.reject_limit.require(count_by_file(reading.lines, new, known), new)
+    spill.close()
     return reading.result(kinds, job.decided.counts_own_time)

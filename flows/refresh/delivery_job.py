@@ -1,7 +1,7 @@
 """A delivery to stage, what it finds, and the counts of its rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
@@ -95,3 +95,7 @@ class RowCounts:
     n_new_users: int = 0
     n_items: int = 0
     n_new_items: int = 0
+
+    def __add__(self, other: "RowCounts") -> "RowCounts":
+        """Both together; items are to be counted apart, as several buckets have the same ones."""
+        return RowCounts(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))

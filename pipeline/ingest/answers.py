@@ -24,8 +24,10 @@ def answer(name: str) -> pl.Expr:
     """The cell in one spelling (``canonical``), null where it is empty. Logs hold few different answers, so that each is converted once."""
 
     def spell_each(series: pl.Series) -> pl.Series:
+        if not series.dtype.is_integer():
+            series = series.cast(pl.String)
         raw = series.unique().drop_nulls()
-        spelt = pl.Series([canonical(text) or None for text in raw], dtype=pl.String)
+        spelt = pl.Series([canonical(text) or None for text in raw.cast(pl.String)], dtype=pl.String)
         return series.replace_strict(raw, spelt, default=None, return_dtype=pl.String)
 
-    return pl.col(name).cast(pl.String).map_batches(spell_each, return_dtype=pl.String)
+    return pl.col(name).map_batches(spell_each, return_dtype=pl.String)

@@ -11,7 +11,10 @@ class IngestConfig(BaseModel):
     model_config = SECTION
 
     buckets: int = Field(
-        32, description="User buckets; memory grows with the largest. Fixed for a warehouse's life.", ge=1, le=4096
+        32,
+        description="User buckets, each a file a night; a large one is done in parts. Fixed for a warehouse's life.",
+        ge=1,
+        le=4096,
     )
     quarantine_limit: float = Field(
         0.01, description="Share of rejected rows among the new ones of a file above which nothing is published.", ge=0, le=1

@@ -12,11 +12,14 @@ from pipeline.errors import EmptyFileError, SourceError
 from pipeline.ingest import causes, reasons
 from pipeline.ingest.cells import LINE, OWN, RAW, Check, split_rejects
 from pipeline.ingest.layout import Layout, OpenLine
-from pipeline.ingest.lines import REPLACEMENT, Block, LineCount, read_blocks
+from pipeline.ingest.lines import BOM, REPLACEMENT, Block, LineCount, read_blocks
 from pipeline.ingest.quotes import QuoteReader
+from pipeline.ingest.whole_numbers import read_whole_numbers
 
 BLOCK_BYTES = 8 << 20
 _INDEX = OWN + "index"
+# Blocks that had to be read with care, after which the quick way is not tried any more.
+_CAREFUL_TO_STOP = 3
 
 
 class Rows(NamedTuple):
@@ -101,6 +104,7 @@ class _Reader:
     open_line: OpenLine
     names: tuple[str, ...] = field(init=False)
     held: tuple[pl.DataFrame, _Marks] | None = None
+    n_careful: int = 0
     quotes: QuoteReader | None = None
     before_header: LineCount = field(default_factory=LineCount)
 
@@ -123,7 +127,7 @@ class _Reader:
         if self.held is not None:
             lines, marks = pl.concat([self.held[0], lines]), marks.with_those_of(self.held[1])
             self.held = None
-        rows = self._parted(lines, marks, is_last=block.is_last)
+        rows = self._whole_numbers(block, lines, marks) or self._parted(lines, marks, is_last=block.is_last)
         rejects = pl.concat([rows.rejects, open_rejects])
         yield Rows(rows.cells[:chunk_rows], rejects, count + rows.lines)
         for start in range(chunk_rows, rows.cells.height, chunk_rows):
@@ -173,6 +177,24 @@ class _Reader:
         quote, text = self.layout.quote.encode(), block.text
         has_replacement = not block.is_ascii and REPLACEMENT.encode() in text
         return _Marks(bool(quote) and quote in text, b"\r" in text, b"\0" in text, has_replacement)
+
+    def _whole_numbers(self, block: Block, lines: pl.DataFrame, marks: _Marks) -> Rows | None:
+        """The block's rows, where ``lines`` are its last ones and ``read_whole_numbers`` reads them."""
+        n_before = block.lines.height - lines.height
+        is_odd = any(marks) or not (block.is_ascii or BOM.encode() not in block.text)
+        if not self.layout.whole or is_odd or lines.is_empty() or self.n_careful > _CAREFUL_TO_STOP:
+            return None
+        if lines[LINE][0] != block.lines[LINE][0] + n_before or lines[LINE][-1] != block.lines[LINE][-1]:
+            return None
+        text = block.text.split(b"\n", n_before)[-1] if n_before else block.text
+        cells = read_whole_numbers(text, self.names, self.layout.separator, self.layout.whole)
+        if cells is None:
+            self.n_careful += 1
+            return None
+        # By a dictionary: see ``_quoted``.
+        return Rows(
+            pl.DataFrame({LINE: lines[LINE], RAW: lines[RAW]} | dict(zip(self.names, cells, strict=True))), REJECTS.empty()
+        )
 
     def _parted(self, lines: pl.DataFrame, marks: _Marks, *, is_last: bool) -> Rows:
         """Cells and rejects of lines, and the count of those that are blank or continue a field."""

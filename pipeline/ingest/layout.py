@@ -17,6 +17,7 @@ class Layout:
         encoding: any in which a line break is the byte 10.
         multiline: whether a quoted field may run over several lines.
         exact: names of the fields that a broken quote may not be part of: ids, times, answers.
+        whole: names of the fields that usually are whole numbers: their cells are read as i64 where all of a block are.
     """
 
     names: tuple[str, ...] = ()
@@ -25,6 +26,7 @@ class Layout:
     encoding: str = "utf-8"
     multiline: bool = False
     exact: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
 
 
 def open_line_of(content: str, *, may_grow: bool) -> OpenLine:

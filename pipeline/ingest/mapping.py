@@ -188,7 +188,7 @@ class ItemDescription(NamedTuple):
 
 def to_items(good: pl.DataFrame, ids: Ids, columns: ItemDescription) -> pl.DataFrame:
     """ITEMS, one row an item: as its last row describes it."""
-    described = good.unique(ids.own, keep="last", maintain_order=True)
+    described = _described(good, ids, [*columns.categories, *columns.attributes, *([columns.title] if columns.title else [])])
     values = {
         "item_id": ids.value,
         "raw_id": cells.id_text(ids.column, good.schema[ids.column]),
@@ -202,13 +202,18 @@ def to_items(good: pl.DataFrame, ids: Ids, columns: ItemDescription) -> pl.DataF
 
 def to_users(good: pl.DataFrame, ids: Ids, attributes: Sequence[str]) -> pl.DataFrame:
     """USERS, one row a user: as its last row describes it."""
-    described = good.unique(ids.own, keep="last", maintain_order=True)
+    described = _described(good, ids, attributes)
     values = {
         "user_id": ids.value,
         "raw_id": cells.id_text(ids.column, good.schema[ids.column]),
         "attributes": cells.attributes(attributes),
     }
     return check(described.select(*cells.in_contract(values, USERS)), USERS, "users")
+
+
+def _described(good: pl.DataFrame, ids: Ids, columns: Sequence[str]) -> pl.DataFrame:
+    """The last row of each id, with what describes it."""
+    return good.select(list(dict.fromkeys([ids.own, ids.column, *columns]))).unique(ids.own, keep="last", maintain_order=True)
 
 
 def _unfit(name: str, value: pl.Expr, *, is_optional: bool) -> pl.Expr:

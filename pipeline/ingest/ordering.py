@@ -9,7 +9,8 @@ from pipeline.contracts import EVENTS, RAW_EVENTS, REJECTS, USER_STATE, check
 from pipeline.errors import ContractError
 from pipeline.ingest import reasons
 from pipeline.ingest.identity import ORDER_FACTOR, Bounds, Identity
-from pipeline.ingest.repeats import ANSWER, MIX, NTH, identifying, marking_repeats, nth, repeats
+from pipeline.ingest.repeats import ANSWER, MIX, NTH, identifying, marking_repeats, nth_of, repeats_row_before
+from pipeline.ingest.row_order import row_order
 
 Stored = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -55,10 +56,20 @@ class Ordered(NamedTuple):
 
 def bucket_of(user_id: pl.Expr, n: int) -> pl.Expr:
     """The user's bucket in [0, n), i64: fixed arithmetic on the id, so that it is the same in every run and version."""
+    return (_spread(user_id) % n).cast(pl.Int64)
+
+
+def part_of(user_id: pl.Expr, n_buckets: int, n: int) -> pl.Expr:
+    """The user's part in [0, n), i64, of its bucket of ``n_buckets``, where a bucket is too large to be ordered at once."""
+    return (_spread(user_id) // n_buckets % n).cast(pl.Int64)
+
+
+def _spread(user_id: pl.Expr) -> pl.Expr:
+    """The id as a number in [0, 2^32); runs and strides of ids spread evenly."""
     mixed = user_id.cast(pl.Int64).reinterpret(signed=False)
     for factor in MIX:
         mixed = (mixed ^ (mixed // pl.lit(1 << 31, pl.UInt64))) * pl.lit(factor, pl.UInt64)
-    return (mixed // pl.lit(1 << 32, pl.UInt64) % n).cast(pl.Int64)
+    return mixed // pl.lit(1 << 32, pl.UInt64)
 
 
 def order_events(
@@ -100,13 +111,14 @@ def order_events(
     ties = [*([] if has_order else ["position"]), *(["file"] if has_files else []), "line"]
     last = state.select("user_id", "last_seq", last=pl.col("last_seq" if has_order else "last_occurred_at"))
     rows = raw.select("user_id", "item_id", by, *dict.fromkeys((*ties, "file"))).with_row_index("row")
-    rows = rows.join(last, on="user_id", how="left", maintain_order="left")
+    rows = _with_last(rows, last)
     rows, outside = _split(rows.with_columns(raw["occurred_at"].alias("when")), _bound_checks(rules.bounds, has_order=has_order))
     key = ["user_id", "item_id", by]
     rows, known_in = _without_known(rows.with_columns(is_new=pl.lit(value=True)), raw, key, rules.identity, stored)
     n_new = raw.height
     if whole is not None:
         raw, rows = _with_whole(raw, rows, check(whole, EVENTS, "ordering"), by)
+    rows = rows[row_order(rows, ["user_id", by, *ties])]
     rows = marking_repeats(rows, raw, [*key, "is_new", *ties], rules.identity)
     kept, refused = _split(rows, _checks(by, rules))
     refused = pl.concat([outside.drop("when"), refused.select(outside.drop("when").columns)])
@@ -114,9 +126,8 @@ def order_events(
         kept, taken = _split(kept, [(reasons.DUPLICATE_ORDER, _is_taken(kept, stored))])
         refused = pl.concat([refused, taken.select(refused.columns)])
     kept, late = _without_late(kept, by)
-    kept = kept.sort("user_id", by, *ties)
     if has_order:
-        kept, repeated = _split(kept, [(reasons.DUPLICATE_ORDER, repeats("user_id", "order"))])
+        kept, repeated = _split(kept, [(reasons.DUPLICATE_ORDER, repeats_row_before("user_id", "order"))])
         refused = pl.concat([refused, repeated.select(refused.columns)])
     else:
         kept = _whole_requests(kept, raw["request_id"])
@@ -130,6 +141,13 @@ def order_events(
     rejects = _rejected(raw[refused["row"]].with_columns(refused["reason"]))
     known = known_in.alias("file").to_frame().group_by("file").agg(n_known=pl.len().cast(pl.Int64))
     return Ordered(check(events.select(list(EVENTS.schema)), EVENTS, "ordering"), rejects, len(known_in), known, late)
+
+
+def _with_last(rows: pl.DataFrame, last: pl.DataFrame) -> pl.DataFrame:
+    """The rows with what is stored of their user's last event."""
+    if last.height:
+        return rows.join(last, on="user_id", how="left", maintain_order="left")
+    return rows.with_columns(pl.lit(None, last.schema[name]).alias(name) for name in ("last_seq", "last"))
 
 
 def _has_order(raw: pl.DataFrame) -> bool:
@@ -193,7 +211,7 @@ def stored_among(keys: pl.DataFrame, events: pl.LazyFrame) -> pl.DataFrame:
     stored = events.with_columns(ANSWER, order="user_seq")
     if NTH in keys.columns:
         columns = [name for name in keys.columns if name != NTH]
-        stored = stored.select(columns).with_columns(nth(columns))
+        stored = stored.select(columns).with_columns(nth_of(columns))
     return keys.lazy().join(stored.select(keys.columns), on=keys.columns, how="semi", nulls_equal=True).collect()
 
 
@@ -207,7 +225,7 @@ def _whole_requests(rows: pl.DataFrame, request_id: pl.Series) -> pl.DataFrame:
     moment = ["user_id", "occurred_at"]
     moments = rows.select(*moment).with_columns(request_id[rows["row"]])
     is_other = pl.col("request_id").ne_missing(pl.col("request_id").shift())
-    if not moments.select((repeats(*moment) & is_other).any()).item():
+    if not moments.select((repeats_row_before(*moment) & is_other).any()).item():
         return rows
     first = moments.with_row_index("first").select(pl.col("first").min().over(*moment, "request_id")).to_series()
     return rows.with_columns(first).sort(*moment, "first", maintain_order=True).drop("first")
@@ -225,7 +243,7 @@ def _without_known(
         return rows, rows["file"].clear()
     keys = identifying(suspicious, raw, key, identity)
     if identity.is_row:
-        keys = keys.with_columns(nth(keys.columns))
+        keys = keys.with_columns(nth_of(keys.columns))
     known = stored(keys).unique()
     known_rows = keys.with_columns(suspicious["row"]).join(known, on=keys.columns, how="semi", nulls_equal=True)["row"]
     is_known = pl.col("row").is_in(known_rows.implode())
@@ -254,7 +272,7 @@ def _checks(by: str, rules: Rules) -> list[tuple[str, pl.Expr]]:
 
 def _split(rows: pl.DataFrame, checks: list[tuple[str, pl.Expr]]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows that no check holds for, and the others with the first that does as their ``reason``."""
-    if not checks:
+    if not checks or not rows.select(pl.any_horizontal(is_bad for _, is_bad in checks).any()).item():
         return rows, rows.clear().with_columns(reason=pl.lit(None, pl.String))
     marked = rows.with_columns(reason=pl.coalesce([pl.when(is_bad).then(pl.lit(text)) for text, is_bad in checks]))
     return marked.filter(pl.col("reason").is_null()).drop("reason"), marked.filter(pl.col("reason").is_not_null())

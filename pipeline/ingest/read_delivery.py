@@ -18,7 +18,7 @@ class ReadDelivery:
 
     Attributes:
         n_rows: events and rejects.
-        items, users: ITEMS and USERS as listed.
+        items, users: ITEMS and USERS, each as it was listed last.
         rejects: REJECTS of the reading.
         lines: FILE_LINES, a row for each file and content.
         kinds: what ids are.
@@ -48,14 +48,40 @@ class ReadDelivery:
         return Bounds(earliest or FLOOR, latest, largest_order=largest)
 
 
+# Rows of items or users, beyond twice those that differ, above which the rows that later ones replace are let go.
+_ROWS_TO_COMPACT = 200_000
+
+
+@dataclass
+class _Listed:
+    """Items or users as the batches list them, in memory that grows with how many differ and not with the batches."""
+
+    key: str
+    frames: list[pl.DataFrame]
+    n_rows: int = 0
+    n_latest: int = 0
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Keep the rows of a batch."""
+        self.frames.append(frame)
+        self.n_rows += frame.height
+        if self.n_rows > _ROWS_TO_COMPACT + 2 * self.n_latest:
+            self.frames = [self.latest()]
+            self.n_rows = self.n_latest = self.frames[0].height
+
+    def latest(self) -> pl.DataFrame:
+        """One row for each, as it was listed last."""
+        return pl.concat(self.frames).unique(self.key, keep="last", maintain_order=True)
+
+
 @dataclass
 class Reading:
     """Adds up the batches of a delivery while they are read; the events themselves are not kept."""
 
     n_rows: int = 0
     n_rejected: int = 0
-    _items: list[pl.DataFrame] = field(default_factory=lambda: [ITEMS.empty()])
-    _users: list[pl.DataFrame] = field(default_factory=lambda: [USERS.empty()])
+    _items: _Listed = field(default_factory=lambda: _Listed("item_id", [ITEMS.empty()]))
+    _users: _Listed = field(default_factory=lambda: _Listed("user_id", [USERS.empty()]))
     _rejects: list[pl.DataFrame] = field(default_factory=lambda: [REJECTS.empty()])
     _lines: list[pl.DataFrame] = field(default_factory=lambda: [FILE_LINES.empty()])
     _n_timed: int = 0
@@ -67,8 +93,8 @@ class Reading:
         times, order = batch.events["occurred_at"], batch.events["order"].quantile(0.99, "lower")
         self.n_rows += batch.events.height + batch.rejects.height
         self.n_rejected += batch.rejects.height
-        self._items.append(batch.items)
-        self._users.append(batch.users)
+        self._items.add(batch.items)
+        self._users.add(batch.users)
         self._rejects.append(batch.rejects)
         self._lines.append(batch.lines)
         self._n_timed += batch.events.height - times.null_count()
@@ -97,8 +123,8 @@ class Reading:
         orders = sorted(self._usual_orders)
         return ReadDelivery(
             n_rows=self.n_rows,
-            items=pl.concat(self._items),
-            users=pl.concat(self._users),
+            items=self._items.latest(),
+            users=self._users.latest(),
             rejects=self.rejects,
             lines=self.lines,
             kinds=kinds,

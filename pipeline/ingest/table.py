@@ -18,6 +18,7 @@ from pipeline.ingest.ids import IdKinds, Ids, Tally, likely_kinds
 from pipeline.ingest.layout import open_line_of
 from pipeline.ingest.lists import refuse_lists
 from pipeline.ingest.mapping import ItemDescription, event_checks, identity_of, read_events, to_events, to_items, to_users
+from pipeline.ingest.rule import condition
 from pipeline.ingest.shape import (
     PlainColumns,
     events_of,
@@ -128,9 +129,10 @@ class TableLog:
                 empty = error
         raise empty if empty and refused.is_empty() else nothing_readable(self.config.path, refused)
 
-    def _rows(self, file: RawFile, chunk_rows: int) -> Iterator[Rows]:
-        """Rows of an event each."""
-        for rows in read_file(file, self.config, wanted_of_events(self.config), rows_at_once(self.config, chunk_rows)):
+    def _rows(self, file: RawFile, chunk_rows: int, whole: Sequence[str] = ()) -> Iterator[Rows]:
+        """Rows of an event each; ``whole`` names the columns that usually are whole numbers."""
+        wanted = replace(wanted_of_events(self.config), whole=whole)
+        for rows in read_file(file, self.config, wanted, rows_at_once(self.config, chunk_rows)):
             yield events_of(rows, self.config, file.name)
 
     def _core(self, delivery: Delivery, reading: "_Reading", least: CoreConfig) -> Core:
@@ -180,7 +182,7 @@ class TableLog:
             yield from RawFile(path, name_in(pattern, path), delivery.size_of(path), open_line).parts(section)
 
     def _event_batches(self, file: RawFile, reading: "_Reading") -> Iterator[RawBatch]:
-        for rows in self._rows(file, self.chunk_rows):
+        for rows in self._rows(file, self.chunk_rows, reading.whole_numbers(self.config)):
             yield self._event_batch(rows, file.name, reading)._replace(lines=file_lines(file.name, file.path, "events", rows))
 
     def _event_batch(self, rows: Rows, file: str, reading: "_Reading") -> RawBatch:
@@ -239,6 +241,15 @@ class _Reading:
         self.items = Ids("item", columns.item, kinds.item == "text")
         self.tally = Tally(limit)
         self.core: Core | None = None
+
+    def whole_numbers(self, config: TableSource) -> list[str]:
+        """The columns of events that usually are whole numbers."""
+        columns = config.columns
+        named = [ids.column for ids in (self.users, self.items) if not ids.is_text] + [columns.order, columns.position]
+        as_text = {*columns.categories, *columns.item_attributes, *columns.user_attributes, *wanted_of_events(config).lists}
+        as_text |= set(condition(config.positive_where)[1]) if config.positive_where else set()
+        is_counted = config.time_unit != "iso" and config.time_format is None
+        return [name for name in (*named, columns.time if is_counted else None) if name and name not in as_text]
 
     def note(self, read: pl.DataFrame, *ids: Ids) -> None:
         """Count ids, where it is not decided what they are.

@@ -172,5 +172,7 @@ def _text_rows(file: RawFile, text: TextFormat, chunk_rows: int, wanted: WantedC
             yield from read_json_lines(stream, file.name, fields, chunk_rows, file.open_line)
         else:
             separator = text.separator or default_separator(file.member or file.path.name)
-            layout = Layout(tuple(text.names), separator, text.quote, text.encoding, text.multiline, tuple(wanted.exact))
+            layout = Layout(
+                tuple(text.names), separator, text.quote, text.encoding, text.multiline, tuple(wanted.exact), tuple(wanted.whole)
+            )
             yield from read_rows(stream, file.name, layout, chunk_rows, open_line=file.open_line)

@@ -11,6 +11,7 @@ class WantedColumns:
     Attributes:
         names: columns that it must have.
         exact: columns of text that a broken quote may not be part of.
+        whole: columns of text that usually are whole numbers (``Layout.whole``).
         with_others: whether columns that are not wanted are needed too; of text they are read in any case.
         lists: those of the names whose cells may be lists.
         may_lack: those of the names that a file may be without; their cells are then empty.
@@ -18,6 +19,7 @@ class WantedColumns:
 
     names: Sequence[str]
     exact: Sequence[str] = ()
+    whole: Sequence[str] = ()
     with_others: bool = False
     lists: Sequence[str] = ()
     may_lack: Sequence[str] = ()
