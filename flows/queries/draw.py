@@ -14,6 +14,7 @@ from pipeline.sids.picture import Picture, Rect, Text, draw
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.warehouse import Warehouse
 
+_ZOOMS = (1, 2, 4, 8)  # without a script: of a few radio buttons the checked one says how wide the drawing is
 _SHARPER = 2  # pixels of the PNG to one of the layout
 
 
@@ -63,12 +64,20 @@ def to_image(picture: Picture) -> Image.Image:
 
 
 def to_html(picture: Picture, title: str) -> str:
-    """One page with an inline SVG; what a box stands for appears under the pointer."""
+    """One page with an inline SVG; what a box stands for appears under the pointer, and buttons make it wider than the window."""
     shapes = [_svg(shape) for shape in picture.shapes]
-    style = "<style>body{margin:0;font-family:sans-serif}rect:hover{stroke:#222;stroke-width:1}text{fill:#222}</style>"
+    wider = "".join(f"#by{times}:checked~div svg{{width:{times}00%}}" for times in _ZOOMS)
+    style = (
+        "<style>body{margin:0;font-family:sans-serif;color:#222}div{overflow-x:auto}input{margin-left:12px}svg{width:100%}"
+        f"rect:hover{{stroke:#222;stroke-width:1}}text{{fill:#222}}{wider}</style>"
+    )
+    buttons = "".join(
+        f'<input type="radio" name="zoom" id="by{times}"{" checked" if times == 1 else ""}><label for="by{times}">{times}×</label>'
+        for times in _ZOOMS
+    )
     head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>{style}</head>'
     svg = f'<svg viewBox="0 0 {picture.width} {picture.height}" role="img" aria-label="{escape(title)}">{"".join(shapes)}</svg>'
-    return f"{head}<body>{svg}</body></html>\n"
+    return f"{head}<body>{buttons}<div>{svg}</div></body></html>\n"
 
 
 def _svg(shape: Rect | Text) -> str:

@@ -32,6 +32,8 @@ NOTE = (
 )
 TICKS = 16  # numbers written under the bars of a level
 FINEST = 0.35  # pixels below which a prefix is not drawn by itself
+TITLES = 3  # named in the tip of a prefix
+SCALE = (1 / 3, 0.5, 0.75, 1.0)  # shares whose paleness the legend shows
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,14 @@ class Picture:
 def draw(open_rows: pl.DataFrame, items: pl.DataFrame, vocabulary: tuple[int, ...], title: str) -> Picture:
     """Lay out a release.
 
-    Each row of the icicle is a level, each box a prefix as wide as its items are many, coloured by its largest category and the
-    paler the smaller that category's share. Prefixes stand in the order of their categories, then of their codes. Below it, a bar a
-    code for each level, in the order of code numbers.
+    Each row of the icicle is a level, each box a prefix as wide as its items are many, with some of their titles in its tip, coloured by
+    its largest category and the paler the smaller that category's share; under it an axis of items.
+    Prefixes stand in the order of their categories, then of their codes. Below it, a bar a code for each level, in the order of code
+    numbers.
 
     Args:
         open_rows: SID_HISTORY, the open rows of one codebook.
-        items: ITEMS, for the first category of each.
+        items: ITEMS, for the first category and the title of each.
         vocabulary: V_l.
         title: the heading.
 
@@ -86,10 +89,15 @@ def draw(open_rows: pl.DataFrame, items: pl.DataFrame, vocabulary: tuple[int, ..
         raise ContractError(
             f"picture: {rows.height} items with a Semantic ID of {len(vocabulary)} levels, expected some; run: hsrl refresh"
         )
-    categories = check(items, ITEMS, "picture").select("item_id", category=pl.col("categories").list.first())
-    item_rows = rows.join(categories, on="item_id", how="left").select(
-        pl.col("category").fill_null(NO_CATEGORY),
-        *(pl.col("tokens").list.get(level).alias(f"l{level}") for level in range(len(vocabulary))),
+    categories = check(items, ITEMS, "picture").select("item_id", "title", category=pl.col("categories").list.first())
+    item_rows = (
+        rows.join(categories, on="item_id", how="left")
+        .sort("sid_key", "slot", "item_id")
+        .select(
+            pl.col("category").fill_null(NO_CATEGORY),
+            "title",
+            *(pl.col("tokens").list.get(level).alias(f"l{level}") for level in range(len(vocabulary))),
+        )
     )
     sizes = (
         item_rows["category"].value_counts(sort=True).sort("count", "category", descending=[True, False])["category"].to_list()
@@ -100,13 +108,15 @@ def draw(open_rows: pl.DataFrame, items: pl.DataFrame, vocabulary: tuple[int, ..
         Text(MARGIN, 40, 24, title),
         *_legend(colours, len(sizes) > len(named)),
         Text(MARGIN, 100, 12, NOTE),
+        *_scale(colours),
     ]
     top = 120.0
     for level in range(len(vocabulary)):
         shapes.append(Text(MARGIN, top + 14, 14, f"level {level + 1}: {_n_prefixes(item_rows, level):,} prefixes"))
         shapes += _boxes(item_rows, level, top + 20, sizes, colours)
         top += BAND
-    top += 20
+    shapes += _axis(item_rows.height, top)
+    top += 40
     for level, codes in enumerate(vocabulary):
         shapes += _bars(item_rows, level, codes, top)
         top += BARS + 56
@@ -119,6 +129,30 @@ def _legend(colours: dict[str, str], has_others: bool) -> list[Rect | Text]:
     for name, colour in [*colours.items(), *([("others", OTHERS)] if has_others else [])]:
         shapes += [Rect(x, 62, 16, 16, colour, name), Text(x + 22, 76, 14, name)]
         x += 22 + 9 * len(name) + 24
+    return shapes
+
+
+def _scale(colours: dict[str, str]) -> list[Rect | Text]:
+    """How pale a box is at which share of its largest category."""
+    colour = next(iter(colours.values()), OTHERS)
+    shapes: list[Rect | Text] = []
+    x = WIDTH - MARGIN - 62.0 * len(SCALE)
+    for share in SCALE:
+        tip = f"a box of whose items {share:.0%} are of its largest category"
+        shapes += [Rect(x, 88, 16, 16, _paler(colour, share), tip), Text(x + 20, 100, 12, f"{share:.0%}")]
+        x += 62
+    return shapes
+
+
+def _axis(n_items: int, y: float) -> list[Rect | Text]:
+    """A line as long as all items, with numbers at round steps."""
+    width = WIDTH - 2 * MARGIN
+    step = 10 ** int(np.log10(n_items))
+    step = max(1, next(step // part for part in (10, 5, 2, 1) if n_items / max(step / part, 1) <= 12 or part == 1))
+    shapes: list[Rect | Text] = [Rect(MARGIN, y - 6, width, 1, "#888888", "")]
+    for number in range(0, n_items, step):
+        x = MARGIN + width * number / n_items
+        shapes += [Rect(x, y - 6, 1, 5, "#888888", ""), Text(x, y + 11, 11, f"{number:,} items" if not number else f"{number:,}")]
     return shapes
 
 
@@ -141,7 +175,12 @@ def _boxes(item_rows: pl.DataFrame, level: int, y: float, sizes: list[str], colo
         ranked = ranked.join(largest, on=at)
         order += [f"r{depth}", keys[depth - 1]]
     depth = level + 1
-    boxes = ranked.group_by(*order).agg(n=pl.len(), n_largest=(pl.col("rank") == pl.col(f"r{depth}")).sum()).sort(order)
+    boxes = ranked.group_by(*order, maintain_order=True).agg(
+        n=pl.len(),
+        n_largest=(pl.col("rank") == pl.col(f"r{depth}")).sum(),
+        titles=pl.col("title").drop_nulls().head(TITLES),
+    )
+    boxes = boxes.sort(order)
     ends = boxes["n"].cum_sum().to_numpy()
     scale = (WIDTH - 2 * MARGIN) / item_rows.height
     shapes: list[Rect | Text] = []
@@ -154,7 +193,8 @@ def _boxes(item_rows: pl.DataFrame, level: int, y: float, sizes: list[str], colo
         gap = 1.0 if width > 3 else 0.0
         colour = _paler(colours.get(name, OTHERS), share)
         left = MARGIN + (end - row["n"]) * scale
-        shapes.append(Rect(left, y, width - gap, BAND - 34, colour, f"{prefix}: {row['n']:,} items, {share:.0%} {name}"))
+        tip = f"{prefix}: {row['n']:,} items, {share:.0%} {name}" + "".join(f"\n{title}" for title in row["titles"])
+        shapes.append(Rect(left, y, width - gap, BAND - 34, colour, tip + ("\n…" if row["n"] > len(row["titles"]) > 0 else "")))
         if level == 0 and width > 9 * len(prefix):
             shapes.append(Text(left + 3, y + 14, 12, prefix))
     return shapes
@@ -177,6 +217,9 @@ def _bars(item_rows: pl.DataFrame, level: int, codes: int, top: float) -> list[R
     shapes: list[Rect | Text] = [
         Text(MARGIN, top + 14, 14, caption),
         Rect(MARGIN, top + 22 + BARS, WIDTH - 2 * MARGIN, 1, "#888888", ""),
+        Rect(MARGIN - 1, top + 22, 1, BARS, "#888888", ""),
+        Text(2, top + 30, 10, f"{most:,}" if most < 10_000 else f"{most / 1000:,.0f}k"),
+        Text(2, top + 22 + BARS, 10, "0"),
     ]
     for code, count in enumerate(counts.tolist()):
         if code % -(-codes // TICKS) == 0:

@@ -25,6 +25,8 @@ PUBLIC = [
     "sids",
     "sid_history",
     "sid_buckets",
+    "sids_named",
+    "prefixes",
     "sid_churn",
     "sid_metrics",
     "releases",

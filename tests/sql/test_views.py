@@ -134,6 +134,26 @@ def test_an_item_that_no_catalogue_lists_keeps_its_semantic_id(world: duckdb.Duc
     assert rows(world, "SELECT n_items, item_ids, raw_ids FROM sid_buckets WHERE sid = '0-0'") == [(2, [10, 11], [None, "11"])]
 
 
+def test_semantic_ids_in_words(world: duckdb.DuckDBPyConnection) -> None:
+    ask = "SELECT raw_id, title, categories, sid, is_active FROM sids_named ORDER BY item_id"
+    assert rows(world, ask)[0] == ("10", "Ten", ["a"], "0-0", True) and len(rows(world, ask)) == 3
+
+
+def test_a_prefix_is_told_by_its_items(world: duckdb.DuckDBPyConnection) -> None:
+    """0 holds items 10 (a, liked once of two) and 11 (b, twice of three): as many of a as of b, and 11 stands first."""
+    ask = "SELECT level, prefix, n_items, category, category_share, titles, n_shown, n_liked, round(liked_rate, 3) FROM prefixes ORDER BY 1, 2"
+    zero, first = (2, "a", 0.5, ["Eleven", "Ten"], 5, 3, 0.6), (1, "b", 1.0, ["Twelve"], 3, 2, 0.667)
+    assert rows(world, ask) == [(1, "0", *zero), (1, "1", *first), (2, "0-0", *zero), (2, "1-0", *first)]
+
+
+def test_a_prefix_of_items_that_nothing_is_known_of(world: duckdb.DuckDBPyConnection) -> None:
+    """An item that no catalogue lists, and one without title, categories and events."""
+    world.execute("DELETE FROM items WHERE item_id = 10; DELETE FROM events")
+    world.execute("UPDATE items SET title = NULL, categories = [] WHERE item_id = 12")
+    ask = "SELECT prefix, n_items, category, category_share, titles, n_shown, liked_rate FROM prefixes WHERE level = 1 ORDER BY 1"
+    assert rows(world, ask) == [("0", 2, "b", 0.5, [None, "Eleven"], 0, None), ("1", 1, None, None, ["12"], 0, None)]
+
+
 @pytest.mark.parametrize("statement", list(statements("examples")), ids=lambda statement: statement.name)
 def test_an_example_has_an_answer(world: duckdb.DuckDBPyConnection, statement) -> None:  # type: ignore[no-untyped-def]
     assert rows(world, statement.sql)
