@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
-from prefect.concurrency.sync import concurrency
 
 from flows.maintenance.gc import collect_garbage
 from flows.maintenance.verify import verify as verify_warehouse
 from flows.nights.night import begun_name, night, notify_of_crash
+from flows.nights.writer_slot import writer_slot
 from flows.refresh.flow import refresh
 from flows.refresh.request import RefreshRequest
 from flows.report.write import reported
@@ -22,8 +22,6 @@ from pipeline.warehouse.config import RetentionConfig
 
 # A flow run that takes longer has hung; attempts and the waits between them count.
 REFRESH_SECONDS, RETRAIN_SECONDS, UPKEEP_SECONDS = 6 * 3600.0, 12 * 3600.0, 4 * 3600.0
-# Slots of Prefect for what holds the writer's lock all the time; `hsrl up` makes the limit. Without it the lock alone keeps the order.
-WRITER_LIMIT = "hsrl-writer"
 
 
 @flow(
@@ -42,7 +40,7 @@ def daily_refresh(config: str, warehouse: str | None = None, accept: tuple[str, 
         with cluster_of(settings.engine.runner, root) as cluster:
             return refresh(settings, root, run, PrefectSteps(cluster), request)
 
-    with concurrency(WRITER_LIMIT), reported(root):
+    with writer_slot(), reported(root):
         return night("daily-refresh", Path(config), root, attempt)
 
 
@@ -83,7 +81,7 @@ def gc(
         engine = load_settings(Path(config), root).engine
         return collect_garbage(root, run, retention, dry_run=dry_run, engine=engine)
 
-    with concurrency(WRITER_LIMIT):
+    with writer_slot():
         return night("gc", Path(config), root, attempt)
 
 

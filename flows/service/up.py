@@ -105,13 +105,18 @@ def up(config: Path | None, root: Path, place: Place, say: Say) -> int:
 
 
 def environment_of(environment: Mapping[str, str], place: Place) -> dict[str, str]:
-    """Of every child: that server, no report to Prefect's makers, and bare names of deployments."""
+    """Of every child: that server, no report to Prefect's makers, and bare names of deployments.
+
+    The server keeps leases of slots on disk: in memory, where it has them else, they are lost when it ends, and a slot that a dead run
+    held would never be free again.
+    """
     return {
         **environment,
         "PREFECT_API_URL": place.api,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         "PREFECT_PLUGINS_ENABLED": "true",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     }
 
 

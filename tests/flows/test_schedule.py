@@ -19,6 +19,7 @@ from prefect import flow
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.nights import night as nights
+from flows.nights import writer_slot
 from flows.runtime.run import Run
 from flows.service.processes import descendants, is_running
 from flows.service.server import found_by
@@ -154,6 +155,22 @@ def test_prefect_shows_what_happened(environment: dict[str, str], refreshed_by_w
     assert made["daily-refresh"]["type"] == "markdown" and "| n_rows |" in made["daily-refresh"]["data"]
     assert made["daily-refresh-progress"]["data"] == 100.0
     assert made["daily-refresh-progress"]["description"] == "daily-refresh: audits and publish"
+
+
+def test_a_slot_whose_holder_died_with_the_server_stops_no_night(
+    environment: dict[str, str],
+    refreshed_by_worker: tuple[Path, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Found by sixty nights: a server that was begun again had forgotten the lease, and every night after waited for ever."""
+    prefect(environment, "gcl", "update", "hsrl-writer", "--active-slots", "1")
+    monkeypatch.setattr(writer_slot, "PATIENCE_SECONDS", 1.0)
+    with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}), writer_slot.writer_slot():
+        assert "no slot of hsrl-writer was free in 1 seconds; going on" in capsys.readouterr().out
+    prefect(environment, "gcl", "update", "hsrl-writer", "--active-slots", "0")
+    with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}), writer_slot.writer_slot():
+        assert capsys.readouterr().out == ""
 
 
 def test_a_night_is_tried_again_after_a_fault_of_the_disk_and_not_after_bad_input(

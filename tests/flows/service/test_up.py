@@ -59,6 +59,7 @@ def test_children_talk_to_that_server_and_tell_nobody_else() -> None:
     environment = environment_of({"A": "b"}, Place("0.0.0.0", 4300))  # noqa: S104 only named
     assert environment["PREFECT_API_URL"] == "http://127.0.0.1:4300/api" and environment["A"] == "b"
     assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false" and environment["PREFECT_PLUGINS_ENABLED"] == "true"
+    assert environment["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"].endswith(".filesystem"), "leases outlive the server"
 
 
 def test_a_configuration_that_is_refused_starts_nothing(hsrl: Callable[..., Printed], tmp_path: Path) -> None:
