@@ -62,6 +62,7 @@ def learn(
         )
         part_directions.append(own)
     vectors = _joined(parts, part_directions, items)
+    del own, part_directions  # twice the size of the vectors, and the deviations take as much again
     active = vectors[items["is_active"].to_numpy()]
     if not active.any():
         raise ContractError(
