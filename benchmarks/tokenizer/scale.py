@@ -12,13 +12,17 @@ from benchmarks.tokenizer.measure import measured
 from benchmarks.tokenizer.report import Section
 from benchmarks.tokenizer.stability import catalogue
 from benchmarks.tokenizer.worlds import clouds, frame_of
+from pipeline.embeddings.config import EmbeddingsConfig
+from pipeline.embeddings.embed import embed, learn
 from pipeline.embeddings.vector_file import open_vectors
 from pipeline.sids.assign import assign
+from pipeline.sids.capacity import CapacityRules, Seekers, assign_free_sids
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.config import SidsConfig
 from pipeline.sids.encode import encode
 from pipeline.sids.inputs import NightInputs, SidIncumbents
 from pipeline.sids.learn import learn_codebook
+from pipeline.sids.names import fixed_hash
 
 CONFIG = SidsConfig(vocabulary=256)
 WIDTH, MANY = 64, 10_000_000
@@ -43,6 +47,26 @@ def append(n_before: int, n_new: int) -> Callable[[], int]:
         return assign(NightInputs(2, items, frame), book, SidIncumbents(first), rules).upserts.height
 
     return night
+
+
+def embed_external(n: int) -> Callable[[], int]:
+    """Learn and embed n external vectors."""
+    item_ids = np.arange(n)
+    vectors = np.random.default_rng(0).standard_normal((n, WIDTH), dtype=np.float32)
+    column = pl.Series(vectors, dtype=pl.Array(pl.Float32, WIDTH)).arr.to_list()
+    external, items = pl.DataFrame({"item_id": item_ids, "vector": column}), catalogue(item_ids)
+    config = EmbeddingsConfig(parts=("external",), external_path="vectors.parquet")
+    return lambda: embed(learn(items, [], config, 0, external), items, [], external).height
+
+
+def unique_sids(n: int, n_close: int) -> Callable[[], int]:
+    """A Semantic ID of its own for each of n items, of which ``n_close`` have nearly the same vector."""
+    vectors = clouds(n, WIDTH).copy()
+    noise = np.random.default_rng(0).standard_normal((n_close, WIDTH)).astype(np.float32)
+    vectors[:n_close] = vectors[0] + np.float32(1e-3) * noise
+    book = learn_codebook(frame_of(np.arange(n), vectors).head(30_000), CONFIG.model_copy(update={"iterations": 5}), 0)
+    seekers, nobody = Seekers.all_new(vectors, fixed_hash(np.arange(n)), book), np.zeros(0, dtype=np.uint64)
+    return lambda: int(assign_free_sids(seekers, book, nobody, CapacityRules()).is_assigned.sum())
 
 
 def encode_many() -> Callable[[], int]:
@@ -79,6 +103,10 @@ def speed() -> Section:
     rows.append(["rebuild 100k × 64, 3 × 256", f"{built.cpu_seconds:.1f}", f"{built.peak_mb:,.0f}", "≤ 10 CPU s"])
     night = measured(append, 1_000_000, 1_000)
     rows.append(["append 1,000 to 1M, everyone asked", f"{night.cpu_seconds:.2f}", f"{night.peak_mb:,.0f}", ""])
+    brought = measured(embed_external, 1_000_000)
+    rows.append(["learn and embed 1M × 64 external", f"{brought.cpu_seconds:.1f}", f"{brought.peak_mb:,.0f}", "≤ 1.5 GB"])
+    unique = measured(unique_sids, 200_000, 442)
+    rows.append(["a SID each for 200k, 442 close", f"{unique.cpu_seconds:.1f}", f"{unique.peak_mb:,.0f}", "≤ 20 CPU s"])
     _write_many()
     try:
         many, loop = measured(encode_many), measured(encode_loop, 5_000)

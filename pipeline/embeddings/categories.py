@@ -38,10 +38,11 @@ class Centroids:
     @classmethod
     def learn(cls, items: pl.DataFrame, own: Directions) -> "Centroids":
         """Means over the items with a signal; a category that none of them has is not in the vocabulary."""
-        with_signal = items.filter(pl.Series(own.evidence > 0))
+        has_signal = own.evidence > 0
+        with_signal = items.filter(pl.Series(has_signal))
         vocabulary = tuple(names_of(with_signal)["name"].unique().sort())
         belongs = membership(with_signal, vocabulary)
-        totals = belongs.T @ own.vectors[own.evidence > 0]
+        totals = belongs.T @ (own.vectors if has_signal.all() else own.vectors[has_signal])
         return cls(vocabulary, totals / np.asarray(belongs.sum(axis=0)).reshape(-1, 1))
 
     def prior(self, items: pl.DataFrame) -> Matrix:

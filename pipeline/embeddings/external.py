@@ -11,7 +11,7 @@ from pipeline.embeddings.vector_rows import N_EXAMPLES, named
 from pipeline.embeddings.vectors import Directions, Ids, directions, rescaled
 from pipeline.errors import ContractError
 
-_CHUNK_ROWS = 16_384
+_CHUNK_ROWS = 16_384  # 8 MB of 64 numbers in double precision
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,10 @@ class External:
                 f"embeddings: {n_odd} of {vectors.height} external vectors are not {self.width} long, the model's width: item "
                 f"{named(ids.filter(is_odd)[:N_EXAMPLES].to_list(), n_odd)}; mend the file, or learn a new model with: hsrl refresh --rebuild"
             )
-        values = lists.list.explode().fill_null(float("nan")).to_numpy().reshape(-1, self.width)
-        is_broken = pl.Series(~np.isfinite(values).all(axis=1), dtype=pl.Boolean)
+        values = _numbers(lists, self.width)
+        starts = range(0, len(values), _CHUNK_ROWS)
+        is_finite = [np.isfinite(values[start : start + _CHUNK_ROWS]).all(axis=1) for start in starts]
+        is_broken = pl.Series(~np.concatenate([np.zeros(0, dtype=bool), *is_finite]), dtype=pl.Boolean)
         if n_broken := int(is_broken.sum()):
             raise ContractError(
                 f"embeddings: {n_broken} of {vectors.height} external vectors hold NaN, infinite or empty values: item "
@@ -68,12 +70,17 @@ class External:
         rows = pl.DataFrame({"item_id": item_ids}).join(
             vectors.select("item_id").with_row_index("row"), on="item_id", how="left", maintain_order="left"
         )["row"]
-        given, at = rows.is_not_null().arg_true().to_numpy(), rows.drop_nulls().to_numpy()
-        found, evidence = np.zeros((len(item_ids), self.width)), np.zeros(len(item_ids))
-        for start in range(0, len(given), _CHUNK_ROWS):  # what is made on the way is of double precision
+        return self._gathered(values, rows.cast(pl.Int64).fill_null(-1).to_numpy())
+
+    def _gathered(self, values: npt.NDArray[Any], rows: Ids) -> Directions:
+        """The directions of some rows of ``values``, −1 for none; a chunk at a time, as the way there takes five copies."""
+        found = Directions(np.zeros((len(rows), self.width)), np.zeros(len(rows)))
+        for start in range(0, len(rows), _CHUNK_ROWS):
             chunk = slice(start, start + _CHUNK_ROWS)
-            found[given[chunk]], evidence[given[chunk]] = self.directions_of(values[at[chunk]])
-        return Directions(found, evidence)
+            is_given = rows[chunk] >= 0
+            given = self.directions_of(values[rows[chunk][is_given]])
+            found.vectors[chunk][is_given], found.evidence[chunk][is_given] = given
+        return found
 
     def directions_of(self, vectors: npt.NDArray[Any]) -> Directions:
         """What (n, w) brought vectors say: their direction, whatever their length; no signal where a vector is zero.
@@ -97,3 +104,11 @@ def _lists(vectors: pl.DataFrame) -> pl.Series:
     if types["item_id"] != pl.Int64 or not isinstance(kind, pl.List | pl.Array) or not kind.inner.is_numeric():
         raise ContractError(f"embeddings: external vectors are {types}, expected item_id Int64 and vector a list of numbers")
     return vectors["vector"] if isinstance(kind, pl.List) else vectors["vector"].arr.to_list()
+
+
+def _numbers(lists: pl.Series, width: int) -> npt.NDArray[Any]:
+    """(n, width) in the precision that they come in where nothing is missing; else in double precision, NaN where one is missing."""
+    flat = lists.list.explode()
+    if flat.dtype not in {pl.Float32, pl.Float64} or flat.null_count():
+        flat = flat.cast(pl.Float64).fill_null(np.nan)
+    return flat.to_numpy().reshape(-1, width)

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from pipeline.sids.codebook import Codebook
 
-CELLS = 4_000_000  # scores held at once, 32 MB
+CELLS = 2**18  # scores held at once, 2 MB, which stay in the cache; sixteen times as many took half as long again
 
 
 class Nearest(NamedTuple):
@@ -63,7 +63,9 @@ def _search(
     rows = np.arange(n)[:, None]
     for level, width in enumerate(widths, start=n_locked):
         codes = codebook.centroids[level]
-        added = np.einsum("vd,vd->v", codes, codes) - 2.0 * (residual @ codes.T)
+        added = residual @ codes.T
+        added *= -2.0  # a power of two: nothing is rounded
+        added += np.einsum("vd,vd->v", codes, codes)
         scores = (errors[:, :, None] + added).reshape(n, -1)
         best = _smallest(scores, width)
         beam, code = np.divmod(best, len(codes))
@@ -76,7 +78,8 @@ def _search(
 def _smallest(scores: npt.NDArray[np.float64], width: int) -> npt.NDArray[np.int64]:
     """(n, width) columns of the smallest scores, smallest first; of equal ones the first columns."""
     # a step far below single precision keeps equal scores in order, which a partition alone would not
-    scores = scores + np.arange(scores.shape[1]) * (1e-12 * max(1e-30, float(np.abs(scores).max(initial=0))) / scores.shape[1])
+    largest = max(1e-30, float(scores.max(initial=0)), -float(scores.min(initial=0)))
+    scores = scores + np.arange(scores.shape[1]) * (1e-12 * largest / scores.shape[1])
     columns = np.argpartition(scores, width - 1, axis=1)[:, :width] if width < scores.shape[1] else None
     if columns is None:
         return np.argsort(scores, axis=1, kind="stable")

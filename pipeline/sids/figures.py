@@ -14,6 +14,7 @@ from pipeline.sids.names import fixed_hash
 from pipeline.sids.vectors import distinct_rows, squared_norms
 
 SAMPLE_ROWS, QUERIES, NEIGHBOURS = 20_000, 1_000, 10
+_QUERIES_AT_ONCE = 50  # 8 MB of distances to the sample
 Matrix = npt.NDArray[np.float32]
 
 
@@ -135,17 +136,18 @@ class MeasuredRelease:
         """Share of the items that each of the V_l codes holds; sums to 1."""
         return np.bincount(self.tokens[:, level], minlength=self.codebook.vocabulary[level]) / len(self.tokens)
 
-    def prefixes(self, n_levels: int) -> npt.NDArray[np.int64]:
-        """(n,) numbers of the prefixes of the first levels, dense and in the order of the codes; all 0 for none."""
-        return self._all_prefixes[n_levels]
-
     @cached_property
-    def _all_prefixes(self) -> list[npt.NDArray[np.int64]]:
-        """``prefixes`` of 0 to L levels; each from the one before, so that a single number is sorted and not rows."""
-        found = [np.zeros(len(self.tokens), dtype=np.int64)]
-        for level, codes in enumerate(self.codebook.vocabulary):
-            found.append(np.unique(found[-1] * codes + self.tokens[:, level], return_inverse=True)[1].ravel())
-        return found
+    def _prefixes(self) -> list[npt.NDArray[np.int64]]:
+        """What ``prefixes`` gives for 0 to L levels: six figures of every level ask for them, and each sort is of n numbers."""
+        numbers = [np.zeros(len(self.tokens), dtype=np.int64)]
+        for level, n_codes in enumerate(self.codebook.vocabulary):
+            longer = numbers[-1] * n_codes + self.tokens[:, level]  # below n · V: a dense number a prefix, and a code
+            numbers.append(np.unique(longer, return_inverse=True)[1].ravel())
+        return numbers
+
+    def prefixes(self, n_levels: int) -> npt.NDArray[np.int64]:
+        """(n,) numbers of the prefixes of the first levels, dense, in the order of their tokens; all 0 for none."""
+        return self._prefixes[n_levels]
 
 
 def entropy_bits(shares: npt.NDArray[np.float64]) -> float:
@@ -238,8 +240,12 @@ def neighbourhood_overlap(release: MeasuredRelease) -> float | None:
 
 def _neighbours(space: Matrix, queries: npt.NDArray[np.int64]) -> list[list[int]]:
     """The nearest others of each query, ties to the lowest row."""
-    distances = (np.einsum("nd,nd->n", space, space) - 2 * (space[queries] @ space.T)).astype(np.float64)
-    distances[np.arange(len(queries)), queries] = np.inf
-    distances += np.arange(len(space)) * 1e-9
-    nearest: list[list[int]] = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS].tolist()
+    norms, products, ties = np.einsum("nd,nd->n", space, space), space[queries] @ space.T, np.arange(len(space)) * 1e-9
+    nearest: list[list[int]] = []
+    for start in range(0, len(queries), _QUERIES_AT_ONCE):
+        asked = queries[start : start + _QUERIES_AT_ONCE]
+        distances = (norms - 2 * products[start : start + _QUERIES_AT_ONCE]).astype(np.float64)
+        distances[np.arange(len(asked)), asked] = np.inf
+        distances += ties
+        nearest += np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS].tolist()
     return nearest
