@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 import torch
 
 from flows.queries.rank_requests import Raw
@@ -125,12 +126,16 @@ class Recommender:
                 return Ranked(self.service.ranker.item_ids[np.array(items) - 1], np.array(of_item, dtype=np.float32))
         return None
 
+    def raw_ids_of(self, ranked: Ranked) -> list[str]:
+        """The items of an answer as the raw log spells them."""
+        rows = np.searchsorted(self.service.ranker.item_ids, ranked.item_ids)
+        spelled: list[str] = self.service.raw_ids.take(pa.array(rows)).to_pylist()
+        return spelled
+
     def table(self, ranked: Ranked) -> pl.DataFrame:
         """place (from 1), item_id, raw_id and score of an answer; a score of what may not be shown is null."""
-        rows = np.searchsorted(self.service.ranker.item_ids, ranked.item_ids)
-        raw_ids = [self.service.raw_ids[int(row)].as_py() for row in rows]
         scores = pl.Series(ranked.scores).replace(-np.inf, None)
-        columns = {"item_id": ranked.item_ids, "raw_id": raw_ids, "score": scores}
+        columns = {"item_id": ranked.item_ids, "raw_id": self.raw_ids_of(ranked), "score": scores}
         return pl.DataFrame(columns).with_row_index("place", offset=1)
 
 
