@@ -18,8 +18,9 @@ def merged(evaluation: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         unsupported_share; in the order of the judgements.
     """
     rows: dict[tuple[str, int, str | None], dict[str, Any]] = {}
+    families = {family for row in evaluation if row["kind"] == "panel" for family in row["by_family"]}
     for row in evaluation:
-        is_panel = row["kind"] == "panel" or (row["kind"] == "reference" and len(row["by_family"]) > 1)
+        is_panel = row["kind"] == "panel" or (row["kind"] == "reference" and not families.isdisjoint(row["by_family"]))
         name = (row["policy"], row["seed"], row["policy_id"])
         known = rows.setdefault(
             name, {"policy": row["policy"], "policy_id": row["policy_id"], "panel": {}, "own": None, "mean": None}

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -175,3 +176,26 @@ def test_a_single_judge_stands_for_its_group() -> None:
 def test_the_ledger_says_it_too(retrained: World) -> None:
     said = run_sql(retrained.root, "select message from runs where flow = 'nightly-retrain'").item()
     assert said == f"policy published: {retrained.report['gate']}"
+
+
+def test_a_panel_of_a_single_family_is_a_panel_for_references_too() -> None:
+    """A retrain with ``evaluation.families`` of one ended in a KeyError after it had published."""
+
+    def row(policy: str, kind: str, family: str, reward: float) -> dict[str, Any]:
+        policy_id = None if kind == "reference" else "p"
+        interval = {"ci_low": reward - 1, "ci_high": reward + 1, "unsupported_share": 0.0}
+        return {"policy": policy, "policy_id": policy_id, "seed": 0, "kind": kind, "total_reward": reward,
+                "by_family": {family: reward}, **interval}  # fmt: skip
+
+    found = merged(
+        [
+            row("random", "reference", "attention", 2.0),
+            row("random", "reference", "trees", 3.0),
+            row("hsrl", "transferred", "attention", 4.0),
+            row("hsrl", "panel", "trees", 5.0),
+        ]
+    )
+    assert [(each["policy"], each["panel"], each["own"], each["mean"]) for each in found] == [
+        ("random", {"trees": 3.0}, 2.0, 3.0),
+        ("hsrl", {"trees": 5.0}, 4.0, 5.0),
+    ]
