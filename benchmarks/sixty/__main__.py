@@ -1,6 +1,6 @@
 """Sixty simulated nights by Prefect schedules in fast-forward: two months of what goes wrong, and what SQL says after each.
 
-    python -m benchmarks.sixty --before COMMIT --out docs/results/nights.md
+    python -m benchmarks.sixty --before COMMIT --out PAGE
 
 Each night a day of a shop's log arrives, the schedule of `daily-refresh` comes due, Prefect's worker runs it and the retrain that
 follows; `gc` and `verify` run every week. Nights of misfortune are in ``plan.py``. The first third of the nights are those of an earlier
