@@ -1,0 +1,282 @@
+"""How a raw file is written (packing, encoding, separator, quotes, header), and its first rows as texts."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import EmptyFileError, SourceError
+from pipeline.ingest.cells import JOINED, OWN
+from pipeline.ingest.files import open_raw, refusing, require_regular
+from pipeline.ingest.formats import HEAD_BYTES, is_json_lines
+from pipeline.ingest.guess.names import is_known
+from pipeline.ingest.parquet import MAGIC, parquet_rows
+from pipeline.ingest.recbole import default_separator
+from pipeline.ingest.wanted import WantedColumns
+from pipeline.ingest.zip_members import members_of, open_member
+
+SAMPLE_BYTES, SAMPLE_ROWS = 1 << 20, 2_000
+_SEPARATORS = ("::", "\t", ",", ";", "|", "@", " ")
+_IN_WORDS = 'a comma, a semicolon, a tab, "|", "::", "@" or a blank'
+# Share of lines that have as many fields as most, from which on a separator is taken for the right one.
+_MOST = 0.9
+_MAP_KEYS = 20
+Kind = Literal["text", "json", "parquet", "sequences", "map"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A raw file, or a member of a zip, as its first rows show it.
+
+    Attributes:
+        path: the file.
+        member: the member of a zip; None for the file itself.
+        kind: what it is.
+        names: its columns.
+        rows: the first rows, a text a column; lists are joined by ``cells.JOINED``.
+        text: settings of ``TextFormat`` by which it is read, defaults left out.
+        has_names: whether the file itself names its columns.
+        doubts: what was not certain, a sentence each.
+        is_open: whether its last line has no line end.
+    """
+
+    path: Path
+    member: str | None
+    kind: Kind
+    names: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    text: Mapping[str, Any] = field(default_factory=dict)
+    has_names: bool = True
+    doubts: tuple[str, ...] = ()
+    is_open: bool = False
+
+    @property
+    def label(self) -> str:
+        """Its name for people."""
+        return f"{self.path.name}/{self.member}" if self.member else self.path.name
+
+    def column(self, name: str) -> list[str]:
+        """The cells of a column that are not blank."""
+        at = self.names.index(name)
+        return [cell for row in self.rows if at < len(row) and (cell := row[at].strip())]
+
+
+def samples_of(path: Path) -> list[Sample]:
+    """Look at a file; of a zip at each member that is a table.
+
+    Raises:
+        EmptyFileError: it has no rows.
+        SourceError: it is missing, a folder, or no table.
+    """
+    with refusing(path):
+        if path.is_dir():
+            raise SourceError(f"{path}: a folder; name its files, such as: hsrl init {path / '*.csv'}")
+        require_regular(path)
+        if path.suffix == ".parquet" or _begins(path, MAGIC):
+            return [_of_parquet(path)]
+        members = members_of(path, "*")
+        if members is None:
+            with open_raw(path, takes_json="any") as stream:
+                return [_of_stream(stream, path, None)]
+        found, refused = [], []
+        for member in members:
+            try:
+                with open_member(path, member, "any") as stream:
+                    found.append(_of_stream(stream, path, member))
+            except SourceError as error:
+                refused.append(str(error))
+    if not found:
+        raise SourceError(f"{path}: none of its {len(refused)} members is a table, the first: {refused[0]}")
+    return found
+
+
+def _begins(path: Path, magic: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(magic)) == magic
+
+
+def _of_parquet(path: Path) -> Sample:
+    try:
+        schema = pq.read_schema(path)
+    except pa.ArrowException as error:
+        raise SourceError(f"{path}: no Parquet file, or a damaged one ({str(error).splitlines()[0]}); fetch it again") from error
+    lists = [each.name for each in schema if pa.types.is_list(each.type) or pa.types.is_large_list(each.type)]
+    rows = next(parquet_rows(path, path.name, WantedColumns(names=lists, lists=lists, with_others=True), SAMPLE_ROWS))
+    cells = rows.cells.select(name for name in rows.cells.columns if not name.startswith(OWN))
+    texts = [["" if cell is None else str(cell) for cell in row] for row in cells.rows()]
+    return Sample(path, None, "parquet", tuple(cells.columns), texts)
+
+
+def _of_stream(stream: BinaryIO, path: Path, member: str | None) -> Sample:
+    begin = stream.read(SAMPLE_BYTES)
+    rest = stream.read(1)
+    label = f"{path}/{member}" if member else str(path)
+    if b"\0" in begin:
+        raise SourceError(f"{label}: holds null bytes, so it is no text; give it as CSV, JSON lines or Parquet")
+    text, encoding, doubts = _decoded(begin.removeprefix(b"\xef\xbb\xbf"))
+    if rest:
+        text = text[: text.rfind("\n") + 1] or text
+    lines = [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
+    if not lines:
+        raise EmptyFileError(f"{label}: no rows; expected some")
+    is_open = not rest and not text.endswith("\n") and member is None
+    if begin.lstrip()[:1] == b"{":
+        return _of_json(lines, bool(rest), path, member, is_open=is_open, is_lines=is_json_lines(begin[:HEAD_BYTES]))
+    found = _of_lines(lines, text, path, member, encoding)
+    return Sample(
+        path, member, found.kind, found.names, found.rows, found.text, found.has_names, (*doubts, *found.doubts), is_open
+    )
+
+
+def _decoded(begin: bytes) -> tuple[str, str, tuple[str, ...]]:
+    """The text, its encoding, and what is uncertain of it; bytes at the end may be half a character."""
+    for cut in range(4):
+        try:
+            return begin[: len(begin) - cut].decode("utf-8"), "utf-8", ()
+        except UnicodeDecodeError as error:
+            if error.start < len(begin) - 4:
+                break
+    encoding = "latin-1"
+    if any(0x80 <= byte < 0xA0 for byte in begin):
+        try:
+            begin.decode("cp1252")
+            encoding = "cp1252"
+        except UnicodeDecodeError:
+            pass
+    doubt = f"it is no UTF-8 and was read as {encoding}; look at letters with accents, and set encoding if they are wrong"
+    return begin.decode(encoding), encoding, (doubt,)
+
+
+def _of_json(lines: Sequence[str], is_cut: bool, path: Path, member: str | None, *, is_open: bool, is_lines: bool) -> Sample:
+    """A JSON text that begins with an object."""
+    objects = []
+    for line in lines[:SAMPLE_ROWS]:
+        try:
+            value = json.loads(line, parse_float=str, parse_int=str)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            objects.append(value)
+    if (len(lines) == 1 and (is_cut or (objects and len(objects[0]) > _MAP_KEYS))) or not is_lines:
+        return Sample(path, member, "map", ("key", "value"), [], {"format": "map"}, has_names=False)
+    if 2 * len(objects) < len(lines[:SAMPLE_ROWS]):
+        raise SourceError(
+            f"{path}: {len(objects)} of its first {len(lines[:SAMPLE_ROWS])} lines are JSON objects; write an object a line with: "
+            "jq -c . FILE > NEW.jsonl"
+        )
+    flat = [dict(_flat(value, "")) for value in objects]
+    names = tuple(dict.fromkeys(name for row in flat for name in row))
+    return Sample(path, member, "json", names, [[row.get(name, "") for name in names] for row in flat], is_open=is_open)
+
+
+def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            yield from _flat(inner, f"{prefix}{key}.")
+        elif isinstance(inner, list):
+            yield prefix + key, JOINED.join("" if each is None else str(each) for each in inner)
+        else:
+            yield prefix + key, "" if inner is None else str(inner).lower() if isinstance(inner, bool) else str(inner)
+
+
+@dataclass(frozen=True)
+class _Parted:
+    """Lines parted by a separator: records, the share of them as wide as most, and how they were quoted."""
+
+    separator: str
+    quote: str
+    multiline: bool
+    records: Sequence[Sequence[str]]
+    width: int
+    share: float
+
+
+def _of_lines(lines: Sequence[str], text: str, path: Path, member: str | None, encoding: str) -> Sample:
+    """A delimited text, or a user and the items a line."""
+    name = member or path.name
+    parted = [found for separator in _SEPARATORS if (found := _parted(lines, text, separator)) is not None]
+    if not parted:
+        if _is_sequences(lines):
+            rows = [(line.split()[0], JOINED.join(line.split()[1:])) for line in lines[:SAMPLE_ROWS]]
+            return Sample(path, member, "sequences", ("user", "items"), rows, {"format": "sequences"}, has_names=False)
+        raise SourceError(
+            f"{path if member is None else path / member}: no table; its {len(lines):,} first lines do not part into the same number of "
+            f"fields by {_IN_WORDS}"
+        )
+    best = max(parted, key=lambda found: (found.width > 1, found.share > _MOST, found.width))
+    records = [record for record in best.records if len(record) == best.width]
+    has_names, doubts = _has_header(records)
+    settings: dict[str, Any] = {} if encoding == "utf-8" else {"encoding": encoding}
+    if best.separator != default_separator(name):
+        settings["separator"] = best.separator
+    settings |= {} if best.quote else {"quote": ""}
+    settings |= {"multiline": True} if best.multiline else {}
+    if has_names:
+        names, records = tuple(cell.strip() for cell in records[0]), records[1:]
+    else:
+        names = tuple(f"column_{number}" for number in range(1, best.width + 1))
+    if not records:
+        raise EmptyFileError(f"{path if member is None else path / member}: a header and no rows; expected some")
+    return Sample(path, member, "text", names, records[:SAMPLE_ROWS], settings, has_names, doubts)
+
+
+def _parted(lines: Sequence[str], text: str, separator: str) -> _Parted | None:
+    """The lines parted by a separator, if it parts nearly all of them, and the first, into as many fields."""
+    if separator not in lines[0]:
+        return None
+    some = lines[: SAMPLE_ROWS + 1]
+    ways = [("", False, [line.split(separator) for line in some])]
+    if len(separator) == 1 and '"' in text:
+        csv.field_size_limit(1 << 30)
+        ways.append(('"', False, [next(csv.reader([line], delimiter=separator), []) for line in some]))
+        records = [record for record in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if record]
+        if any("\n" in cell for record in records[: len(some)] for cell in record):
+            ways.append(('"', True, records[: len(some)]))
+    found = []
+    for quote, multiline, records in ways:
+        width, n_wide = Counter(map(len, records)).most_common(1)[0]
+        if width > 1 and len(records[0]) == width and n_wide >= _MOST * len(records):
+            found.append(_Parted(separator, quote, multiline, records, width, n_wide / len(records)))
+    if not found:
+        return None
+    best = max(found, key=lambda each: (each.share, bool(each.quote), not each.multiline))
+    is_plain = len(separator) == 1 and '"' not in text
+    return _Parted(separator, '"', False, best.records, best.width, best.share) if is_plain else best
+
+
+def _is_sequences(lines: Sequence[str]) -> bool:
+    parts = [line.split() for line in lines[:SAMPLE_ROWS]]
+    good = [len(words) > 1 and all(any(letter.isdigit() for letter in word) for word in words) for words in parts]
+    return sum(good) >= _MOST * len(good)
+
+
+def _has_header(records: Sequence[Sequence[str]]) -> tuple[bool, tuple[str, ...]]:
+    """Whether the first record names the columns, and what is uncertain of it."""
+    first = [cell.strip() for cell in records[0]]
+    if any(_is_number(cell) or cell[:4].isdigit() for cell in first if cell):
+        return False, ()
+    if any(is_known(cell) for cell in first):
+        return True, ()
+    if len(records) == 1:
+        return False, ("it has one row, which was taken for a row and not for a header",)
+    again = any(cell in {record[at].strip() for record in records[1:]} for at, cell in enumerate(first))
+    if again:
+        return False, (
+            "its first line was taken for a row, since it holds values of further rows; else leave out has_header and names",
+        )
+    return True, ("its first line was taken for the names of the columns; if it is a row, set has_header = false and names",)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,287 @@
+"""Which of several files is the log, its catalogue, its users; and the settings of ``[source]`` that read them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pipeline.errors import SourceError
+from pipeline.ingest.guess.form import Sample, samples_of
+from pipeline.ingest.guess.names import named, plain
+from pipeline.ingest.guess.published import fits_list, kind_of, movielens_members, text_settings
+from pipeline.ingest.guess.roles import Roles, roles_of
+from pipeline.ingest.zip_members import members_of
+
+_ABOUT_USERS = re.compile(r"user|customer|member|account|visitor|profile")
+_FEW = 8
+
+
+@dataclass
+class Plan:
+    """The settings that read a log, with absolute paths, and what is uncertain of them.
+
+    Attributes:
+        source: the section ``[source]``.
+        doubts: a sentence each.
+        log: names of the event files, for people.
+        is_open: whether a last line has no line end.
+    """
+
+    source: dict[str, Any]
+    doubts: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+    is_open: bool = False
+
+
+def plan_of(files: Sequence[Path]) -> Plan:
+    """Look at the files and decide what they are.
+
+    Raises:
+        EmptyFileError: a file has no rows.
+        SourceError: a file is missing or no table, none of them is a log, or there are several logs.
+    """
+    absolute = list(dict.fromkeys(file.absolute() for file in files))
+    if (archive := _movielens(absolute)) is not None:
+        return archive
+    samples = [sample for file in absolute for sample in samples_of(file)]
+    kinds = [kind_of(sample) for sample in samples]
+    roles = [roles_of(sample) for sample in samples]
+    logs = [at for at, found in enumerate(roles) if kinds[at] or (found.is_log and samples[at].kind != "map")]
+    if len(logs) > 1:
+        logs = _without_lists(logs, samples, roles, kinds)
+    if not logs:
+        raise _no_log(samples, roles)
+    chosen = _of_one_form(logs, samples, kinds)
+    first = logs[0]
+    others = [samples[at] for at in range(len(samples)) if at not in logs]
+    if kinds[first] is None and roles[first].missing:
+        raise SourceError(
+            f"{samples[first].label}: has users ({_shown(roles[first].columns['user'])}) and items "
+            f"({_shown(roles[first].columns['item'])}), but lacks {' and '.join(roles[first].missing)}; its columns are "
+            f"{_few(samples[first].names)}: add one, as column time or order"
+        )
+    return _plan(chosen, kinds[first], roles[first], others)
+
+
+def _shown(columns: str | list[str]) -> str:
+    return columns if isinstance(columns, str) else " + ".join(columns)
+
+
+def _few(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:_FEW])}{' …' if len(names) > _FEW else ''}"
+
+
+def _movielens(files: Sequence[Path]) -> Plan | None:
+    """MovieLens by its zip or folder, perhaps with a ratings file of its own."""
+    for file in files:
+        members: Sequence[str] = []
+        if file.is_dir():
+            members = [each.name for each in file.iterdir() if each.is_file()]
+        elif file.suffix == ".zip" and file.is_file():
+            members = members_of(file, "*") or []
+        if not movielens_members(members):
+            continue
+        plan = Plan({"kind": "movielens", "path": file}, [], [file.name])
+        others = [other for other in files if other != file]
+        if len(others) > 1:
+            raise SourceError(
+                f"{file}: MovieLens, beside which one file of ratings may be named, not {len(others)}; leave some out"
+            )
+        for other in others:
+            found = roles_of(samples_of(other)[0])
+            plan.source |= {"ratings": other, "ratings_order": "rank" if "order" in found.columns else "time"}
+            plan.doubts += [f"{other.name}: {doubt}" for doubt in found.doubts]
+            plan.log = [other.name]
+        plan.doubts.append("more than 3 stars are positive; else set positive_above")
+        return plan
+    return None
+
+
+def _without_lists(logs: list[int], samples: Sequence[Sample], roles: Sequence[Roles], kinds: Sequence[str | None]) -> list[int]:
+    """The logs without files that only look like them: those of another form without a time, where others have one."""
+    timed = [at for at in logs if kinds[at] or {"time", "order"} & roles[at].columns.keys()]
+    return timed or logs
+
+
+def _of_one_form(logs: Sequence[int], samples: Sequence[Sample], kinds: Sequence[str | None]) -> list[Sample]:
+    first = samples[logs[0]]
+    for at in logs[1:]:
+        other = samples[at]
+        if kinds[at] is not None and kinds[at] == kinds[logs[0]]:
+            continue
+        if (other.names, other.kind, dict(other.text)) != (first.names, first.kind, dict(first.text)):
+            raise SourceError(
+                f"{first.label} and {other.label}: {len(logs)} logs of different columns or forms ({_few(first.names)}; "
+                f"{_few(other.names)}); name files of one log at a time"
+            )
+    return [samples[at] for at in logs]
+
+
+def _no_log(samples: Sequence[Sample], roles: Sequence[Roles]) -> SourceError:
+    """Says of the first file what it is, and what a log has that it lacks."""
+    sample, found = samples[0], roles[0]
+    columns = f"its columns are {_few(sample.names)}" if sample.has_names else f"{len(sample.names)} columns without names"
+    if sample.kind == "map":
+        what, lacks = "a JSON object of ids, as a list of items", "users and events"
+    elif "item" in found.columns or (sample.has_names and named("item", sample.names)):
+        what, lacks = "a list of items", "a column of users"
+    elif (sample.has_names and named("user", sample.names)) or _ABOUT_USERS.search(sample.label.lower()):
+        what, lacks = "a list of users", "a column of items"
+    else:
+        what, lacks = "a table", "columns of users and of items that are named so, or that hold ids that come again"
+    return SourceError(
+        f"{sample.label}: {what}, and no log: it lacks {lacks} ({columns}); name the log too: hsrl init LOG {sample.path.name}, or write "
+        "the columns by hand in a copy of flows/configs/table.toml"
+    )
+
+
+def _plan(chosen: Sequence[Sample], kind: str | None, roles: Roles, others: Sequence[Sample]) -> Plan:
+    first = chosen[0]
+    located, doubts = _location(chosen)
+    plan = Plan({"kind": kind or "table"}, log=[sample.label for sample in chosen])
+    plan.is_open = any(sample.is_open for sample in chosen)
+    if kind is not None:
+        plan.source |= located | text_settings(kind, None, first)
+        plan.doubts = [f"{first.label} looks like the published log {kind}, and was taken for it", *doubts]
+    else:
+        plan.source |= located | dict(first.text)
+        if not first.has_names and first.kind == "text":
+            plan.source |= {"has_header": False, "names": roles.names}
+        plan.source |= roles.settings | {"columns": roles.columns}
+        plan.doubts = [*first.doubts, *roles.doubts, *doubts]
+    _add_lists(plan, kind, roles, first, others)
+    return plan
+
+
+def _location(chosen: Sequence[Sample]) -> tuple[dict[str, Any], list[str]]:
+    """``path`` and ``member`` that name these files and no others."""
+    paths = list(dict.fromkeys(sample.path for sample in chosen))
+    if len(paths) > 1:
+        return {"path": _glob_of(paths)}, []
+    members = [sample.member for sample in chosen if sample.member]
+    if not members:
+        return {"path": paths[0]}, []
+    everything = list(members_of(paths[0], "*") or [])
+    if everything == members:
+        return {"path": paths[0], **({"member": "*"} if len(members) > 1 else {})}, []
+    for pattern in _patterns(members):
+        if sorted(name for name in everything if PurePosixPath(name).match(pattern)) == sorted(members):
+            return {"path": paths[0], "member": pattern}, []
+    return {"path": paths[0], "member": members[0]}, [
+        f"which of the {len(members)} members of {paths[0].name} are the log; {members[0]} was taken, others by a glob in member"
+    ]
+
+
+def _patterns(members: Sequence[str]) -> list[str]:
+    """Globs that may match these members and no others."""
+    suffix = PurePosixPath(members[0]).suffix
+    begin, depth = _common_begin(members), members[0].count("/")
+    last = {PurePosixPath(member).name for member in members}
+    several = [f"*/{last.pop()}"] if len(last) == 1 else []
+    several += [f"*{suffix}", f"{'*/' * depth}[!i]*{suffix}", f"{begin}*", f"{begin}*{suffix}"]
+    return [members[0]] if len(members) == 1 else several
+
+
+def _common_begin(names: Sequence[str]) -> str:
+    """The letters with which all names begin."""
+    first, last = min(names), max(names)
+    n_equal = next(
+        (at for at, (letter, other) in enumerate(zip(first, last, strict=False)) if letter != other), min(len(first), len(last))
+    )
+    return first[:n_equal]
+
+
+def _glob_of(paths: Sequence[Path]) -> Path:
+    """A glob of files that matches these and no others.
+
+    Raises:
+        SourceError: they lie in several folders, or others match too.
+    """
+    folders = {path.parent for path in paths}
+    if len(folders) > 1:
+        raise SourceError(
+            f"{paths[0]}: a log of {len(paths)} files in {len(folders)} folders; put them into a folder of their own"
+        )
+    names = [path.name for path in paths]
+    begin, end = _common_begin(names), _common_begin([name[::-1] for name in names])[::-1]
+    end = end[: min(map(len, names)) - len(begin)] if len(begin) + len(end) > min(map(len, names)) else end
+    pattern = f"{begin}*{end}"
+    found = {path for path in paths[0].parent.glob(pattern) if path.is_file()}
+    if extra := found - set(paths):
+        raise SourceError(
+            f"{paths[0].parent / pattern}: would match {len(extra)} more files, such as {min(extra).name}; name them too, or put the log's "
+            "files into a folder of their own"
+        )
+    return paths[0].parent / pattern
+
+
+def _add_lists(plan: Plan, kind: str | None, roles: Roles, log: Sample, others: Sequence[Sample]) -> None:
+    """The catalogue and the user file among the other files; what is neither is said."""
+    left: list[str] = []
+    for what in ("items", "users"):
+        fitting = [sample for sample in others if _is_list(what, kind, sample)]
+        if not fitting:
+            continue
+        located, doubts = _location([sample for sample in fitting if sample.names == fitting[0].names])
+        plan.source[what] = located | _list_settings(what, kind, fitting[0])
+        plan.doubts += doubts
+        taken = fitting[0].names
+        others = [sample for sample in others if sample not in fitting or sample.names != taken]
+    left = [sample.label for sample in others]
+    if left:
+        plan.doubts.append(f"what {_few(left)} {'is' if len(left) == 1 else 'are'} for; left out")
+
+
+def _is_list(what: str, kind: str | None, sample: Sample) -> bool:
+    if kind is not None and fits_list(kind, what, sample):
+        return True
+    if kind is not None and sample.kind != "text":
+        return False
+    if sample.kind == "map":
+        return what == "items"
+    role = "item" if what == "items" else "user"
+    other = "user" if what == "items" else "item"
+    if sample.has_names:
+        return bool(named(role, sample.names)) and not named(other, sample.names)
+    about_users = bool(_ABOUT_USERS.search(sample.label.lower())) or sample.label.lower().endswith(".user")
+    return len(sample.names) > 1 and about_users == (what == "users")
+
+
+def _list_settings(what: str, kind: str | None, sample: Sample) -> dict[str, Any]:
+    if kind is not None and fits_list(kind, what, sample):
+        return text_settings(kind, what, sample)
+    if sample.kind == "map":
+        return {"format": "map", "columns": {"item": "key", "categories": ["value"]}}
+    settings: dict[str, Any] = dict(sample.text)
+    role = "item" if what == "items" else "user"
+    if not sample.has_names:
+        names = [role, *sample.names[1:]]
+        if what == "items" and len(names) > 1:
+            names[1] = "title"
+        settings |= {"has_header": False, "names": names}
+    else:
+        names = list(sample.names)
+    columns: dict[str, Any] = {role: role if not sample.has_names else named(role, names)[0]}
+    if what == "items":
+        columns |= _words_of_items(names, columns["item"])
+        parts = [cell for name in columns.get("categories", ()) for cell in sample.column(sample.names[names.index(name)])]
+        if parts and 2 * sum("|" in cell for cell in parts) > len(parts):
+            settings["category_separator"] = "|"
+    return settings | {"columns": columns}
+
+
+def _words_of_items(names: Sequence[str], item: str) -> dict[str, Any]:
+    titles = [name for name in named("title", names) if name != item]
+    categories = [name for name in named("categories", names) if name not in (item, *titles[:1])]
+    found: dict[str, Any] = {"title": titles[0]} if titles else {}
+    return found | ({"categories": categories} if categories else {})
+
+
+def name_of(plan: Plan) -> str:
+    """A name for the source: of a published log its kind, else the file's."""
+    path = Path(plan.source["path"])
+    if plan.source["kind"] not in ("table", "movielens"):
+        return str(plan.source["kind"])
+    stem = re.sub(r"[^a-z0-9]+", "-", path.name.split(".")[0].lower().replace("*", "")).strip("-")
+    return stem if plain(stem) else "my-log"
