@@ -110,7 +110,10 @@ def _of_parquet(path: Path) -> Sample:
     lists = [each.name for each in schema if pa.types.is_list(each.type) or pa.types.is_large_list(each.type)]
     rows = next(parquet_rows(path, path.name, WantedColumns(names=lists, lists=lists, with_others=True), SAMPLE_ROWS))
     cells = rows.cells.select(name for name in rows.cells.columns if not name.startswith(OWN))
-    texts = [["" if cell is None else str(cell) for cell in row] for row in cells.rows()]
+    texts = [
+        ["" if cell is None else str(cell).lower() if isinstance(cell, bool) else str(cell) for cell in row]
+        for row in cells.rows()
+    ]
     return Sample(path, None, "parquet", tuple(cells.columns), texts)
 
 

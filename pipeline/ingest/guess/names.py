@@ -31,7 +31,7 @@ USUAL: Mapping[str, Sequence[str]] = {
             "personid",
             "profileid",
         ),
-        *("usr", "userno", "customerno", "userprotrait", "msno", "deviceid"),
+        *("usr", "who", "actor", "userno", "customerno", "userprotrait", "msno", "deviceid"),
     ),
     "item": (
         *(
@@ -159,7 +159,8 @@ def named(role: str, names: Sequence[str]) -> list[str]:
     usual = USUAL[role]
     found = []
     for name in names:
-        parts = [plain(name), plain(name.rsplit(".", 1)[-1])]
+        before, _, last = name.rpartition(".")
+        parts = [plain(name), plain(before.rpartition(".")[2] if plain(last) == "id" else last)]
         places = [usual.index(part) for part in parts if part in usual]
         if places:
             found.append((min(places), name))

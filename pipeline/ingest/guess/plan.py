@@ -52,7 +52,7 @@ def plan_of(files: Sequence[Path]) -> Plan:
         logs = _without_lists(logs, samples, roles, kinds)
     if not logs:
         raise _no_log(samples, roles)
-    chosen = _of_one_form(logs, samples, kinds)
+    chosen = _of_same_form(logs, samples, kinds)
     first = logs[0]
     others = [samples[at] for at in range(len(samples)) if at not in logs]
     if kinds[first] is None and roles[first].missing:
@@ -69,7 +69,8 @@ def _shown(columns: str | list[str]) -> str:
 
 
 def _few(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:_FEW])}{' …' if len(names) > _FEW else ''}"
+    shown = [name or "(without a name)" for name in names[:_FEW]]
+    return f"{', '.join(shown)}{' …' if len(names) > _FEW else ''}"
 
 
 def _movielens(files: Sequence[Path]) -> Plan | None:
@@ -104,7 +105,7 @@ def _without_lists(logs: list[int], samples: Sequence[Sample], roles: Sequence[R
     return timed or logs
 
 
-def _of_one_form(logs: Sequence[int], samples: Sequence[Sample], kinds: Sequence[str | None]) -> list[Sample]:
+def _of_same_form(logs: Sequence[int], samples: Sequence[Sample], kinds: Sequence[str | None]) -> list[Sample]:
     first = samples[logs[0]]
     for at in logs[1:]:
         other = samples[at]
@@ -148,7 +149,8 @@ def _plan(chosen: Sequence[Sample], kind: str | None, roles: Roles, others: Sequ
         plan.source |= located | dict(first.text)
         if not first.has_names and first.kind == "text":
             plan.source |= {"has_header": False, "names": roles.names}
-        plan.source |= roles.settings | {"columns": roles.columns}
+        ids = {role: roles.columns[role] for role in ("user", "item")}  # which stand first
+        plan.source |= roles.settings | {"columns": ids | roles.columns}
         plan.doubts = [*first.doubts, *roles.doubts, *doubts]
     _add_lists(plan, kind, roles, first, others)
     return plan
@@ -265,10 +267,21 @@ def _list_settings(what: str, kind: str | None, sample: Sample) -> dict[str, Any
     columns: dict[str, Any] = {role: role if not sample.has_names else named(role, names)[0]}
     if what == "items":
         columns |= _words_of_items(names, columns["item"])
+        if not sample.has_names and (parted := _parted_column(sample)) is not None:
+            columns["categories"] = [names[parted]]
         parts = [cell for name in columns.get("categories", ()) for cell in sample.column(sample.names[names.index(name)])]
-        if parts and 2 * sum("|" in cell for cell in parts) > len(parts):
+        if 5 * sum("|" in cell for cell in parts) > len(parts) > 0:
             settings["category_separator"] = "|"
     return settings | {"columns": columns}
+
+
+def _parted_column(sample: Sample) -> int | None:
+    """Where in a list of items without a header a column holds several categories a cell, as Action|Comedy."""
+    for at, name in enumerate(sample.names[2:], start=2):
+        values = sample.column(name)
+        if 5 * sum("|" in value for value in values) > len(values) > 0:
+            return at
+    return None
 
 
 def _words_of_items(names: Sequence[str], item: str) -> dict[str, Any]:

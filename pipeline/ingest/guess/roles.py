@@ -50,7 +50,7 @@ def roles_of(sample: Sample) -> Roles:
     roles = Roles()
     if sample.has_names:
         _ids_by_name(sample, roles)
-    else:
+    if not roles.columns and (not sample.has_names or not named("user", sample.names)):
         _ids_by_cells(sample, roles)
     if not roles.is_log:
         return roles
@@ -58,6 +58,8 @@ def roles_of(sample: Sample) -> Roles:
     _find_time(sample, roles, taken)
     _find_order(sample, roles, taken)
     _find_lists(sample, roles)
+    if roles.missing and not sample.has_names:  # two columns of ids alone may be anything
+        return Roles()
     _find_answer(sample, roles, taken)
     if sample.has_names:
         for role in _SIDE:
@@ -109,17 +111,20 @@ def _ids_by_cells(sample: Sample, roles: Roles) -> None:
         fraction = any(re.fullmatch(r"-?\d+\.\d+", value) for value in values)
         if values and not words and not fraction and not few and time_form(values, is_named=False) is None:
             ids.append(name)
-    if len(ids) < 2 or _is_list_of_things(sample, sample.names[0]):
+    has_time = any(time_form(sample.column(name), is_named=False) for name in sample.names)
+    if len(ids) < 2 or (not has_time and (sample.has_names or _is_list_of_things(sample, sample.names[0]))):
         return
     roles.columns |= {"user": ids[0], "item": ids[1]}
-    roles.doubts.append("it has no header: the first column was taken for users, the next that holds ids for items")
+    if sample.has_names:
+        roles.doubts.append(f"no column is named like users or items; {ids[0]} was taken for users, {ids[1]} for items")
+    else:
+        roles.doubts.append("it has no header: the first column of ids was taken for users, the next for items")
 
 
 def _is_list_of_things(sample: Sample, first: str) -> bool:
-    """Whether each row tells of another thing, so that the file is a list of items or users and no log."""
+    """Whether each row tells of another thing, so that a file without times is a list of items or users and no log."""
     values = sample.column(first)
-    has_time = any(time_form(sample.column(name), is_named=False) for name in sample.names)
-    return len(values) >= 5 and len(set(values)) == len(values) and not has_time
+    return len(values) >= 5 and len(set(values)) == len(values)
 
 
 def _find_time(sample: Sample, roles: Roles, taken: set[str]) -> None:
