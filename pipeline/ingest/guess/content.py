@@ -133,7 +133,7 @@ def answer_form(values: Sequence[str], *, is_value: bool) -> Answer | None:
         return None
     words = sorted(set(values), key=values.index)
     numbers = _numbers(values)
-    is_graded = numbers is not None and (is_value or len(words) > 2)
+    is_graded = numbers is not None and (is_value or min(numbers) >= 0)
     if numbers is not None and {float(word) for word in words if _numbers([word])} <= {0.0, 1.0}:
         doubts = () if len(words) > 1 else (f"the first rows have one answer alone, {words[0]}; 1 was taken for a positive",)
         return Answer("feedback", {"positive": ["1"]}, doubts)

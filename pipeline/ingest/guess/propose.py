@@ -141,14 +141,15 @@ def _settings(plan: Plan, trial: Trial, folder: Path) -> dict[str, Any]:
         "categories" in (source.get("columns") or {}) or "items" in source or source["kind"] in ("taobao", "movielens")
     )
     settings["embeddings"] = {"parts": ["content", "cooccurrence"] if has_categories else ["cooccurrence"]}
-    if (width := min(32, trial.n_items - 1, trial.n_users - 1)) < 32:
+    n_users, n_items = trial.liked_in_training(slate)
+    if (width := min(n_users, n_items) // 2) < 32:  # the order within a user may be another than in the file: some to spare
         settings["embeddings"]["width"] = max(1, width)
-    settings["sids"] = {"vocabulary": _vocabulary(trial.n_items)}
+    settings["sids"] = {"vocabulary": _vocabulary(n_items)}
     return settings
 
 
 def _vocabulary(n_items: int) -> int:
-    """Codes a level for so many items: a quarter of them in a power of two, from 2 to 256."""
+    """Codes a level for so many liked items: a power of two of at most a quarter of them, from 2 to 256."""
     codes = 2
     while codes < 256 and codes * 8 <= n_items:
         codes *= 2

@@ -33,6 +33,7 @@ class Trial:
         n_users, n_items: users and items of these events.
         usual_slate: events of most requests; None where the log has none.
         is_whole: whether all of the log was read.
+        events: user_id, item_id and feedback of the events read, in their order.
     """
 
     rows: pl.DataFrame
@@ -44,6 +45,20 @@ class Trial:
     n_items: int
     usual_slate: int | None
     is_whole: bool
+    events: pl.DataFrame
+
+    def liked_in_training(self, slate_size: int) -> tuple[int, int]:
+        """How many users and items have positives among those events that will likely be of training.
+
+        Args:
+            slate_size: K; of a user the first four fifths of its records are of training.
+        """
+        counted = self.events.with_columns(
+            pl.len().over("user_id").alias("n"), pl.int_range(pl.len()).over("user_id").alias("at")
+        )
+        of_training = pl.col("at") < 4 * (pl.col("n") // slate_size) // 5 * slate_size
+        liked = counted.filter(of_training & (pl.col("feedback") == 1))
+        return liked["user_id"].n_unique(), liked["item_id"].n_unique()
 
 
 def section_of(source: Mapping[str, Any]) -> SourceSection:
@@ -101,6 +116,7 @@ def tried(section: SourceSection, looked_at: int = _LOOKED_AT) -> Trial:
         read["item_id"].n_unique(),
         _usual_slate(read),
         is_whole,
+        read.select("user_id", "item_id", "feedback"),
     )
 
 
