@@ -60,7 +60,7 @@ learn_after = 100
 n_rounds = 1
 [evaluation]
 n_sessions = 30
-families = ["factorisation"]
+families = ["factorisation", "frozen_attention"]
 n_simulators = 1
 """
 # The earlier version knows no such section.
