@@ -194,7 +194,7 @@ def test_the_sources_evaluate_and_unpickle_nothing() -> None:
     for package in ("pipeline", "hsrl_train", "flows"):
         for path in sorted({*Path(package).rglob("*.py")} - {handing}):
             for number, line in enumerate(path.read_text().splitlines(), 1):
-                code = line.split("#")[0]
+                code = line.split("#")[0].replace(".list.eval(pl.", "")  # an expression of Polars, no text
                 if banned.search(code) and "model.eval()" not in code and ".eval()" not in code:
                     found.append(f"{path}:{number}: {line.strip()}")
     assert found == []

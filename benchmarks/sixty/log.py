@@ -60,7 +60,7 @@ learn_after = 100
 n_rounds = 1
 [evaluation]
 n_sessions = 30
-families = ["factorisation"]
+families = ["factorisation", "frozen_attention"]
 n_simulators = 1
 """
 # The earlier version knows no such section.
@@ -80,12 +80,14 @@ class RawLog:
         world: what they are drawn from.
         kept_back: late rows by the day that they are of.
         accepted: every sound row that was handed over so far.
+        forgotten: visitors who are forgotten; their rows come again and count no more.
     """
 
     folder: Path
     world: GeneratedSource
     kept_back: dict[int, pl.DataFrame] = field(default_factory=dict)
     accepted: list[pl.DataFrame] = field(default_factory=list)
+    forgotten: set[int] = field(default_factory=set)
 
     @classmethod
     def of(cls, folder: Path, users: int, nights: int) -> "RawLog":
@@ -153,13 +155,9 @@ class RawLog:
             place="position",
         )
 
-    def forget(self, visitor: int) -> None:
-        """A user's rows are no more expected."""
-        self.accepted = [rows.filter(pl.col("visitor") != visitor) for rows in self.accepted]
-
     def expected(self) -> tuple[int, int]:
         """Rows that the events must be, and the sum of their hashes."""
-        rows = pl.concat(self.accepted)
+        rows = pl.concat(self.accepted).filter(~pl.col("visitor").is_in(list(self.forgotten)))
         with duckdb.connect() as connection:
             connection.register("rows", rows.to_arrow())
             found = connection.execute(

@@ -84,7 +84,7 @@ def night(flow: str, config: Path, root: Path, attempt: Callable[[Run], dict[str
     emit_event(
         SUCCEEDED,
         resource={"prefect.resource.id": f"hsrl.flow.{flow}", "prefect.resource.name": flow},
-        payload={"status": report["status"], "run_id": report["run_id"], "release_id": report.get("release_id")},
+        payload={"status": report["status"], "run_id": runs[-1].run_id, "release_id": report.get("release_id")},
     )
     return report
 
