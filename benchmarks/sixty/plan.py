@@ -172,12 +172,12 @@ class Nights:
     def _refused(self, day: int, night: Night, poison: str, word: str) -> None:
         sound = self.log.file_of(day).read_bytes()
         self.log.hand_over_poisoned(day, poison)
-        n_notices = self._n_notices()
+        n_notices = self.n_notices()
         failed = self._run(night, "daily-refresh", "FAILED")
         message = (failed["state"] or {}).get("message") or ""
         if poison == "silence" and word not in message:
             self._fault(f"the refusal does not name {word}: {message}")
-        wait_until(lambda: self._n_notices() > n_notices, "a notice of the refusal", 30)
+        wait_until(lambda: self.n_notices() > n_notices, "a notice of the refusal", 30)
         self.log.file_of(day).write_bytes(sound)
         self._as_usual(day, night)
 
@@ -200,13 +200,13 @@ class Nights:
         self._as_usual(day, night)
 
     def _killed(self, night: Night, run: dict[str, Any], after: float) -> None:
-        n_notices = self._n_notices()
+        n_notices = self.n_notices()
         wait_until(lambda: bool(self.service.processes_at_work(run)), f"processes of {run['name']}", 60)
         time.sleep(after * self.moments.uniform(0.5, 2.0))
         for pid in self.service.processes_at_work(run):
             os.kill(pid, signal.SIGKILL)
         self._expect(night, self.service.ended(run, 120), "CRASHED")
-        wait_until(lambda: self._n_notices() > n_notices, "a notice of the crash", 60)
+        wait_until(lambda: self.n_notices() > n_notices, "a notice of the crash", 60)
 
     def _worker_killed(self, day: int, night: Night) -> None:
         night.happened.append("the worker was killed under a refresh: hsrl up ended, and was begun again")
@@ -313,7 +313,8 @@ class Nights:
         status = self.service.hsrl("sql", "--json", "select max(release_id) as n from releases", "--warehouse", self.service.root)
         return int("".join(letter for letter in status.stdout if letter.isdigit()))
 
-    def _n_notices(self) -> int:
+    def n_notices(self) -> int:
+        """Notices that hsrl has sent so far."""
         return len(self.notices.read_text().splitlines()) if self.notices.exists() else 0
 
     def _fault(self, what: str) -> None:

@@ -25,7 +25,7 @@ def report(nights: Nights, load: float) -> str:
         "",
         f"Faults: {len(nights.faults)}." + "".join(f"\n- {fault}" for fault in nights.faults),
         "",
-        f"Notices sent: {nights._n_notices()}. Calm nights: {len(calm)}.",
+        f"Notices sent: {nights.n_notices()}. Calm nights: {len(calm)}.",
         "",
         "| calm nights | refresh, CPU s | retrain, CPU s | warehouse, MB | catalogue, MB | events | kept Semantic IDs, least |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",

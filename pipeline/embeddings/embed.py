@@ -192,15 +192,8 @@ def _joined(parts: Iterable[Part], part_directions: Iterable[Directions], items:
 def _concatenated(
     parts: Iterable[Part], part_directions: Iterable[Directions], priors: Iterable[Matrix]
 ) -> npt.NDArray[np.float32]:
-    """The parts side by side at length 1; some rows at once, as what is made on the way is of double precision."""
-    together = list(zip(parts, part_directions, priors, strict=True))
-    n = len(together[0][1].vectors)
-    vectors = np.empty((n, sum(own.vectors.shape[1] for _, own, _ in together)), dtype=np.float32)
-    for start in range(0, n, _CHUNK_ROWS):
-        chunk = slice(start, start + _CHUNK_ROWS)
-        columns = [
-            np.sqrt(part.share) * shrunk(Directions(own.vectors[chunk], own.evidence[chunk]), prior[chunk], part.prior_positives)
-            for part, own, prior in together
-        ]
-        vectors[chunk] = unit(np.hstack(columns))
-    return vectors
+    columns = [
+        np.sqrt(part.share) * shrunk(own, prior, part.prior_positives)
+        for part, own, prior in zip(parts, part_directions, priors, strict=True)
+    ]
+    return unit(np.hstack(columns)).astype(np.float32)
