@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from hsrl_train.data.world import PADDING, Catalogue, State, remembered
-from hsrl_train.learner.config import DecodingConfig
 from hsrl_train.learner.hpn import token_columns
+from hsrl_train.learner.sections import DecodingConfig
 from pipeline.errors import TrainingError
 
 WithinSid = Literal["popularity", "recency", "uniform"]

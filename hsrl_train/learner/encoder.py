@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hsrl_train.data.world import PADDING, State, remembered
-from hsrl_train.learner.config import NetworkConfig
+from hsrl_train.learner.sections import NetworkConfig
 from pipeline.errors import TrainingError
 
 # Tastes that a belief tells apart; twice as many told no more on ML-1M.

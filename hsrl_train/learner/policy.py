@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from hsrl_train.data.weights import load_module, module_tensors
 from hsrl_train.data.world import Catalogue, State
-from hsrl_train.learner.config import LearnerConfig, NetworkConfig
+from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.critic import MultiLevelCritic
 from hsrl_train.learner.decoding import LEFT_OUT, SidIndex, left_out
 from hsrl_train.learner.encoder import StateEncoder, sizes_in
 from hsrl_train.learner.hpn import HierarchicalPolicyNetwork, TokenPolicy, summed_over_levels, token_columns
+from hsrl_train.learner.sections import NetworkConfig
 
 
 class HsrlNetwork(nn.Module):

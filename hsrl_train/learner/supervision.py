@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hsrl_train.data.world import State
-from hsrl_train.learner.config import LossesConfig
+from hsrl_train.learner.sections import LossesConfig
 from hsrl_train.simulator.environment import Environment
 
 

@@ -11,7 +11,7 @@ from hsrl_train.data.weights import load_module, module_tensors
 from hsrl_train.data.world import Catalogue, Records, State, on_device
 from hsrl_train.learner import losses
 from hsrl_train.learner.checkpoint import load_optimizer, nested, optimizer_tensors, part
-from hsrl_train.learner.config import LearnerConfig, LossesConfig
+from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.decoding import SidIndex, left_out
 from hsrl_train.learner.foresight import with_foresight
 from hsrl_train.learner.hpn import TokenPolicy, summed_over_levels, token_columns
@@ -19,6 +19,7 @@ from hsrl_train.learner.loop import WARM_START
 from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.policy import HsrlNetwork, HsrlPolicy
 from hsrl_train.learner.replay import Batch
+from hsrl_train.learner.sections import LossesConfig
 from hsrl_train.simulator.environment import Environment
 
 

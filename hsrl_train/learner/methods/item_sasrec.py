@@ -12,12 +12,13 @@ from hsrl_train.data.weights import load_module, module_tensors
 from hsrl_train.data.world import Catalogue, Records, State, on_device
 from hsrl_train.learner import losses
 from hsrl_train.learner.checkpoint import load_optimizer, nested, optimizer_tensors, part
-from hsrl_train.learner.config import DecodingConfig, LearnerConfig, NetworkConfig
+from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.decoding import LEFT_OUT, left_out
 from hsrl_train.learner.encoder import StateEncoder, sizes_in
 from hsrl_train.learner.loop import WARM_START
 from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.replay import Batch
+from hsrl_train.learner.sections import DecodingConfig, NetworkConfig
 from hsrl_train.simulator.environment import Environment
 from pipeline.errors import TrainingError
 

@@ -9,7 +9,7 @@ import pytest
 
 from flows.queries import recommend
 from flows.queries.recommend import Recommender, open_recommender
-from hsrl_train.learner.config import DecodingConfig
+from hsrl_train.learner.sections import DecodingConfig
 from pipeline.errors import WarehouseError
 from tests.flows.conftest import World
 

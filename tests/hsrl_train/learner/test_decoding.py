@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsrl_train.data.world import Catalogue, State
-from hsrl_train.learner.config import DecodingConfig
 from hsrl_train.learner.decoding import SidIndex, left_out
+from hsrl_train.learner.sections import DecodingConfig
 from pipeline.errors import TrainingError
 
 

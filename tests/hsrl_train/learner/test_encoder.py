@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from hsrl_train.data.world import State
-from hsrl_train.learner.config import NetworkConfig
 from hsrl_train.learner.encoder import StateEncoder
+from hsrl_train.learner.sections import NetworkConfig
 
 VECTORS = torch.cat([torch.zeros(1, 3), torch.randn(5, 3, generator=torch.Generator().manual_seed(5))])
 

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hsrl_train.data.world import State
-from hsrl_train.learner.config import LossesConfig
+from hsrl_train.learner.sections import LossesConfig
 from hsrl_train.learner.supervision import Supervision, supervise
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
