@@ -10,17 +10,18 @@ from hsrl_train.simulator.environment import Environment, slate_reward
 from pipeline.errors import TrainingError
 
 
-def logged_steps(generator: torch.Generator, environment: Environment, records: Records, n: int) -> Transitions:
-    """Slates of the log as steps of sessions that never end, drawn uniformly; nobody knows how probable they were."""
+def logged_steps(
+    generator: torch.Generator, environment: Environment, records: Records, n: int, note_width: int = 0
+) -> Transitions:
+    """Slates of the log as steps of sessions that never end, drawn uniformly; nobody knows how probable they were, nor noted anything."""
     picked = torch.randint(len(records.user), (n,), generator=generator).to(records.user.device)
     drawn = records.select(picked)
     reward = slate_reward(drawn.feedback, environment.config)
     # As sessions remember it, also where the log does not tell what came before.
     recent = newest(drawn.shown_before(environment.config.memory), environment.config.memory)
     is_done = torch.zeros_like(drawn.user, dtype=torch.bool)
-    return Transitions(
-        drawn.user, drawn.history, drawn.exposed, drawn.feedback, reward, is_done, recent, torch.zeros_like(drawn.feedback)
-    )
+    log_prob, note = torch.zeros_like(drawn.feedback), reward.new_full((n, note_width), torch.nan)
+    return Transitions(drawn.user, drawn.history, drawn.exposed, drawn.feedback, reward, is_done, recent, log_prob, note)
 
 
 def is_scorable(slate: Int[Tensor, "b k"], showable: Int[Tensor, " m"]) -> Bool[Tensor, "b k"]:

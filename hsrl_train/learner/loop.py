@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -15,7 +15,7 @@ from hsrl_train.learner.config import LearnerConfig, flat
 from hsrl_train.learner.curves import CurvePoint
 from hsrl_train.learner.early_stopping import EarlyStopping
 from hsrl_train.learner.logged import in_place, is_scorable, logged_steps, with_some
-from hsrl_train.learner.replay import Batch, Transitions
+from hsrl_train.learner.replay import Batch, Choice, Transitions
 from hsrl_train.learner.supervision import supervise
 from hsrl_train.learner.training_state import TrainingState, states_at
 from hsrl_train.simulator.environment import Environment, answered, refill, require_memory
@@ -48,8 +48,8 @@ class Learner(Protocol):
 
     showable: Int[Tensor, " m"]
 
-    def act(self, state: State, k: int, generator: torch.Generator) -> tuple[Int[Tensor, "b k"], Float[Tensor, "b k"]]:
-        """Slates to explore with: k different active items for each user, and each item's log π(i | s) now."""
+    def act(self, state: State, k: int, generator: torch.Generator) -> Choice:
+        """Slates to explore with; row i is always the session that runs in place i."""
         ...
 
     def learn(self, batch: Batch, rate: float, done_share: float) -> dict[str, float]:
@@ -77,6 +77,15 @@ class Learner(Protocol):
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from what ``to_tensors`` gave, or raise TrainingError."""
+        ...
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A learner that follows whole sessions, for goals, options or returns."""
+
+    def watch(self, steps: Transitions) -> None:
+        """What came of the slates that ``act`` chose last, row for row; where ``is_done`` another session begins in that row."""
         ...
 
 
@@ -194,20 +203,22 @@ def rate_at(iteration: int, n_iterations: int, decay_share: float) -> float:
 def _interact(run: TrainingState, learner: Learner, environment: Environment, records: Records) -> None:
     """One slate for every session; finished sessions are stored as they ended, then begin anew elsewhere."""
     before, b, k = run.sessions, len(run.user), records.exposed.shape[1]
-    slate, log_prob = learner.act(before.state, k, run.generator)
+    slate, log_prob, note = learner.act(before.state, k, run.generator)
     step = environment.step(before, slate, torch.rand(b, k, generator=run.generator).to(slate.device))
-    run.replay.add(
-        Transitions(
-            run.user,
-            before.state.history,
-            slate,
-            step.feedback,
-            step.reward,
-            step.done,
-            remembered(before.state),
-            log_prob,
-        )
+    steps = Transitions(
+        run.user,
+        before.state.history,
+        slate,
+        step.feedback,
+        step.reward,
+        step.done,
+        remembered(before.state),
+        log_prob,
+        step.reward.new_zeros(b, 0) if note is None else note,
     )
+    run.replay.add(steps)
+    if isinstance(learner, Watching):
+        learner.watch(steps)
     run.episode_reward += step.reward
     run.curves.show(slate)
     run.curves.add("step_reward", step.reward.tolist())
@@ -227,7 +238,7 @@ def _learn(
     n_logged = round({"drawn": 0.0, "expected": config.losses.log_share, "logged": 1.0}[config.losses.answers] * size)
     if n_logged < size and len(run.replay) < config.schedule.learn_after:
         return {}
-    rows = logged_steps(run.generator, environment, records, n_logged) if n_logged else None
+    rows = logged_steps(run.generator, environment, records, n_logged, run.replay.note_width) if n_logged else None
     if n_logged < size:
         sampled = run.replay.sample(size - n_logged, run.generator)
         rows = sampled if rows is None else Transitions(*(torch.cat(parts) for parts in zip(rows, sampled, strict=True)))
@@ -251,6 +262,7 @@ def _learn(
         after,
         rows.log_prob,
         supervision,
+        rows.note,
     )
     rate = rate_at(run.iteration, config.schedule.n_iterations, config.schedule.lr_decay_share)
     figures = learner.learn(batch, rate, run.iteration / config.schedule.n_iterations)

@@ -10,6 +10,20 @@ from hsrl_train.data.world import State
 from hsrl_train.learner.supervision import Supervision
 
 
+class Choice(NamedTuple):
+    """What a learner shows b users, and what it wants to remember of how it chose.
+
+    Attributes:
+        slate: K different active items for each user.
+        log_prob: log π(i | s) of each of them now; 0 where a method has no use for it.
+        note: the method's own numbers, such as the goal that a slate was chosen for; they come back in ``Batch.note``. None = none.
+    """
+
+    slate: Int[Tensor, "b k"]
+    log_prob: Float[Tensor, "b k"]
+    note: Float[Tensor, "b w"] | None = None
+
+
 class Transitions(NamedTuple):
     """b steps of sessions. The state after a step follows from what is here, also where the session ended.
 
@@ -22,6 +36,7 @@ class Transitions(NamedTuple):
         is_done: whether the session ended with this step.
         recent: what the user was shown before the slate; see ``State``.
         log_prob: log π(i | s) of each shown item when it was shown.
+        note: what the method noted when it chose; NaN for slates of the log, w = 0 where it notes nothing.
     """
 
     user: Int[Tensor, " b"]
@@ -32,6 +47,7 @@ class Transitions(NamedTuple):
     is_done: Bool[Tensor, " b"]
     recent: Int[Tensor, "b m"]
     log_prob: Float[Tensor, "b k"]
+    note: Float[Tensor, "b w"]
 
 
 class Batch(NamedTuple):
@@ -39,7 +55,8 @@ class Batch(NamedTuple):
 
     ``state_t`` is before the slate, ``state_tp1`` after it. ``item_reward_t`` is ρ = y − c (1 − y) of the drawn or expected
     answers y; the slate's reward is its mean, unless the environment folds it.
-    ``supervision`` is what the likelihood learns from; it begins with the slate.
+    ``supervision`` is what the likelihood learns from; it begins with the slate. ``note`` is what the method noted when it chose the
+    slate, NaN for slates of the log.
     """
 
     state_t: State
@@ -50,6 +67,7 @@ class Batch(NamedTuple):
     state_tp1: State
     log_prob: Float[Tensor, "b k"]
     supervision: Supervision
+    note: Float[Tensor, "b w"]
 
 
 class Replay:
@@ -66,6 +84,11 @@ class Replay:
 
     def __len__(self) -> int:
         return min(self.n_added, self.capacity)
+
+    @property
+    def note_width(self) -> int:
+        """w of the notes that are kept; 0 while there are none."""
+        return 0 if self._rows is None else self._rows.note.shape[1]
 
     def add(self, new: Transitions) -> None:
         """Append b transitions; the oldest make room."""

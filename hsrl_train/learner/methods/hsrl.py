@@ -18,7 +18,7 @@ from hsrl_train.learner.hpn import TokenPolicy, summed_over_levels, token_column
 from hsrl_train.learner.loop import WARM_START
 from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.policy import HsrlNetwork, HsrlPolicy
-from hsrl_train.learner.replay import Batch
+from hsrl_train.learner.replay import Batch, Choice
 from hsrl_train.learner.sections import LossesConfig
 from hsrl_train.simulator.environment import Environment
 
@@ -58,12 +58,12 @@ class Hsrl:
         )
 
     @torch.no_grad()
-    def act(self, state: State, k: int, generator: torch.Generator) -> tuple[Int[Tensor, "b k"], Float[Tensor, "b k"]]:
+    def act(self, state: State, k: int, generator: torch.Generator) -> Choice:
         """Slates to explore with: drawn from the policy, SID by SID."""
         log_probs = self.network.tokens(state, self.catalogue.vectors, generator).log_probs
         not_again = left_out(state, self.config.decoding)
         slate = self.index.sampled(self.index.scores(log_probs), k, self.config.exploration.temperature, generator, not_again)
-        return slate, self._summed(log_probs, slate)
+        return Choice(slate, self._summed(log_probs, slate))
 
     def learn(self, batch: Batch, rate: float, done_share: float = 0.0) -> dict[str, float]:
         """One step on L_actor + L_critic (26), then the targets follow.

@@ -80,7 +80,17 @@ def batch(n: int = 16) -> Batch:
     state = State(RECORDS.profiles[user], history)
     slate = torch.tensor([[1, 7]]).expand(n, K)
     then = torch.full((n, K), -1.0)
-    return Batch(state, slate, item_reward, item_reward.mean(dim=1), user == 0, state, then, Supervision(slate, feedback))
+    return Batch(
+        state,
+        slate,
+        item_reward,
+        item_reward.mean(dim=1),
+        user == 0,
+        state,
+        then,
+        Supervision(slate, feedback),
+        torch.zeros(n, 0),
+    )
 
 
 @pytest.mark.parametrize("preset", ["best", "paper"])

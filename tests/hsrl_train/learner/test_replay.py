@@ -10,7 +10,7 @@ def transitions(*users: int) -> Transitions:
     """One step of each user, recognisable by its number everywhere."""
     user = torch.tensor(users)
     item = user[:, None]
-    return Transitions(user, item, item, item.float(), user.float(), user % 2 == 0, item + 1, -item.float())
+    return Transitions(user, item, item, item.float(), user.float(), user % 2 == 0, item + 1, -item.float(), item.float())
 
 
 def test_the_oldest_make_room() -> None:
