@@ -1,4 +1,6 @@
-"""Methods by name, in the same loop, on two users of opposite tastes (see test_learning.py for the world's origin)."""
+"""Every method by its name, in the same loop, on two users of opposite tastes (see test_learning.py for the world's origin)."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from torch import Tensor
 from hsrl_train.data.world import Catalogue, Records, State
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.loop import Hooks, Learner, train
-from hsrl_train.learner.methods import method_named
+from hsrl_train.learner.methods import METHODS, method_named
 from hsrl_train.learner.methods.hsrl import Hsrl
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
@@ -75,8 +77,26 @@ def test_supervised_methods_learn_each_users_half_and_are_read_back(method: str)
     )
 
 
-@pytest.mark.parametrize("method", ["item_sasrec", "token_sasrec"])
-def test_a_resumed_supervised_training_equals_the_unbroken_one(method: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_a_policy_is_read_back_as_it_was_and_shows_different_active_items(method: str) -> None:
+    """Half of the batch are logged slates, of which no method noted anything."""
+    given = with_settings(config(method, 24), log_share=0.5)
+    catalogue = replace(CATALOGUE, is_active=CATALOGUE.is_active & (torch.arange(N_ITEMS + 1) != 3))
+    learner = method_named(method).fresh(catalogue, 2, H, given, 0)
+    environment = Environment([TwoTastes()], EnvironmentConfig(repeats="allowed", memory=4))
+    policy = train(learner, environment, RECORDS, given, seed=0).policy
+    states = State(torch.eye(2), torch.tensor([[1, 5, 0, 0, 0, 0], [0] * 6]), torch.tensor([[1, -2, 5, 0], [0] * 4]))
+    slates = policy.slates(states, K, torch.Generator().manual_seed(1))
+    assert all(len({*slate} - {0, 3}) == K for slate in slates.tolist())
+    read = method_named(method).read(policy.to_tensors(), given, catalogue)
+    assert torch.equal(read.slates(states, K, torch.Generator().manual_seed(1)), slates)
+    items = torch.tensor([[1, 2, 4], [5, 6, 7]])
+    assert torch.equal(read.scores(states, items), policy.scores(states, items))
+    assert policy.scores(states, items).isfinite().all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_resumed_training_equals_the_unbroken_one(method: str) -> None:
     given, environment = config(method, 30), Environment([TwoTastes()], EnvironmentConfig(repeats="allowed"))
     saved: list[dict[str, Tensor]] = []
     train(fresh(given), environment, RECORDS, given, 3, Hooks(save=saved.append, save_every=15))
