@@ -11,8 +11,9 @@ from flows.runtime.settings import Settings
 from flows.stores.models import of_codebook
 from flows.stores.pinned import Pinned
 from flows.stores.workspace import Workspace
+from flows.study.study import BASE, Study, Variant
 from flows.study.trial import Trial
-from flows.study.variants import STUDIES, Study, Variant, applied, variants_of
+from flows.study.variants import STUDIES, applied, variants_of
 from hsrl_train.data.tensors import World
 from hsrl_train.evaluation.config import EvaluationConfig
 from hsrl_train.simulator.config import SimulatorConfig
@@ -35,12 +36,16 @@ class StudyRequest:
         n_seeds: of every variant.
         n_iterations: of every training; None = as configured.
         out: folder for the pages.
+        budget: CPU seconds of every training, in place of iterations; None = iterations.
+        only: names of the variants that are wanted, beside the first; empty = all.
     """
 
     study: str
     n_seeds: int
     n_iterations: int | None
     out: Path
+    budget: float | None = None
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,11 @@ def plan_study(
         raise ConfigError(f"reproduce: unknown study {request.study}; known are {', '.join(STUDIES)}")
     study = STUDIES[request.study]
     length = {"learner.schedule.n_iterations": request.n_iterations} if request.n_iterations else {}
-    base = applied(settings, {**study.base, **length})
+    base = applied(settings, {**study.base, **length, **({"training.judge_sessions": 100} if study.is_tuned else {})})
     source = CodeSource(warehouse, pinned, base.engine.memory_limit_mb, base.seed)
     trials = [Trial("references", base, *_specs(workspace, base.simulator, base.evaluation, base.seed), None)]
     variants, skipped = [], []
-    for variant in variants_of(study, base.model_dump()):
+    for variant in _wanted(list(variants_of(study, base.model_dump())), request):
         changed = applied(base, variant.changes)
         if variant.changes and changed == base:
             skipped.append((variant.name, "it is the configured one"))
@@ -112,6 +117,15 @@ def plan_study(
             for number in range(request.n_seeds)
         ]
     return StudyPlan(study, base, tuple(variants), tuple(trials), tuple(skipped))
+
+
+def _wanted(variants: list[Variant], request: StudyRequest) -> list[Variant]:
+    unknown = [name for name in request.only if name not in {variant.name for variant in variants}]
+    if unknown:
+        raise ConfigError(
+            f"reproduce: {request.study} has no variant {unknown[0]!r}; it has {', '.join(variant.name for variant in variants[1:])}"
+        )
+    return [variant for variant in variants if not request.only or variant.name in (BASE, *request.only)]
 
 
 def of_variant(plan: StudyPlan, variant: Variant) -> Iterator[Trial]:

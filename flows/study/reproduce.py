@@ -17,13 +17,15 @@ from flows.runtime.settings import Settings
 from flows.runtime.workers import Workers, n_at_once, run_parallel
 from flows.stores.pinned import pin_latest
 from flows.stores.workspace import Workspace
-from flows.study.estimate import cpu_seconds
+from flows.study.curves import curves_of
+from flows.study.estimate import cpu_seconds, on_budget
 from flows.study.judges import judge_rows
 from flows.study.plan import StudyPlan, StudyRequest, plan_study
 from flows.study.report import Found, write_report
 from flows.study.results import experiment_rows, level_weights, reference_rows, summary
+from flows.study.study import BASE
 from flows.study.trial import Outcome, Trial, do, is_kept, outcome_of
-from flows.study.variants import BASE
+from flows.study.tuning import N_SEARCHED, Searched, search_seconds, tuned
 from pipeline.errors import TrainingError
 from pipeline.warehouse.ledger import add_experiments
 from pipeline.warehouse.lock import locked
@@ -54,7 +56,7 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest, c
             workspace = Workspace.of(warehouse, pinned.world)
             plan = plan_study(warehouse, workspace, pinned, settings, request)
         try:
-            estimate, outcomes = _done(workspace, plan, run, cluster or settings.training.n_processes)
+            plan, searched, estimate, outcomes = _done(workspace, plan, run, cluster or settings.training.n_processes, request)
         finally:
             workspace.clear(*plan.sids)
         judges = None
@@ -67,9 +69,14 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest, c
             rows = summary(plan, outcomes).with_columns(pl.col("variant").replace(BASE, plan.study.first_name))
             environment = plan.settings.environment.as_logged(pinned.world.share_shown_again)
             rules = repeats_line(environment, pinned.world)
-            found = Found(request.study, plan, rows, reference_rows(outcomes), weights, judges, made_by, rules)
+            curves = curves_of(workspace, outcomes) if plan.study.is_tuned else None
+            found = Found(request.study, plan, rows, reference_rows(outcomes), weights, judges, made_by, rules, curves)
             paths = write_report(found, request.out, root)
-        add_experiments(warehouse, experiment_rows(plan, request.study, outcomes, run.run_id, pinned.release.release_id))
+        made_in = (run.run_id, pinned.release.release_id)
+        add_experiments(warehouse, experiment_rows(plan, request.study, outcomes, *made_in))
+        for rung in searched:
+            name = f"{request.study}, search {rung.rung}"
+            add_experiments(warehouse, experiment_rows(rung.plan, name, rung.outcomes, *made_in))
         outcome.is_done = True
         return {
             "run_id": run.run_id,
@@ -84,28 +91,49 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest, c
         }
 
 
-def _done(workspace: Workspace, plan: StudyPlan, run: Run, workers: Workers) -> tuple[float, list[Outcome]]:
-    """Tell what it will take, do what is not kept, and collect everything."""
+def _done(
+    workspace: Workspace, plan: StudyPlan, run: Run, workers: Workers, request: StudyRequest
+) -> tuple[StudyPlan, list[Searched], float, list[Outcome]]:
+    """Tell what it will take, tune, do what is not kept, and collect everything; the plan as it was carried out comes first."""
     left = _left(workspace, plan)
-    learning = [trial for trial in plan.trials if trial.seed is not None]
-    n_left = sum(trial.seed is not None for trial in left)
-    run.say(
-        f"{len(plan.variants)} variants, {len(learning)} trainings of {plan.settings.learner.schedule.n_iterations:,} iterations, "
-        f"{len(learning) - n_left} of them done already; {len(plan.simulators)} simulators"
-    )
     for name, why in plan.skipped:
         run.say(f"{name} is left out: {why}")
+    # Lengths that a budget decides are not known before there are simulators to measure speeds in.
     with run.stage("simulators") as tick:
-        fit_missing(workspace, plan.simulators if left else [], workers, tick)
+        fit_missing(workspace, plan.simulators if left or request.budget or plan.study.is_tuned else [], workers, tick)
+    if request.budget:
+        with run.stage("speeds"):
+            plan = on_budget(workspace, plan, request.budget)
+        left = _left(workspace, plan)
+    if plan.study.is_tuned:
+        run.say(f"{len(plan.variants)} variants, each tuned by {N_SEARCHED} shorter trainings in the training simulators")
+    else:
+        _say_what_is_there(plan, left, run)
+    searched: list[Searched] = []
     with run.stage("estimate"):
-        estimate = cpu_seconds(workspace, left)
+        estimate = cpu_seconds(workspace, left) + (search_seconds(workspace, plan) if plan.study.is_tuned else 0.0)
     n_workers = min(n_at_once(workers), max(len(left), 1))
     run.say(f"about {estimate:,.0f} CPU seconds to go: {estimate / n_workers / 60:,.1f} minutes on {n_workers} free cores")
+    if plan.study.is_tuned:
+        plan, searched = tuned(workspace, plan, run, workers)
+        left = _left(workspace, plan)
+        _say_what_is_there(plan, left, run)
     with run.stage("trials") as tick:
         if left:
             workspace.lay_out()
             run_parallel(do, [(workspace, trial) for trial in left], workers, tick)
-    return round(estimate, 1), [outcome_of(workspace, trial) for trial in plan.trials]
+    return plan, searched, round(estimate, 1), [outcome_of(workspace, trial) for trial in plan.trials]
+
+
+def _say_what_is_there(plan: StudyPlan, left: list[Trial], run: Run) -> None:
+    learning = [trial for trial in plan.trials if trial.seed is not None]
+    lengths = sorted({trial.settings.learner.schedule.n_iterations for trial in learning})
+    length = f"{lengths[0]:,}" if len(lengths) == 1 else f"{lengths[0]:,} to {lengths[-1]:,}"
+    n_left = sum(trial.seed is not None for trial in left)
+    run.say(
+        f"{len(plan.variants)} variants, {len(learning)} trainings of {length} iterations, "
+        f"{len(learning) - n_left} of them done already; {len(plan.simulators)} simulators"
+    )
 
 
 def _left(workspace: Workspace, plan: StudyPlan) -> list[Trial]:

@@ -14,7 +14,7 @@ from flows.retrain.simulators import SimulatorSpec, load_fitted
 from flows.retrain.training import TrainingJob, decided_by_log, learn
 from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
-from flows.stores.policies import load_policy
+from flows.stores.policies import load_policy, parameters_of
 from flows.stores.workspace import Workspace
 from hsrl_train.data.tensors import World
 from hsrl_train.evaluation.judge import Judge, NamedPolicy, NamedSimulator, PolicyResult, by_kind
@@ -84,6 +84,7 @@ class Outcome:
         results: own, transferred and panel, or the reference rows.
         real: people's own answers to the policy, or to rankings by items alone.
         cpu_seconds: of learning, of the last attempt where one was killed; None where the policy was there before the trial.
+        n_parameters: of the stored policy, networks that only learning needs included; None for the reference rows.
     """
 
     trial: Trial
@@ -91,6 +92,7 @@ class Outcome:
     results: tuple[PolicyResult, ...]
     real: tuple[RealAnswers, ...]
     cpu_seconds: float | None
+    n_parameters: int | None = None
 
 
 def is_kept(workspace: Workspace, trial: Trial) -> bool:
@@ -116,7 +118,8 @@ def outcome_of(workspace: Workspace, trial: Trial) -> Outcome:
     """The kept result of a trial that was done."""
     world, store = workspace.world_under(trial.sids), workspace.artifacts
     results, real, cpu_seconds = _read(store.path(_KIND, trial.name(store, world)))
-    return Outcome(trial, trial.policy_id(store, world), results, real, cpu_seconds)
+    policy_id = trial.policy_id(store, world)
+    return Outcome(trial, policy_id, results, real, cpu_seconds, None if policy_id is None else parameters_of(store, policy_id))
 
 
 def models(store: ArtifactStore, world: World, specs: Sequence[SimulatorSpec]) -> list[NamedSimulator]:
