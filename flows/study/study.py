@@ -42,6 +42,21 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """Where the catalogue test stands: policies learned on a first catalogue are judged on another.
+
+    Attributes:
+        name: of the stage.
+        share: of the first catalogue's items that have been replaced, in [0, 0.5].
+        learns_on: whether the policies learn on the new catalogue for a while before they are judged.
+    """
+
+    name: str
+    share: float
+    learns_on: bool = False
+
+
+@dataclass(frozen=True)
 class Study:
     """What `hsrl reproduce` can be asked for.
 
@@ -54,6 +69,7 @@ class Study:
         published: of the configured variant.
         first_name: what pages call the configured variant.
         is_tuned: whether every variant is tuned alike before it is judged, see flows/study/tuning.py.
+        stages: of the catalogue test, the first with nothing replaced; empty where the catalogue stays.
     """
 
     title: str
@@ -64,3 +80,4 @@ class Study:
     published: float | None = None
     first_name: str = BASE
     is_tuned: bool = False
+    stages: tuple[Stage, ...] = ()

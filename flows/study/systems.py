@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from flows.study.study import Study, Variant
+from flows.study.study import Stage, Study, Variant
 
 _ADAPTATIONS = "Our adaptations of systems whose papers do not specify them here (docs/baselines.md)"
 
@@ -26,4 +26,27 @@ TABLE2 = Study(
     ),
     first_name="HSRL",
     is_tuned=True,
+)
+
+_NIGHTS = tuple(Stage(f"night {night}", night / 60) for night in (5, 10, 15, 20, 25, 30))
+CATALOGUE = Study(
+    "Items come and go: what a policy is worth on a catalogue that it has not learned on",
+    "Policies learn on two thirds of the items. Then some of those give way to items that nobody has seen, whose Semantic IDs come from the "
+    "codebook of the first catalogue: 20 % and 50 % at once, and a sixtieth every night for thirty nights. Nothing is learned in between but "
+    "where a stage says so. The catalogue itself gets better or worse too, which every row meets alike: the last column is what a row "
+    "changes beside what the first row changes.",
+    base={"learner.preset": "best", "learner.method": "hsrl"},
+    variants=(
+        _method("item_sasrec", "item-level SASRec, supervised"),
+        _method("token_sasrec", "token-level SASRec, supervised"),
+    ),
+    first_name="HSRL",
+    stages=(
+        Stage("first catalogue", 0.0),
+        Stage("20 % replaced", 0.2),
+        Stage("20 % replaced, learned on", 0.2, learns_on=True),
+        Stage("50 % replaced", 0.5),
+        Stage("50 % replaced, learned on", 0.5, learns_on=True),
+        *_NIGHTS,
+    ),
 )

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from flows.runtime.settings import Settings, require_memory
 from flows.study.study import BASE, Study, Sweep, Variant
-from flows.study.systems import TABLE2
+from flows.study.systems import CATALOGUE, TABLE2
 from hsrl_train.learner.config import LearnerConfig, flat
 from pipeline.errors import ConfigError, all_faults
 
@@ -51,6 +51,7 @@ _LADDER = tuple(
 
 STUDIES: Mapping[str, Study] = {
     "table2": TABLE2,
+    "catalogue": CATALOGUE,
     "panel": Study(
         "Judged by families that nobody learned in, and by people's own answers",
         "The first row is item-level SASRec with the configured simulators, asked items and tuning, which every other row has too; the rows "
