@@ -21,6 +21,7 @@ from hsrl_train.data.turnover import Turnover
 from hsrl_train.evaluation.config import EvaluationConfig
 from hsrl_train.simulator.config import SimulatorConfig
 from pipeline.contracts import EMBEDDINGS, ITEMS, open_rows
+from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.errors import ConfigError, ContractError
 from pipeline.sids.assign import assign
 from pipeline.sids.config import SidsConfig
@@ -95,7 +96,7 @@ def plan_study(
     base = applied(settings, {**study.base, **length, **({"training.judge_sessions": 100} if study.is_tuned else {})})
     source = CodeSource(warehouse, pinned, base.engine.memory_limit_mb, base.seed)
     references = Trial("references", base, *_specs(workspace, base.simulator, base.evaluation, base.seed), None)
-    frozen = _first_catalogues_codes(workspace, source, base) if study.stages else None
+    frozen = _first_catalogues_codes(workspace, source, base.sids, base.embeddings) if study.stages else None
     trials = _in_stages(study, replace(references, sids=frozen))
     variants, skipped = [], []
     for variant in _wanted(list(variants_of(study, base.model_dump())), request):
@@ -121,11 +122,11 @@ def _in_stages(study: Study, trial: Trial) -> list[Trial]:
     return [replace(trial, stage=stage) for stage in study.stages] if study.stages else [trial]
 
 
-def _first_catalogues_codes(workspace: Workspace, source: "CodeSource", base: Settings) -> str:
+def _first_catalogues_codes(workspace: Workspace, source: "CodeSource", codes: SidsConfig, space: EmbeddingsConfig) -> str:
     """Semantic IDs by a codebook that has seen the first catalogue only: what comes later gets its own from frozen codes."""
-    first = Turnover(0.0, base.seed).first(workspace.world).catalogue
+    first = Turnover(0.0, source.seed).first(workspace.world).catalogue
     known = first.item_ids[first.is_active[1:].numpy()]
-    made = source.under_codes(base.sids, score_aware=base.embeddings.score_aware, learned_from=known)
+    made = source.under_codes(codes, score_aware=space.score_aware, learned_from=known)
     return workspace.lay_out_sids(made)
 
 

@@ -62,7 +62,7 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest, c
         finally:
             workspace.clear(*plan.sids)
         with run.stage("report") as tick:
-            told = _told(workspace, plan, outcomes, pinned, request, root, tick)
+            pages = _reported(workspace, plan, outcomes, pinned, request, root, tick)
         for name, entered, its in _entered(request.study, plan, outcomes, searched):
             add_experiments(warehouse, experiment_rows(entered, name, its, run.run_id, pinned.release.release_id))
         outcome.is_done = True
@@ -72,11 +72,11 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest, c
             "estimated_cpu_seconds": estimate,
             "skipped": [list(skipped) for skipped in plan.skipped],
             "seconds": run.seconds,
-            **told,
+            **pages,
         }
 
 
-def _told(
+def _reported(
     workspace: Workspace,
     plan: StudyPlan,
     outcomes: Sequence[Outcome],
@@ -87,11 +87,11 @@ def _told(
 ) -> dict[str, Any]:
     """Write the pages; what they say as plain values."""
     made_by = f"`hsrl reproduce {request.study}`, hsrl {code_version()}, release {pinned.release.release_id}"
-    told: dict[str, Any] = {"variants": [], "references": [], "judges": [], "stages": []}
+    pages: dict[str, Any] = {"variants": [], "references": [], "judges": [], "stages": []}
     if plan.study.stages:
         stages = stage_rows(plan, outcomes)
         paths = write_stages(request.study, plan, stages, made_by, request.out, root)
-        return {**told, "stages": stages.to_dicts(), "files": [str(path) for path in paths]}
+        return {**pages, "stages": stages.to_dicts(), "files": [str(path) for path in paths]}
     judges = judge_rows(workspace, plan, tick) if request.study == "panel" else None
     weights = level_weights(workspace, outcomes) if request.study == "weights" else None
     curves = curves_of(workspace, outcomes) if plan.study.is_tuned else None
@@ -99,7 +99,7 @@ def _told(
     rules = repeats_line(plan.settings.environment.as_logged(pinned.world.share_shown_again), pinned.world)
     found = Found(request.study, plan, rows, reference_rows(outcomes), weights, judges, made_by, rules, curves)
     return {
-        **told,
+        **pages,
         "files": [str(path) for path in write_report(found, request.out, root)],
         "variants": found.summary.to_dicts(),
         "references": found.references.to_dicts(),

@@ -45,7 +45,7 @@ def test_policies_meet_a_catalogue_that_they_did_not_learn_on(
     same = "select policy_id from experiments where study = 'moved, {}'"
     assert world.ask(shared.format(same.format("half"))).item() == 2
     assert world.ask(shared.format(same.format("half, learned on"))).item() == 0
-    assert "| HSRL | half |" in (out / "moved.md").read_text()
-    assert Image.open(out / "moved.png").size[0] > 1000
+    assert "| HSRL | half |" in Path(report["files"][0]).read_text()
+    assert Image.open(report["files"][2]).size[0] > 1000
     again = reproduce(world.settings, world.root, Heard(), StudyRequest("moved", 1, 40, out))
     assert again["stages"] == report["stages"]

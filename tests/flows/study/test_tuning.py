@@ -65,7 +65,7 @@ def test_a_tuned_study(refreshed: Any, tmp_path: Path, monkeypatch: pytest.Monke
         " from experiments where study = 'tuned, search 3') where total_reward = best"
     ).item()
     assert best >= 2
-    page = (out / "tuned.md").read_text()
+    page = Path(report["files"][0]).read_text()
     assert "## Apart" in page and "chosen by the search" in page and "help it had" in page
     curves = pl.read_csv(out / "tuned-curves.csv")
     assert set(curves["variant"]) == {BASE, "item"} and curves["total_reward"].null_count() == 0
