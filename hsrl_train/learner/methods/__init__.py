@@ -16,6 +16,10 @@ METHODS = {
     "token_sasrec": "hsrl_train.learner.methods.token_sasrec",
     "item_sasrec_log": "hsrl_train.learner.methods.item_sasrec:FROM_LOG",
     "token_sasrec_log": "hsrl_train.learner.methods.token_sasrec:FROM_LOG",
+    "ddpg": "hsrl_train.learner.methods.ddpg",
+    "td3": "hsrl_train.learner.methods.td3",
+    "td3_published": "hsrl_train.learner.methods.td3:PUBLISHED",
+    "hac": "hsrl_train.learner.methods.hac",
 }
 
 
