@@ -20,6 +20,7 @@ METHODS = {
     "td3": "hsrl_train.learner.methods.td3",
     "td3_published": "hsrl_train.learner.methods.td3:PUBLISHED",
     "hac": "hsrl_train.learner.methods.hac",
+    "mcchrl": "hsrl_train.learner.methods.mcchrl",
 }
 
 
