@@ -16,7 +16,9 @@ group = typer.Typer()
 
 @group.command(epilog="Example: hsrl reproduce ablation --config flows/configs/generated.toml --seeds 3 --out results")
 def reproduce(
-    study: Annotated[str, typer.Argument(help="ablation, sensitivity, weights, variance, paper, horizon, or tried.")],
+    study: Annotated[
+        str, typer.Argument(help="ablation, sensitivity, weights, variance, paper, horizon, tried, codes, or panel.")
+    ],
     config: Config = None,
     warehouse: WarehouseFolder = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds that every variant learns with.")] = 3,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from pipeline.contracts import ITEMS, SID_HISTORY, SID_METRICS, check
@@ -14,13 +15,16 @@ from pipeline.sids.figures import (
     category_ami,
     category_nmi,
     category_purity,
+    chance_share,
     entropy_bits,
     explained,
+    found_share,
     gini,
     kept,
     margin,
     neighbourhood_overlap,
 )
+from pipeline.sids.quality import Pairs
 from pipeline.sids.shift import FIGURES
 from pipeline.sids.vectors import matrix, sorted_embeddings
 
@@ -102,6 +106,10 @@ OF_LEVEL: dict[str, Callable[[MeasuredRelease, int], float | None]] = {
     "category_purity": category_purity,
     "category_nmi": category_nmi,
     "category_ami": category_ami,
+    "behaviour_share": lambda release, level: found_share(release.behaviour_shares, level),
+    "behaviour_by_chance": lambda release, level: chance_share(release.behaviour_shares, level),
+    "neighbours_share": lambda release, level: found_share(release.neighbour_shares, level),
+    "neighbours_by_chance": lambda release, level: chance_share(release.neighbour_shares, level),
     "mse": lambda release, level: release.level_errors[level],
     "explained_variance": lambda release, level: explained(release, release.level_errors[level]),
     "kept_prefix_share": lambda release, level: kept(release, level + 1),
@@ -141,12 +149,14 @@ class Background:
         popularity: item_id, n_positives, for the figures weighted by it.
         outcomes: number of items by outcome, as ``assign`` counted them.
         shift: the figures of ``shift_figures``.
+        follows: left and right item_id of items that users liked one after the other.
     """
 
     items: pl.DataFrame | None = None
     popularity: pl.DataFrame | None = None
     outcomes: Mapping[str, int] = field(default_factory=dict)
     shift: Mapping[str, float] = field(default_factory=dict)
+    follows: pl.DataFrame | None = None
 
 
 def sid_metrics(release: ReleaseSids, background: Background = Background()) -> pl.DataFrame:
@@ -214,4 +224,13 @@ def _measured(release: ReleaseSids, background: Background) -> MeasuredRelease:
         popularity=popularity,
         outcomes=dict(background.outcomes),
         shift=dict(background.shift),
+        follows=None if background.follows is None else _rows_of(background.follows, rows["item_id"].to_numpy()),
     )
+
+
+def _rows_of(pairs: pl.DataFrame, item_ids: npt.NDArray[np.int64]) -> Pairs:
+    """The places among the rising ``item_ids`` of both ends of each pair; a pair that lacks one is left out."""
+    ends = [pairs[side].to_numpy() for side in ("left", "right")]
+    at = [np.minimum(np.searchsorted(item_ids, end), len(item_ids) - 1) for end in ends]
+    known = (item_ids[at[0]] == ends[0]) & (item_ids[at[1]] == ends[1])
+    return at[0][known], at[1][known]

@@ -106,4 +106,4 @@ def _metrics(
         previous=open_rows(incumbents.history) if incumbents.history.height else None,
         same_numbering_ids=incumbents.same_numbering_ids,
     )
-    return sid_metrics(release, Background(night.items, night.popularity, dict(changes.summary.rows()), shift))
+    return sid_metrics(release, Background(night.items, night.popularity, dict(changes.summary.rows()), shift, night.follows))
