@@ -203,6 +203,15 @@ def kept(release: MeasuredRelease, n_levels: int, *, weighted: bool = False) -> 
     return None if share is None or np.isnan(share) else float(share)
 
 
+def kept_numbers(release: MeasuredRelease, n_levels: int) -> float | None:
+    """Share of the survivors whose first codes have the same numbers, whatever these mean; None where the numbering is the same."""
+    rebuilt = release.survivors.filter(~pl.col("is_same_book"))
+    if rebuilt.is_empty():
+        return None
+    same = pl.col("tokens").list.head(n_levels) == pl.col("tokens_before").list.head(n_levels)
+    return float(rebuilt.select(same.mean()).item())
+
+
 def margin(release: MeasuredRelease, level: int) -> float | None:
     """Median of (d₂ − d₁) / d₂ over a sample, d₁ and d₂ the squared distances to the two nearest codes; None at a suffix level."""
     codes = release.codebook.centroids[level]

@@ -21,6 +21,7 @@ from pipeline.sids.figures import (
     found_share,
     gini,
     kept,
+    kept_numbers,
     margin,
     neighbourhood_overlap,
 )
@@ -52,7 +53,7 @@ def _outcome(name: str) -> Callable[[MeasuredRelease], float | None]:
 
 
 def _shift(name: str) -> Callable[[MeasuredRelease], float | None]:
-    """A figure of how the vectors shifted; None where there were none to compare with."""
+    """A figure of how the vectors shifted, or of the numbers of new codes; None where there were none to compare with."""
     return lambda release: release.shift.get(name)
 
 
@@ -91,6 +92,8 @@ OF_RELEASE: dict[str, Callable[[MeasuredRelease], float | None]] = {
     **{name: _shift(name) for name in FIGURES},
     "kept_share": lambda release: kept(release, release.codebook.n_levels),
     "kept_popularity_share": lambda release: kept(release, release.codebook.n_levels, weighted=True),
+    "kept_numbers_share": lambda release: kept_numbers(release, release.codebook.n_levels),
+    "kept_numbers_unaligned_share": _shift("kept_numbers_unaligned_share"),
 }
 # Levels count from 0 here and from 1 in the rows.
 OF_LEVEL: dict[str, Callable[[MeasuredRelease, int], float | None]] = {
@@ -114,6 +117,7 @@ OF_LEVEL: dict[str, Callable[[MeasuredRelease, int], float | None]] = {
     "explained_variance": lambda release, level: explained(release, release.level_errors[level]),
     "kept_prefix_share": lambda release, level: kept(release, level + 1),
     "kept_prefix_popularity_share": lambda release, level: kept(release, level + 1, weighted=True),
+    "kept_numbers_prefix_share": lambda release, level: kept_numbers(release, level + 1),
 }
 # What only a flow can measure: stages have no clock.
 OF_RUN = ("seconds", "cpu_seconds", "peak_memory_mb")
@@ -148,7 +152,7 @@ class Background:
         items: ITEMS, for the figures of categories.
         popularity: item_id, n_positives, for the figures weighted by it.
         outcomes: number of items by outcome, as ``assign`` counted them.
-        shift: the figures of ``shift_figures``.
+        shift: the figures of ``shift_figures``, and of ``aligned_with_history`` after a rebuild.
         follows: left and right item_id of items that users liked one after the other.
     """
 
