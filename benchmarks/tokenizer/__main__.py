@@ -15,6 +15,7 @@ PARTS: dict[str, Callable[[], Section]] = {
     "thirty-nights": stability.thirty_nights,
     "unique": collisions.unique,
     "ways": choice.by_way,
+    "fits": choice.by_fit,
     "objective": learning.objective,
     "use-and-tree": learning.use_and_tree,
     "speed": scale.speed,

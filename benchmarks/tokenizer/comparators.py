@@ -171,9 +171,9 @@ WAYS: dict[str, Callable[[TokenSpace], Fit]] = {
     "rq-kmeans, joint_rounds = 0": lambda space: hsrl(space, joint_rounds=0),
     "rq-kmeans, faiss chain": faiss_chain,
     "rq-vae": rq_vae,
-    "rq-vae, 10 × the steps": lambda space: rq_vae(space, 10.0),
+    "rq-vae, 5 × the steps": lambda space: rq_vae(space, 5.0),
     "fsq": fsq,
-    "fsq, 10 × the steps": lambda space: fsq(space, 10.0),
+    "fsq, 5 × the steps": lambda space: fsq(space, 5.0),
     "opq": product,
     "pq": lambda space: product(space, rotated=False),
 }
