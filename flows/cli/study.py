@@ -17,7 +17,8 @@ group = typer.Typer()
 @group.command(epilog="Example: hsrl reproduce ablation --config flows/configs/generated.toml --seeds 3 --out results")
 def reproduce(
     study: Annotated[
-        str, typer.Argument(help="table2, catalogue, panel, ablation, sensitivity, weights, variance, paper, horizon, or tried.")
+        str,
+        typer.Argument(help="table2, catalogue, panel, ablation, sensitivity, weights, variance, paper, horizon, tried, or codes."),
     ],
     config: Config = None,
     warehouse: WarehouseFolder = None,
