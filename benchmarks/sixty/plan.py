@@ -19,6 +19,8 @@ from benchmarks.sixty.schedules import Service, pass_a_day, wait_until
 
 DISK_BYTES = 1500 << 20
 LATE_BY = 3  # nights
+# All that goes wrong comes in the first weeks, every second night, so that many nights of a warehouse that went through it follow.
+FIRST_MISFORTUNE, BETWEEN, GC_KILLED = 4, 2, 14
 FORGOTTEN = SHIFT + 5
 
 
@@ -89,11 +91,11 @@ class Nights:
         self._look(night)
 
     def _misfortunes(self) -> dict[int, Callable[[int, Night], None]]:
-        of_night = {
-            0.1: self._upgrade, 0.15: self._poisoned, 0.2: self._refused_by_an_audit, 0.25: self._rollback, 0.3: self._refresh_killed,
-            0.35: self._retrain_killed, 0.4: self._worker_killed, 0.45: self._full_disk, 0.5: self._forget, 0.55: self._restore,
-        }  # fmt: skip
-        return {round(share * self.n_nights) + 1: play for share, play in of_night.items()}
+        in_order = (
+            self._upgrade, self._poisoned, self._refused_by_an_audit, self._rollback, self._refresh_killed,
+            self._retrain_killed, self._worker_killed, self._full_disk, self._forget, self._restore,
+        )  # fmt: skip
+        return {FIRST_MISFORTUNE + BETWEEN * number: play for number, play in enumerate(in_order)}
 
     def _as_usual(self, day: int, night: Night) -> None:
         """A refresh that succeeds and the retrain after it; by hand while the earlier version runs, which had no schedules worth it."""
@@ -248,7 +250,7 @@ class Nights:
         self._as_usual(day, night)
 
     def _upkeep(self, number: int, night: Night) -> None:
-        if number == 7 * round(0.65 * self.n_nights / 7):
+        if number == GC_KILLED:
             night.happened.append("the gc was killed at work")
             self._killed(night, self.service.fire("gc"), 1.0)
         self._run(night, "gc", "COMPLETED")
