@@ -17,6 +17,7 @@ METHODS = {
     "item_sasrec_log": "hsrl_train.learner.methods.item_sasrec:FROM_LOG",
     "token_sasrec_log": "hsrl_train.learner.methods.token_sasrec:FROM_LOG",
     "gfn4rec": "hsrl_train.learner.methods.gfn4rec",
+    "kgcr": "hsrl_train.learner.methods.kgcr",
     "mcchrl": "hsrl_train.learner.methods.mcchrl",
 }
 
