@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from hsrl_train.learner.actor_critic_config import ActorCriticConfig
 from hsrl_train.learner.methods import require_known
 from hsrl_train.learner.presets import PRESETS
 from hsrl_train.learner.sections import (
@@ -15,6 +16,7 @@ from hsrl_train.learner.sections import (
     ScheduleConfig,
     SearchConfig,
 )
+from hsrl_train.learner.slateq_config import SlateqConfig
 from hsrl_train.renamed_settings import refuse_old_names
 
 
@@ -44,6 +46,9 @@ class LearnerConfig(BaseModel):
     losses: LossesConfig = Field(LossesConfig(), description="The terms of the loss and their weights.")
     schedule: ScheduleConfig = Field(ScheduleConfig(), description="The length of a training, its updates and its rates.")
     search: SearchConfig = Field(SearchConfig(), description="The search for foresight after the last iteration.")
+
+    actor_critic: ActorCriticConfig = Field(ActorCriticConfig(), description="A2C, ItemA2C and TPGR.")
+    slateq: SlateqConfig = Field(SlateqConfig(), description="SlateQ.")
 
     @property
     def n_units(self) -> int:

@@ -16,6 +16,12 @@ METHODS = {
     "token_sasrec": "hsrl_train.learner.methods.token_sasrec",
     "item_sasrec_log": "hsrl_train.learner.methods.item_sasrec:FROM_LOG",
     "token_sasrec_log": "hsrl_train.learner.methods.token_sasrec:FROM_LOG",
+    "sl_offline": "hsrl_train.learner.methods.item_sasrec:SL_OFFLINE",
+    "sl_online": "hsrl_train.learner.methods.item_sasrec:SL_ONLINE",
+    "next_item": "hsrl_train.learner.methods.next_item",
+    "a2c": "hsrl_train.learner.methods.a2c",
+    "item_a2c": "hsrl_train.learner.methods.item_a2c",
+    "slateq": "hsrl_train.learner.methods.slateq",
 }
 
 

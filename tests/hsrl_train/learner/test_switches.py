@@ -43,6 +43,7 @@ def batch(refused: int = 0) -> Batch:
         torch.full((4, 2), -1.0),
         Supervision(torch.tensor([[1, 4]] * 4), feedback),
         torch.zeros(4, 0),
+        feedback,
     )
 
 
