@@ -6,6 +6,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hsrl_train.learner.actor_critic_config import ActorCriticConfig
+from hsrl_train.learner.hyper_action_config import HyperActionConfig
+from hsrl_train.learner.mcchrl_config import McchrlConfig
 from hsrl_train.learner.methods import require_known
 from hsrl_train.learner.presets import PRESETS
 from hsrl_train.learner.sections import (
@@ -46,7 +48,8 @@ class LearnerConfig(BaseModel):
     losses: LossesConfig = Field(LossesConfig(), description="The terms of the loss and their weights.")
     schedule: ScheduleConfig = Field(ScheduleConfig(), description="The length of a training, its updates and its rates.")
     search: SearchConfig = Field(SearchConfig(), description="The search for foresight after the last iteration.")
-
+    hyper_action: HyperActionConfig = Field(HyperActionConfig(), description="DDPG, TD3, PG-RA and HAC: acting by a vector.")
+    mcchrl: McchrlConfig = Field(McchrlConfig(), description="What our adaptation of mccHRL has to itself.")
     actor_critic: ActorCriticConfig = Field(ActorCriticConfig(), description="A2C, ItemA2C and TPGR.")
     slateq: SlateqConfig = Field(SlateqConfig(), description="SlateQ.")
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from hsrl_train.data.world import Catalogue, State
-from hsrl_train.learner.methods.hsrl import Hsrl, likelihood_weight_at
+from hsrl_train.learner.methods.hsrl import Hsrl
 from hsrl_train.learner.replay import Batch
 from hsrl_train.learner.sections import LossesConfig
-from hsrl_train.learner.supervision import Supervision
+from hsrl_train.learner.supervision import Supervision, likelihood_weight_at
 from tests.support.learner import learner_config
 
 K, H = 2, 3
