@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from hsrl_train.learner.actor_critic_config import ActorCriticConfig
 from hsrl_train.learner.hyper_action_config import HyperActionConfig
 from hsrl_train.learner.gfn4rec_config import Gfn4recConfig
 from hsrl_train.learner.kgcr_config import KgcrConfig
@@ -19,6 +20,7 @@ from hsrl_train.learner.sections import (
     ScheduleConfig,
     SearchConfig,
 )
+from hsrl_train.learner.slateq_config import SlateqConfig
 from hsrl_train.renamed_settings import refuse_old_names
 
 
@@ -52,6 +54,8 @@ class LearnerConfig(BaseModel):
     gfn4rec: Gfn4recConfig = Field(Gfn4recConfig(), description="What GFN4Rec has to itself.")
     kgcr: KgcrConfig = Field(KgcrConfig(), description="What our adaptation of KGCR has to itself.")
     mcchrl: McchrlConfig = Field(McchrlConfig(), description="What our adaptation of mccHRL has to itself.")
+    actor_critic: ActorCriticConfig = Field(ActorCriticConfig(), description="A2C, ItemA2C and TPGR.")
+    slateq: SlateqConfig = Field(SlateqConfig(), description="SlateQ.")
 
     @property
     def n_units(self) -> int:
