@@ -113,7 +113,8 @@ class TrainingConfig(BaseModel):
         "out but for rounding; simulators are fitted, and policies judged, on the processor.",
     )
     warm_start: bool = Field(
-        False, description="Whether the weights of the published policy of this codebook are where a retrain begins."
+        False,
+        description="Whether a retrain begins at the weights of the published policy of this codebook, or of the one before a rebuild.",
     )
     judge_every: int = Field(
         0,
