@@ -18,7 +18,9 @@ group = typer.Typer()
 def reproduce(
     study: Annotated[
         str,
-        typer.Argument(help="table2, catalogue, panel, ablation, sensitivity, weights, variance, paper, horizon, tried, or codes."),
+        typer.Argument(
+            help="table2, catalogue, panel, ablation, sensitivity, weights, variance, paper, horizon, tried, or codes."
+        ),
     ],
     config: Config = None,
     warehouse: WarehouseFolder = None,

@@ -6,8 +6,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hsrl_train.learner.actor_critic_config import ActorCriticConfig
-from hsrl_train.learner.hyper_action_config import HyperActionConfig
 from hsrl_train.learner.gfn4rec_config import Gfn4recConfig
+from hsrl_train.learner.hyper_action_config import HyperActionConfig
 from hsrl_train.learner.kgcr_config import KgcrConfig
 from hsrl_train.learner.mcchrl_config import McchrlConfig
 from hsrl_train.learner.methods import require_known
