@@ -87,6 +87,7 @@ def _bring_up_to_date(
         stored = stored_meaning(warehouse, search.source.name)
         require_same_meaning(stored, settings.source, request.accept)
         found = search.run(warehouse, rebuild=request.rebuild)
+        found.hashes.save()
     if not (found.deliveries or found.has_new_vectors or request.rebuild or items_left_behind(warehouse)):
         return _nothing_new(run, request, [])
     with run.stage("check stored files"):
