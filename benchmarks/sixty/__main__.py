@@ -15,14 +15,17 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
 from benchmarks.sixty.checks import Checks
 from benchmarks.sixty.log import ALERTS, SETTINGS, RawLog
+from benchmarks.sixty.night import Played
 from benchmarks.sixty.plan import Nights
 from benchmarks.sixty.report import report
 from benchmarks.sixty.schedules import Service
+from flows.runtime.resources import code_version
 
 HERE = Path(__file__).parents[2]
 
@@ -33,6 +36,22 @@ def checkout(commit: str, folder: Path) -> Path:
     with tarfile.open(fileobj=BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")
     return folder
+
+
+def _begun(n_nights: int) -> Played:
+    """How the nights are run; none is over."""
+    words = [
+        Path(word).name if word.startswith("/") else word for word in sys.argv[1:]
+    ]  # folders of a machine are its own affair
+    return Played(
+        command=f"python -m benchmarks.sixty {' '.join(words)}",
+        date=f"{datetime.now(UTC):%Y-%m-%d}",
+        version=code_version(),
+        python=sys.version.split()[0],
+        n_cores=os.cpu_count() or 1,
+        load=(os.getloadavg()[0],) * 2,
+        n_nights=n_nights,
+    )
 
 
 def main() -> None:
@@ -47,7 +66,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hsrl-sixty-") as scratch:
         home = arguments.home or Path(scratch)
         home.mkdir(parents=True, exist_ok=True)
-        load = os.getloadavg()[0]
         log = RawLog.of(home / "raw", arguments.users, arguments.nights)
         config, notices = home / "shop.toml", home / "notices.jsonl"
         alerts = "" if arguments.before else ALERTS.format(python=sys.executable, notices=notices)
@@ -55,18 +73,23 @@ def main() -> None:
         code = checkout(arguments.before, home / "code") if arguments.before else HERE
         service = Service(code, home, config, home / "disk" / "warehouse", home / "up.log")
 
-        def write_page(played: Nights) -> None:
-            """After every night, so that a run that is cut short shows what it saw."""
-            if arguments.out:
-                arguments.out.write_text(report(played, load))
+        played = _begun(arguments.nights)
 
-        nights = Nights(service, log, Checks(service.root, log), HERE, notices, arguments.nights, write_page)
+        def keep(nights: Nights) -> None:
+            """After every night, so that a run that is cut short shows what it saw."""
+            played.seen, played.faults, played.n_notices = nights.seen, nights.faults, nights.n_notices()
+            played.load, played.is_whole = (played.load[0], os.getloadavg()[0]), nights.is_whole
+            played.save(home / "nights.json")
+            if arguments.out:
+                arguments.out.write_text(report(played))
+
+        nights = Nights(service, log, Checks(service.root, log), HERE, notices, arguments.nights, keep)
         try:
             nights.play()
         finally:
             nights.close()
-            write_page(nights)
-            print(report(nights, load))
+            keep(nights)
+            print(report(played))
             if arguments.out:
                 service.hsrl("report", "--html", arguments.out.with_suffix(".html"), "--warehouse", service.root)
     sys.exit(1 if nights.faults else 0)

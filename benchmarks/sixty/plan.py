@@ -37,6 +37,8 @@ class Nights:
         n_nights: how many.
         after_night: called when a night is over.
         faults: what was wrong, by night; empty = everything was as promised.
+        seen: what each night showed.
+        is_whole: whether all are over and what must hold of the whole was looked at.
     """
 
     service: Service
@@ -48,6 +50,7 @@ class Nights:
     after_night: Callable[["Nights"], None]
     faults: list[str] = field(default_factory=list)
     seen: list[Night] = field(default_factory=list)
+    is_whole: bool = False
     n_bad_days: int = 0
     moments: random.Random = field(default_factory=lambda: random.Random(60))  # noqa: S311 of death
 
@@ -70,6 +73,8 @@ class Nights:
             pass_a_day(self.service.root)
         self.service.stop()
         self._whole()
+        self.is_whole = True
+        self.after_night(self)
 
     def close(self) -> None:
         """Stop and unmount whatever is left."""
@@ -168,7 +173,7 @@ class Nights:
 
     def _rollback(self, day: int, night: Night) -> None:
         self._as_usual(day, night)
-        release = self._release()
+        release = self.checks.last_release()
         night.happened.append(f"rolled back from release {release} to {release - 3}, and on with what came since")
         self._command("rollback", str(release - 3))
         self._as_usual(day, night)
@@ -250,6 +255,7 @@ class Nights:
         self._as_usual(day, night)
 
     def _upkeep(self, number: int, night: Night) -> None:
+        night.has_upkeep = True
         if number == GC_KILLED:
             night.happened.append("the gc was killed at work")
             self._killed(night, self.service.fire("gc"), 1.0)
@@ -293,10 +299,6 @@ class Nights:
         disk.mkdir(parents=True, exist_ok=True)
         words = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(disk)]
         subprocess.run(words, capture_output=True, check=False)  # noqa: S603
-
-    def _release(self) -> int:
-        status = self.service.hsrl("sql", "--json", "select max(release_id) as n from releases", "--warehouse", self.service.root)
-        return int("".join(letter for letter in status.stdout if letter.isdigit()))
 
     def n_notices(self) -> int:
         """Notices that hsrl has sent so far."""
