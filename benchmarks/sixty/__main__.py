@@ -38,19 +38,19 @@ def checkout(commit: str, folder: Path) -> Path:
     return folder
 
 
-def _begun(n_nights: int) -> Played:
+def _begun(arguments: argparse.Namespace) -> Played:
     """How the nights are run; none is over."""
     words = [
         Path(word).name if word.startswith("/") else word for word in sys.argv[1:]
     ]  # folders of a machine are its own affair
     return Played(
-        command=f"python -m benchmarks.sixty {' '.join(words)}",
+        command=f"python -m benchmarks.sixty --nights {arguments.nights} --users {arguments.users}{before}{folders}",
         date=f"{datetime.now(UTC):%Y-%m-%d}",
         version=code_version(),
         python=sys.version.split()[0],
         n_cores=os.cpu_count() or 1,
         load=(os.getloadavg()[0],) * 2,
-        n_nights=n_nights,
+        n_nights=arguments.nights,
     )
 
 
@@ -73,7 +73,7 @@ def main() -> None:
         code = checkout(arguments.before, home / "code") if arguments.before else HERE
         service = Service(code, home, config, home / "disk" / "warehouse", home / "up.log")
 
-        played = _begun(arguments.nights)
+        played = _begun(arguments)
 
         def keep(nights: Nights) -> None:
             """After every night, so that a run that is cut short shows what it saw."""
