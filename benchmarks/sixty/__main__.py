@@ -40,9 +40,8 @@ def checkout(commit: str, folder: Path) -> Path:
 
 def _begun(arguments: argparse.Namespace) -> Played:
     """How the nights are run; none is over."""
-    words = [
-        Path(word).name if word.startswith("/") else word for word in sys.argv[1:]
-    ]  # folders of a machine are its own affair
+    before = f" --before {arguments.before}" if arguments.before else ""
+    folders = " --home DIR --out PAGE"  # those of a machine are its own affair
     return Played(
         command=f"python -m benchmarks.sixty --nights {arguments.nights} --users {arguments.users}{before}{folders}",
         date=f"{datetime.now(UTC):%Y-%m-%d}",
