@@ -6,7 +6,8 @@ Each night a day of a shop's log arrives, the schedule of `daily-refresh` comes 
 follows; `gc` and `verify` run every week. Nights of misfortune are in ``plan.py``. The first three nights are those of an earlier
 version of the project (``--before``), by hand, whose warehouse is then migrated. After every night, by SQL: the events are exactly the rows
 handed over, no user's events or records are counted twice, every active item has a Semantic ID or a reason, Semantic IDs stay as
-promised. At the end `hsrl verify`, and a warehouse made from the same files at once holds the same events.
+promised. At the end `hsrl verify`, and a warehouse made from the same files at once holds the same events. `touch DIR/enough` makes the
+night at work the last.
 """
 
 import argparse

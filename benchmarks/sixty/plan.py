@@ -19,6 +19,7 @@ from benchmarks.sixty.schedules import Service, pass_a_day, wait_until
 
 DISK_BYTES = 1500 << 20
 LATE_BY = 3  # nights
+ENOUGH = "enough"  # a file of that name in the scratch folder makes the night at work the last
 # All that goes wrong comes in the first weeks, every second night, so that many nights of a warehouse that went through it follow.
 FIRST_MISFORTUNE, BETWEEN, GC_KILLED = 4, 2, 14
 FORGOTTEN = SHIFT + 5
@@ -71,6 +72,8 @@ class Nights:
             print(day + 1, night, flush=True)
             self.after_night(self)
             pass_a_day(self.service.root)
+            if (self.service.home / ENOUGH).exists():
+                break
         self.service.stop()
         self._whole()
         self.is_whole = True
@@ -268,7 +271,7 @@ class Nights:
         root = self.service.root
         self._command("verify")
         again = self.service.home / "again"
-        self.log.list_all_items(self.n_nights - 1)
+        self.log.list_all_items(len(self.seen) - 1)
         # A late file by itself looks like a broken export, as nothing that came before tells what is usual.
         made = self.service.hsrl("refresh", "--config", self.service.config, "--warehouse", again, "--accept", "delivery_drift")
         if made.returncode:
@@ -286,11 +289,8 @@ class Nights:
             self._fault(f"hsrl {' '.join(words)} ended with {done.returncode}: {done.stderr[-300:]}")
 
     def _start(self) -> None:
+        """Sixty nights pass in hours, so what is kept is told by number and not by age."""
         self.service.start()
-        self._keep_little()
-
-    def _keep_little(self) -> None:
-        """Sixty nights pass in an hour, so what is kept is told by number and not by age."""
         self.service.set_parameters("gc", {"keep_days": 0.0, "keep_releases": 8, "resume_days": 0.0})
 
     def _mount(self) -> None:

@@ -62,7 +62,7 @@ def _head(played: Played) -> list[str]:
     n_seen, minutes = len(played.seen), sum(night.seconds for night in played.seen) / 60
     by_hand = sum("BY HAND" in night.states for night in played.seen)
     whole = (
-        "All of them are over; at the end `hsrl verify` passed over the whole, and one refresh of all files at once was compared."
+        "At the end `hsrl verify` looked at all of it, and its events were compared with those of one refresh of all files at once."
         if played.is_whole
         else "What must hold of the whole was not looked at, as the run was cut short."
     )
