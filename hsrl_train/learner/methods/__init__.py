@@ -22,6 +22,7 @@ METHODS = {
     "a2c": "hsrl_train.learner.methods.a2c",
     "item_a2c": "hsrl_train.learner.methods.item_a2c",
     "slateq": "hsrl_train.learner.methods.slateq",
+    "tpgr": "hsrl_train.learner.methods.tpgr",
     "ddpg": "hsrl_train.learner.methods.ddpg",
     "td3": "hsrl_train.learner.methods.td3",
     "td3_published": "hsrl_train.learner.methods.td3:PUBLISHED",

@@ -53,6 +53,10 @@ class ValuedItems(PolicyNetwork):
         logits: Tensor = c0 @ self.encoder.item(catalogue.vectors).T * c0.shape[1] ** -0.5
         return logits
 
+    def logits_in(self, c0: Float[Tensor, "b d"], catalogue: Catalogue) -> Float[Tensor, "b n_plus_1"]:
+        """What the likelihood takes, its bias aside, for log-odds of a like."""
+        return self.scores_in(c0, catalogue)
+
     def scores(self, state: State, catalogue: Catalogue) -> Float[Tensor, "b n_plus_1"]:
         """Logits of the items."""
         return self.scores_in(self.state(state, catalogue), catalogue)
@@ -106,7 +110,8 @@ class A2c(NetworkLearner):
         weight = self.config.actor_critic.likelihood_weight
         if weight:
             items, answers = batch.supervision
-            logits = self.network.scores(batch.state_t, self.catalogue).gather(1, items) + self.network.bias
+            c0 = self.network.state(batch.state_t, self.catalogue)
+            logits = self.network.logits_in(c0, self.catalogue).gather(1, items) + self.network.bias
             terms["likelihood_loss"] = weight * losses.two_sided_loss(logits, answers)
         return terms
 
