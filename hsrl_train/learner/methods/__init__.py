@@ -28,6 +28,8 @@ METHODS = {
     "td3": "hsrl_train.learner.methods.td3",
     "td3_published": "hsrl_train.learner.methods.td3:PUBLISHED",
     "hac": "hsrl_train.learner.methods.hac",
+    "gfn4rec": "hsrl_train.learner.methods.gfn4rec",
+    "kgcr": "hsrl_train.learner.methods.kgcr",
     "mcchrl": "hsrl_train.learner.methods.mcchrl",
 }
 
