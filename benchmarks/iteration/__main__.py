@@ -1,6 +1,7 @@
 """Iterations per CPU second of the whole loop, beside a mirror of the authors' loop, and where an iteration's time goes.
 
     python -m benchmarks.iteration --iterations 200 --rounds 5 --out docs/results/iteration.md
+    python -m benchmarks.iteration --iterations 100 --rounds 3 --methods a2c hac
 
 One thread; a random world of the size of ML-1M (``world``), the same for all. CPU seconds, not wall seconds, so that a busy machine
 tells nearly the same. The loops take turns, round by round, after a warm-up in which the replay fills.
@@ -18,6 +19,7 @@ import torch
 
 from benchmarks.iteration.measure import PARTS, authors, ours, parts, two_processes
 from benchmarks.iteration.world import random_world
+from hsrl_train.learner.methods import METHODS
 
 MIRROR = "the authors' loop, mirrored"
 
@@ -52,15 +54,31 @@ def page(found: Mapping[str, list[float]], spent: Mapping[str, Mapping[str, floa
     return "\n".join([*lines, ""])
 
 
+def methods_page(found: Mapping[str, list[float]]) -> str:
+    """Markdown: what an iteration of each method costs."""
+    lines = ["| method | CPU ms an iteration | iterations per CPU second | least … most |", "| --- | ---: | ---: | ---: |"]
+    for name, values in found.items():
+        middle = statistics.median(values)
+        lines.append(f"| {name} | {1000 / middle:.1f} | {middle:.1f} | {min(values):.1f} … {max(values):.1f} |")
+    return "\n".join([*lines, ""])
+
+
 def main() -> None:
     """Measure, print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--iterations", type=int, default=200, help="of the product's loop in a round; of the mirror a fifth")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), help="these alone, with the preset best")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     n, world = arguments.iterations, random_world(0)
+    if arguments.methods:
+        named = {name: (partial(ours, world, {"method": name}), n) for name in arguments.methods}
+        print(text := methods_page(rates(named, arguments.rounds)))
+        if arguments.out:
+            arguments.out.write_text(text, encoding="utf-8")
+        return
     presets: dict[str, dict[str, Any]] = {f"preset {name}": {"preset": name} for name in ("paper", "best")}
     loops: dict[str, tuple[Callable[[int], float], int]] = {MIRROR: (partial(authors, world), max(n // 5, 10))}
     loops |= {name: (partial(ours, world, config), n) for name, config in presets.items()}

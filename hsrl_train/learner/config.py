@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from hsrl_train.learner.actor_critic_config import ActorCriticConfig
 from hsrl_train.learner.gfn4rec_config import Gfn4recConfig
+from hsrl_train.learner.hg_config import HgConfig
 from hsrl_train.learner.hyper_action_config import HyperActionConfig
 from hsrl_train.learner.kgcr_config import KgcrConfig
 from hsrl_train.learner.mcchrl_config import McchrlConfig
@@ -56,6 +57,7 @@ class LearnerConfig(BaseModel):
     mcchrl: McchrlConfig = Field(McchrlConfig(), description="What our adaptation of mccHRL has to itself.")
     actor_critic: ActorCriticConfig = Field(ActorCriticConfig(), description="A2C, ItemA2C and TPGR.")
     slateq: SlateqConfig = Field(SlateqConfig(), description="SlateQ.")
+    hg: HgConfig = Field(HgConfig(), description="What our adaptation of HG has to itself.")
 
     @property
     def n_units(self) -> int:
