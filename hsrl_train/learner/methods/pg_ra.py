@@ -3,8 +3,8 @@
     ê ~ N(μ(s), diag(σ²)), σ learned;   the slate is that of ê
     δ = clip(r + γ (1 − done) V̄(s') − V(s)),   L_PG = −δ log N(ê; μ(s), σ²) / d,   L_V = (V(s) − target)²,   λ_r L_RA
 
-ê and its log-density are noted when a slate is chosen. A replayed ê counts by min(π / π_then, ``losses.importance_clip``) where that is
-not 0, the density taken a coordinate (its geometric mean), since a ratio of d-dimensional densities is 0 or beyond any clip.
+ê and its log-density are noted when a slate is chosen. A replayed ê counts by min(π / π_then, 2), since the paper is on-policy; the
+density is taken a coordinate (its geometric mean), as a ratio of d-dimensional densities is 0 or beyond any clip.
 [A] σ begins at ``hyper_action.noise``, and slates of the log, which no ê chose, teach value and items only. As published the policy is
 on-policy and shows one item.
 """
@@ -29,6 +29,8 @@ from hsrl_train.learner.representation import InverseModel, guessed_places, repr
 
 # σ begins at no less, where ``noise`` is 0: a Gaussian needs a width.
 LEAST_NOISE = 1e-3
+# Bound of the weight of a replayed ê; unweighted, Two Shelves stayed at the shelf that pays now.
+MOST_WEIGHT = 2.0
 
 
 class GaussianNetwork(PolicyNetwork):
@@ -115,10 +117,14 @@ class PgRa(NetworkLearner):
             return mean.sum() * 0
         chosen, then = note[is_noted, :-1], note[is_noted, -1]
         log_probs = log_density(chosen, mean[is_noted], self.network.log_sigma)
-        weighted = advantage[is_noted]
-        if clip := self.config.losses.importance_clip:
-            weighted = weighted * losses.importance_weight(log_probs[:, None], then[:, None], clip)[:, 0]
-        return losses.policy_gradient_loss(weighted, log_probs[:, None])
+        clip = self.config.losses.importance_clip
+        weights = losses.importance_weight(log_probs[:, None], then[:, None], clip)[:, 0]
+        return losses.policy_gradient_loss(weights * advantage[is_noted], log_probs[:, None])
 
 
-METHOD = Method("pg_ra", PgRa, PgRa.read, fixed=UNSUPERVISED)
+METHOD = Method(
+    "pg_ra",
+    PgRa,
+    PgRa.read,
+    fixed={**UNSUPERVISED, "losses": {**UNSUPERVISED["losses"], "importance_clip": MOST_WEIGHT}},
+)
