@@ -207,14 +207,24 @@ def showable(
     Raises:
         TrainingError: fewer than k items are active.
     """
+    return (scores + handicap(state, catalogue, decoding, k)).topk(k, dim=1).indices
+
+
+def handicap(state: State, catalogue: Catalogue, decoding: DecodingConfig, k: int) -> Float[Tensor, "b n_plus_1"]:
+    """What is added to finite scores: −∞ where an item may not be shown, ``LEFT_OUT`` less for what comes last, else 0.
+
+    Raises:
+        TrainingError: fewer than k items are active.
+    """
     if int(catalogue.is_active.sum()) < k:
         raise TrainingError(
             f"policy: {int(catalogue.is_active.sum())} items are active, expected the slate's {k}; shorten the slate"
         )
+    added = torch.zeros(len(state.history), len(catalogue.is_active), device=catalogue.device)
     not_again = left_out(state, decoding)
     if not_again is not None:
-        scores = scores - LEFT_OUT * torch.zeros_like(scores).scatter_(1, not_again, 1.0)
-    return scores.masked_fill(~catalogue.is_active, -torch.inf).topk(k, dim=1).indices
+        added.scatter_(1, not_again, -LEFT_OUT)
+    return added.masked_fill_(~catalogue.is_active, -torch.inf)
 
 
 def drawn(
