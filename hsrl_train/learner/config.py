@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from hsrl_train.learner.chirp_config import ChirpConfig
 from hsrl_train.learner.gfn4rec_config import Gfn4recConfig
 from hsrl_train.learner.kgcr_config import KgcrConfig
 from hsrl_train.learner.mcchrl_config import McchrlConfig
@@ -47,6 +48,7 @@ class LearnerConfig(BaseModel):
     losses: LossesConfig = Field(LossesConfig(), description="The terms of the loss and their weights.")
     schedule: ScheduleConfig = Field(ScheduleConfig(), description="The length of a training, its updates and its rates.")
     search: SearchConfig = Field(SearchConfig(), description="The search for foresight after the last iteration.")
+    chirp: ChirpConfig = Field(ChirpConfig(), description="What our adaptation of CHIRP has to itself.")
     gfn4rec: Gfn4recConfig = Field(Gfn4recConfig(), description="What GFN4Rec has to itself.")
     kgcr: KgcrConfig = Field(KgcrConfig(), description="What our adaptation of KGCR has to itself.")
     mcchrl: McchrlConfig = Field(McchrlConfig(), description="What our adaptation of mccHRL has to itself.")

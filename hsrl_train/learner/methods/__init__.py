@@ -16,6 +16,7 @@ METHODS = {
     "token_sasrec": "hsrl_train.learner.methods.token_sasrec",
     "item_sasrec_log": "hsrl_train.learner.methods.item_sasrec:FROM_LOG",
     "token_sasrec_log": "hsrl_train.learner.methods.token_sasrec:FROM_LOG",
+    "chirp": "hsrl_train.learner.methods.chirp",
     "gfn4rec": "hsrl_train.learner.methods.gfn4rec",
     "kgcr": "hsrl_train.learner.methods.kgcr",
     "mcchrl": "hsrl_train.learner.methods.mcchrl",
