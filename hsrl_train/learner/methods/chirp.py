@@ -1,7 +1,7 @@
 """Our adaptation of CHIRP: options between boxes of an abstraction tree, planned over; slates are the top K of the option's values.
 
-The tree halves boxes over readable variables where TD errors are most dispersed (``abstraction.py``); an option leads from a box to
-another, or stays and harvests (``options.py``). One network values items under every option, Q_o(s, i) = ⟨MLP[c; emb(o)], e_i⟩:
+The tree halves boxes over readable variables where TD errors of the boxes' values are most dispersed (``abstraction.py``); an option
+leads from a box to another, or stays and harvests (``options.py``). One network values items under every option, Q_o(s, i) = ⟨MLP[c; emb(o)], e_i⟩:
 
     y_k = ρ_k + γ (1 − d) [(1 − β) mean of top-K Q̄_o(s') + β V(b')] + κ where the goal is entered,    β = 1 where the option ends
 
@@ -146,13 +146,16 @@ class Chirp(NetworkLearner):
         """Follow the options of all sessions; from time to time plan, and let the tree and the library grow."""
         own, network, gamma = self.config.chirp, self.network, self.config.losses.gamma
         before = State(steps.reward.new_zeros(len(steps.user), 0), steps.history, steps.recent)
-        leaf = network.leaf(before, self.catalogue)
+        variables = network.variables(before, self.catalogue)
+        leaf = network.tree.leaf_of(variables)
         after = network.leaf(answered(before, steps.slate, steps.feedback), self.catalogue)
         running = self.running
         running = running._replace(reward=running.reward + gamma**running.age * steps.reward, age=running.age + 1)
         is_over, is_reached = self._ends(running.option, running.age, after)
         is_over |= steps.is_done
         self.model.shown(leaf, steps.reward)
+        later = gamma * (~steps.is_done) * network.node_value[after]
+        self._keep(variables, running.option, steps.reward + later - network.node_value[leaf])
         is_change = (leaf != after) & ~steps.is_done
         self.model.changes.index_put_(
             (leaf[is_change], after[is_change]), torch.ones_like(steps.reward[is_change]), accumulate=True
@@ -170,6 +173,12 @@ class Chirp(NetworkLearner):
             self._grow()
         if shown // own.plan_every > shown_before // own.plan_every:
             self._plan()
+
+    def _keep(self, variables: Float[Tensor, "b x"], option: Int[Tensor, " b"], error: Float[Tensor, " b"]) -> None:
+        """Errors of the values of leaves, not of the network's: those see the whole state, and hide where a box is too coarse."""
+        rows = (int(self.counts[1]) + torch.arange(len(error), device=error.device)) % N_ERRORS
+        self.errors[rows] = torch.cat([variables, option[:, None].float(), error[:, None]], dim=1)
+        self.counts[1] += len(error)
 
     def _ends(
         self, option: Int[Tensor, " b"], age: Int[Tensor, " b"], leaf: Int[Tensor, " b"]
@@ -217,9 +226,7 @@ class Chirp(NetworkLearner):
         option, age = note.nan_to_num().long().T
         wanted = network.wants(network.encoder(batch.state_t, catalogue.vectors), option)
         value = torch.einsum("bd,bkd->bk", wanted, network.encoder.item(catalogue.vectors[batch.slate]))
-        target = self._target(batch, option, age)
-        self._keep(network.variables(batch.state_t, catalogue), option, (target - value.detach()).mean(dim=1))
-        return {"value_loss": functional.mse_loss(value, target)}
+        return {"value_loss": functional.mse_loss(value, self._target(batch, option, age))}
 
     @torch.no_grad()
     def _target(self, batch: Batch, option: Int[Tensor, " b"], age: Int[Tensor, " b"]) -> Float[Tensor, "b k"]:
@@ -235,11 +242,6 @@ class Chirp(NetworkLearner):
         future = torch.where(is_over, self.network.node_value[leaf], within)
         later = self.config.losses.gamma * (~batch.done_t) * future + self.config.chirp.target_bonus * is_reached
         return batch.item_reward_t + later[:, None]
-
-    def _keep(self, variables: Float[Tensor, "b x"], option: Int[Tensor, " b"], error: Float[Tensor, " b"]) -> None:
-        rows = (int(self.counts[1]) + torch.arange(len(error), device=error.device)) % N_ERRORS
-        self.errors[rows] = torch.cat([variables, option[:, None].float(), error[:, None]], dim=1)
-        self.counts[1] += len(error)
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Also the model of options, what sessions are about, and kept errors."""
