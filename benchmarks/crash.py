@@ -1,6 +1,7 @@
 """SIGKILL at random moments of a refresh, a retrain and a gc: what readers see, what a rerun gives, what is left lying about.
 
     python -m benchmarks.crash --kills 120 --out docs/results/crash.md
+    python -m benchmarks.crash --kills 60 --server "host=127.0.0.1 port=5432 user=hsrl" --data s3://crash/ --out docs/results/crash-s3.md
 
 Each case begins from a copy of a prepared warehouse (none yet; two days with a third to process; three days to retrain on; three
 releases of which one may go), is killed after a random share of an unbroken run's processor time (which does not depend on what else
@@ -18,13 +19,13 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from benchmarks.crash_page import Conditions, page
 from benchmarks.crash_served import DATA, SERVER, catalogue_for, copy_warehouse, data_for
 from benchmarks.crash_state import LEAST, Seen, garbage, look, orphans, torn
 from tests.support.small_feed import TOKENIZER, feed
@@ -192,7 +193,7 @@ def moment(case: Case, root: Path, before: Seen, seen: Seen) -> str:
 
 def run(n_kills: int, seed: int, out: Path | None, *, with_retrain: bool, served: tuple[str, str | None] | None = None) -> int:
     """All kills, dealt to the cases in turn; returns the number of failures."""
-    load = os.getloadavg()
+    conditions = _conditions(seed, out, served, refresh_only=not with_retrain)
     with tempfile.TemporaryDirectory(prefix="hsrl-crash-") as folder:
         bench = Bench(Path(folder), seed)
         for name, where in zip((SERVER, DATA), served or (), strict=False):
@@ -221,8 +222,17 @@ def run(n_kills: int, seed: int, out: Path | None, *, with_retrain: bool, served
             print(len(results), json.dumps(results[-1]), flush=True)
             if out:  # after every kill, so that a run that is stopped leaves what it saw
                 out.parent.mkdir(parents=True, exist_ok=True)
-                out.write_text(_report(results, seed, {name: seconds for name, (*_, seconds) in whole.items()}, load))
+                unbroken = {name: seconds for name, (*_, seconds) in whole.items()}
+                out.write_text(page(results, unbroken, conditions))
         return sum(bool(result["faults"]) for result in results) + (len(results) < n_kills)
+
+
+def _conditions(seed: int, out: Path | None, served: tuple[str, str | None] | None, *, refresh_only: bool) -> Conditions:
+    from flows.runtime.resources import code_version
+
+    server, data = served or (None, None)
+    name = out.name if out else "crash.md"
+    return Conditions(seed, name, code_version(), os.getloadavg()[0], server is not None, data, refresh_only)
 
 
 def left_over(case: Case, root: Path) -> list[str]:
@@ -245,31 +255,6 @@ def _judge(bench: Bench, case: Case, before: Seen, after: Seen) -> dict[str, Any
     if left := left_over(case, root):
         faults.append(f"{len(left)} orphans, such as {left[0]}")
     return {"when": when, "seconds": round(seconds, 1), "faults": faults}
-
-
-def _report(results: list[dict[str, Any]], seed: int, seconds: dict[str, float], load: tuple[float, ...]) -> str:
-    from flows.runtime.resources import code_version
-
-    lines = [
-        "# Killed at random moments",
-        "",
-        f"`python -m benchmarks.crash --kills {len(results)} --seed {seed} --out docs/results/crash.md`, {time.strftime('%Y-%m-%d')}, "
-        f"version {code_version()}, {os.cpu_count()} cores, load {load[0]:.1f} at the start and {os.getloadavg()[0]:.1f} at the end.",
-        "",
-        "| case | unbroken run, s | kills | readers saw another state | rerun differs | orphans left | rerun, s (median) |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for name in dict.fromkeys(result["case"] for result in results):
-        mine = [result for result in results if result["case"] == name]
-        bad = {key: sum(any(word in fault for fault in result["faults"]) for result in mine) for key, word in
-               (("reader", "a reader"), ("rerun", "the rerun"), ("orphan", "orphans"))}  # fmt: skip
-        median = sorted(result["seconds"] for result in mine)[len(mine) // 2]
-        lines.append(
-            f"| {name} | {seconds[name]:.1f} | {len(mine)} | {bad['reader']} | {bad['rerun']} | {bad['orphan']} | {median:.1f} |"
-        )
-    moments = Counter(result["when"] for result in results)
-    lines += ["", "Where the kills fell: " + ", ".join(f"{when} {count}" for when, count in moments.most_common()) + ".", ""]
-    return "\n".join(lines)
 
 
 def main() -> None:

@@ -12,7 +12,6 @@ from flows.nights.writer_slot import writer_slot
 from flows.refresh.flow import refresh
 from flows.refresh.request import RefreshRequest
 from flows.report.write import reported
-from flows.retrain.flow import retrain
 from flows.runtime.locations import warehouse_path
 from flows.runtime.run import Run
 from flows.runtime.runner import cluster_of
@@ -53,6 +52,8 @@ def daily_refresh(config: str, warehouse: str | None = None, accept: tuple[str, 
 )
 def nightly_retrain(config: str, warehouse: str | None = None) -> dict[str, Any]:
     """Simulators, policy, evaluation, gate, publish: `hsrl retrain` as a flow run, each step a task run."""
+    from flows.retrain.flow import retrain  # brings torch, which every other deployment does without
+
     root = warehouse_path(Path(warehouse) if warehouse else None)
 
     def attempt(run: Run) -> dict[str, Any]:

@@ -58,6 +58,8 @@ n_iterations = 40
 learn_after = 100
 [learner.search]
 n_rounds = 1
+[training]
+n_processes = 1
 [evaluation]
 n_sessions = 30
 families = ["factorisation", "frozen_attention"]

@@ -12,38 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.sixty.checks import Checks, events_of
+from benchmarks.sixty.checks import N_CHECKED, Checks, events_of
 from benchmarks.sixty.log import ALERTS, SHIFT, RawLog, night_of
-from benchmarks.sixty.schedules import Service, wait_until
+from benchmarks.sixty.night import Night
+from benchmarks.sixty.schedules import Service, pass_a_day, wait_until
 
 DISK_BYTES = 1500 << 20
 LATE_BY = 3  # nights
+# All that goes wrong comes in the first weeks, every second night, so that many nights of a warehouse that went through it follow.
+FIRST_MISFORTUNE, BETWEEN, GC_KILLED = 4, 2, 14
 FORGOTTEN = SHIFT + 5
-
-
-@dataclass
-class Night:
-    """What a night showed.
-
-    Attributes:
-        date: of the night.
-        happened: the misfortunes, in words.
-        states: how the flow runs ended, in their order.
-        cpu_seconds: of the refresh that succeeded, and of the retrain.
-        megabytes: of the warehouse and of its catalogue.
-        kept: share of the items that kept their Semantic ID.
-        n_rows: events so far.
-        seconds: wall time of the night.
-    """
-
-    date: str
-    happened: list[str] = field(default_factory=list)
-    states: list[str] = field(default_factory=list)
-    cpu_seconds: tuple[float, float] = (0.0, 0.0)
-    megabytes: tuple[float, float] = (0.0, 0.0)
-    kept: float | None = None
-    n_rows: int = 0
-    seconds: float = 0.0
 
 
 @dataclass
@@ -57,6 +35,7 @@ class Nights:
         head: the checkout of this version.
         notices: file that the notices of hsrl are written into, one a line.
         n_nights: how many.
+        after_night: called when a night is over.
         faults: what was wrong, by night; empty = everything was as promised.
     """
 
@@ -66,6 +45,7 @@ class Nights:
     head: Path
     notices: Path
     n_nights: int
+    after_night: Callable[["Nights"], None]
     faults: list[str] = field(default_factory=list)
     seen: list[Night] = field(default_factory=list)
     n_bad_days: int = 0
@@ -86,6 +66,8 @@ class Nights:
                 self._fault(f"{type(error).__name__}: {error}")
             night.seconds = time.monotonic() - began
             print(day + 1, night, flush=True)
+            self.after_night(self)
+            pass_a_day(self.service.root)
         self.service.stop()
         self._whole()
 
@@ -109,11 +91,11 @@ class Nights:
         self._look(night)
 
     def _misfortunes(self) -> dict[int, Callable[[int, Night], None]]:
-        of_night = {
-            1 / 3: self._upgrade, 0.4: self._poisoned, 0.45: self._refused_by_an_audit, 0.5: self._rollback, 0.55: self._refresh_killed,
-            0.6: self._retrain_killed, 0.65: self._worker_killed, 0.7: self._full_disk, 0.8: self._forget, 0.85: self._restore,
-        }  # fmt: skip
-        return {round(share * self.n_nights) + 1: play for share, play in of_night.items()}
+        in_order = (
+            self._upgrade, self._poisoned, self._refused_by_an_audit, self._rollback, self._refresh_killed,
+            self._retrain_killed, self._worker_killed, self._full_disk, self._forget, self._restore,
+        )  # fmt: skip
+        return {FIRST_MISFORTUNE + BETWEEN * number: play for number, play in enumerate(in_order)}
 
     def _as_usual(self, day: int, night: Night) -> None:
         """A refresh that succeeds and the retrain after it; by hand while the earlier version runs, which had no schedules worth it."""
@@ -137,11 +119,14 @@ class Nights:
             self._fault(f"run {run['name']} ended {run['state_type']}, expected {state}: {(run['state'] or {}).get('message')}")
 
     def _look(self, night: Night) -> None:
-        for fault in self.checks.faults(self.n_bad_days):
+        broken = self.checks.faults(self.n_bad_days)
+        night.n_checked, night.n_broken = N_CHECKED, len(broken)
+        for fault in broken:
             self._fault(fault)
         refreshed, retrained = self.checks.last_run("daily-refresh"), self.checks.last_run("nightly-retrain")
         night.cpu_seconds = (float(refreshed["cpu_seconds"] or 0), float(retrained["cpu_seconds"] or 0))  # type: ignore[arg-type]
-        night.megabytes, night.n_rows, night.kept = self.checks.sizes(), events_of(self.service.root)[0], self.checks.kept()
+        night.megabytes, night.catalogue_rows = self.checks.sizes(), self.checks.catalogue_rows()
+        night.n_rows, night.kept = events_of(self.service.root)[0], self.checks.kept()
 
     # What goes wrong.
 
@@ -265,7 +250,7 @@ class Nights:
         self._as_usual(day, night)
 
     def _upkeep(self, number: int, night: Night) -> None:
-        if number == 7 * round(0.75 * self.n_nights / 7):
+        if number == GC_KILLED:
             night.happened.append("the gc was killed at work")
             self._killed(night, self.service.fire("gc"), 1.0)
         self._run(night, "gc", "COMPLETED")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.tokenizer import collisions, learning, scale, stability
+from benchmarks.tokenizer import choice, collisions, learning, scale, stability
 from benchmarks.tokenizer.report import Section
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "tokenizer.md"
@@ -14,6 +14,8 @@ PARTS: dict[str, Callable[[], Section]] = {
     "one-night": stability.single_night,
     "thirty-nights": stability.thirty_nights,
     "unique": collisions.unique,
+    "ways": choice.by_way,
+    "fits": choice.by_fit,
     "objective": learning.objective,
     "use-and-tree": learning.use_and_tree,
     "speed": scale.speed,

@@ -16,11 +16,26 @@ group = typer.Typer()
 
 @group.command(epilog="Example: hsrl reproduce ablation --config flows/configs/generated.toml --seeds 3 --out results")
 def reproduce(
-    study: Annotated[str, typer.Argument(help="ablation, sensitivity, weights, variance, paper, horizon, or tried.")],
+    study: Annotated[
+        str,
+        typer.Argument(
+            help="table2, catalogue, panel, ablation, sensitivity, weights, variance, paper, horizon, tried, or codes."
+        ),
+    ],
     config: Config = None,
     warehouse: WarehouseFolder = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds that every variant learns with.")] = 3,
     iterations: Annotated[int | None, typer.Option(min=1, help="Iterations of every training; not given: as configured.")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="A ready configuration by its name, such as ml-1m, in place of --config.")
+    ] = None,
+    simulator: Annotated[
+        str | None, typer.Option("--simulator", help="calibrated, saturating or released, in place of the configured preset.")
+    ] = None,
+    budget: Annotated[
+        float | None, typer.Option(min=0.1, help="CPU seconds of every training, in place of iterations, by each method's speed.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="A variant beside the first; give it again for more.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the Markdown, CSV and PNG.")] = Path("results"),
     device: Device = None,
     runner: Runner = None,
@@ -29,13 +44,16 @@ def reproduce(
     """Learn and judge the variants of a study of the paper, resumably; tables and a picture, nothing is published."""
     from flows.runtime.run import Run
     from flows.runtime.runner import cluster_of
-    from flows.runtime.settings import load_settings
+    from flows.runtime.settings import load_settings, ready_config
     from flows.study.plan import StudyRequest
     from flows.study.reproduce import reproduce
+    from flows.study.variants import applied
 
     root = warehouse_path(warehouse)
-    request = StudyRequest(study, seeds, iterations, out)
-    settings = load_settings(config, root).learning_on(device).with_runner(runner)
+    request = StudyRequest(study, seeds, iterations, out, budget, tuple(only or ()))
+    settings = load_settings(ready_config(data) if data else config, root).learning_on(device).with_runner(runner)
+    if simulator:
+        settings = applied(settings, {"simulator.preset": simulator})
     with cluster_of(settings.engine.runner, root) as cluster:
         report = reproduce(settings, root, Run("reproduce"), request, cluster)
     show(report, present.reproduce, as_json)

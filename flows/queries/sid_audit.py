@@ -9,7 +9,8 @@ import polars as pl
 
 from pipeline.errors import ContractError, reason_of
 from pipeline.sids.any_mapping import AnyMapping, read_any_mapping
-from pipeline.sids.audit import Share, churn, collisions, neighbour_pairs, shares_of_pairs
+from pipeline.sids.audit import churn, collisions
+from pipeline.sids.quality import Share, neighbour_pairs, shares_of_pairs
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.statements import statement
 from pipeline.warehouse.warehouse import Warehouse
@@ -46,7 +47,7 @@ def audit_sids(files: tuple[Path, ...], root: Path | None = None, vectors: Path 
 
 
 def _by_pairs(mapping: AnyMapping, left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> dict[str, Any]:
-    shares: list[Share] = shares_of_pairs(mapping, left, right) if len(left) else []
+    shares: list[Share] = shares_of_pairs(mapping.prefixes(), (left, right)) if len(left) else []
     return {"pairs": len(left), "levels": [{"level": number, **share.plain()} for number, share in enumerate(shares, start=1)]}
 
 

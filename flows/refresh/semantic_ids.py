@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -26,6 +26,7 @@ from pipeline.records.split import count_answers, training_answers
 from pipeline.sids.inputs import NightInputs, SidIncumbents
 from pipeline.sids.metrics import run_metrics
 from pipeline.sids.nightly import NightDecision, decide_night
+from pipeline.sids.quality import likes_that_follow
 from pipeline.warehouse.artifact_rows import Artifact
 from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.stored_files import scan
@@ -68,8 +69,8 @@ def make_semantic_ids(warehouse: Warehouse, settings: SidSettings, inputs: Relea
     before, store = inputs.incumbent.sids.codebook, warehouse.artifacts
     simulators: tuple[Artifact, ...] = ()
     models = _learn_models(settings, inputs, external) if before is None else load_models(store, before.embedding_id)
-    counts: list[pl.DataFrame] = []
-    liked = _positives(inputs, settings.n_buckets, counts)
+    read = LikesRead(inputs.tables.splits.height)
+    liked = _positives(inputs, settings.n_buckets, read)
     vectors = embed(models.items, items, liked, external)
     deque(liked, maxlen=0)  # where no part asked for the likes, the answers are counted all the same
     if before is None:
@@ -79,10 +80,12 @@ def make_semantic_ids(warehouse: Warehouse, settings: SidSettings, inputs: Relea
             weights, simulators = learn_weights(warehouse, settings, world_of(models, vectors, inputs), tick)
             models = replace(models, scores=ScoreAware(models.items.embedding_id, weights))
         models.save(store)
-    answers = summed_answers(counts)
+    answers = summed_answers(read.counts)
     embeddings = models.embed_scores(vectors, items, answers)
     popularity = answers.filter(pl.col("n_positives") > 0).select("item_id", "n_positives")
-    night = NightInputs(inputs.release_id, items, of_codebook(embeddings, models.embedding_id), popularity)
+    night = NightInputs(
+        inputs.release_id, items, of_codebook(embeddings, models.embedding_id), popularity, pl.concat(read.follows)
+    )
     decision = _decide(settings, night, inputs.incumbent.with_vectors())
     made_from = (fingerprint(settings.embeddings.model_dump(mode="json")), *(simulator.name for simulator in simulators))
     artifacts = (*simulators, Artifact(KIND, models.embedding_id, made_from))
@@ -108,17 +111,35 @@ def _learn_models(settings: SidSettings, inputs: ReleaseInputs, external: pl.Dat
     return Models(items, learn_profiles(tables.users), None)
 
 
-def _positives(inputs: ReleaseInputs, n_buckets: int, counts: list[pl.DataFrame] | None = None) -> Iterator[pl.DataFrame]:
-    """user_id and item_id of every positive in a training record, whole users, a frame for each bucket.
+@dataclass(frozen=True)
+class LikesRead:
+    """What is noted while the training records are read, so that they are read once.
 
-    ``counts`` gets for each bucket how often its training records show and like every item, so that records are read once for both.
+    Attributes:
+        n_users: of the log.
+        counts: how often each bucket's training records show and like every item.
+        follows: ``likes_that_follow`` of each bucket.
     """
+
+    n_users: int
+    counts: list[pl.DataFrame] = field(default_factory=list)
+    follows: list[pl.DataFrame] = field(default_factory=list)
+
+    def note(self, answers: pl.DataFrame, positives: pl.DataFrame) -> None:
+        """Note a bucket's answers and the positives among them."""
+        self.counts.append(count_answers(answers))
+        self.follows.append(likes_that_follow(positives, self.n_users))
+
+
+def _positives(inputs: ReleaseInputs, n_buckets: int, read: LikesRead | None = None) -> Iterator[pl.DataFrame]:
+    """user_id and item_id of every positive in a training record, whole users, a frame for each bucket; ``read`` takes note of them."""
     for bucket in range(n_buckets):
         if files := of_bucket(inputs.records, bucket):
             answers = training_answers(scan(files, RECORD_ROWS), inputs.tables.splits)
-            if counts is not None:
-                counts.append(count_answers(answers))
-            yield answers.filter(pl.col("feedback") == 1).select("user_id", "item_id")
+            positives = answers.filter(pl.col("feedback") == 1).select("user_id", "record_index", "item_id")
+            if read is not None:
+                read.note(answers, positives)
+            yield positives.select("user_id", "item_id")
 
 
 def _none_for_training(config: RecordsConfig, splits: pl.DataFrame) -> str:

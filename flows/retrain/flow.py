@@ -105,7 +105,7 @@ def _learn_and_judge(warehouse: Warehouse, settings: Settings, pinned: Pinned, r
             )
         for simulator in (*training, *judging):
             run.say(_quality_line(simulator))
-        jobs = _jobs(workspace, first, pinned.published_policy, evaluation.other_methods)
+        jobs = _jobs(workspace, first, pinned.published_policy or pinned.older_policy, evaluation.other_methods)
         with run.stage("training") as tick:
             trained = steps.run("training", find_or_train, workspace, jobs, workers, tick)
     finally:

@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import Any
 
 from flows.runtime.extras import needs
 from pipeline.errors import RunnerError, reason_of
 
 try:
+    import dask
     from distributed import Client, LocalCluster
     from distributed.scheduler import KilledWorker
 except ModuleNotFoundError as error:
@@ -18,14 +20,18 @@ except ModuleNotFoundError as error:
 
 LOCAL_WORKERS = 2
 _ANSWER_SECONDS = 20.0
+# A local cluster gives a lost worker up for good, and nobody starts another, when its process is not back after 15 seconds. On a busy
+# machine it takes longer to start: the run would wait for a worker that cannot come. Here it lasts as long as a run may wait.
+_LOST_WORKER = {"distributed.deploy.lost-worker-timeout": "1h"}
 
 
 class DaskEngine:
     """A client of a scheduler, and the cluster that was started for it, if any."""
 
-    def __init__(self, client: Client, cluster: LocalCluster | None) -> None:
+    def __init__(self, client: Client, cluster: LocalCluster | None, ends: ExitStack | None = None) -> None:
         self.client = client
         self.cluster = cluster
+        self._ends = ends or ExitStack()
         self._executor = client.get_executor(pure=False)  # the same function twice is done twice
 
     def submit(self, function: Callable[..., Any], *arguments: object) -> "Future[Any]":
@@ -46,6 +52,7 @@ class DaskEngine:
         self.client.close()
         if self.cluster is not None:
             self.cluster.close()
+        self._ends.close()
 
 
 def connect(address: str | None) -> DaskEngine:
@@ -58,6 +65,8 @@ def connect(address: str | None) -> DaskEngine:
     for name in ("distributed", "distributed.client", "distributed.nanny", "distributed.scheduler", "distributed.core"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if address is None:
+        ends = ExitStack()
+        ends.enter_context(dask.config.set(_LOST_WORKER))
         cluster = LocalCluster(
             n_workers=LOCAL_WORKERS,
             threads_per_worker=1,
@@ -66,7 +75,7 @@ def connect(address: str | None) -> DaskEngine:
             memory_limit=0,  # steps bound their own memory; at Dask's limit it would kill a worker that may go on
             silence_logs=logging.CRITICAL,
         )
-        return DaskEngine(Client(cluster), cluster)
+        return DaskEngine(Client(cluster), cluster, ends)
     try:
         client = Client(address, timeout=_ANSWER_SECONDS)
     except (OSError, ValueError) as error:

@@ -123,6 +123,19 @@ def require_memory(learner: LearnerConfig, simulator: SimulatorConfig, environme
         raise ValueError(f"{named} what sessions have shown; set environment.memory, for example to 60 items")
 
 
+def ready_config(name: str) -> Path:
+    """The file of a ready configuration, such as ``ml-1m``.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    folder = Path(__file__).parents[1] / "configs"
+    if not (folder / f"{name}.toml").is_file():
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.toml")))
+        raise ConfigError(f"--data: no ready configuration {name!r}; there are {known}; a file of your own goes to --config")
+    return folder / f"{name}.toml"
+
+
 def load_settings(config: Path | None, warehouse: Path) -> Settings:
     """Read and check a configuration file and the environment.
 

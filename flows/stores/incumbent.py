@@ -25,7 +25,17 @@ _FOR_LIFE = (("source", "name"), ("ingest", "buckets"), ("records", "slate_size"
 _UNTIL_REBUILD = ("embeddings", "sids")
 # … but for these, which only say how tonight's items are treated, or how hard the next learning tries.
 _FREE = {
-    *("epsilon", "mode", "churn_budget", "max_error_ratio", "beam_width", "tombstone_nights", "iterations", "joint_rounds"),
+    *(
+        "epsilon",
+        "mode",
+        "churn_budget",
+        "max_error_ratio",
+        "beam_width",
+        "tombstone_nights",
+        "iterations",
+        "joint_rounds",
+        "balance",
+    ),
     *("guard_rails", "vector_guard", "explained_drop_limits", "strayed_limits", "lost_signal_limits"),
     *("fallback_rise_limits", "lost_columns_limits"),
     # Where tonight's vectors are and how many may be missing is free as well: what they are is asked of the file.

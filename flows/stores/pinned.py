@@ -28,6 +28,7 @@ class Pinned:
         embedding_id: the vectors that simulators see.
         published_policy: the policy that users are shown now; None where there is none for these codes, or its folder is gone.
         lost_policy: the policy that is published but whose folder is gone.
+        older_policy: the policy that was shown before a rebuild, where the codes took its numbers: no more than a start for the next.
     """
 
     release: Release
@@ -36,6 +37,7 @@ class Pinned:
     embedding_id: str
     published_policy: str | None
     lost_policy: str | None = None
+    older_policy: str | None = None
 
 
 def pin_latest(warehouse: Warehouse, memory_limit_mb: int) -> Pinned:
@@ -69,7 +71,9 @@ def pin_latest(warehouse: Warehouse, memory_limit_mb: int) -> Pinned:
                 "the release that was gone back to; make them with: hsrl refresh"
             )
         sids = SidTable.from_frame(open_rows(release.read(SID_HISTORY, "FROM sid_history")), codebook.vocabulary)
-        published = release.query(statement("published_policy_of_numbering"), {"numbering": codebook.numbering_id})
+        numbering = {"numbering": codebook.numbering_id}
+        published = release.query(statement("published_policy_of_numbering"), numbering)
+        older = release.query(statement("published_policy_of_old_numbers"), numbering)["policy_id"].to_list()
     models = load_models(warehouse.artifacts, codebook.embedding_id)
     _, vectors = models.items.standardised(of_codebook(embeddings, models.items.embedding_id))
     world = build_world(items, users, records, vectors, models.profiles).with_sids(sids)
@@ -82,4 +86,5 @@ def pin_latest(warehouse: Warehouse, memory_limit_mb: int) -> Pinned:
         embedding_id=models.items.embedding_id,
         published_policy=policy if is_there else None,
         lost_policy=None if is_there else policy,
+        older_policy=next((name for name in older if name != policy and warehouse.artifacts.exists("policy", name)), None),
     )

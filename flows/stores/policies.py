@@ -52,6 +52,11 @@ def course_of(store: ArtifactStore, policy_id: str) -> dict[str, Any]:
     return course
 
 
+def parameters_of(store: ArtifactStore, policy_id: str) -> int:
+    """How many numbers a stored policy consists of."""
+    return sum(tensor.numel() for tensor in load_tensors(store.path(KIND, policy_id) / WEIGHTS).values())
+
+
 def load_tensors(path: Path) -> Mapping[str, Tensor]:
     """The tensors of a policy or of a checkpoint.
 

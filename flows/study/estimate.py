@@ -1,23 +1,29 @@
-"""How long a study will take: a few iterations and sessions measured, the rest by multiplication."""
+"""How long a study will take, and how many iterations a budget buys: a few measured of every method, the rest by multiplication."""
 
+import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from flows.retrain.training import decided_by_log
 from flows.stores.workspace import Workspace
+from flows.study.plan import StudyPlan
 from flows.study.trial import Trial, models
+from flows.study.variants import applied
 from hsrl_train.evaluation.judge import Judge, NamedPolicy
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.loop import Training, train
 from hsrl_train.learner.methods import method_named
 from hsrl_train.simulator.environment import Environment
+from pipeline.warehouse.artifacts import fingerprint
 
 _ITERATIONS = (5, 35)  # the first warm up; the difference is what counts
 _SESSIONS = 50
+_KIND, _FILE = "speed", "speed.json"
 
 
 def cpu_seconds(workspace: Workspace, trials: Sequence[Trial]) -> float:
-    """CPU seconds that these trials will take, by the speed of the first that learns; methods differ, so that this is an estimate.
+    """CPU seconds that these trials will take, by the speed of each method before it has learned anything.
 
     Args:
         workspace: where their simulators are fitted already.
@@ -26,15 +32,13 @@ def cpu_seconds(workspace: Workspace, trials: Sequence[Trial]) -> float:
     learning = [trial for trial in trials if trial.seed is not None]
     if not learning:
         return 0.0
-    first = learning[0]
-    second_an_iteration, trained = _learning_speed(workspace, first)
-    second_a_session = _judging_speed(workspace, first, trained)
+    second_a_session = _judging_speed(workspace, learning[0])
     n_sessions = sum(
         trial.settings.evaluation.n_sessions * (len(trial.learned_in) + len(trial.judged_by)) + _searched(trial.settings.learner)
         for trial in learning
     )
     return (
-        second_an_iteration * sum(trial.settings.learner.schedule.n_iterations for trial in learning)
+        sum(seconds_an_iteration(workspace, trial) * trial.settings.learner.schedule.n_iterations for trial in learning)
         + second_a_session * n_sessions
     )
 
@@ -43,6 +47,34 @@ def _searched(config: LearnerConfig) -> int:
     """Sessions that the search for foresight plays."""
     search = method_named(config.method).configured(config).search
     return search.n_rounds * search.n_candidates * search.n_sessions
+
+
+def on_budget(workspace: Workspace, plan: StudyPlan, seconds: float) -> StudyPlan:
+    """The plan with as many iterations for each variant as ``seconds`` of the processor buy, by its measured speed.
+
+    Speeds are kept, so that a study that goes on has the lengths that it began with.
+    """
+
+    def affordable(trial: Trial) -> Trial:
+        if trial.seed is None:
+            return trial
+        n_iterations = max(1, round(seconds / seconds_an_iteration(workspace, trial)))
+        return replace(trial, settings=applied(trial.settings, {"learner.schedule.n_iterations": n_iterations}))
+
+    return replace(plan, trials=tuple(affordable(trial) for trial in plan.trials))
+
+
+def seconds_an_iteration(workspace: Workspace, trial: Trial) -> float:
+    """CPU seconds of an iteration with its update: measured once for each way to learn, and kept."""
+    store = workspace.artifacts
+    learner = trial.settings.learner.model_dump(mode="json", exclude={"schedule": {"n_iterations", "actor_lr", "critic_lr"}})
+    name = fingerprint(_KIND, learner, workspace.world.fingerprint, [spec.simulator_id for spec in trial.learned_in])
+    if not store.exists(_KIND, name):
+        measured, _ = _learning_speed(workspace, trial)
+        with store.writing(_KIND, name) as folder:
+            (folder / _FILE).write_text(json.dumps(measured))
+    seconds: float = json.loads((store.path(_KIND, name) / _FILE).read_text())
+    return seconds
 
 
 def _learning_speed(workspace: Workspace, trial: Trial) -> tuple[float, Training]:
@@ -62,16 +94,17 @@ def _learning_speed(workspace: Workspace, trial: Trial) -> tuple[float, Training
         began = time.process_time()
         trained = train(method.fresh(world.catalogue, *sizes, config, 0), environment, records, config, 0)
         spent.append(time.process_time() - began)
-    return max(spent[1] - spent[0], 0.0) / (_ITERATIONS[1] - _ITERATIONS[0]), trained
+    return max(spent[1] - spent[0], 1e-4) / (_ITERATIONS[1] - _ITERATIONS[0]), trained
 
 
-def _judging_speed(workspace: Workspace, trial: Trial, trained: Training) -> float:
+def _judging_speed(workspace: Workspace, trial: Trial) -> float:
     """CPU seconds of a whole session; those of a policy that has learned are longer, so more."""
+    _, trained = _learning_speed(workspace, trial)
     world = workspace.world_under(trial.sids)
     evaluation = trial.settings.evaluation.model_copy(update={"n_sessions": _SESSIONS})
     environment = trial.settings.environment.as_logged(world.share_shown_again)
     judge = Judge(world, evaluation, environment, trial.settings.seed)
-    judging = models(workspace.artifacts, world, trial.judged_by[:1])
+    judging = models(workspace.artifacts, world, (trial.judged_by or trial.learned_in)[:1])
     began = time.process_time()
     judge.play(NamedPolicy("measured", trained.policy), judging, "transferred")
     return (time.process_time() - began) / _SESSIONS

@@ -1,9 +1,11 @@
 """What a study has to do: every variant in every seed, with the simulators and Semantic IDs it needs."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from flows.retrain.simulators import SimulatorSpec, judging_specs, training_specs
@@ -11,12 +13,15 @@ from flows.runtime.settings import Settings
 from flows.stores.models import of_codebook
 from flows.stores.pinned import Pinned
 from flows.stores.workspace import Workspace
+from flows.study.study import BASE, Study, Variant
 from flows.study.trial import Trial
-from flows.study.variants import STUDIES, Study, Variant, applied, variants_of
+from flows.study.variants import STUDIES, applied, variants_of
 from hsrl_train.data.tensors import World
+from hsrl_train.data.turnover import Turnover
 from hsrl_train.evaluation.config import EvaluationConfig
 from hsrl_train.simulator.config import SimulatorConfig
 from pipeline.contracts import EMBEDDINGS, ITEMS, open_rows
+from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.errors import ConfigError, ContractError
 from pipeline.sids.assign import assign
 from pipeline.sids.config import SidsConfig
@@ -35,12 +40,16 @@ class StudyRequest:
         n_seeds: of every variant.
         n_iterations: of every training; None = as configured.
         out: folder for the pages.
+        budget: CPU seconds of every training, in place of iterations; None = iterations.
+        only: names of the variants that are wanted, beside the first; empty = all.
     """
 
     study: str
     n_seeds: int
     n_iterations: int | None
     out: Path
+    budget: float | None = None
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,11 +93,13 @@ def plan_study(
         raise ConfigError(f"reproduce: unknown study {request.study}; known are {', '.join(STUDIES)}")
     study = STUDIES[request.study]
     length = {"learner.schedule.n_iterations": request.n_iterations} if request.n_iterations else {}
-    base = applied(settings, {**study.base, **length})
+    base = applied(settings, {**study.base, **length, **({"training.judge_sessions": 100} if study.is_tuned else {})})
     source = CodeSource(warehouse, pinned, base.engine.memory_limit_mb, base.seed)
-    trials = [Trial("references", base, *_specs(workspace, base.simulator, base.evaluation, base.seed), None)]
+    references = Trial("references", base, *_specs(workspace, base.simulator, base.evaluation, base.seed), None)
+    frozen = _first_catalogues_codes(workspace, source, base.sids, base.embeddings) if study.stages else None
+    trials = _in_stages(study, replace(references, sids=frozen))
     variants, skipped = [], []
-    for variant in variants_of(study, base.model_dump()):
+    for variant in _wanted(list(variants_of(study, base.model_dump())), request):
         changed = applied(base, variant.changes)
         if variant.changes and changed == base:
             skipped.append((variant.name, "it is the configured one"))
@@ -96,22 +107,36 @@ def plan_study(
         codes, score_aware = changed.sids, changed.embeddings.score_aware
         has_own_codes = (codes, score_aware) != (base.sids, base.embeddings.score_aware)
         try:
-            sids = workspace.lay_out_sids(source.under_codes(codes, score_aware=score_aware)) if has_own_codes else None
+            sids = workspace.lay_out_sids(source.under_codes(codes, score_aware=score_aware)) if has_own_codes else frozen
         except ContractError as error:
             skipped.append((variant.name, str(error)))
             continue
         variants.append(variant)
-        trials += [
-            Trial(
-                variant.name,
-                changed,
-                *_specs(workspace, changed.simulator, changed.evaluation, changed.seed),
-                base.seed + number,
-                sids,
-            )
-            for number in range(request.n_seeds)
-        ]
+        specs = _specs(workspace, changed.simulator, changed.evaluation, changed.seed)
+        for number in range(request.n_seeds):
+            trials += _in_stages(study, Trial(variant.name, changed, *specs, base.seed + number, sids))
     return StudyPlan(study, base, tuple(variants), tuple(trials), tuple(skipped))
+
+
+def _in_stages(study: Study, trial: Trial) -> list[Trial]:
+    return [replace(trial, stage=stage) for stage in study.stages] if study.stages else [trial]
+
+
+def _first_catalogues_codes(workspace: Workspace, source: "CodeSource", codes: SidsConfig, space: EmbeddingsConfig) -> str:
+    """Semantic IDs by a codebook that has seen the first catalogue only: what comes later gets its own from frozen codes."""
+    first = Turnover(0.0, source.seed).first(workspace.world).catalogue
+    known = first.item_ids[first.is_active[1:].numpy()]
+    made = source.under_codes(codes, score_aware=space.score_aware, learned_from=known)
+    return workspace.lay_out_sids(made)
+
+
+def _wanted(variants: list[Variant], request: StudyRequest) -> list[Variant]:
+    unknown = [name for name in request.only if name not in {variant.name for variant in variants}]
+    if unknown:
+        raise ConfigError(
+            f"reproduce: {request.study} has no variant {unknown[0]!r}; it has {', '.join(variant.name for variant in variants[1:])}"
+        )
+    return [variant for variant in variants if not request.only or variant.name in (BASE, *request.only)]
 
 
 def of_variant(plan: StudyPlan, variant: Variant) -> Iterator[Trial]:
@@ -144,8 +169,13 @@ class CodeSource:
     memory_limit_mb: int
     seed: int
 
-    def under_codes(self, config: SidsConfig, *, score_aware: bool) -> World:
+    def under_codes(self, config: SidsConfig, *, score_aware: bool, learned_from: npt.NDArray[np.int64] | None = None) -> World:
         """The world under Semantic IDs of a codebook of its own, in the space of scores or of plain vectors.
+
+        Args:
+            config: of the codebook.
+            score_aware: whether its space is that of scores.
+            learned_from: ids of the items that the codebook is learned from, the others get their Semantic IDs by it; None = all.
 
         Raises:
             ContractError: there are too few items for such a codebook.
@@ -157,6 +187,7 @@ class CodeSource:
             items = release.read(ITEMS, "FROM items ORDER BY item_id")
         catalogue = pinned.world.catalogue
         likes = {"item_id": catalogue.item_ids, "n_positives": catalogue.popularity[1:].long().numpy()}
-        codebook = learn_codebook(embeddings, config, self.seed, pl.DataFrame(likes))
+        known = embeddings if learned_from is None else embeddings.filter(pl.col("item_id").is_in(learned_from))
+        codebook = learn_codebook(known, config, self.seed, pl.DataFrame(likes))
         changes = assign(NightInputs(1, items, embeddings), codebook, SidIncumbents(), config.assignment_rules)
         return pinned.world.with_sids(SidTable.from_frame(open_rows(changes.upserts), codebook.vocabulary))

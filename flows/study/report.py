@@ -10,33 +10,16 @@ from matplotlib.figure import Figure
 from flows.plots.style import styled, write_png
 from flows.runtime.files import written
 from flows.study.chart import Curve, Dots, Point, Sweep, curve_chart, difference_chart, sweep_chart
+from flows.study.curves import curves_chart
+from flows.study.page_table import COLUMNS, plural, table
 from flows.study.plan import StudyPlan
-from flows.study.variants import BASE, configured
+from flows.study.study import BASE
+from flows.study.variants import configured
 from hsrl_train.simulator.martingale import BOUND
 
 # What the points of a picture are called.
 _SERIES = {"transferred": "own family", "panel_reward": "panel", "own": "where it learned"}
 _MARKS = ("popular slate", "transfer oracle", "greedy oracle")
-_COLUMNS = {
-    "variant": "variant",
-    "published": "published",
-    "panel_reward": "panel, 95 % interval",
-    "difference": "beside the first, paired",
-    "verdict": "verdict",
-    "worst_share": "worst family",
-    "transferred": "own family, 95 % interval",
-    "auc_in_slate": "AUC in real slates",
-    "ndcg_in_slate": "NDCG@10 in real slates",
-    "s_score": "S",
-    "own": "where it learned, 95 % interval",
-    "sd_over_seeds": "SD over seeds",
-    "user_reward_variance": "variance over users",
-    "depth": "depth",
-    "distinct_items": "distinct items",
-    "gini": "Gini",
-    "unsupported_share": "places without support",
-    "cpu_seconds": "CPU s, learning",
-}
 _JUDGES = {
     "family": "family",
     "fit_on": "fitted on",
@@ -47,11 +30,6 @@ _JUDGES = {
     "drift": "drift of answers, 95 % interval",
     "forecast_drift": "drift of forecasts, 95 % interval",
     "is_steady": "steady",
-}
-_DIGITS = {
-    **dict.fromkeys(("distinct_items", "cpu_seconds"), 0),
-    **dict.fromkeys(("worst_share", "unsupported_share", "auc"), 3),
-    **dict.fromkeys(("auc_in_slate", "ndcg_in_slate", "ece", "drift", "forecast_drift"), 4),
 }
 
 
@@ -68,6 +46,7 @@ class Found:
         judges: a row a simulator; None in studies that do not show them.
         made_by: the command, code version and release, a line.
         rules: what sessions may show, a line.
+        curves: how fast each variant learned, see flows/study/curves.py; None in studies that do not show it.
     """
 
     name: str
@@ -78,6 +57,7 @@ class Found:
     judges: pl.DataFrame | None
     made_by: str
     rules: str
+    curves: pl.DataFrame | None = None
 
 
 def write_report(found: Found, out: Path, root: Path) -> list[Path]:
@@ -98,6 +78,12 @@ def write_report(found: Found, out: Path, root: Path) -> list[Path]:
         paths["curves"] = out / f"{found.name}-curves.csv"
         with written(paths["curves"], root) as draft:
             found.weights.write_csv(draft)
+    if found.curves is not None:
+        paths["curves"], paths["curves picture"] = out / f"{found.name}-curves.csv", out / f"{found.name}-curves.png"
+        with written(paths["curves"], root) as draft:
+            found.curves.write_csv(draft)
+        with written(paths["curves picture"], root) as draft, styled():
+            write_png(curves_chart(f"{found.plan.study.title}: how fast each learns", found.curves), draft)
     return list(paths.values())
 
 
@@ -112,15 +98,11 @@ def markdown(found: Found) -> str:
         f"{found.made_by}.",
         *_how_it_was_judged(found),
         "",
-        *_table(
-            found.summary,
-            {name: head for name, head in _COLUMNS.items() if found.summary[name].null_count() < found.summary.height},
-        ),
-        "",
+        *_rows_in_blocks(found.summary),
         *_families_table(found),
-        *_table(
+        *table(
             found.references,
-            {name: head for name, head in _COLUMNS.items() if name in found.references and name != "difference"},
+            {name: head for name, head in COLUMNS.items() if name in found.references and name != "difference"},
         ),
         "",
         *(f"- {name} was left out: {why}" for name, why in plan.skipped),
@@ -130,7 +112,19 @@ def markdown(found: Found) -> str:
         lines += [*_judges_table(found.judges), ""]
     if found.weights is not None:
         lines += [*_weights_table(found.weights), ""]
-    return "\n".join([*lines, f"![{plan.study.title}]({found.name}.png)", ""])
+    pictures = [f"![{plan.study.title}]({found.name}.png)"]
+    if found.curves is not None:
+        pictures.append(f"![How fast each learns]({found.name}-curves.png)")
+    return "\n".join([*lines, "\n\n".join(pictures), ""])
+
+
+def _rows_in_blocks(summary: pl.DataFrame) -> list[str]:
+    """The table, under a heading each for rows that stand apart."""
+    columns = {name: head for name, head in COLUMNS.items() if summary[name].null_count() < summary.height}
+    lines: list[str] = []
+    for (block,), rows in summary.partition_by("block", as_dict=True, maintain_order=True).items():
+        lines += [*([f"## {block}", ""] if block else []), *table(rows, columns), ""]
+    return lines
 
 
 def _how_it_was_judged(found: Found) -> list[str]:
@@ -146,14 +140,19 @@ def _how_it_was_judged(found: Found) -> list[str]:
     panel = f"*panel*: {n_judged} of each of the families {', '.join(others)}, where nobody learned; " if has_panel else ""
     return [
         f"Source {settings.source.name}, simulator `{settings.simulator.preset}`, learner preset `{settings.learner.preset}`, "
-        f"{settings.learner.schedule.n_iterations:,} iterations, {n_seeds} {_s('seed', n_seeds)}. "
-        f"*Where it learned*: the {n_taught} training {_s('simulator', n_taught)} of family {settings.simulator.family}; "
-        f"*own family*: {n_judged} evaluation {_s('simulator', n_judged)} of other seeds and that family, fitted on all records; {panel}"
+        f"{_lengths(found.summary)} iterations, {n_seeds} {plural('seed', n_seeds)}. "
+        f"*Where it learned*: the {n_taught} training {plural('simulator', n_taught)} of family {settings.simulator.family}; "
+        f"*own family*: {n_judged} evaluation {plural('simulator', n_judged)} of other seeds and that family, fitted on all records; {panel}"
         f"{settings.evaluation.n_sessions:,} whole sessions in each, the same starts and luck for every row; {found.rules}. "
         "Intervals are over sessions, and over simulators and seeds where there are several; families are these and weigh alike. "
         "Verdicts are those of the rule of claims (docs/learner.md); the worst family's difference is a share of the first row's reward. "
         "S = (R − popular slate) / (transfer oracle − popular slate)."
     ]
+
+
+def _lengths(summary: pl.DataFrame) -> str:
+    lengths = sorted(summary["n_iterations"].to_list())
+    return f"{lengths[0]:,}" if lengths[0] == lengths[-1] else f"{lengths[0]:,} to {lengths[-1]:,}"
 
 
 def _families_table(found: Found) -> list[str]:
@@ -163,7 +162,7 @@ def _families_table(found: Found) -> list[str]:
         return []
     rows = pl.concat([frame.select("variant", *families) for frame in (found.summary, found.references)]).drop_nulls()
     heads = {"variant": "variant", **{name: name.removeprefix("in_") for name in families}}
-    return [*_table(rows, heads), ""]
+    return [*table(rows, heads), ""]
 
 
 def _judges_table(judges: pl.DataFrame) -> list[str]:
@@ -174,7 +173,7 @@ def _judges_table(judges: pl.DataFrame) -> list[str]:
         "being shown slates moves probabilities of items that were never shown, in the mean over answers, root mean square; of a user who "
         f"is told of and not changed it is 0 (docs/simulators.md). Steady: the interval of its answers ends below {BOUND}.",
         "",
-        *_table(judges, {name: head for name, head in _JUDGES.items() if judges[name].null_count() < judges.height}),
+        *table(judges, {name: head for name, head in _JUDGES.items() if judges[name].null_count() < judges.height}),
         *(f"- Drift was left out: {reason}" for reason in why),
     ]
 
@@ -240,30 +239,3 @@ def _weights_table(weights: pl.DataFrame) -> list[str]:
         "",
         f"Order: {order}.",
     ]
-
-
-def _table(frame: pl.DataFrame, columns: dict[str, str]) -> list[str]:
-    lines = [f"| {' | '.join(columns.values())} |", "| --- |" + " ---: |" * (len(columns) - 1)]
-    for row in frame.iter_rows(named=True):
-        lines.append(f"| {' | '.join(_cell(row, name) for name in columns)} |")
-    return lines
-
-
-def _cell(row: dict[str, object], name: str) -> str:
-    value = row[name]
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if not isinstance(value, float):
-        return str(value)
-    sign = "+" if name == "difference" else ""
-    text = f"{value:{sign},.{_DIGITS.get(name, 2)}f}"
-    if f"{name}_low" in row:
-        low, high = (f"{row[f'{name}_{end}']:{sign}.{_DIGITS.get(name, 2)}f}" for end in ("low", "high"))
-        text += f" [{low} … {high}]"
-    return text
-
-
-def _s(word: str, n: int) -> str:
-    return word if n == 1 else f"{word}s"

@@ -1,5 +1,6 @@
 """`hsrl reproduce`: a study from the newest release to Markdown, CSV, a picture and rows of the warehouse."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,22 @@ from flows.retrain.simulators import POSITIVES_ONLY, fit_missing
 from flows.retrain.training import usable_device
 from flows.runtime.cluster import Cluster
 from flows.runtime.resources import code_version
-from flows.runtime.run import Run
+from flows.runtime.run import Run, Tick
 from flows.runtime.run_outcome import record_run
 from flows.runtime.settings import Settings
 from flows.runtime.workers import Workers, n_at_once, run_parallel
-from flows.stores.pinned import pin_latest
+from flows.stores.pinned import Pinned, pin_latest
 from flows.stores.workspace import Workspace
-from flows.study.estimate import cpu_seconds
+from flows.study.curves import curves_of
+from flows.study.estimate import cpu_seconds, on_budget
 from flows.study.judges import judge_rows
 from flows.study.plan import StudyPlan, StudyRequest, plan_study
 from flows.study.report import Found, write_report
 from flows.study.results import experiment_rows, level_weights, reference_rows, summary
+from flows.study.stages import stage_rows, write_stages
+from flows.study.study import BASE
 from flows.study.trial import Outcome, Trial, do, is_kept, outcome_of
-from flows.study.variants import BASE
+from flows.study.tuning import N_SEARCHED, Searched, search_seconds, tuned
 from pipeline.errors import TrainingError
 from pipeline.warehouse.ledger import add_experiments
 from pipeline.warehouse.lock import locked
@@ -54,58 +58,116 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest, c
             workspace = Workspace.of(warehouse, pinned.world)
             plan = plan_study(warehouse, workspace, pinned, settings, request)
         try:
-            estimate, outcomes = _done(workspace, plan, run, cluster or settings.training.n_processes)
+            plan, searched, estimate, outcomes = _done(workspace, plan, run, cluster or settings.training.n_processes, request)
         finally:
             workspace.clear(*plan.sids)
-        judges = None
-        if request.study == "panel":
-            with run.stage("judges") as tick:
-                judges = judge_rows(workspace, plan, tick)
-        with run.stage("report"):
-            weights = level_weights(workspace, outcomes) if request.study == "weights" else None
-            made_by = f"`hsrl reproduce {request.study}`, hsrl {code_version()}, release {pinned.release.release_id}"
-            rows = summary(plan, outcomes).with_columns(pl.col("variant").replace(BASE, plan.study.first_name))
-            environment = plan.settings.environment.as_logged(pinned.world.share_shown_again)
-            rules = repeats_line(environment, pinned.world)
-            found = Found(request.study, plan, rows, reference_rows(outcomes), weights, judges, made_by, rules)
-            paths = write_report(found, request.out, root)
-        add_experiments(warehouse, experiment_rows(plan, request.study, outcomes, run.run_id, pinned.release.release_id))
+        with run.stage("report") as tick:
+            pages = _reported(workspace, plan, outcomes, pinned, request, root, tick)
+        for name, entered, its in _entered(request.study, plan, outcomes, searched):
+            add_experiments(warehouse, experiment_rows(entered, name, its, run.run_id, pinned.release.release_id))
         outcome.is_done = True
         return {
             "run_id": run.run_id,
             "study": request.study,
             "estimated_cpu_seconds": estimate,
-            "files": [str(path) for path in paths],
-            "variants": found.summary.to_dicts(),
-            "references": found.references.to_dicts(),
-            "judges": [] if judges is None else judges.to_dicts(),
             "skipped": [list(skipped) for skipped in plan.skipped],
             "seconds": run.seconds,
+            **pages,
         }
 
 
-def _done(workspace: Workspace, plan: StudyPlan, run: Run, workers: Workers) -> tuple[float, list[Outcome]]:
-    """Tell what it will take, do what is not kept, and collect everything."""
+def _reported(
+    workspace: Workspace,
+    plan: StudyPlan,
+    outcomes: Sequence[Outcome],
+    pinned: Pinned,
+    request: StudyRequest,
+    root: Path,
+    tick: Tick,
+) -> dict[str, Any]:
+    """Write the pages; what they say as plain values."""
+    made_by = f"`hsrl reproduce {request.study}`, hsrl {code_version()}, release {pinned.release.release_id}"
+    pages: dict[str, Any] = {"variants": [], "references": [], "judges": [], "stages": []}
+    if plan.study.stages:
+        stages = stage_rows(plan, outcomes)
+        paths = write_stages(request.study, plan, stages, made_by, request.out, root)
+        return {**pages, "stages": stages.to_dicts(), "files": [str(path) for path in paths]}
+    judges = judge_rows(workspace, plan, tick) if request.study == "panel" else None
+    weights = level_weights(workspace, outcomes) if request.study == "weights" else None
+    curves = curves_of(workspace, outcomes) if plan.study.is_tuned else None
+    rows = summary(plan, outcomes).with_columns(pl.col("variant").replace(BASE, plan.study.first_name))
+    rules = repeats_line(plan.settings.environment.as_logged(pinned.world.share_shown_again), pinned.world)
+    found = Found(request.study, plan, rows, reference_rows(outcomes), weights, judges, made_by, rules, curves)
+    return {
+        **pages,
+        "files": [str(path) for path in write_report(found, request.out, root)],
+        "variants": found.summary.to_dicts(),
+        "references": found.references.to_dicts(),
+        "judges": [] if judges is None else judges.to_dicts(),
+    }
+
+
+def _entered(
+    study: str, plan: StudyPlan, outcomes: Sequence[Outcome], searched: Sequence[Searched]
+) -> Iterator[tuple[str, StudyPlan, Sequence[Outcome]]]:
+    """Names under which judgements are entered: of the study, of its stages, and of the rounds of its search."""
+    for stage in plan.study.stages or (None,):
+        own = [outcome for outcome in outcomes if outcome.trial.stage == stage]
+        yield (study if stage is None else f"{study}, {stage.name}"), plan, own
+    for rung in searched:
+        yield f"{study}, search {rung.rung}", rung.plan, rung.outcomes
+
+
+def _done(
+    workspace: Workspace, plan: StudyPlan, run: Run, workers: Workers, request: StudyRequest
+) -> tuple[StudyPlan, list[Searched], float, list[Outcome]]:
+    """Tell what it will take, tune, do what is not kept, and collect everything; the plan as it was carried out comes first."""
     left = _left(workspace, plan)
-    learning = [trial for trial in plan.trials if trial.seed is not None]
-    n_left = sum(trial.seed is not None for trial in left)
-    run.say(
-        f"{len(plan.variants)} variants, {len(learning)} trainings of {plan.settings.learner.schedule.n_iterations:,} iterations, "
-        f"{len(learning) - n_left} of them done already; {len(plan.simulators)} simulators"
-    )
     for name, why in plan.skipped:
         run.say(f"{name} is left out: {why}")
+    # Lengths that a budget decides are not known before there are simulators to measure speeds in.
     with run.stage("simulators") as tick:
-        fit_missing(workspace, plan.simulators if left else [], workers, tick)
+        fit_missing(workspace, plan.simulators if left or request.budget or plan.study.is_tuned else [], workers, tick)
+    if request.budget:
+        with run.stage("speeds"):
+            plan = on_budget(workspace, plan, request.budget)
+        left = _left(workspace, plan)
+    if plan.study.is_tuned:
+        run.say(f"{len(plan.variants)} variants, each tuned by {N_SEARCHED} shorter trainings in the training simulators")
+    else:
+        _say_what_is_there(plan, left, run)
+    searched: list[Searched] = []
     with run.stage("estimate"):
-        estimate = cpu_seconds(workspace, left)
+        estimate = cpu_seconds(workspace, left) + (search_seconds(workspace, plan) if plan.study.is_tuned else 0.0)
     n_workers = min(n_at_once(workers), max(len(left), 1))
     run.say(f"about {estimate:,.0f} CPU seconds to go: {estimate / n_workers / 60:,.1f} minutes on {n_workers} free cores")
-    with run.stage("trials") as tick:
-        if left:
+    if plan.study.is_tuned:
+        plan, searched = tuned(workspace, plan, run, workers)
+        left = _left(workspace, plan)
+        _say_what_is_there(plan, left, run)
+    for pass_ in _passes(left):
+        with run.stage("trials") as tick:
             workspace.lay_out()
-            run_parallel(do, [(workspace, trial) for trial in left], workers, tick)
-    return round(estimate, 1), [outcome_of(workspace, trial) for trial in plan.trials]
+            run_parallel(do, [(workspace, trial) for trial in pass_], workers, tick)
+    return plan, searched, round(estimate, 1), [outcome_of(workspace, trial) for trial in plan.trials]
+
+
+def _passes(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """Trials that may be done at once; stages after the first read what the first has learned."""
+    first = [trial for trial in trials if trial.stage is None or not trial.stage.share]
+    later = [trial for trial in trials if trial not in first]
+    return [part for part in (first, later) if part]
+
+
+def _say_what_is_there(plan: StudyPlan, left: list[Trial], run: Run) -> None:
+    learning = [trial for trial in plan.trials if trial.seed is not None]
+    lengths = sorted({trial.settings.learner.schedule.n_iterations for trial in learning})
+    length = f"{lengths[0]:,}" if len(lengths) == 1 else f"{lengths[0]:,} to {lengths[-1]:,}"
+    n_left = sum(trial.seed is not None for trial in left)
+    run.say(
+        f"{len(plan.variants)} variants, {len(learning)} trainings of {length} iterations, "
+        f"{len(learning) - n_left} of them done already; {len(plan.simulators)} simulators"
+    )
 
 
 def _left(workspace: Workspace, plan: StudyPlan) -> list[Trial]:

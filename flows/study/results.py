@@ -12,14 +12,17 @@ from flows.retrain.judging import DECIDING
 from flows.retrain.rows import figures_of
 from flows.stores.policies import CURVES, KIND
 from flows.stores.workspace import Workspace
+from flows.study.page_table import plural
 from flows.study.plan import StudyPlan
+from flows.study.study import BASE, Variant
 from flows.study.trial import Outcome
-from flows.study.variants import BASE, Variant
 from hsrl_train.evaluation.claims import Claim, Compared, claim
 from hsrl_train.evaluation.intervals import Interval, mean_interval
 from hsrl_train.evaluation.judge import PolicyResult
 from hsrl_train.evaluation.real_answers import RealAnswers, mean_of, paired
 from hsrl_train.evaluation.rollouts import summarise
+from hsrl_train.learner.config import LearnerConfig
+from hsrl_train.learner.methods import method_named
 from pipeline.contracts import rows_of
 from pipeline.warehouse.result_tables import EXPERIMENTS
 
@@ -138,7 +141,26 @@ def _learned(variant: Variant, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "distinct_items": float(np.mean([summary.distinct_items for summary in each])),
         "gini": float(np.mean([summary.gini for summary in each])),
         "cpu_seconds": None if None in spent else sum(seconds for seconds in spent if seconds is not None),
+        "n_parameters": seeds[0].n_parameters,
+        "n_iterations": seeds[0].trial.settings.learner.schedule.n_iterations,
+        "help": help_of(seeds[0].trial.settings.learner, seeds[0].trial.settings.simulator.n_training),
+        "chosen": ", ".join(f"{name.rpartition('.')[2]} = {value}" for name, value in sorted(variant.chosen.items())) or None,
+        "block": variant.block,
     }
+
+
+def help_of(learner: LearnerConfig, n_simulators: int) -> str:
+    """What a row had beside its own idea: answers, asked items, training simulators, refusals in the state, a search at the end."""
+    learner = method_named(learner.method).configured(learner)
+    losses = learner.losses
+    if losses.answers == "logged":
+        given = ["the log alone"]
+    else:
+        asked = f", {losses.n_asked} asked items" if losses.answers == "expected" and losses.n_asked else ""
+        given = [f"{losses.answers} answers{asked}", f"{n_simulators} {plural('simulator', n_simulators)}"]
+    given += ["refusals"] if learner.network.uses_refusals else []
+    given += ["search"] if learner.search.n_rounds else []
+    return "; ".join(given)
 
 
 def reference_rows(outcomes: Sequence[Outcome]) -> pl.DataFrame:

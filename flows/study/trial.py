@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +14,19 @@ from flows.retrain.simulators import SimulatorSpec, load_fitted
 from flows.retrain.training import TrainingJob, decided_by_log, learn
 from flows.runtime.run import Tick
 from flows.runtime.settings import Settings
-from flows.stores.policies import load_policy
+from flows.stores.policies import load_policy, parameters_of
 from flows.stores.workspace import Workspace
+from flows.study.study import Stage
 from hsrl_train.data.tensors import World
+from hsrl_train.data.turnover import Turnover
 from hsrl_train.evaluation.judge import Judge, NamedPolicy, NamedSimulator, PolicyResult, by_kind
 from hsrl_train.evaluation.real_answers import METRICS, RealAnswers
 from hsrl_train.evaluation.rollouts import Rollouts
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 
 _KIND = "trial"
+# Iterations on the new catalogue, as a share of those that the policy has learned for.
+TUNED_SHARE = 0.1
 _ROWS, _COURSE = "rows.safetensors", "course.json"
 _ARRAYS = ("rewards", "depths", "exposure")
 _COUNT = "n_unsupported"
@@ -39,6 +43,7 @@ class Trial:
         judged_by: the evaluation simulators.
         seed: that it learns with; None for the reference rows, which learn nothing.
         sids: its own Semantic IDs by their name in the workspace; None = those of the release.
+        stage: of the catalogue test; None = the catalogue stays.
     """
 
     variant: str
@@ -47,27 +52,51 @@ class Trial:
     judged_by: tuple[SimulatorSpec, ...]
     seed: int | None
     sids: str | None = None
+    stage: Stage | None = None
 
-    def job(self, world: World) -> TrainingJob | None:
+    def learned_on(self, world: World) -> World:
+        """The world that its policy learns in; ``world`` is under the trial's Semantic IDs, here and below."""
+        if self.stage is None:
+            return world
+        return self._turnover.then(world) if self.stage.learns_on else self._turnover.first(world)
+
+    def judged_on(self, world: World) -> World:
+        """The world that judges it."""
+        return world if self.stage is None else self._turnover.then(world)
+
+    @property
+    def _turnover(self) -> Turnover:
+        return Turnover(0.0 if self.stage is None else self.stage.share, self.settings.seed)
+
+    def job(self, store: ArtifactStore, world: World) -> TrainingJob | None:
         """What it learns."""
         if self.seed is None:
             return None
         settings = self.settings
         learner, environment = decided_by_log(settings.learner, settings.environment, world)
-        return TrainingJob(learner, environment, settings.training, settings.seed, self.seed, self.learned_in)
+        job = TrainingJob(learner, environment, settings.training, settings.seed, self.seed, self.learned_in)
+        if self.stage is None or not self.stage.learns_on:
+            return job
+        before = job.policy_id(store, self._turnover.first(world))
+        n_iterations = max(1, round(TUNED_SHARE * learner.schedule.n_iterations))
+        # It begins with what it knows; a quarter of the slates is enough before the first update.
+        learn_after = min(learner.schedule.learn_after, n_iterations * learner.exploration.n_sessions // 4)
+        shorter = {"schedule": {"n_iterations": n_iterations, "learn_after": learn_after}}
+        return replace(job, learner=learner.changed(shorter), starts_from=before)
 
     def policy_id(self, store: ArtifactStore, world: World) -> str | None:
-        """The id of the policy; ``world`` is under the trial's Semantic IDs."""
-        job = self.job(world)
-        return None if job is None else job.policy_id(store, world)
+        """The id of the policy."""
+        job = self.job(store, world)
+        return None if job is None else job.policy_id(store, self.learned_on(world))
 
     def name(self, store: ArtifactStore, world: World) -> str:
         """The fingerprint of its result."""
         settings, evaluation = self.settings, self.settings.evaluation
+        judged_on = self.judged_on(world)
         return fingerprint(
             _KIND,
             self.policy_id(store, world),
-            (world.fingerprint, world.sid_fingerprint),
+            (judged_on.fingerprint, judged_on.sid_fingerprint),
             [spec.simulator_id for spec in (*self.learned_in, *self.judged_by)],
             settings.environment.as_logged(world.share_shown_again).model_dump(mode="json"),
             [evaluation.n_sessions, evaluation.look_ahead.model_dump(mode="json"), settings.seed],
@@ -84,6 +113,7 @@ class Outcome:
         results: own, transferred and panel, or the reference rows.
         real: people's own answers to the policy, or to rankings by items alone.
         cpu_seconds: of learning, of the last attempt where one was killed; None where the policy was there before the trial.
+        n_parameters: of the stored policy, networks that only learning needs included; None for the reference rows.
     """
 
     trial: Trial
@@ -91,6 +121,7 @@ class Outcome:
     results: tuple[PolicyResult, ...]
     real: tuple[RealAnswers, ...]
     cpu_seconds: float | None
+    n_parameters: int | None = None
 
 
 def is_kept(workspace: Workspace, trial: Trial) -> bool:
@@ -103,11 +134,11 @@ def do(work: tuple[Workspace, Trial], tick: Tick) -> None:
     workspace, trial = work
     world, store = workspace.world_under(trial.sids), workspace.artifacts
     policy_id, cpu_seconds = trial.policy_id(store, world), None
-    job = trial.job(world)
+    job = trial.job(store, world)
     if job is not None and not store.exists("policy", str(policy_id)):
-        cpu_seconds = learn(workspace, world, job, tick)
-    results = _judged(store, world, trial, policy_id, tick)
-    real = _real(store, world, trial, policy_id)
+        cpu_seconds = learn(workspace, trial.learned_on(world), job, tick)
+    results = _judged(store, trial.judged_on(world), trial, policy_id, tick)
+    real = _real(store, world, trial, policy_id) if trial.stage is None else []
     with store.writing(_KIND, trial.name(store, world)) as folder:
         _write(folder, results, real, cpu_seconds)
 
@@ -116,7 +147,8 @@ def outcome_of(workspace: Workspace, trial: Trial) -> Outcome:
     """The kept result of a trial that was done."""
     world, store = workspace.world_under(trial.sids), workspace.artifacts
     results, real, cpu_seconds = _read(store.path(_KIND, trial.name(store, world)))
-    return Outcome(trial, trial.policy_id(store, world), results, real, cpu_seconds)
+    policy_id = trial.policy_id(store, world)
+    return Outcome(trial, policy_id, results, real, cpu_seconds, None if policy_id is None else parameters_of(store, policy_id))
 
 
 def models(store: ArtifactStore, world: World, specs: Sequence[SimulatorSpec]) -> list[NamedSimulator]:

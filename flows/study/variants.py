@@ -1,68 +1,15 @@
 """What the studies vary: every variant by its name and the settings that it changes, as data."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from flows.runtime.settings import Settings, require_memory
+from flows.study.study import BASE, Study, Sweep, Variant
+from flows.study.systems import CATALOGUE, TABLE2
 from hsrl_train.learner.config import LearnerConfig, flat
 from pipeline.errors import ConfigError, all_faults
-
-BASE = "as configured"
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A configuration that differs from the given one.
-
-    Attributes:
-        name: of the row.
-        changes: setting → value, such as ``learner.gamma``.
-        published: Total Reward that the paper prints for it.
-        panel: the sweep it is a point of; empty outside sweeps.
-        at: its position on that panel's axis.
-    """
-
-    name: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    published: float | None = None
-    panel: str = ""
-    at: float | None = None
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """A setting over several values; the configured value is a point too."""
-
-    panel: str
-    setting: str
-    values: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Study:
-    """What `hsrl reproduce` can be asked for.
-
-    Attributes:
-        title: of the page.
-        doc: what its page says, beside the figures of the paper.
-        base: changes that all its variants share.
-        variants: other than the configured variant, which comes first.
-        sweeps: more variants, drawn as curves.
-        published: of the configured variant.
-        first_name: what pages call the configured variant.
-    """
-
-    title: str
-    doc: str
-    base: Mapping[str, Any] = field(default_factory=dict)
-    variants: tuple[Variant, ...] = ()
-    sweeps: tuple[Sweep, ...] = ()
-    published: float | None = None
-    first_name: str = BASE
-
 
 _SUPERVISED = (
     Variant("token-level SASRec, supervised", {"learner.method": "token_sasrec"}),
@@ -103,6 +50,8 @@ _LADDER = tuple(
 )
 
 STUDIES: Mapping[str, Study] = {
+    "table2": TABLE2,
+    "catalogue": CATALOGUE,
     "panel": Study(
         "Judged by families that nobody learned in, and by people's own answers",
         "The first row is item-level SASRec with the configured simulators, asked items and tuning, which every other row has too; the rows "
@@ -217,6 +166,15 @@ STUDIES: Mapping[str, Study] = {
             Variant("V = 64, as the paper", {"sids.vocabulary": 64}),
             Variant("unique SIDs", {"sids.collisions": "beam"}),
             *_SUPERVISED,
+        ),
+    ),
+    "codes": Study(
+        "What a policy reaches under codes learned in other ways",
+        "Every row has Semantic IDs of its own, learned from the release's vectors for this study only; all else is as configured.",
+        variants=(
+            Variant("levels not fitted together", {"sids.joint_rounds": 0}),
+            Variant("levels not fitted together, 25 iterations", {"sids.joint_rounds": 0, "sids.iterations": 25}),
+            Variant("few rounds together, 10 iterations", {"sids.joint_rounds": 5, "sids.iterations": 10}),
         ),
     ),
 }

@@ -5,8 +5,10 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from hsrl_train.learner.actor_critic_config import ActorCriticConfig
 from hsrl_train.learner.chirp_config import ChirpConfig
 from hsrl_train.learner.gfn4rec_config import Gfn4recConfig
+from hsrl_train.learner.hyper_action_config import HyperActionConfig
 from hsrl_train.learner.kgcr_config import KgcrConfig
 from hsrl_train.learner.mcchrl_config import McchrlConfig
 from hsrl_train.learner.methods import require_known
@@ -19,6 +21,7 @@ from hsrl_train.learner.sections import (
     ScheduleConfig,
     SearchConfig,
 )
+from hsrl_train.learner.slateq_config import SlateqConfig
 from hsrl_train.renamed_settings import refuse_old_names
 
 
@@ -48,10 +51,13 @@ class LearnerConfig(BaseModel):
     losses: LossesConfig = Field(LossesConfig(), description="The terms of the loss and their weights.")
     schedule: ScheduleConfig = Field(ScheduleConfig(), description="The length of a training, its updates and its rates.")
     search: SearchConfig = Field(SearchConfig(), description="The search for foresight after the last iteration.")
+    hyper_action: HyperActionConfig = Field(HyperActionConfig(), description="DDPG, TD3, PG-RA and HAC: acting by a vector.")
     chirp: ChirpConfig = Field(ChirpConfig(), description="What our adaptation of CHIRP has to itself.")
     gfn4rec: Gfn4recConfig = Field(Gfn4recConfig(), description="What GFN4Rec has to itself.")
     kgcr: KgcrConfig = Field(KgcrConfig(), description="What our adaptation of KGCR has to itself.")
     mcchrl: McchrlConfig = Field(McchrlConfig(), description="What our adaptation of mccHRL has to itself.")
+    actor_critic: ActorCriticConfig = Field(ActorCriticConfig(), description="A2C, ItemA2C and TPGR.")
+    slateq: SlateqConfig = Field(SlateqConfig(), description="SlateQ.")
 
     @property
     def n_units(self) -> int:
@@ -109,7 +115,8 @@ class TrainingConfig(BaseModel):
         "out but for rounding; simulators are fitted, and policies judged, on the processor.",
     )
     warm_start: bool = Field(
-        False, description="Whether the weights of the published policy of this codebook are where a retrain begins."
+        False,
+        description="Whether a retrain begins at the weights of the published policy of this codebook, or of the one before a rebuild.",
     )
     judge_every: int = Field(
         0,

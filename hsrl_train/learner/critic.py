@@ -46,3 +46,26 @@ class MultiLevelCritic(nn.Module):
     def weights(self) -> Float[Tensor, " n_values"]:
         """w = softmax(ω), which sums to 1."""
         return self.omega.softmax(dim=0)
+
+
+class ActionValue(nn.Module):
+    """Q(s, Z) = MLP([c(0); z]), z the mean over the slate of its items in the encoder's item space.
+
+    The half of a decomposed temporal difference that knows what was shown (docs/baselines.md §3.8); [A]: how a slate is joined to the state.
+
+    Args:
+        width: d of a state and of an item.
+        hidden: hidden widths.
+    """
+
+    def __init__(self, width: int, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for n_in, n_out in pairwise((2 * width, *hidden)):
+            layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+        self.value = nn.Sequential(*layers, nn.Linear((2 * width, *hidden)[-1], 1))
+
+    def forward(self, c0: Float[Tensor, "b d"], items: Float[Tensor, "b k d"]) -> Float[Tensor, " b"]:
+        """Of b slates, in units of discounted reward."""
+        values: Tensor = self.value(torch.cat([c0, items.mean(dim=1)], dim=1))[:, 0]
+        return values

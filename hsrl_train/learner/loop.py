@@ -263,6 +263,7 @@ def _learn(
         rows.log_prob,
         supervision,
         rows.note,
+        rows.feedback,
     )
     rate = rate_at(run.iteration, config.schedule.n_iterations, config.schedule.lr_decay_share)
     figures = learner.learn(batch, rate, run.iteration / config.schedule.n_iterations)

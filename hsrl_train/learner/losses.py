@@ -45,6 +45,11 @@ def item_advantage(
     return (share * (item_reward_t - reward_t[:, None]) + gap_t[:, None]).detach().clamp(-clip, clip)
 
 
+def shared_reward(reward_t: Float[Tensor, " b"], item_reward_t: Float[Tensor, "b k"], share: float) -> Float[Tensor, "b k"]:
+    """r + share · (ρ_k − r): the slate's reward for each item, its own the more, the nearer ``share`` is to 1; the mean stays r."""
+    return reward_t[:, None] + share * (item_reward_t - reward_t[:, None])
+
+
 def importance_weight(log_probs: Float[Tensor, "b k"], log_probs_then: Float[Tensor, "b k"], clip: float) -> Float[Tensor, "b k"]:
     """min(π(i | s) / π_then(i | s), clip), without gradient: how much a replayed slate still says about today's policy.
 
@@ -57,6 +62,33 @@ def importance_weight(log_probs: Float[Tensor, "b k"], log_probs_then: Float[Ten
 def critic_loss(value_t: Float[Tensor, " b"], target_t: Float[Tensor, " b"]) -> Float[Tensor, ""]:
     """Mean of (V(s_t) − Q̂_t)² (20)."""
     return functional.mse_loss(value_t, target_t)
+
+
+def decomposed_critic_loss(
+    value_t: Float[Tensor, " b"],
+    action_value_t: Float[Tensor, " b"],
+    target_t: Float[Tensor, " b"],
+    ratio: Float[Tensor, " b"],
+) -> Float[Tensor, ""]:
+    """Two losses in place of (20), so that what users do by chance and what the policy shows by chance are averaged apart.
+
+        mean (Q(s_t, Z_t) − Q̂_t)² + mean β (V(s_t) − sg Q(s_t, Z_t))²
+
+    The second learns nothing of a single answer, but of what such slates are worth. TD decomposition (WWW '25, arXiv 2501.17409),
+    reconstructed from summaries (docs/baselines.md §3.8).
+
+    Args:
+        value_t: V of the state.
+        action_value_t: Q of the state and what was shown.
+        target_t: Q̂ of (18).
+        ratio: β, how much today's policy still shows such a slate; see ``slate_ratio``.
+    """
+    return functional.mse_loss(action_value_t, target_t) + (ratio * (value_t - action_value_t.detach()).square()).mean()
+
+
+def slate_ratio(log_probs: Float[Tensor, "b k"], log_probs_then: Float[Tensor, "b k"], clip: float) -> Float[Tensor, " b"]:
+    """β = min((Π_k π(i_k | s) / π_then(i_k | s))^(1/K), clip), without gradient; the root keeps long slates from vanishing [A]."""
+    return (log_probs - log_probs_then).detach().mean(dim=1).exp().clamp(max=clip)
 
 
 def policy_gradient_loss(

@@ -56,7 +56,7 @@ class Batch(NamedTuple):
     ``state_t`` is before the slate, ``state_tp1`` after it. ``item_reward_t`` is ρ = y − c (1 − y) of the drawn or expected
     answers y; the slate's reward is its mean, unless the environment folds it.
     ``supervision`` is what the likelihood learns from; it begins with the slate. ``note`` is what the method noted when it chose the
-    slate, NaN for slates of the log.
+    slate, NaN for slates of the log. ``feedback_t`` is what was answered, 0 or 1, and made ``state_tp1`` of ``state_t``.
     """
 
     state_t: State
@@ -68,6 +68,7 @@ class Batch(NamedTuple):
     log_prob: Float[Tensor, "b k"]
     supervision: Supervision
     note: Float[Tensor, "b w"]
+    feedback_t: Float[Tensor, "b k"]
 
 
 class Replay:

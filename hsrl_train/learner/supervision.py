@@ -54,3 +54,10 @@ def supervise(
     anyone = showable[torch.randint(len(showable), (b, config.n_asked - n_others), generator=generator).to(slate.device)]
     items = torch.cat([slate, others, anyone], dim=1)
     return Supervision(items, environment.expected(state, items))
+
+
+def likelihood_weight_at(done_share: float, config: LossesConfig) -> float:
+    """The supervision's weight: as configured, and with an end weight linearly there over the first half of the training."""
+    if config.likelihood_end_weight is None:
+        return config.likelihood_weight
+    return config.likelihood_weight + min(1.0, 2 * done_share) * (config.likelihood_end_weight - config.likelihood_weight)

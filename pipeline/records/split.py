@@ -45,7 +45,7 @@ def labelled_slates(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.DataFrame
 
 
 def training_answers(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.DataFrame:
-    """user_id, item_id and feedback (u8) of every item that a training record shows.
+    """user_id, record_index, item_id and feedback (u8) of every item that a training record shows, in its order within the record.
 
     Args:
         records: RECORD_ROWS.
@@ -53,7 +53,7 @@ def training_answers(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.DataFram
     """
     slates = records.select("user_id", "record_index", "exposed_items", "feedback")
     shown = _with_n_train(slates, splits).filter(IS_TRAINING).explode("exposed_items", "feedback")
-    return shown.select("user_id", "feedback", item_id="exposed_items").collect()
+    return shown.select("user_id", "record_index", "feedback", item_id="exposed_items").collect()
 
 
 def count_answers(answers: pl.DataFrame) -> pl.DataFrame:

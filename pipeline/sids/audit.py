@@ -1,40 +1,17 @@
 """Figures of Semantic IDs of any origin, and how two mappings of the same items differ; docs/metrics.md has every formula."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
-from threadpoolctl import threadpool_limits
 
 from pipeline.errors import ContractError
 from pipeline.sids.any_mapping import AnyMapping
-from pipeline.sids.figures import NEIGHBOURS, QUERIES, SAMPLE_ROWS, entropy_bits
+from pipeline.sids.figures import entropy_bits
 
 Ints = npt.NDArray[np.int64]
 _MOST_CELLS = 25_000_000  # of a table of old codes by new ones, 200 MB
-
-
-@dataclass(frozen=True)
-class Share:
-    """How often pairs share a prefix, and how often any two items would.
-
-    Attributes:
-        found: share of the pairs, in [0, 1].
-        by_chance: the same for pairs whose ends are drawn apart, each as often as it is an end, and are different items.
-    """
-
-    found: float
-    by_chance: float
-
-    def plain(self) -> dict[str, float | None]:
-        """The shares and their quotient; None where chance would never do it."""
-        return {
-            "found": round(self.found, 6),
-            "by_chance": round(self.by_chance, 6),
-            "times_chance": round(self.found / self.by_chance, 3) if self.by_chance > 0 else None,
-        }
 
 
 def collisions(mapping: AnyMapping) -> dict[str, Any]:
@@ -64,50 +41,6 @@ def collisions(mapping: AnyMapping) -> dict[str, Any]:
         "largest_bucket": int(sizes.max()),
         "levels": levels,
     }
-
-
-def shares_of_pairs(mapping: AnyMapping, left: Ints, right: Ints) -> list[Share]:
-    """By level, how often the two ends of a pair share their prefix, against chance.
-
-        by chance = (Σ_prefix p(prefix) q(prefix) − Σ_item p(item) q(item)) / (1 − Σ_item p(item) q(item))
-
-    with p and q the shares of the left and the right ends.
-
-    Args:
-        mapping: n items.
-        left: (m,) rows of ``mapping``.
-        right: (m,) rows, nowhere that of ``left``.
-    """
-    n, m = len(mapping.items), max(len(left), 1)
-    of_left, of_right = np.bincount(left, minlength=n) / m, np.bincount(right, minlength=n) / m
-    same_item = float(of_left @ of_right)
-    shares = []
-    for prefix in mapping.prefixes():
-        at_left, at_right = np.bincount(prefix, of_left), np.bincount(prefix, of_right)
-        chance = (float(at_left @ at_right) - same_item) / (1 - same_item) if same_item < 1 else 0.0
-        shares.append(Share(float((prefix[left] == prefix[right]).mean()) if len(left) else 0.0, max(chance, 0.0)))
-    return shares
-
-
-def neighbour_pairs(vectors: npt.NDArray[np.float32]) -> tuple[Ints, Ints]:
-    """Each of up to a thousand items with its ten nearest others by cosine, among twenty thousand at most.
-
-    Args:
-        vectors: (n, d), finite; the first rows are looked at.
-
-    Returns:
-        Rows of the items and of their neighbours, (m,) each; none below eleven items.
-    """
-    sample = vectors[:SAMPLE_ROWS].astype(np.float32)
-    if len(sample) <= NEIGHBOURS:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    unit = sample / np.maximum(np.linalg.norm(sample, axis=1, keepdims=True), 1e-30)
-    queries = np.arange(min(QUERIES, len(sample)))
-    with threadpool_limits(limits=1):
-        likeness = unit[queries] @ unit.T
-    likeness[queries, queries] = -np.inf
-    nearest = np.argpartition(-likeness, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
-    return np.repeat(queries, NEIGHBOURS), nearest.ravel().astype(np.int64)
 
 
 def churn(before: AnyMapping, after: AnyMapping) -> dict[str, Any]:

@@ -83,6 +83,11 @@ class SidsConfig(BaseModel):
     training_rows: int = Field(131_072, ge=2, description="Distinct vectors, drawn by the same hash, for k-means.")
     iterations: int = Field(2, ge=1, description="Iterations of k-means a level, before all levels are fitted together.")
     joint_rounds: int = Field(20, ge=0, description="Rounds in which the codes of all levels are fitted together; 0: none.")
+    balance: float | None = Field(
+        None,
+        ge=1.0,
+        description="Most items that a code may hold in these rounds, in units of the mean over the codes, such as 1.2; none: any number.",
+    )
 
     @property
     def vocabulary_per_level(self) -> tuple[int, ...]:
@@ -102,6 +107,14 @@ class SidsConfig(BaseModel):
     def assignment_rules(self) -> AssignmentRules:
         """When an item keeps its SID, and how many may move in a night."""
         return AssignmentRules(self.epsilon, self.churn_budget, self.capacity_rules)
+
+    @model_validator(mode="after")
+    def _balance_has_rounds(self) -> Self:
+        if self.balance is not None and not self.joint_rounds:
+            raise ValueError(
+                f"balance is {self.balance} and joint_rounds 0; codes are balanced in these rounds: allow some, such as 20"
+            )
+        return self
 
     @model_validator(mode="after")
     def _vocabulary_fits(self) -> Self:

@@ -11,10 +11,9 @@ import polars as pl
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import encode, reconstruction_errors
 from pipeline.sids.names import fixed_hash
+from pipeline.sids.quality import NEIGHBOURS, QUERIES, SAMPLE_ROWS, Pairs, Share, nearest_others, shares_of_pairs
 from pipeline.sids.vectors import distinct_rows, squared_norms
 
-SAMPLE_ROWS, QUERIES, NEIGHBOURS = 20_000, 1_000, 10
-_QUERIES_AT_ONCE = 50  # 8 MB of distances to the sample
 Matrix = npt.NDArray[np.float32]
 
 
@@ -33,6 +32,7 @@ class MeasuredRelease:
         popularity: (n,) positives of each item; None where they are not known.
         outcomes: how many items met which of assign's outcomes; empty where they were not counted.
         shift: how the vectors differ from those of the release before, by figure; empty where there is none to compare.
+        follows: rows of items that users liked one after the other, (m,) each; None where that is not known.
     """
 
     rows: pl.DataFrame
@@ -45,6 +45,7 @@ class MeasuredRelease:
     popularity: npt.NDArray[np.int64] | None
     outcomes: dict[str, int]
     shift: dict[str, float]
+    follows: Pairs | None
 
     @cached_property
     def tokens(self) -> npt.NDArray[np.uint16]:
@@ -145,6 +146,32 @@ class MeasuredRelease:
             numbers.append(np.unique(longer, return_inverse=True)[1].ravel())
         return numbers
 
+    @cached_property
+    def nearest(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]] | None:
+        """Rows of the sample, a thousand queries among them, and their ten nearest others there by vector; None below eleven items."""
+        rows = self.sample
+        if len(rows) <= NEIGHBOURS:
+            return None
+        hashes = fixed_hash(self.rows["item_id"].to_numpy()[rows])
+        queries = np.argsort(hashes, kind="stable")[:QUERIES]
+        return rows, queries, nearest_others(self.vectors[rows], queries)
+
+    @cached_property
+    def neighbour_shares(self) -> list[Share] | None:
+        """By level, how often an item and one of its nearest others share their prefix; None below eleven items."""
+        if self.nearest is None:
+            return None
+        rows, queries, found = self.nearest
+        return self._shares((rows[np.repeat(queries, NEIGHBOURS)], rows[found.ravel()]))
+
+    @cached_property
+    def behaviour_shares(self) -> list[Share] | None:
+        """By level, how often likes of a user that follow one another share their prefix; None where none are known."""
+        return None if self.follows is None or not len(self.follows[0]) else self._shares(self.follows)
+
+    def _shares(self, pairs: Pairs) -> list[Share]:
+        return shares_of_pairs(np.array(self._prefixes[1:]), pairs)
+
     def prefixes(self, n_levels: int) -> npt.NDArray[np.int64]:
         """(n,) numbers of the prefixes of the first levels, dense, in the order of their tokens; all 0 for none."""
         return self._prefixes[n_levels]
@@ -174,6 +201,15 @@ def kept(release: MeasuredRelease, n_levels: int, *, weighted: bool = False) -> 
     total = (weight * pl.col("is_same_book").is_not_null()).sum()
     share = release.survivors.select(((same & pl.col("is_same_book")) * weight).sum() / total).item()
     return None if share is None or np.isnan(share) else float(share)
+
+
+def kept_numbers(release: MeasuredRelease, n_levels: int) -> float | None:
+    """Share of the survivors whose first codes have the same numbers, whatever these mean; None where the numbering is the same."""
+    rebuilt = release.survivors.filter(~pl.col("is_same_book"))
+    if rebuilt.is_empty():
+        return None
+    same = pl.col("tokens").list.head(n_levels) == pl.col("tokens_before").list.head(n_levels)
+    return float(rebuilt.select(same.mean()).item())
 
 
 def margin(release: MeasuredRelease, level: int) -> float | None:
@@ -228,24 +264,19 @@ def category_purity(release: MeasuredRelease, level: int) -> float | None:
 
 def neighbourhood_overlap(release: MeasuredRelease) -> float | None:
     """Mean share of an item's ten nearest others that are also nearest between decoded Semantic IDs; None below eleven items."""
-    rows = release.sample
-    if len(rows) <= NEIGHBOURS:
+    nearest = release.nearest
+    if nearest is None:
         return None
-    vectors, decoded = release.vectors[rows], release.codebook.decode(release.tokens[rows])
-    hashes = fixed_hash(release.rows["item_id"].to_numpy()[rows])
-    queries = np.argsort(hashes, kind="stable")[:QUERIES]
-    found = [_neighbours(space, queries) for space in (vectors, decoded)]
-    return float(np.mean([len(set(a) & set(b)) for a, b in zip(*found, strict=True)])) / NEIGHBOURS
+    rows, queries, by_vector = nearest
+    by_code = nearest_others(release.codebook.decode(release.tokens[rows]), queries)
+    return float(np.mean([len(set(a) & set(b)) for a, b in zip(by_vector.tolist(), by_code.tolist(), strict=True)])) / NEIGHBOURS
 
 
-def _neighbours(space: Matrix, queries: npt.NDArray[np.int64]) -> list[list[int]]:
-    """The nearest others of each query, ties to the lowest row."""
-    norms, products, ties = np.einsum("nd,nd->n", space, space), space[queries] @ space.T, np.arange(len(space)) * 1e-9
-    nearest: list[list[int]] = []
-    for start in range(0, len(queries), _QUERIES_AT_ONCE):
-        asked = queries[start : start + _QUERIES_AT_ONCE]
-        distances = (norms - 2 * products[start : start + _QUERIES_AT_ONCE]).astype(np.float64)
-        distances[np.arange(len(asked)), asked] = np.inf
-        distances += ties
-        nearest += np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS].tolist()
-    return nearest
+def found_share(shares: list[Share] | None, level: int) -> float | None:
+    """How often pairs share their prefix of ``level`` + 1 codes; None where there are no pairs."""
+    return shares[level].found if shares else None
+
+
+def chance_share(shares: list[Share] | None, level: int) -> float | None:
+    """The same for shuffled items."""
+    return shares[level].by_chance if shares else None

@@ -19,12 +19,14 @@ class NightInputs:
         items: ITEMS; inactive items lose their Semantic ID.
         embeddings: EMBEDDINGS of the codes' space; rows of inactive items are ignored.
         popularity: item_id, n_positives in training records; None where they are not known.
+        follows: ``likes_that_follow`` of the training records, for the figures of the release; None where they are not known.
     """
 
     release_id: int
     items: pl.DataFrame
     embeddings: pl.DataFrame
     popularity: pl.DataFrame | None = None
+    follows: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)

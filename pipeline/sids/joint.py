@@ -1,5 +1,6 @@
 """Fitting the codes of all levels together, after each level was learned on what the levels before it left over."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,9 @@ class JointEncoding:
         return [(level, int(code)) for level, (c, z) in pairs for code in np.flatnonzero(np.bincount(z, minlength=len(c)) == 0)]
 
 
-def refine_jointly(rows: Matrix, weights: Weights | None, levels: tuple[Matrix, ...], n_rounds: int) -> JointEncoding:
+def refine_jointly(
+    rows: Matrix, weights: Weights | None, levels: tuple[Matrix, ...], n_rounds: int, most_of_mean: float | None = None
+) -> JointEncoding:
     """Lower what all levels together leave over, by turns of greedy encoding and of moving every code.
 
         z = encode(x),   then for l = 1 … L:   C_l[v] ← C_l[v] + ω · mean{x − dec(z) : z_l = v}
@@ -63,21 +66,25 @@ def refine_jointly(rows: Matrix, weights: Weights | None, levels: tuple[Matrix, 
         weights: (n,) > 0; None: all the same.
         levels: per level (V_l, d), as k-means left them.
         n_rounds: turns; 0 moves nothing but codes without rows.
+        most_of_mean: while the codes move, no code holds more than this many times n / V_l rows, at least 1; its farthest rows are
+            given to the nearest code that has room, so that codes come to lie where rows are many. None: any number.
 
     Returns:
-        The codes and the encoding of ``rows`` under them.
+        The codes and the greedy encoding of ``rows`` under them, without a limit.
     """
     weights = np.ones(len(rows), dtype=np.float32) if weights is None else weights
-    best, overshoot = _match(rows, weights, levels), OVERSHOOT
+    best, overshoot = _match(rows, weights, levels, most_of_mean), OVERSHOOT
     for number in range(n_rounds):
         step = 1.0 if number >= n_rounds - SETTLING_ROUNDS else overshoot
-        tried = _match(rows, weights, _refilled(best, _moved(best, weights, step)))
+        tried = _match(rows, weights, _refilled(best, _moved(best, weights, step)), most_of_mean)
         if tried.total < best.total:
             best = tried
         elif step == 1.0:
             break  # the next would be the same
         else:
             overshoot = 1.0 + (overshoot - 1.0) / 2.0
+    if most_of_mean is not None:
+        best = _match(rows, weights, best.codes)
     for _ in range(REPAIRS):
         if not best.empty:
             break
@@ -85,13 +92,33 @@ def refine_jointly(rows: Matrix, weights: Weights | None, levels: tuple[Matrix, 
     return best
 
 
-def _match(rows: Matrix, weights: Weights, codes: tuple[Matrix, ...]) -> JointEncoding:
+def _match(rows: Matrix, weights: Weights, codes: tuple[Matrix, ...], most_of_mean: float | None = None) -> JointEncoding:
     left, tokens, entering = rows, list[Tokens](), list[Matrix]()
     for level in codes:
         entering.append(left)
-        tokens.append(nearest_codes(left, level))
-        left = left - level.take(tokens[-1], axis=0)
+        nearest = nearest_codes(left, level)
+        if most_of_mean is not None:
+            nearest = _with_room(left, level, nearest, math.ceil(most_of_mean * len(left) / len(level)))
+        tokens.append(nearest)
+        left = left - level.take(nearest, axis=0)
     return JointEncoding(codes, tuple(tokens), tuple(entering), left, weights * squared_norms(left))
+
+
+def _with_room(left: Matrix, codes: Matrix, nearest: Tokens, most: int) -> Tokens:
+    """(n,) the nearest code of each row, or the nearest that has room: a code keeps the ``most`` rows that are nearest to it.
+
+    A code that is full takes no more, so that there are at most as many turns as codes; ``most`` times V is n at least.
+    """
+    tokens, has_room = nearest.copy(), np.ones(len(codes), dtype=bool)
+    while (counts := np.bincount(tokens, minlength=len(codes))).max() > most:
+        has_room &= counts < most
+        crowded = np.flatnonzero((counts > most)[tokens])
+        distances = squared_norms(left[crowded] - codes[tokens[crowded]])
+        order = np.lexsort((distances, tokens[crowded]))
+        first = np.searchsorted(tokens[crowded][order], tokens[crowded][order])
+        farthest = crowded[order[np.arange(len(order)) - first >= most]]
+        tokens[farthest] = np.flatnonzero(has_room)[nearest_codes(left[farthest], codes[has_room])]
+    return tokens
 
 
 def _moved(matched: JointEncoding, weights: Weights, overshoot: float) -> list[Matrix]:

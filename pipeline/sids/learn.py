@@ -108,7 +108,7 @@ def _learn_levels(residual: Matrix, weights: Weights, config: SidsConfig, seed: 
             return (), f"level {level} has {n_distinct} distinct {what} for {codes} codes"
         levels.append(_learn_level(residual, weights, codes, config, seed + level))
         residual = residual - levels[-1][nearest_codes(residual, levels[-1])]
-    fitted = refine_jointly(rows, weights, tuple(levels), config.joint_rounds)
+    fitted = refine_jointly(rows, weights, tuple(levels), config.joint_rounds, config.balance)
     faults = (
         fault_of(level, np.bincount(nearest, minlength=len(centroids)))
         for level, (centroids, nearest) in enumerate(zip(fitted.codes, fitted.tokens, strict=True), start=1)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from pipeline.contracts import ITEMS, SID_HISTORY, SID_METRICS, check
@@ -14,13 +15,17 @@ from pipeline.sids.figures import (
     category_ami,
     category_nmi,
     category_purity,
+    chance_share,
     entropy_bits,
     explained,
+    found_share,
     gini,
     kept,
+    kept_numbers,
     margin,
     neighbourhood_overlap,
 )
+from pipeline.sids.quality import Pairs
 from pipeline.sids.shift import FIGURES
 from pipeline.sids.vectors import matrix, sorted_embeddings
 
@@ -48,7 +53,7 @@ def _outcome(name: str) -> Callable[[MeasuredRelease], float | None]:
 
 
 def _shift(name: str) -> Callable[[MeasuredRelease], float | None]:
-    """A figure of how the vectors shifted; None where there were none to compare with."""
+    """A figure of how the vectors shifted, or of the numbers of new codes; None where there were none to compare with."""
     return lambda release: release.shift.get(name)
 
 
@@ -87,6 +92,8 @@ OF_RELEASE: dict[str, Callable[[MeasuredRelease], float | None]] = {
     **{name: _shift(name) for name in FIGURES},
     "kept_share": lambda release: kept(release, release.codebook.n_levels),
     "kept_popularity_share": lambda release: kept(release, release.codebook.n_levels, weighted=True),
+    "kept_numbers_share": lambda release: kept_numbers(release, release.codebook.n_levels),
+    "kept_numbers_unaligned_share": _shift("kept_numbers_unaligned_share"),
 }
 # Levels count from 0 here and from 1 in the rows.
 OF_LEVEL: dict[str, Callable[[MeasuredRelease, int], float | None]] = {
@@ -102,10 +109,15 @@ OF_LEVEL: dict[str, Callable[[MeasuredRelease, int], float | None]] = {
     "category_purity": category_purity,
     "category_nmi": category_nmi,
     "category_ami": category_ami,
+    "behaviour_share": lambda release, level: found_share(release.behaviour_shares, level),
+    "behaviour_by_chance": lambda release, level: chance_share(release.behaviour_shares, level),
+    "neighbours_share": lambda release, level: found_share(release.neighbour_shares, level),
+    "neighbours_by_chance": lambda release, level: chance_share(release.neighbour_shares, level),
     "mse": lambda release, level: release.level_errors[level],
     "explained_variance": lambda release, level: explained(release, release.level_errors[level]),
     "kept_prefix_share": lambda release, level: kept(release, level + 1),
     "kept_prefix_popularity_share": lambda release, level: kept(release, level + 1, weighted=True),
+    "kept_numbers_prefix_share": lambda release, level: kept_numbers(release, level + 1),
 }
 # What only a flow can measure: stages have no clock.
 OF_RUN = ("seconds", "cpu_seconds", "peak_memory_mb")
@@ -140,13 +152,15 @@ class Background:
         items: ITEMS, for the figures of categories.
         popularity: item_id, n_positives, for the figures weighted by it.
         outcomes: number of items by outcome, as ``assign`` counted them.
-        shift: the figures of ``shift_figures``.
+        shift: the figures of ``shift_figures``, and of ``aligned_with_history`` after a rebuild.
+        follows: left and right item_id of items that users liked one after the other.
     """
 
     items: pl.DataFrame | None = None
     popularity: pl.DataFrame | None = None
     outcomes: Mapping[str, int] = field(default_factory=dict)
     shift: Mapping[str, float] = field(default_factory=dict)
+    follows: pl.DataFrame | None = None
 
 
 def sid_metrics(release: ReleaseSids, background: Background = Background()) -> pl.DataFrame:
@@ -214,4 +228,13 @@ def _measured(release: ReleaseSids, background: Background) -> MeasuredRelease:
         popularity=popularity,
         outcomes=dict(background.outcomes),
         shift=dict(background.shift),
+        follows=None if background.follows is None else _rows_of(background.follows, rows["item_id"].to_numpy()),
     )
+
+
+def _rows_of(pairs: pl.DataFrame, item_ids: npt.NDArray[np.int64]) -> Pairs:
+    """The places among the rising ``item_ids`` of both ends of each pair; a pair that lacks one is left out."""
+    ends = [pairs[side].to_numpy() for side in ("left", "right")]
+    at = [np.minimum(np.searchsorted(item_ids, end), len(item_ids) - 1) for end in ends]
+    known = (item_ids[at[0]] == ends[0]) & (item_ids[at[1]] == ends[1])
+    return at[0][known], at[1][known]

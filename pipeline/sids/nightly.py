@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from pipeline.contracts import IS_OPEN, open_rows
+from pipeline.sids.align import aligned_with_history
 from pipeline.sids.assign import SidChanges, apply_changes, assign
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.config import SidsConfig
@@ -57,14 +58,16 @@ def decide_night(config: SidsConfig, seed: int, night: NightInputs, incumbents: 
     if before is not None:
         seen = drift(night.embeddings, before, trusted, incumbents.same_numbering_ids, incumbents.earlier)
     mode, why = mode_of(config, seen)
+    numbers: dict[str, float] = {}
     if before is None or seen is None:
-        codebook = learn_codebook(night.embeddings, config, seed, night.popularity)
+        learned = learn_codebook(night.embeddings, config, seed, night.popularity)
+        codebook, numbers = aligned_with_history(learned, night.embeddings, incumbents.history)
     else:
         codebook = before if mode == "append" else _followed(before, seen, night.embeddings, trusted)
     changes = assign(night, codebook, incumbents, replace(config.assignment_rules, exempt_item_ids=exempt))
     figures = {} if before is None else shift_figures(shift, incumbents.history, (before, codebook), config.epsilon)
     return NightDecision(
-        codebook, codebook is not before, changes, _metrics(night, codebook, incumbents, changes, figures), mode, why
+        codebook, codebook is not before, changes, _metrics(night, codebook, incumbents, changes, figures | numbers), mode, why
     )
 
 
@@ -95,7 +98,7 @@ def _followed(before: Codebook, seen: Drift, embeddings: pl.DataFrame, trusted: 
 
 
 def _metrics(
-    night: NightInputs, codebook: Codebook, incumbents: SidIncumbents, changes: SidChanges, shift: dict[str, float]
+    night: NightInputs, codebook: Codebook, incumbents: SidIncumbents, changes: SidChanges, seen: dict[str, float]
 ) -> pl.DataFrame:
     """SID_METRICS of the release to come."""
     release = ReleaseSids(
@@ -106,4 +109,4 @@ def _metrics(
         previous=open_rows(incumbents.history) if incumbents.history.height else None,
         same_numbering_ids=incumbents.same_numbering_ids,
     )
-    return sid_metrics(release, Background(night.items, night.popularity, dict(changes.summary.rows()), shift))
+    return sid_metrics(release, Background(night.items, night.popularity, dict(changes.summary.rows()), seen, night.follows))

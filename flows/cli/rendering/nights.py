@@ -53,10 +53,21 @@ def refresh(console: Console, report: dict[str, Any]) -> None:
             f"{shared:,} items share a Semantic ID, at most {largest:,} one; {int(metrics['excess_collisions']):,} more items than IDs",
         ),
         ("tokenizer", f"{report['tokenizer']['mode']}: {'; '.join(report['tokenizer']['why'])}"),
+        *_numbers(metrics),
         ("changes", ", ".join(f"{count:,} {reason}" for reason, count in changes.items() if count)),
         ("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in report["seconds"].items())),
     )
     facts(console, lines)
+
+
+def _numbers(metrics: dict[str, float]) -> tuple[tuple[str, str], ...]:
+    """After a rebuild: how many items have their old numbers, with and without the alignment."""
+    if "kept_numbers_share" not in metrics or "kept_numbers_unaligned_share" not in metrics:
+        return ()
+    kept, plain = metrics["kept_numbers_share"], metrics["kept_numbers_unaligned_share"]
+    return (
+        ("numbers", f"{kept:.1%} of the items have all their old numbers, as new codes took old ones; {plain:.1%} without that"),
+    )
 
 
 def _foretold(forecast: dict[str, Any] | None) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,10 @@ from flows.cli.rendering.terminal import facts
 
 def reproduce(console: Console, report: dict[str, Any]) -> None:
     """What each variant reached, and where the pages are."""
+    if report["stages"]:
+        _stages(console, report["stages"])
+        facts(console, (("written", ", ".join(report["files"])),))
+        return
     kind = "transferred" if report["variants"][0]["panel_reward"] is None else "panel_reward"
     judges = {"transferred": "the family learned in", "panel_reward": "families that nobody learned in"}[kind]
     drawn = Table(show_edge=False, title=f"total reward of whole sessions in {judges}", title_justify="left")
@@ -27,3 +31,16 @@ def reproduce(console: Console, report: dict[str, Any]) -> None:
         )
     console.print(drawn)
     facts(console, (("written", ", ".join(report["files"])),))
+
+
+def _stages(console: Console, rows: list[dict[str, Any]]) -> None:
+    """What each policy reached on the catalogues of the test."""
+    drawn = Table(show_edge=False, title="total reward of whole sessions, as items give way to others", title_justify="left")
+    for name in ("variant", "stage", "total reward", "change, paired", "beside the first's"):
+        drawn.add_column(name, justify="left" if name in ("variant", "stage") else "right")
+    for row in rows:
+        cells = (row["change"], row["beside"])
+        drawn.add_row(
+            row["variant"], row["stage"], f"{row['reward']:.2f}", *("" if value is None else f"{value:+.2f}" for value in cells)
+        )
+    console.print(drawn)

@@ -16,10 +16,20 @@ METHODS = {
     "token_sasrec": "hsrl_train.learner.methods.token_sasrec",
     "item_sasrec_log": "hsrl_train.learner.methods.item_sasrec:FROM_LOG",
     "token_sasrec_log": "hsrl_train.learner.methods.token_sasrec:FROM_LOG",
-    "chirp": "hsrl_train.learner.methods.chirp",
+    "sl_offline": "hsrl_train.learner.methods.item_sasrec:SL_OFFLINE",
+    "sl_online": "hsrl_train.learner.methods.item_sasrec:SL_ONLINE",
+    "next_item": "hsrl_train.learner.methods.next_item",
+    "a2c": "hsrl_train.learner.methods.a2c",
+    "item_a2c": "hsrl_train.learner.methods.item_a2c",
+    "slateq": "hsrl_train.learner.methods.slateq",
+    "ddpg": "hsrl_train.learner.methods.ddpg",
+    "td3": "hsrl_train.learner.methods.td3",
+    "td3_published": "hsrl_train.learner.methods.td3:PUBLISHED",
+    "hac": "hsrl_train.learner.methods.hac",
     "gfn4rec": "hsrl_train.learner.methods.gfn4rec",
     "kgcr": "hsrl_train.learner.methods.kgcr",
     "mcchrl": "hsrl_train.learner.methods.mcchrl",
+    "chirp": "hsrl_train.learner.methods.chirp",
 }
 
 

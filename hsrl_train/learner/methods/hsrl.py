@@ -19,7 +19,7 @@ from hsrl_train.learner.loop import WARM_START
 from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.policy import HsrlNetwork, HsrlPolicy
 from hsrl_train.learner.replay import Batch, Choice
-from hsrl_train.learner.sections import LossesConfig
+from hsrl_train.learner.supervision import likelihood_weight_at
 from hsrl_train.simulator.environment import Environment
 
 
@@ -197,13 +197,6 @@ class Hsrl:
         with torch.no_grad():
             for slow, fast in zip(self.target.parameters(), self.network.parameters(), strict=True):
                 slow.lerp_(fast, self.config.losses.polyak)
-
-
-def likelihood_weight_at(done_share: float, config: LossesConfig) -> float:
-    """The supervision's weight: as configured, and with an end weight linearly there over the first half of the training."""
-    if config.likelihood_end_weight is None:
-        return config.likelihood_weight
-    return config.likelihood_weight + min(1.0, 2 * done_share) * (config.likelihood_end_weight - config.likelihood_weight)
 
 
 METHOD = Method("hsrl", Hsrl, HsrlPolicy.from_tensors)

@@ -46,6 +46,20 @@ class ItemSasrec(NetworkLearner):
         return {"likelihood_loss": losses.two_sided_loss(scores.gather(1, items), answers)}
 
 
+# HAC's supervised rows as published (HAC eq. 10, App. A.3): answers as they were given, and a state of likes alone. What tells them from the
+# rows without "sl": those see refusals, and on-line expected answers, where the configuration gives both.
+SL_OFFLINE = Method(
+    "sl_offline",
+    ItemSasrec,
+    ItemSasrec.read,
+    fixed={"network": {"uses_refusals": False}, "losses": {"answers": "logged"}, "search": {"n_rounds": 0}},
+)
+SL_ONLINE = Method(
+    "sl_online",
+    ItemSasrec,
+    ItemSasrec.read,
+    fixed={"network": {"uses_refusals": False}, "losses": {"answers": "drawn"}, "search": {"n_rounds": 0}},
+)
 FROM_LOG = Method(
     "item_sasrec_log",
     ItemSasrec,

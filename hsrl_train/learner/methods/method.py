@@ -23,7 +23,7 @@ class ReadPolicy(Protocol):
     """Builds a policy from what its ``to_tensors`` gave; TrainingError where the tensors do not fit."""
 
     def __call__(self, tensors: Mapping[str, Tensor], config: LearnerConfig, catalogue: Catalogue) -> StoredPolicy:
-        """See ``Method.read``."""
+        """See ``Method.read``; ``config`` is with what the method fixes."""
         ...
 
 
@@ -34,13 +34,13 @@ class Method:
     Attributes:
         name: in ``learner.method``.
         learner: makes an untrained learner.
-        read: builds a stored policy over the items and Semantic IDs of a catalogue.
+        reader: builds a stored policy from its tensors, by the settings that the method learned with.
         fixed: settings that the method is defined by, section → key → value; they stand above the configuration.
     """
 
     name: str
     learner: FreshLearner
-    read: ReadPolicy
+    reader: ReadPolicy
     fixed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def configured(self, config: LearnerConfig) -> LearnerConfig:
@@ -61,6 +61,19 @@ class Method:
             TrainingError: it needs Semantic IDs, and no active item has one.
         """
         return self.learner(catalogue, profile_width, max_history, self.configured(config), seed)
+
+    def read(self, tensors: Mapping[str, Tensor], config: LearnerConfig, catalogue: Catalogue) -> StoredPolicy:
+        """A stored policy over the items and Semantic IDs of a catalogue.
+
+        Args:
+            tensors: what its ``to_tensors`` gave.
+            config: as given to the training; what the method fixes stands above it.
+            catalogue: what may be shown.
+
+        Raises:
+            TrainingError: the tensors do not fit.
+        """
+        return self.reader(tensors, self.configured(config), catalogue)
 
     def n_units(self, config: LearnerConfig) -> int:
         """Iterations of the whole training, with what is done after the last one counted in iterations too."""

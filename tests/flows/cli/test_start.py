@@ -34,3 +34,12 @@ def test_a_command_loads_what_it_needs(tmp_path: Path, words: tuple[str, ...], m
         [sys.executable, "-c", SOURCE, *words], capture_output=True, text=True, check=True, env=environment, cwd=tmp_path
     )
     assert not (HEAVY | more) & set(json.loads(done.stderr.splitlines()[-1]))
+
+
+def test_deployments_bring_no_torch_until_one_learns() -> None:
+    """A refresh, gc or verify by Prefect's worker imports the module of all four deployments."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import json, sys, flows.deployments; print(json.dumps(sorted(sys.modules)))"],
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3],
+    )  # fmt: skip
+    assert not {"torch", "matplotlib"} & set(json.loads(done.stdout))

@@ -15,6 +15,7 @@ from flows.retrain.judging import real_answers_of
 from flows.runtime.run import Run
 from flows.runtime.steps import DirectSteps
 from flows.stores import policies
+from flows.stores.pinned import pin_latest
 from hsrl_train.data.world import Catalogue, State
 from hsrl_train.evaluation.baselines import ConstantSlate, popular_slate
 from hsrl_train.evaluation.real_answers import RealAnswers
@@ -260,6 +261,22 @@ def test_a_warm_start_begins_at_the_published_policy_and_once(retrained: Any, tm
         assert policies.started_from(warehouse.artifacts, report["policy_id"]) == retrained.report["policy_id"]
     if report["status"] == "published":
         assert world.retrain(warm)["policy_id"] == report["policy_id"]
+
+
+def test_after_a_rebuild_a_warm_start_begins_at_the_policy_before_it(retrained: Any, tmp_path: Path) -> None:
+    """The new codes took the numbers of the old, so that the old heads are a start; with more codes a level they are none."""
+    world = retrained.copy(tmp_path)
+    report = world.refresh(world.changed(("days = 3", "days = 4")), RefreshRequest(rebuild=True))
+    figures = report["sid_metrics"]
+    assert figures["kept_share"] == 0.0  # none is kept, as the codes mean something else
+    assert figures["kept_numbers_share"] >= figures["kept_numbers_unaligned_share"]
+    warm = world.changed(("days = 3", "days = 4"), ("n_processes = 1", "n_processes = 1\nwarm_start = true"))
+    learned = world.retrain(warm)["policy_id"]
+    with Warehouse.open(world.root) as warehouse:
+        assert policies.started_from(warehouse.artifacts, learned) == retrained.report["policy_id"]
+    world.refresh(world.changed(("days = 3", "days = 4"), ("vocabulary = 4", "vocabulary = 5")), RefreshRequest(rebuild=True))
+    with Warehouse.open(world.root) as warehouse:
+        assert pin_latest(warehouse, 500).older_policy is None
 
 
 def test_a_warm_start_from_another_network_is_refused(retrained: Any, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from flows.refresh.flow import refresh
 from flows.retrain.flow import retrain
-from flows.runtime.cluster import Cluster, Identity
+from flows.runtime.cluster import NO_WORKER_SECONDS, Cluster, Identity
 from flows.runtime.run import Run
 from flows.runtime.runner import cluster_of
 from flows.runtime.steps import DirectSteps
@@ -164,6 +164,18 @@ def test_a_worker_without_the_folder_is_a_line(cluster: Cluster, monkeypatch: py
     monkeypatch.setattr("pathlib.Path.write_bytes", lambda *_: 0)
     with pytest.raises(RunnerError, match=r"^the worker .* sees no .*work.pickle; share the warehouse's folder"):
         cluster.map(double, [1])
+
+
+@slow
+def test_a_lost_worker_of_this_machine_may_take_its_time_to_come_back(cluster: Cluster) -> None:
+    """Dask gives up after 15 seconds, for good; a worker on a busy machine takes longer to start, and both of a run may be lost."""
+    if cluster.runner != "dask":
+        pytest.skip("only Dask gives workers up")
+    import dask.config
+    from dask.utils import parse_timedelta
+
+    assert cluster.engine.n_workers() == 2
+    assert parse_timedelta(dask.config.get("distributed.deploy.lost-worker-timeout")) > NO_WORKER_SECONDS
 
 
 @slow

@@ -14,7 +14,7 @@ from flows.study import judges, plan, trial
 from flows.study import reproduce as flow
 from flows.study.plan import StudyRequest
 from flows.study.reproduce import reproduce
-from flows.study.variants import BASE, Study, Sweep, Variant
+from flows.study.study import BASE, Study, Sweep, Variant
 from hsrl_train.evaluation.claims import Verdict
 from hsrl_train.simulator.martingale import Drift, Martingale
 from pipeline.errors import ConfigError

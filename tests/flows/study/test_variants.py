@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from flows.runtime.settings import Settings, load_settings
-from flows.study.variants import BASE, STUDIES, applied, variants_of
+from flows.study.study import BASE
+from flows.study.variants import STUDIES, applied, variants_of
 from hsrl_train.learner.config import LearnerConfig
 from pipeline.errors import ConfigError
 

@@ -90,6 +90,7 @@ def batch(n: int = 16) -> Batch:
         then,
         Supervision(slate, feedback),
         torch.zeros(n, 0),
+        feedback,
     )
 
 

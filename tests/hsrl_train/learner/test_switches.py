@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from hsrl_train.data.world import Catalogue, State
-from hsrl_train.learner.methods.hsrl import Hsrl, likelihood_weight_at
+from hsrl_train.learner.methods.hsrl import Hsrl
 from hsrl_train.learner.replay import Batch
 from hsrl_train.learner.sections import LossesConfig
-from hsrl_train.learner.supervision import Supervision
+from hsrl_train.learner.supervision import Supervision, likelihood_weight_at
 from tests.support.learner import learner_config
 
 K, H = 2, 3
@@ -43,6 +43,7 @@ def batch(refused: int = 0) -> Batch:
         torch.full((4, 2), -1.0),
         Supervision(torch.tensor([[1, 4]] * 4), feedback),
         torch.zeros(4, 0),
+        feedback,
     )
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pipeline.errors import ContractError
 from pipeline.sids import audit
 from pipeline.sids.any_mapping import AnyMapping
-from pipeline.sids.audit import churn, collisions, neighbour_pairs, shares_of_pairs
+from pipeline.sids.audit import churn, collisions
+from pipeline.sids.quality import neighbour_pairs, shares_of_pairs
 
 
 def mapping(**items: tuple[int, ...]) -> AnyMapping:
@@ -31,7 +32,7 @@ def test_collisions_and_the_use_of_codes() -> None:
 
 def test_pairs_share_a_prefix_more_often_than_by_chance() -> None:
     """Pairs a→b and c→d. Left ends a, c; right ends b, d: by chance a or c with b or d, half of which are both of 5."""
-    first, second = shares_of_pairs(FOUR, np.array([0, 2]), np.array([1, 3]))
+    first, second = shares_of_pairs(FOUR.prefixes(), (np.array([0, 2]), np.array([1, 3])))
     assert (first.found, first.by_chance) == (0.5, 0.5)
     assert (second.found, second.by_chance) == (0.5, 0.25)
     assert second.plain() == {"found": 0.5, "by_chance": 0.25, "times_chance": 2.0}
@@ -39,7 +40,7 @@ def test_pairs_share_a_prefix_more_often_than_by_chance() -> None:
 
 def test_chance_counts_no_item_with_itself() -> None:
     """Pairs a→d and d→a: drawn apart, the ends are a-a, a-d, d-a, d-d; of the two pairs of different items none shares a prefix."""
-    for share in shares_of_pairs(FOUR, np.array([0, 3]), np.array([3, 0])):
+    for share in shares_of_pairs(FOUR.prefixes(), (np.array([0, 3]), np.array([3, 0]))):
         assert (share.found, share.by_chance) == (0.0, 0.0)
     assert share.plain()["times_chance"] is None
 

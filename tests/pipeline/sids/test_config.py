@@ -25,6 +25,8 @@ def test_every_setting_has_a_sentence() -> None:
         ({"levels": 5, "vocabulary": 65_536}, r"more than 2\^64"),
         ({"vocabulary": 1}, "greater than or equal to 2"),
         ({"vocabulary": 65_537}, "less than or equal to 65536"),
+        ({"balance": 1.1, "joint_rounds": 0}, "balance is 1.1 and joint_rounds 0"),
+        ({"balance": 0.9}, "greater than or equal to 1"),
         ({"epsilon": -0.1}, "greater than or equal to 0"),
         ({"codes": 64}, "Extra inputs"),
     ],

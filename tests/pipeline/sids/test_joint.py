@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pipeline.sids.joint import refine_jointly
+from pipeline.sids.joint import _with_room, refine_jointly
+from pipeline.sids.nearest import nearest_codes
 
 Matrix = npt.NDArray[np.float32]
 
@@ -61,3 +62,26 @@ def test_codes_given_are_left_as_they_were() -> None:
     given = (column(-4, 4), column(-1, 1.5))
     refine_jointly(column(-5, -3, 3, 5), None, given, 5)
     assert [level[:, 0].tolist() for level in given] == [[-4, 4], [-1, 1.5]]
+
+
+def test_a_crowded_code_gives_its_farthest_rows_to_the_nearest_with_room() -> None:
+    """Rows 0, 1, 2, 3 and 10 under codes 0, 4.5, 10: nearest 0 0 0 1 2. With room for two, 2 goes to 4.5, and nothing else moves."""
+    codes, rows = column(0, 4.5, 10), column(0, 1, 2, 3, 10)
+    nearest = nearest_codes(rows, codes)
+    assert nearest.tolist() == [0, 0, 0, 1, 2]
+    assert _with_room(rows, codes, nearest, 2).tolist() == [0, 0, 1, 1, 2]
+
+
+def test_what_is_given_away_may_be_handed_on() -> None:
+    """Six rows near 0, room for two a code: four go to 1, and the two of them that are farthest from 1 go on to 5."""
+    codes, rows = column(0, 1, 5), column(0, 0.01, 0.02, 0.03, 0.04, 0.05)
+    assert _with_room(rows, codes, nearest_codes(rows, codes), 2).tolist() == [0, 0, 2, 2, 1, 1]
+
+
+def test_codes_go_where_rows_are_many() -> None:
+    """Rows 0, 1, 2, 3 and 20 under 1.5 and 20: without a limit that is best; with 1.2 of the mean of 2.5, three at most, 20 shares."""
+    rows, start = column(0, 1, 2, 3, 20), (column(1.5, 20.0),)
+    assert refine_jointly(rows, None, start, 20).codes[0][:, 0] == pytest.approx([1.5, 20.0])
+    even = refine_jointly(rows, None, start, 20, 1.2)
+    assert even.codes[0][0, 0] < 1.3
+    assert even.codes[0][1, 0] < 15.0

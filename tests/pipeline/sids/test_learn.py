@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from pipeline.errors import ContractError
 from pipeline.sids.config import SidsConfig
 from pipeline.sids.encode import encode
+from pipeline.sids.figures import entropy_bits
 from pipeline.sids.learn import learn_codebook
 
 Frames = Callable[..., pl.DataFrame]
@@ -182,6 +183,27 @@ def test_fitting_the_levels_together_describes_better(embed_matrix: Frames) -> N
     for wanted in (vectors, strangers):
         errors = [[encode(wanted, book).recon_error.mean() for book in books] for books in (joint, plain)]
         assert np.mean(errors[0]) < 0.95 * np.mean(errors[1])
+
+
+def test_balance_makes_the_use_of_codes_more_even(embed_matrix: Frames) -> None:
+    """Nine tenths of the vectors in a narrow cloud, a tenth wide around it: entropy up, at less than twice the error."""
+    vectors = np.concatenate([0.3 * clouds(17, 1_800, 4), 1.5 * clouds(18, 200, 4)])
+    entropy, error = {}, {}
+    for balance in (None, 1.1):
+        encoded = encode(vectors, learn_codebook(embed_matrix(vectors), SMALL.model_copy(update={"balance": balance}), seed=0))
+        entropy[balance] = [entropy_bits(np.bincount(level, minlength=8) / len(vectors)) for level in encoded.tokens.T]
+        error[balance] = encoded.recon_error.mean()
+    assert sum(entropy[1.1]) > sum(entropy[None]) + 0.1
+    assert error[1.1] < 2.0 * error[None]
+
+
+def test_balanced_codes_are_the_same_bytes_whatever_order_and_threads(embed_matrix: Frames) -> None:
+    rows, config = embed_matrix(clouds(19, 1_000, 6)), SMALL.model_copy(update={"balance": 1.2})
+    found = set()
+    for given, threads in ((rows, 1), (rows, 2), (rows.sample(fraction=1.0, shuffle=True, seed=5), 1)):
+        with threadpool_limits(limits=threads):
+            found.add(learn_codebook(given, config, seed=3).codebook_id)
+    assert len(found) == 1
 
 
 def test_no_item_with_signal_is_refused(embed_matrix: Frames) -> None:

@@ -30,7 +30,18 @@ def batch_of(slate: Tensor, reward: Tensor) -> Batch:
     state = State(torch.zeros(b, 0), torch.zeros(b, H, dtype=torch.int64))
     items = reward[:, None].expand_as(slate)
     done = torch.ones(b, dtype=torch.bool)
-    return Batch(state, slate, items, reward, done, state, torch.zeros(b, 2), Supervision(slate, items), torch.zeros(b, 0))
+    return Batch(
+        state,
+        slate,
+        items,
+        reward,
+        done,
+        state,
+        torch.zeros(b, 2),
+        Supervision(slate, items),
+        torch.zeros(b, 0),
+        (items > 0).float(),
+    )
 
 
 def test_slates_become_as_probable_as_they_pay(catalogue_of: Any) -> None:

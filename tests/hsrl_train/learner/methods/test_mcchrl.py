@@ -35,7 +35,9 @@ def batch_of(slate: Tensor, rewards: Tensor, note: Tensor) -> Batch:
     state = State(torch.zeros(b, 0), torch.zeros(b, H, dtype=torch.int64))
     done = torch.ones(b, dtype=torch.bool)
     after = torch.zeros_like(rewards)
-    return Batch(state, slate, rewards, rewards.mean(dim=1), done, state, after, Supervision(slate, rewards), note)
+    return Batch(
+        state, slate, rewards, rewards.mean(dim=1), done, state, after, Supervision(slate, rewards), note, (rewards > 0).float()
+    )
 
 
 def random_slates(n_items: int, b: int, k: int, generator: torch.Generator) -> Tensor:

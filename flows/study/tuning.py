@@ -1,0 +1,137 @@
+"""Fair tuning: as many configurations and iterations for every method, halved by what they reach where they learned."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import ParameterSampler
+
+from flows.runtime.run import Run
+from flows.runtime.workers import Workers, run_parallel
+from flows.stores.workspace import Workspace
+from flows.study.estimate import seconds_an_iteration
+from flows.study.plan import StudyPlan, of_variant
+from flows.study.study import Variant
+from flows.study.trial import Outcome, Trial, do, is_kept, outcome_of
+from flows.study.variants import applied
+
+# HAC A.3 searches actor rates from 1e-6 to 5e-4 and critic rates from 1e-5 to 1e-3 for 50,000 iterations; a tenth of the iterations
+# takes rates that are as much higher.
+_SHARED: Mapping[str, Sequence[float]] = {
+    "learner.schedule.actor_lr": (1e-4, 3e-4, 1e-3, 2e-3, 5e-3),
+    "learner.schedule.critic_lr": (1e-4, 3e-4, 1e-3, 3e-3),
+}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A round of the search: so many configurations are left, and each learns this share of the iterations."""
+
+    n_configurations: int
+    share: float
+
+
+# Whole sessions that a configuration is judged by, in each training simulator.
+SESSIONS = 300
+# Judgements on the way of a last training, points of its curve.
+POINTS = 8
+RUNGS = (Rung(8, 1 / 8), Rung(4, 1 / 4), Rung(2, 1 / 2))
+N_SEARCHED = sum(rung.n_configurations for rung in RUNGS)
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A rung as it was done: the plan whose variants are the configurations, and what came of each."""
+
+    rung: int
+    plan: StudyPlan
+    outcomes: tuple[Outcome, ...]
+
+
+def configurations(own: Mapping[str, Sequence[Any]], seed: int) -> list[dict[str, Any]]:
+    """What a method tries: 8 different choices from the shared rates and up to a few settings of its own, drawn uniformly.
+
+    Args:
+        own: setting → values that the method adds to the search.
+        seed: of the draw.
+    """
+    return list(ParameterSampler({**_SHARED, **own}, RUNGS[0].n_configurations, random_state=seed))
+
+
+def tuned(workspace: Workspace, plan: StudyPlan, run: Run, workers: Workers) -> tuple[StudyPlan, list[Searched]]:
+    """The plan with every variant as its best configuration, chosen in the training simulators alone; judges see none of the search.
+
+    Args:
+        workspace: whose training simulators are fitted.
+        plan: with the iterations of each variant's last training.
+        run: says what is done.
+        workers: that learn.
+    """
+    left = {
+        variant.name: [dict(changes) for changes in configurations(variant.searched, plan.settings.seed)]
+        for variant in plan.variants
+    }
+    done: list[Searched] = []
+    for number, rung in enumerate(RUNGS, start=1):
+        searching = _rung(plan, left, number, rung)
+        missing = [trial for trial in searching.trials if not is_kept(workspace, trial)]
+        run.say(
+            f"search, round {number}: {len(searching.trials)} trainings, {len(searching.trials) - len(missing)} of them done already"
+        )
+        with run.stage(f"search {number}") as tick:
+            if missing:
+                workspace.lay_out()
+                run_parallel(do, [(workspace, trial) for trial in missing], workers, tick)
+        outcomes = tuple(outcome_of(workspace, trial) for trial in searching.trials)
+        done.append(Searched(number, searching, outcomes))
+        n_left = RUNGS[number].n_configurations if number < len(RUNGS) else 1
+        reached = {outcome.trial.variant: _reward(outcome) for outcome in outcomes}
+        left = {
+            name: sorted(candidates, key=lambda changes: -reached[_named(name, number, changes)])[:n_left]
+            for name, candidates in left.items()
+        }
+    return _as_chosen(plan, {name: candidates[0] for name, candidates in left.items()}), done
+
+
+def search_seconds(workspace: Workspace, plan: StudyPlan) -> float:
+    """CPU seconds of the trainings of a search; its judgements are few."""
+    share = sum(rung.n_configurations * rung.share for rung in RUNGS)
+    firsts = [next(of_variant(plan, variant)) for variant in plan.variants]
+    return sum(share * seconds_an_iteration(workspace, trial) * trial.settings.learner.schedule.n_iterations for trial in firsts)
+
+
+def _rung(plan: StudyPlan, left: Mapping[str, Sequence[Mapping[str, Any]]], number: int, rung: Rung) -> StudyPlan:
+    """Its configurations as variants, each with one training that only the simulators judge where it learned."""
+    variants, trials = [], []
+    for variant in plan.variants:
+        first = next(of_variant(plan, variant))
+        n_iterations = max(1, round(first.settings.learner.schedule.n_iterations * rung.share))
+        for changes in left[variant.name]:
+            name = _named(variant.name, number, changes)
+            variants.append(Variant(name, {**variant.changes, **changes}))
+            shorter = {"learner.schedule.n_iterations": n_iterations, "evaluation.n_sessions": SESSIONS}
+            settings = applied(first.settings, {**changes, **shorter, "training.judge_every": 0})
+            trials.append(replace(first, variant=name, settings=settings, judged_by=()))
+    return replace(plan, variants=tuple(variants), trials=tuple(trials))
+
+
+def _as_chosen(plan: StudyPlan, chosen: Mapping[str, Mapping[str, Any]]) -> StudyPlan:
+    def trial(of: Trial) -> Trial:
+        if of.variant not in chosen:
+            return of
+        every = max(1, of.settings.learner.schedule.n_iterations // POINTS)
+        return replace(of, settings=applied(of.settings, {**chosen[of.variant], "training.judge_every": every}))
+
+    variants = tuple(replace(variant, chosen=chosen[variant.name]) for variant in plan.variants)
+    return replace(plan, variants=variants, trials=tuple(trial(of) for of in plan.trials))
+
+
+def _named(variant: str, number: int, changes: Mapping[str, Any]) -> str:
+    values = ", ".join(f"{setting.rpartition('.')[2]} {value}" for setting, value in sorted(changes.items()))
+    return f"{variant}, round {number}: {values}"
+
+
+def _reward(outcome: Outcome) -> float:
+    """Mean total reward where it learned."""
+    return float(np.mean([result.pooled.rewards.mean() for result in outcome.results]))

@@ -1,0 +1,88 @@
+"""A tuned study: as many configurations for every method, chosen where they learned, told, kept, and judged once."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from flows.study import plan
+from flows.study.plan import StudyRequest
+from flows.study.reproduce import reproduce
+from flows.study.study import BASE, Study, Variant
+from flows.study.tuning import RUNGS, configurations
+from pipeline.errors import ConfigError
+from tests.flows.study.test_reproduce import Heard
+
+STUDY = Study(
+    "Tuned",
+    "A study.",
+    base={"learner.method": "hsrl"},
+    variants=(
+        Variant(
+            "item", {"learner.method": "item_sasrec"}, searched={"learner.exploration.temperature": (0.3, 1.0)}, block="Apart"
+        ),
+        Variant("token", {"learner.method": "token_sasrec"}),
+    ),
+    first_name="HSRL",
+    is_tuned=True,
+)
+
+
+def test_every_method_tries_as_many_different_configurations() -> None:
+    plain, own = configurations({}, 3), configurations({"learner.losses.pg_weight": (0.1, 1.0)}, 3)
+    for found in (plain, own):
+        assert len(found) == RUNGS[0].n_configurations == len({tuple(sorted(changes.items())) for changes in found})
+    assert all("learner.losses.pg_weight" in changes for changes in own)
+    assert configurations({}, 3) == plain != configurations({}, 4)
+
+
+@pytest.mark.slow
+def test_a_tuned_study(refreshed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "STUDIES", {"tuned": STUDY})
+    world, out = refreshed.copy(tmp_path), tmp_path / "out"
+
+    def study(**request: Any) -> tuple[dict[str, Any], list[str]]:
+        run = Heard()
+        return reproduce(world.settings, world.root, run, StudyRequest("tuned", 1, 80, out, **request)), run.lines
+
+    with pytest.raises(ConfigError, match="tuned has no variant 'items'; it has item, token"):
+        study(only=("items",))
+    report, lines = study(only=("item",))
+    assert [row["variant"] for row in report["variants"]] == ["HSRL", "item"]
+    assert [line for line in lines if line.startswith("search")] == [
+        f"search, round {number}: {2 * rung.n_configurations} trainings, 0 of them done already"
+        for number, rung in enumerate(RUNGS, start=1)
+    ]
+    # Eight, four and two configurations of each method, and judges that took no part in the choice.
+    found = world.ask("select study, count(distinct variant), count(distinct kind) from experiments group by 1 order by 1").rows()
+    assert found[1:] == [("tuned, search 1", 16, 1), ("tuned, search 2", 8, 1), ("tuned, search 3", 4, 1)]
+    assert world.ask("select distinct kind from experiments where study like 'tuned, search%'").rows() == [("own",)]
+    # Whoever went on was the best of its round.
+    best = world.ask(
+        "select count(*) from (select changes, total_reward, study, max(total_reward) over (partition by study, config->>'$.learner.method') as best"
+        " from experiments where study = 'tuned, search 3') where total_reward = best"
+    ).item()
+    assert best >= 2
+    page = Path(report["files"][0]).read_text()
+    assert "## Apart" in page and "chosen by the search" in page and "help it had" in page
+    curves = pl.read_csv(out / "tuned-curves.csv")
+    assert set(curves["variant"]) == {BASE, "item"} and curves["total_reward"].null_count() == 0
+    assert Image.open(out / "tuned-curves.png").size[0] > 1000
+    _, again = study(only=("item",))
+    assert "search, round 1: 16 trainings, 16 of them done already" in again
+    assert "2 variants, 2 trainings of 80 iterations, 2 of them done already; 7 simulators" in again
+
+
+@pytest.mark.slow
+def test_a_budget_buys_each_method_its_own_iterations(refreshed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study("Plain", "A study.", variants=(Variant("item", {"learner.method": "item_sasrec"}),))
+    monkeypatch.setattr(plan, "STUDIES", {"plain": study})
+    world = refreshed.copy(tmp_path)
+    run = Heard()
+    report = reproduce(world.settings, world.root, run, StudyRequest("plain", 1, None, tmp_path / "out", budget=1.5))
+    lengths = {row["variant"]: row["n_iterations"] for row in report["variants"]}
+    assert lengths["item"] > lengths[BASE] > 0
+    again = reproduce(world.settings, world.root, Heard(), StudyRequest("plain", 1, None, tmp_path / "out", budget=1.5))
+    assert {row["variant"]: row["n_iterations"] for row in again["variants"]} == lengths
