@@ -158,23 +158,24 @@ class Tree(nn.Module):
 def refine(tree: Tree, errors: Errors, splits_at_once: int, min_visits: int) -> list[int]:
     """Split the leaves whose errors are most dispersed, each by the variable that explains them best; gives what was split.
 
-    Of each leaf: the largest var / mean over options of errors scaled to [0, 1], as log₂; of three clusters of leaves the top one; at most
-    ``splits_at_once``, and only where the halves differ.
+    Of each leaf whose halves differ in some variable: the largest var / mean over options of errors scaled to [0, 1], as log₂; of three
+    clusters of these leaves the top one, at most ``splits_at_once`` of it.
     """
     of_leaf = tree.leaf_of(errors.variables)
-    dispersed = {}
+    dispersed: dict[int, float] = {}
+    by: dict[int, int] = {}
     for leaf in tree.leaves.tolist():
         rows = of_leaf == leaf
-        if int(rows.sum()) >= min_visits:
-            dispersed[leaf] = dispersion(errors.error[rows], errors.option[rows])
-    split = []
-    for leaf in sorted(top_cluster(dispersed), key=lambda each: -dispersed[each])[:splits_at_once]:
-        rows = of_leaf == leaf
+        if int(rows.sum()) < min_visits:
+            continue
         variable = explaining(tree, leaf, errors.variables[rows], errors.error[rows])
-        if variable is not None and len(tree.leaves) < tree.max_leaves:
-            tree.split(leaf, variable)
-            split.append(leaf)
-    return split
+        if variable is not None:
+            by[leaf], dispersed[leaf] = variable, dispersion(errors.error[rows], errors.option[rows])
+    chosen = sorted(top_cluster(dispersed), key=lambda each: -dispersed[each])
+    room = tree.max_leaves - len(tree.leaves)
+    for leaf in chosen[: min(splits_at_once, room)]:
+        tree.split(leaf, by[leaf])
+    return chosen[: min(splits_at_once, room)]
 
 
 def dispersion(error: Float[Tensor, " m"], option: Int[Tensor, " m"]) -> float:

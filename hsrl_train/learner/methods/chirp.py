@@ -1,7 +1,8 @@
 """Our adaptation of CHIRP: options between boxes of an abstraction tree, planned over; slates are the top K of the option's values.
 
 The tree halves boxes over readable variables where TD errors of the boxes' values are most dispersed (``abstraction.py``); an option
-leads from a box to another, or stays and harvests (``options.py``). One network values items under every option, Q_o(s, i) = ⟨MLP[c; emb(o)], e_i⟩:
+leads from a box to another, or stays and harvests (``options.py``). A network values items under every option by
+Q_o(s, i) = ⟨MLP[c; emb(o)], e_i⟩:
 
     y_k = ρ_k + γ (1 − d) [(1 − β) mean of top-K Q̄_o(s') + β V(b')] + κ where the goal is entered,    β = 1 where the option ends
 
