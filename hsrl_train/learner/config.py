@@ -64,6 +64,11 @@ class LearnerConfig(BaseModel):
         """The whole training, in iterations; of a method that fixes settings, with those it fixes."""
         return self.schedule.n_iterations + self.search.n_rounds * self.search.units_a_round
 
+    def shortened(self, n_iterations: int) -> "LearnerConfig":
+        """The same for a short training: as many iterations, and updates that begin after a quarter of the slates at the latest."""
+        learn_after = min(self.schedule.learn_after, max(1, n_iterations * self.exploration.n_sessions // 4))
+        return self.changed({"schedule": {"n_iterations": n_iterations, "learn_after": learn_after}})
+
     def for_sessions(self, repeats: str) -> "LearnerConfig":
         """The same with ``decoding.leaves_out_seen`` decided by ``[environment] repeats``."""
         if self.decoding.leaves_out_seen is not None:
