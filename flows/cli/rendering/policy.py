@@ -25,7 +25,7 @@ def low_level(console: Console, report: dict[str, Any]) -> None:
         ("holds", f"{report['bytes_of_weights']:,} bytes of weights, {report['bytes_of_items']:,} bytes of items' vectors"),
         (
             "a slate",
-            f"of {report['k']} items: {report['p50_ms']:.2f} ms for a user, 99 % within {report['p99_ms']:.2f} ms, one thread",
+            f"of {report['k']} items: {report['p50_ms']:.2f} CPU ms for a user, 99 % within {report['p99_ms']:.2f} ms, one thread",
         ),
         ("slates", "those of the policy, after loading the file"),
     )
