@@ -33,6 +33,7 @@ METHODS = {
     "gfn4rec": "hsrl_train.learner.methods.gfn4rec",
     "kgcr": "hsrl_train.learner.methods.kgcr",
     "mcchrl": "hsrl_train.learner.methods.mcchrl",
+    "chirp": "hsrl_train.learner.methods.chirp",
 }
 
 
