@@ -1,4 +1,4 @@
-"""What policy export prints."""
+"""What policy export and draw policy print."""
 
 from typing import Any
 
@@ -13,5 +13,14 @@ def export(console: Console, report: dict[str, Any]) -> None:
         ("policy", f"{report['policy_id']}, release {report['release_id']}"),
         ("written to", f"{report['out']} (TorchScript, {report['bytes']:,} bytes)"),
         ("scores", f"at most {report['largest_difference']:.1g} from the policy's own, after loading the file"),
+    )
+    facts(console, lines)
+
+
+def drawn(console: Console, report: dict[str, Any]) -> None:
+    """Where the picture is, and of which policy."""
+    lines = (
+        ("policy", f"{report['policy_id']}, shown over release {report['release_id']}"),
+        ("written to", f"{report['png']} ({report['n_states']:,} histories of the test split)"),
     )
     facts(console, lines)
