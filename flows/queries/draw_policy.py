@@ -179,6 +179,7 @@ def _level(axes: Axes, level: Level, title: str) -> None:
         at, level.liked, "o", color=colour(1), markersize=max(1.5, min(5.0, 200 / len(level.policy))), label="log, share of likes"
     )
     axes.set(title=title, xlabel="codes, the policy's most probable first", ylabel="share", xlim=(0.4, len(level.policy) + 0.6))
+    axes.set_ylim(0, 1.35 * max(level.policy.max(), level.liked.max()))  # room for the legend
     axes.legend(frameon=False, fontsize=7.5)
 
 
@@ -187,9 +188,11 @@ def _categories(axes: Axes, categories: pl.DataFrame) -> None:
     rows = range(categories.height)
     for row, log, policy in zip(rows, categories["log"], categories["policy"], strict=True):
         axes.plot([log, policy], [row, row], color=PALE, linewidth=2, zorder=1)
+        is_more = policy >= log  # beside its point, away from the log's
         axes.annotate(
-            f"{policy:.0%}", (max(log, policy), row), xytext=(7, 0), textcoords="offset points", va="center", fontsize=7.5
-        )
+            f"{policy:.0%}", (policy, row), xytext=(7 if is_more else -7, 0), textcoords="offset points", va="center",
+            ha="left" if is_more else "right", fontsize=7.5,
+        )  # fmt: skip
     axes.plot(categories["log"].to_list(), rows, "|", color=INK, markersize=9, label="shown in the log")
     axes.plot(
         categories["liked"].to_list(), rows, "o", color=colour(1), markersize=5, markerfacecolor="none", label="liked in the log"
@@ -201,7 +204,6 @@ def _categories(axes: Axes, categories: pl.DataFrame) -> None:
         yticks=rows,
         yticklabels=categories["category"].to_list(),
     )
-    axes.set(ylim=(categories.height - 0.4, -0.6), xlim=(0, None))
-    axes.margins(x=0.1)
+    axes.set(ylim=(categories.height - 0.4, -0.6), xlim=(-0.02, None))
     axes.legend(frameon=False, fontsize=8)
     axes.grid(visible=False, axis="y")
