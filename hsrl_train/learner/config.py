@@ -137,6 +137,12 @@ class TrainingConfig(BaseModel):
         "Learning rates still fall by the whole n_iterations of [learner].",
         ge=0,
     )
+    tensorboard: str | None = Field(
+        None,
+        description="Folder for TensorBoard event files, a folder a policy, written while it learns; needs the extra tensorboard; "
+        "not given: none.",
+        min_length=1,
+    )
 
     @model_validator(mode="after")
     def _judges_before_it_stops(self) -> Self:

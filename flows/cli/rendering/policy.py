@@ -1,4 +1,4 @@
-"""What policy export prints."""
+"""What policy export and draw policy print."""
 
 from typing import Any
 
@@ -28,5 +28,14 @@ def low_level(console: Console, report: dict[str, Any]) -> None:
             f"of {report['k']} items: {report['p50_ms']:.2f} CPU ms for a user, 99 % within {report['p99_ms']:.2f} ms, one thread",
         ),
         ("slates", "those of the policy, after loading the file"),
+    )
+    facts(console, lines)
+
+
+def drawn(console: Console, report: dict[str, Any]) -> None:
+    """Where the picture is, and of which policy."""
+    lines = (
+        ("policy", f"{report['policy_id']}, shown over release {report['release_id']}"),
+        ("written to", f"{report['png']} ({report['n_states']:,} histories of the test split)"),
     )
     facts(console, lines)
