@@ -86,7 +86,7 @@ def new_deliveries(
         if day is not None and not days.holds(day):
             continue
         snapshots = tuple(seen.get(file) or seen.setdefault(file, hashes.snapshot(file)) for file in delivery.files)
-        hashes = [file.sha256 for file in snapshots]
+        digests = [file.sha256 for file in snapshots]
         growing = frozenset(file.path for file in snapshots if settle_hours and file.modified_at > settled_at)
         sized = replace(delivery, n_bytes=tuple(file.n_bytes for file in snapshots), growing=growing)
         past = known.deliveries.get((source.name, delivery.id), [])
@@ -95,13 +95,13 @@ def new_deliveries(
         has_settled = any(file.sha256 in known.waiting and file.path not in growing for file in snapshots)
         if again == "quarantined":
             if any(ingest.n_quarantined for ingest in past):
-                name = fingerprint(source.name, hashes, "again after", names)
+                name = fingerprint(source.name, digests, "again after", names)
                 found.append(NewDelivery(sized, snapshots, name, requeues=tuple(names)))
         elif again == "corrected" and past and not own.issubset(past[-1].hashes):
-            name = fingerprint(source.name, hashes, "instead of", names)
+            name = fingerprint(source.name, digests, "instead of", names)
             found.append(NewDelivery(sized, snapshots, name, replaces=tuple(names), requeues=tuple(names)))
         else:
-            newest = NewDelivery(sized, snapshots, fingerprint(source.name, hashes, *(["settled"] if has_settled else [])))
+            newest = NewDelivery(sized, snapshots, fingerprint(source.name, digests, *(["settled"] if has_settled else [])))
             if has_settled or not known.hashes.issuperset(own):
                 found.append(newest)
     taken = known.hashes.union(file.sha256 for new in found for file in new.snapshots)
