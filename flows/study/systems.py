@@ -38,7 +38,9 @@ TABLE2 = Study(
         _method("pg_ra", "PG-RA", {"learner.hyper_action.representation_weight": (0.01, 0.1, 1.0), **_NOISE}),
         _method("hac", "HAC", {"learner.hyper_action.alignment_weight": (0.01, 0.1, 1.0), **_NOISE}),
         _method("slateq", "SlateQ, independent clicks"),
+        _method("tpgr", "TPGR on the tree of Semantic IDs", {"learner.actor_critic.entropy_weight": (0.001, 0.01, 0.1)}),
         _method("gfn4rec", "GFN4Rec", {"learner.gfn4rec.reward_offset": (0.3, 0.5, 1.0)}),
+        _method("hg", "our adaptation of HG", block=_ADAPTATIONS),
         _method("mcchrl", "our adaptation of mccHRL", {"learner.mcchrl.intrinsic_share": (0.1, 0.3, 0.5)}, _ADAPTATIONS),
         _method("kgcr", "our adaptation of KGCR", {"learner.kgcr.worker_temperature": (0.5, 1.0)}, _ADAPTATIONS),
         _method("chirp", "our adaptation of CHIRP", {"learner.chirp.target_bonus": (0.0, 0.5, 1.0)}, _ADAPTATIONS),
@@ -60,6 +62,7 @@ CATALOGUE = Study(
         _method("token_sasrec", "token-level SASRec, supervised"),
         _method("a2c", "A2C"),
         _method("hac", "HAC"),
+        _method("tpgr", "TPGR on the tree of Semantic IDs"),
     ),
     first_name="HSRL",
     stages=(
