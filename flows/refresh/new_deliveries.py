@@ -51,7 +51,7 @@ def new_deliveries(
     source: Source,
     known: KnownFiles,
     days: Days,
-    hashes: RawHashes,
+    raw_hashes: RawHashes,
     settle_hours: float = 0.0,
     again: Again | None = None,
 ) -> list[NewDelivery]:
@@ -64,7 +64,7 @@ def new_deliveries(
         source: lists the deliveries.
         known: what the warehouse knows.
         days: only deliveries of these.
-        hashes: of raw files as they were; gets those of files that are new.
+        raw_hashes: of files as they were; gets those of files that are new.
         settle_hours: a file changed since may still be written.
         again: which deliveries that were taken in are taken in again: ``corrected`` ones instead of what they had brought;
             ``quarantined`` ones, and no others, for the rows that were refused.
@@ -85,7 +85,7 @@ def new_deliveries(
             )
         if day is not None and not days.holds(day):
             continue
-        snapshots = tuple(seen.get(file) or seen.setdefault(file, hashes.snapshot(file)) for file in delivery.files)
+        snapshots = tuple(seen.get(file) or seen.setdefault(file, raw_hashes.snapshot(file)) for file in delivery.files)
         hashes = [file.sha256 for file in snapshots]
         growing = frozenset(file.path for file in snapshots if settle_hours and file.modified_at > settled_at)
         sized = replace(delivery, n_bytes=tuple(file.n_bytes for file in snapshots), growing=growing)
