@@ -1,5 +1,6 @@
 """How the pictures of the morning page are drawn: each function gives what draws one pair of axes."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ Drawing = Callable[[Axes], None]
 
 def drift_axes(rows: pl.DataFrame, unit: str) -> Drawing:
     """A figure of every delivery beside what was usual; a ring around what is unusual."""
-    values, usual, labels = rows["value"].to_list(), rows["usual"].to_list(), rows["delivery_id"].to_list()
+    values, usual, labels = rows["value"].to_list(), rows["usual"].to_list(), short_names(rows["delivery_id"].to_list())
 
     def draw(axes: Axes) -> None:
         at = range(len(values))
@@ -44,7 +45,7 @@ def bar_axes(labels: Sequence[str], values: Sequence[float], unit: str, across: 
 
     def draw(axes: Axes) -> None:
         axes.bar(range(len(values)), values, color=colour(0), width=0.7)
-        few_ticks(axes, labels, 4)
+        few_ticks(axes, short_names(labels), 4)
         axes.grid(visible=False, axis="x")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         axes.set(xlabel=across, ylabel=unit, ylim=(0, 1.08 * max(*values, 1)))
@@ -194,6 +195,16 @@ def _room(axes: Axes, values: Sequence[float]) -> None:
     low, high = min(values), max(values)
     if high > 0:
         axes.set_ylim(0 if low < 0.8 * high else low - 0.25 * high, 1.08 * high)
+
+
+def short_names(names: Sequence[str]) -> Sequence[str]:
+    """Without the word that all begin with and the ending that all have: of events-2026-01-02.csv and its like 2026-01-02."""
+    if not names:
+        return names
+    word, ending = re.match(r"\D*", names[0]), re.search(r"(\.[A-Za-z]\w*)*$", names[0])
+    start, end = word.group() if word else "", ending.group() if ending else ""
+    short = [name.removeprefix(start).removesuffix(end) for name in names]
+    return short if all(name.startswith(start) and name.endswith(end) for name in names) and all(short) else names
 
 
 def texts(values: Iterable[Any]) -> list[str]:

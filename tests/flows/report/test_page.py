@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from flows.plots.style import drawn_svg, few_ticks
+from flows.report.axes import short_names
 from flows.report.facts import read_facts
 from flows.report.page import page
 from flows.report.write import reported, write_report
@@ -137,6 +138,19 @@ def test_long_names_stand_under_fewer_places() -> None:
     short, long = [str(day) for day in range(7)], [f"events-2026-01-0{day}.csv" for day in range(7)]
     html = [drawn_svg("name", "label", lambda axes, names=names: few_ticks(axes, names, 4)) for names in (short, long)]
     assert [sum(f">{name}<" in drawn for name in names) for drawn, names in zip(html, (short, long), strict=True)] == [4, 2]
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["events-2026-01-02.csv", "events-2026-01-03-late.csv"], ["2026-01-02", "2026-01-03-late"]),
+        (["log.csv.gz", "log.csv"], ["log.csv.gz", "log.csv"]),
+        (["all.csv"], ["all.csv"]),
+        ([], []),
+    ],
+)
+def test_names_are_shortened_by_what_all_share(names: list[str], short: list[str]) -> None:
+    assert short_names(names) == short
 
 
 def test_nights_that_went_wrong_before_are_listed(pages: dict[str, str]) -> None:
