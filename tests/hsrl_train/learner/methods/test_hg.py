@@ -113,6 +113,7 @@ def test_the_most_liked_code_of_a_slate(catalogue_of: Callable[..., Catalogue]) 
 def test_labels_reach_the_controller_and_the_gate_the_values(catalogue_of: Callable[..., Catalogue], two_shelves: Any) -> None:
     """Sessions of a short training: every loss is there, some steps are kept and some not, and fewer labels are given as goals agree."""
     made, _ = trained(two_shelves, "hg", n_iterations=60, learn_after=100, hg={"least_tries": 20})
+    assert isinstance(made, Hg)
     guidance = made.guidance
     assert 0 < int(guidance.is_kept[: made.n_steps].sum()) < made.n_steps
     assert guidance.n_labels > 0

@@ -123,10 +123,13 @@ def test_items_without_a_sid_are_not_shown_and_none_with_a_sid_is_refused(catalo
 @pytest.mark.slow
 def test_it_gives_up_clicks_now_for_more_clicks_later(two_shelves: Any) -> None:
     """At least 95 % of 10.731, which only a user taught to like shelf B gives."""
-    assert total_reward(two_shelves, trained(two_shelves, "tpgr", **LOOKING_AHEAD)[1]) >= 0.95 * 10.731
+    policy = trained(two_shelves, "tpgr", **LOOKING_AHEAD)[1]
+    assert total_reward(two_shelves, policy) >= 0.95 * 10.731
+    assert int(policy.slates(two_shelves.starts(1), 1, torch.Generator())) in (3, 4)
 
 
 @pytest.mark.slow
-def test_without_a_future_it_stays_with_the_shelf_that_pays_now(two_shelves: Any) -> None:
-    policy = trained(two_shelves, "tpgr", **LOOKING_AHEAD, gamma=0.0)[1]
-    assert total_reward(two_shelves, policy) == pytest.approx(5.363, abs=0.25)
+def test_without_a_future_it_begins_with_the_shelf_that_pays_now(two_shelves: Any) -> None:
+    """γ = 0: its first item is of shelf A, where with a future it is of B. The second may be of either: all probability lies on one path."""
+    first = trained(two_shelves, "tpgr", **LOOKING_AHEAD, gamma=0.0)[1].slates(two_shelves.starts(1), 1, torch.Generator())
+    assert int(first) in (1, 2)
