@@ -52,11 +52,9 @@ def parts(world: World, config: Mapping[str, Any], n: int) -> dict[str, float]:
 def _timed(world: World, config: Mapping[str, Any], n: int, spent: dict[str, float]) -> float:
     """CPU seconds of ``n`` iterations; those of the parts are added to ``spent``, if it asks for them."""
     length = {"schedule": {"n_iterations": WARM_UP + n, "learn_after": LEARN_AFTER}, "search": {"n_rounds": 0}}
-    given = LearnerConfig.model_validate(config).changed(length)
-    method = method_named(given.method)
-    settings = method.configured(given)
+    settings = LearnerConfig.model_validate(config).changed(length)
     sizes = (world.records.profiles.shape[1], world.records.history.shape[1])
-    learner = method.fresh(world.catalogue, *sizes, settings, 0)
+    learner = method_named(settings.method).fresh(world.catalogue, *sizes, settings, 0)
     began = 0.0
     with ExitStack() as stack:
 
