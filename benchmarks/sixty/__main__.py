@@ -6,7 +6,8 @@ Each night a day of a shop's log arrives, the schedule of `daily-refresh` comes 
 follows; `gc` and `verify` run every week. Nights of misfortune are in ``plan.py``. The first three nights are those of an earlier
 version of the project (``--before``), by hand, whose warehouse is then migrated. After every night, by SQL: the events are exactly the rows
 handed over, no user's events or records are counted twice, every active item has a Semantic ID or a reason, Semantic IDs stay as
-promised. At the end `hsrl verify`, and a warehouse made from the same files at once holds the same events.
+promised. At the end `hsrl verify`, and a warehouse made from the same files at once holds the same events. `touch DIR/enough` makes the
+night at work the last.
 """
 
 import argparse
@@ -15,14 +16,17 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
 from benchmarks.sixty.checks import Checks
 from benchmarks.sixty.log import ALERTS, SETTINGS, RawLog
+from benchmarks.sixty.night import Played
 from benchmarks.sixty.plan import Nights
 from benchmarks.sixty.report import report
 from benchmarks.sixty.schedules import Service
+from flows.runtime.resources import code_version
 
 HERE = Path(__file__).parents[2]
 
@@ -33,6 +37,21 @@ def checkout(commit: str, folder: Path) -> Path:
     with tarfile.open(fileobj=BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")
     return folder
+
+
+def _begun(arguments: argparse.Namespace) -> Played:
+    """How the nights are run; none is over."""
+    before = f" --before {arguments.before}" if arguments.before else ""
+    folders = " --home DIR --out PAGE"  # those of a machine are its own affair
+    return Played(
+        command=f"python -m benchmarks.sixty --nights {arguments.nights} --users {arguments.users}{before}{folders}",
+        date=f"{datetime.now(UTC):%Y-%m-%d}",
+        version=code_version(),
+        python=sys.version.split()[0],
+        n_cores=os.cpu_count() or 1,
+        load=(os.getloadavg()[0],) * 2,
+        n_nights=arguments.nights,
+    )
 
 
 def main() -> None:
@@ -47,7 +66,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hsrl-sixty-") as scratch:
         home = arguments.home or Path(scratch)
         home.mkdir(parents=True, exist_ok=True)
-        load = os.getloadavg()[0]
         log = RawLog.of(home / "raw", arguments.users, arguments.nights)
         config, notices = home / "shop.toml", home / "notices.jsonl"
         alerts = "" if arguments.before else ALERTS.format(python=sys.executable, notices=notices)
@@ -55,18 +73,23 @@ def main() -> None:
         code = checkout(arguments.before, home / "code") if arguments.before else HERE
         service = Service(code, home, config, home / "disk" / "warehouse", home / "up.log")
 
-        def write_page(played: Nights) -> None:
-            """After every night, so that a run that is cut short shows what it saw."""
-            if arguments.out:
-                arguments.out.write_text(report(played, load))
+        played = _begun(arguments)
 
-        nights = Nights(service, log, Checks(service.root, log), HERE, notices, arguments.nights, write_page)
+        def keep(nights: Nights) -> None:
+            """After every night, so that a run that is cut short shows what it saw."""
+            played.seen, played.faults, played.n_notices = nights.seen, nights.faults, nights.n_notices()
+            played.load, played.is_whole = (played.load[0], os.getloadavg()[0]), nights.is_whole
+            played.save(home / "nights.json")
+            if arguments.out:
+                arguments.out.write_text(report(played))
+
+        nights = Nights(service, log, Checks(service.root, log), HERE, notices, arguments.nights, keep)
         try:
             nights.play()
         finally:
             nights.close()
-            write_page(nights)
-            print(report(nights, load))
+            keep(nights)
+            print(report(played))
             if arguments.out:
                 service.hsrl("report", "--html", arguments.out.with_suffix(".html"), "--warehouse", service.root)
     sys.exit(1 if nights.faults else 0)

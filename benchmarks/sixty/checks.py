@@ -86,6 +86,11 @@ class Checks:
             ).fetchone()
         return dict(zip(("status", "cpu_seconds", "peak_memory_mb", "message"), row or (None,) * 4, strict=True))
 
+    def last_release(self) -> int:
+        """Number of the newest release."""
+        with open_readers(self.root) as connection:
+            return _number(connection, "SELECT max(release_id) FROM releases")
+
     def catalogue_rows(self) -> int:
         """Rows of all tables of the catalogue, counted in the copy for readers, which nobody changes."""
         copy = current_copy(self.root)

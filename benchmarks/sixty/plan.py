@@ -19,6 +19,7 @@ from benchmarks.sixty.schedules import Service, pass_a_day, wait_until
 
 DISK_BYTES = 1500 << 20
 LATE_BY = 3  # nights
+ENOUGH = "enough"  # a file of that name in the scratch folder makes the night at work the last
 # All that goes wrong comes in the first weeks, every second night, so that many nights of a warehouse that went through it follow.
 FIRST_MISFORTUNE, BETWEEN, GC_KILLED = 4, 2, 14
 FORGOTTEN = SHIFT + 5
@@ -37,6 +38,8 @@ class Nights:
         n_nights: how many.
         after_night: called when a night is over.
         faults: what was wrong, by night; empty = everything was as promised.
+        seen: what each night showed.
+        is_whole: whether all are over and what must hold of the whole was looked at.
     """
 
     service: Service
@@ -48,6 +51,7 @@ class Nights:
     after_night: Callable[["Nights"], None]
     faults: list[str] = field(default_factory=list)
     seen: list[Night] = field(default_factory=list)
+    is_whole: bool = False
     n_bad_days: int = 0
     moments: random.Random = field(default_factory=lambda: random.Random(60))  # noqa: S311 of death
 
@@ -68,8 +72,12 @@ class Nights:
             print(day + 1, night, flush=True)
             self.after_night(self)
             pass_a_day(self.service.root)
+            if (self.service.home / ENOUGH).exists():
+                break
         self.service.stop()
         self._whole()
+        self.is_whole = True
+        self.after_night(self)
 
     def close(self) -> None:
         """Stop and unmount whatever is left."""
@@ -168,7 +176,7 @@ class Nights:
 
     def _rollback(self, day: int, night: Night) -> None:
         self._as_usual(day, night)
-        release = self._release()
+        release = self.checks.last_release()
         night.happened.append(f"rolled back from release {release} to {release - 3}, and on with what came since")
         self._command("rollback", str(release - 3))
         self._as_usual(day, night)
@@ -250,6 +258,7 @@ class Nights:
         self._as_usual(day, night)
 
     def _upkeep(self, number: int, night: Night) -> None:
+        night.has_upkeep = True
         if number == GC_KILLED:
             night.happened.append("the gc was killed at work")
             self._killed(night, self.service.fire("gc"), 1.0)
@@ -262,7 +271,7 @@ class Nights:
         root = self.service.root
         self._command("verify")
         again = self.service.home / "again"
-        self.log.list_all_items(self.n_nights - 1)
+        self.log.list_all_items(len(self.seen) - 1)
         # A late file by itself looks like a broken export, as nothing that came before tells what is usual.
         made = self.service.hsrl("refresh", "--config", self.service.config, "--warehouse", again, "--accept", "delivery_drift")
         if made.returncode:
@@ -280,11 +289,8 @@ class Nights:
             self._fault(f"hsrl {' '.join(words)} ended with {done.returncode}: {done.stderr[-300:]}")
 
     def _start(self) -> None:
+        """Sixty nights pass in hours, so what is kept is told by number and not by age."""
         self.service.start()
-        self._keep_little()
-
-    def _keep_little(self) -> None:
-        """Sixty nights pass in an hour, so what is kept is told by number and not by age."""
         self.service.set_parameters("gc", {"keep_days": 0.0, "keep_releases": 8, "resume_days": 0.0})
 
     def _mount(self) -> None:
@@ -293,10 +299,6 @@ class Nights:
         disk.mkdir(parents=True, exist_ok=True)
         words = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "none", str(disk)]
         subprocess.run(words, capture_output=True, check=False)  # noqa: S603
-
-    def _release(self) -> int:
-        status = self.service.hsrl("sql", "--json", "select max(release_id) as n from releases", "--warehouse", self.service.root)
-        return int("".join(letter for letter in status.stdout if letter.isdigit()))
 
     def n_notices(self) -> int:
         """Notices that hsrl has sent so far."""

@@ -1,19 +1,20 @@
-"""The sixty nights as a page."""
+"""The nights as a page, at once or again from what a run kept.
 
+python -m benchmarks.sixty.report DIR/nights.json --out PAGE
+"""
+
+import argparse
 import itertools
-import os
 import statistics
-import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.sixty.night import Night
-from benchmarks.sixty.plan import Nights
+from benchmarks.sixty.night import Night, Played
 
 _GROUPS = 5
+_LEAST_FOR_A_LINE = 3  # a line through two points fits whatever they are
 _FIGURES: dict[str, Callable[[Night], float]] = {
     "refresh, CPU s": lambda night: night.cpu_seconds[0],
     "retrain, CPU s": lambda night: night.cpu_seconds[1],
@@ -23,56 +24,56 @@ _FIGURES: dict[str, Callable[[Night], float]] = {
 }
 
 
-def report(nights: Nights, load: float) -> str:
-    """Markdown: the command, what held, how costs went, every night.
-
-    Args:
-        nights: that were played, all of them or not.
-        load: of the machine when they began.
-    """
-    calm = [(number, night) for number, night in enumerate(nights.seen, 1) if night.is_calm and night.n_checked]
-    n_seen = len(nights.seen)
+def report(played: Played) -> str:
+    """Markdown: the command, what held, how costs went, every night."""
+    calm = [(number, night) for number, night in enumerate(played.seen, 1) if night.is_calm and night.n_checked]
+    weekly = [(number, night) for number, night in enumerate(played.seen, 1) if night.is_upkeep]
     lines = [
-        "# Sixty nights by Prefect's schedules" if n_seen == 60 else f"# {n_seen} nights by Prefect's schedules",
+        "# Nights by Prefect's schedules",
         "",
-        *_head(nights, load),
+        *_head(played),
         "",
-        f"Faults: {len(nights.faults)}." + "".join(f"\n- {' '.join(fault.split())}" for fault in nights.faults),
+        f"Faults: {len(played.faults)}." + "".join(f"\n- {' '.join(fault.split())}" for fault in played.faults),
         "",
-        f"Invariants looked at by SQL: {sum(night.n_checked for night in nights.seen):,}, of which "
-        f"{sum(night.n_broken for night in nights.seen)} did not hold. Notices sent: {nights.n_notices()}. "
+        f"Invariants looked at by SQL: {sum(night.n_checked for night in played.seen):,}, of which "
+        f"{sum(night.n_broken for night in played.seen)} did not hold. Notices sent: {played.n_notices}.",
         f"Calm nights, of one refresh and one retrain by schedule: {len(calm)}.",
         "",
-        "A night costs (medians of calm nights; CPU seconds of the flows' own processes; the warehouse without the copies for readers "
-        "that\ngo within the hour):",
+        "What a calm night costs: medians; CPU seconds of the flows' own processes; the warehouse without those copies for readers that",
+        "go when they are an hour old.",
         "",
         *_table(["calm nights", *_FIGURES, "events", "kept Semantic IDs, least"], [_of(group) for group in _grouped(calm)]),
         "",
-        "What a calm night adds, by a straight line through all of them:",
+        "What a night more adds, by a straight line through the calm nights; for sizes through the nights of `hsrl gc`, once a week.",
         "",
-        *_table(["figure", "a night more", "of its mean"], _slopes(calm)),
+        *_table(["figure", "a night more", "of its mean"], _slopes(calm, weekly)),
+        "",
+        "Every night:",
         "",
         *_table(
-            ["night", "what happened", "flow runs", *_FIGURES, "kept", "invariants held"],
-            [_row(number, night) for number, night in enumerate(nights.seen, 1)],
+            ["night", "what happened", "flow runs", *_FIGURES, "events", "kept", "invariants held"],
+            [_row(number, night) for number, night in enumerate(played.seen, 1)],
         ),
     ]
     return "\n".join([*lines, ""])
 
 
-def _head(nights: Nights, load: float) -> list[str]:
-    from flows.runtime.resources import code_version
-
-    words = [
-        Path(word).name if word.startswith("/") else word for word in sys.argv[1:]
-    ]  # folders of this machine are nobody's business
-    minutes = sum(night.seconds for night in nights.seen) / 60
+def _head(played: Played) -> list[str]:
+    n_seen, minutes = len(played.seen), sum(night.seconds for night in played.seen) / 60
+    by_hand = sum("BY HAND" in night.states for night in played.seen)
+    whole = (
+        "At the end `hsrl verify` looked at all of it, and its events were compared with those of one refresh of all files at once."
+        if played.is_whole
+        else "What must hold of the whole was not looked at, as the run was cut short."
+    )
     return [
-        f"`python -m benchmarks.sixty {' '.join(words)}`",
+        f"`{played.command}`",
         "",
-        f"{time.strftime('%Y-%m-%d')}, version {code_version()}, Python {sys.version.split()[0]}, {os.cpu_count()} cores shared with other "
-        f"work,\nload {load:.1f} at the start and {os.getloadavg()[0]:.1f} at the end, {minutes:.0f} minutes.",
-        *([f"Cut short after {len(nights.seen)} of {nights.n_nights} nights."] if len(nights.seen) < nights.n_nights else []),
+        f"{played.date}, version {played.version}, Python {played.python}, {played.n_cores} cores shared with other work, load "
+        f"{played.load[0]:.1f} at the",
+        f"start and {played.load[1]:.1f} at the end, {minutes:.0f} minutes. {n_seen} of {played.n_nights} nights, the first {by_hand} by the "
+        "earlier version, by hand.",
+        whole,
     ]
 
 
@@ -90,15 +91,15 @@ def _of(group: Sequence[tuple[int, Night]]) -> list[str]:
     return [numbers, *middles, f"{nights[-1].n_rows:,}", _share(min(kept, default=None))]
 
 
-def _slopes(calm: Sequence[tuple[int, Night]]) -> list[list[str]]:
+def _slopes(calm: Sequence[tuple[int, Night]], weekly: Sequence[tuple[int, Night]]) -> list[list[str]]:
     """For each figure how much it grows by a night, also as a share of its mean; none from fewer than three nights."""
-    if len(calm) < 3:
-        return []
     found = []
     for name, figure in _FIGURES.items():
-        values = np.array([figure(night) for _, night in calm])
-        slope = float(np.polyfit([number for number, _ in calm], values, 1)[0])
-        found.append([name, f"{slope:+.3f}", f"{slope / values.mean():+.2%}"])
+        nights = calm if "CPU" in name else weekly
+        if len(nights) >= _LEAST_FOR_A_LINE:
+            values = np.array([figure(night) for _, night in nights])
+            slope = float(np.polyfit([number for number, _ in nights], values, 1)[0])
+            found.append([name, f"{slope:+.3f}", f"{slope / values.mean():+.2%}"])
     return found
 
 
@@ -106,7 +107,7 @@ def _row(number: int, night: Night) -> list[str]:
     held = f"{night.n_checked - night.n_broken} of {night.n_checked}" if night.n_checked else "–"
     figures = [_number(figure(night)) for figure in _FIGURES.values()]
     happened, states = "; ".join(night.happened) or "–", " ".join(state.lower() for state in night.states)
-    return [str(number), happened, states, *figures, _share(night.kept), held]
+    return [str(number), happened, states, *figures, f"{night.n_rows:,}", _share(night.kept), held]
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -120,3 +121,11 @@ def _number(value: float) -> str:
 
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kept", type=Path, help="nights.json of a run's scratch folder")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    arguments.out.write_text(report(Played.load_from(arguments.kept)))

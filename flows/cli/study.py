@@ -58,3 +58,30 @@ def reproduce(
     with cluster_of(settings.engine.runner, root) as cluster:
         report = reproduce(settings, root, Run("reproduce"), request, cluster)
     show(report, present.reproduce, as_json)
+
+
+@group.command(epilog="Example: hsrl ab --config flows/configs/generated.toml --days 7 --traffic 0.15")
+def ab(
+    config: Config = None,
+    warehouse: WarehouseFolder = None,
+    control: Annotated[str, typer.Option(help="The method that users have now.")] = "item_sasrec",
+    treatment: Annotated[str, typer.Option(help="The method that some of them are to have.")] = "hsrl",
+    days: Annotated[int, typer.Option(min=1, help="Days of the test.")] = 7,
+    traffic: Annotated[float, typer.Option(help="Share of the users in each arm, at most 0.5.")] = 0.15,
+    iterations: Annotated[int, typer.Option(min=1, help="Iterations that each arm learns a night, on its own log.")] = 300,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the Markdown, CSV and PNG.")] = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Simulate an A/B test with nightly retraining, and read it out: lift with its interval, guard rails, users needed."""
+    from flows.runtime.run import Run
+    from flows.runtime.settings import load_settings
+    from flows.study.ab import AbRequest, ab_test
+    from hsrl_train.learner.methods import require_known
+    from pipeline.errors import ConfigError
+
+    try:
+        request = AbRequest(require_known(control), require_known(treatment), days, traffic, iterations, out)
+    except ValueError as error:
+        raise ConfigError(f"--control and --treatment: {error}") from error
+    root = warehouse_path(warehouse)
+    show(ab_test(load_settings(config, root), root, Run("ab"), request), present.ab, as_json)

@@ -20,6 +20,8 @@ _FONT = 9.0
 # Those that a name can be written in, on white and on black.
 _READABLE = tuple(COLOURS[number] for number in (0, 1, 2, 5, 6, 7, 8))
 _PNG_DPI = 160
+# Points of the x axis that names can stand under, and the width of a letter as a share of its height; both measured.
+_NAMED_POINTS, _LETTER = 250.0, 0.56
 _STYLE: dict[Any, Any] = {
     "font.size": _FONT,
     "font.family": ["DejaVu Sans"],
@@ -127,9 +129,10 @@ def colour(number: int) -> str:
 
 
 def few_ticks(axes: Axes, labels: Sequence[str], most: int = 6) -> None:
-    """Name some of the places 0, 1, … of the x axis, evenly, the last among them."""
+    """Name some of the places 0, 1, … of the x axis, evenly, the last among them: at most so many, fewer where names are long."""
     n = len(labels)
-    step = max(1, -(-n // most))
+    room = int(_NAMED_POINTS / (_FONT * _LETTER * (2 + max(map(len, labels), default=0))))
+    step = max(1, -(-n // max(1, min(most, room))))
     at = list(range(n - 1, -1, -step))[::-1]
     axes.set_xticks(at, [labels[place] for place in at])
 

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
+from flows.refresh.raw_hashes import RawHashes
 from flows.stores.incumbent import KnownFiles
 from pipeline.errors import ConfigError
 from pipeline.ingest.files import Snapshot
@@ -47,7 +48,12 @@ class Days:
 
 
 def new_deliveries(
-    source: Source, known: KnownFiles, days: Days, settle_hours: float = 0.0, again: Again | None = None
+    source: Source,
+    known: KnownFiles,
+    days: Days,
+    hashes: RawHashes,
+    settle_hours: float = 0.0,
+    again: Again | None = None,
 ) -> list[NewDelivery]:
     """Deliveries with a file of their own whose bytes the warehouse has not taken in, oldest first.
 
@@ -58,6 +64,7 @@ def new_deliveries(
         source: lists the deliveries.
         known: what the warehouse knows.
         days: only deliveries of these.
+        hashes: of raw files as they were; gets those of files that are new.
         settle_hours: a file changed since may still be written.
         again: which deliveries that were taken in are taken in again: ``corrected`` ones instead of what they had brought;
             ``quarantined`` ones, and no others, for the rows that were refused.
@@ -78,8 +85,8 @@ def new_deliveries(
             )
         if day is not None and not days.holds(day):
             continue
-        snapshots = tuple(seen.get(file) or seen.setdefault(file, Snapshot.of(file)) for file in delivery.files)
-        hashes = [file.sha256 for file in snapshots]
+        snapshots = tuple(seen.get(file) or seen.setdefault(file, hashes.snapshot(file)) for file in delivery.files)
+        digests = [file.sha256 for file in snapshots]
         growing = frozenset(file.path for file in snapshots if settle_hours and file.modified_at > settled_at)
         sized = replace(delivery, n_bytes=tuple(file.n_bytes for file in snapshots), growing=growing)
         past = known.deliveries.get((source.name, delivery.id), [])
@@ -88,13 +95,13 @@ def new_deliveries(
         has_settled = any(file.sha256 in known.waiting and file.path not in growing for file in snapshots)
         if again == "quarantined":
             if any(ingest.n_quarantined for ingest in past):
-                name = fingerprint(source.name, hashes, "again after", names)
+                name = fingerprint(source.name, digests, "again after", names)
                 found.append(NewDelivery(sized, snapshots, name, requeues=tuple(names)))
         elif again == "corrected" and past and not own.issubset(past[-1].hashes):
-            name = fingerprint(source.name, hashes, "instead of", names)
+            name = fingerprint(source.name, digests, "instead of", names)
             found.append(NewDelivery(sized, snapshots, name, replaces=tuple(names), requeues=tuple(names)))
         else:
-            newest = NewDelivery(sized, snapshots, fingerprint(source.name, hashes, *(["settled"] if has_settled else [])))
+            newest = NewDelivery(sized, snapshots, fingerprint(source.name, digests, *(["settled"] if has_settled else [])))
             if has_settled or not known.hashes.issuperset(own):
                 found.append(newest)
     taken = known.hashes.union(file.sha256 for new in found for file in new.snapshots)

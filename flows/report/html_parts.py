@@ -32,7 +32,7 @@ CSS = (
     ".scroll{overflow-x:auto;margin:4px 0 10px}table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}"
     "td,th{padding:3px 14px 3px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--pale);white-space:nowrap}"
     "th{font-weight:600;color:var(--soft);vertical-align:bottom}td.n,th.n{text-align:right}"
-    "td.wide{min-width:220px;max-width:420px;white-space:normal;overflow-wrap:anywhere}tr.strong td{font-weight:600}"
+    "td.wide{min-width:min(340px,80vw);max-width:420px;white-space:normal;overflow-wrap:anywhere}tr.strong td{font-weight:600}"
     "td small{display:block;color:var(--soft);font-size:11.5px;font-weight:400;line-height:1.2}"
     "summary{cursor:pointer;color:var(--soft);margin:4px 0}ul{padding-left:18px}code{font-size:13px}"
     "@media(max-width:600px){body{padding:12px}section{margin:20px 0}.pictures{grid-template-columns:1fr}}"

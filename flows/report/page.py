@@ -1,11 +1,12 @@
 """The morning page as one HTML file: no script, nothing fetched, every text escaped; light and dark, on a phone too."""
 
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
 
-from flows.report.facts import Ended, Facts, FailedAudit
+from flows.report.facts import FLOWS, Ended, Facts, FailedAudit
 from flows.report.html_parts import CSS, Column, badge, megabytes, picture_grid, section, table
 from flows.report.pictures import (
     cost_pictures,
@@ -86,7 +87,27 @@ def _last_night(facts: Facts) -> str:
     if wrong.height:
         body = table(wrong.reverse().to_dicts(), columns)
         earlier = f"<details><summary>Earlier runs that went wrong: {wrong.height}</summary>{body}</details>"
-    return section("Last night", "", runs + earlier)
+    return section("Last night", "", runs + earlier + _besides(facts))
+
+
+def _besides(facts: Facts) -> str:
+    """What else changed the warehouse in the nights that are shown: upkeep, what persons did, and new versions of hsrl."""
+    own = facts.tables["runs"].filter(~pl.col("flow").is_in(list(FLOWS[:2]))).to_dicts()
+    found = [{"at": run["started_at"], "what": run["flow"], "more": _did(run)} for run in own]
+    releases = facts.tables["releases"].select("release_id", "code_version", "created_at").to_dicts()
+    for before, after in pairwise(releases):
+        if before["code_version"] != after["code_version"]:
+            more = f"{after['code_version']} makes release {after['release_id']}, {before['code_version']} made those before"
+            found.append({"at": after["created_at"], "what": "another version", "more": more})
+    rows = sorted(found, key=lambda row: row["at"], reverse=True)
+    columns = (Column("began", "at", _time), Column("what", "what"), Column("how it ended", "more"))
+    return f"<h3>Also in these nights</h3>{table(rows, columns)}" if rows else ""
+
+
+def _did(run: dict[str, Any]) -> str:
+    """How a run ended, its release and its words."""
+    release = "" if run["release_id"] is None else f", release {run['release_id']}"
+    return f"{run['status']}{release}{': ' + run['message'] if run['message'] else ''}"
 
 
 def _run(run: Ended, audits: list[FailedAudit]) -> str:
@@ -120,6 +141,7 @@ def _rows(facts: Facts) -> str:
         Column("taken", "n_accepted"),
         Column("quarantined", "n_rejected"),
         Column("known already", "n_known"),
+        Column("late", "n_late"),
         Column("positives", "share", lambda value: f"{value:.1%}"),
         Column("new items", "n_new_items"),
         Column("new users", "n_new_users"),

@@ -9,7 +9,6 @@ from flows.retrain.training import decided_by_log
 from flows.stores.workspace import Workspace
 from flows.study.plan import StudyPlan
 from flows.study.trial import Trial, models
-from flows.study.variants import applied
 from hsrl_train.evaluation.judge import Judge, NamedPolicy
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.loop import Training, train
@@ -59,7 +58,8 @@ def on_budget(workspace: Workspace, plan: StudyPlan, seconds: float) -> StudyPla
         if trial.seed is None:
             return trial
         n_iterations = max(1, round(seconds / seconds_an_iteration(workspace, trial)))
-        return replace(trial, settings=applied(trial.settings, {"learner.schedule.n_iterations": n_iterations}))
+        learner = trial.settings.learner.shortened(n_iterations)
+        return replace(trial, settings=trial.settings.model_copy(update={"learner": learner}))
 
     return replace(plan, trials=tuple(affordable(trial) for trial in plan.trials))
 

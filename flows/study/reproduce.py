@@ -9,7 +9,7 @@ import torch
 
 from flows.retrain.judging import repeats_line
 from flows.retrain.simulators import POSITIVES_ONLY, fit_missing
-from flows.retrain.training import usable_device
+from flows.retrain.training import require_usable
 from flows.runtime.cluster import Cluster
 from flows.runtime.resources import code_version
 from flows.runtime.run import Run, Tick
@@ -45,7 +45,7 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest, c
         HsrlError: whatever a person can mend.
     """
     torch.set_num_threads(1)
-    usable_device(settings.training.device)
+    require_usable(settings.training)
     if not settings.source.has_refusals:
         raise TrainingError(POSITIVES_ONLY)
     with (

@@ -41,6 +41,7 @@ TABLE2 = Study(
         _method("gfn4rec", "GFN4Rec", {"learner.gfn4rec.reward_offset": (0.3, 0.5, 1.0)}),
         _method("mcchrl", "our adaptation of mccHRL", {"learner.mcchrl.intrinsic_share": (0.1, 0.3, 0.5)}, _ADAPTATIONS),
         _method("kgcr", "our adaptation of KGCR", {"learner.kgcr.worker_temperature": (0.5, 1.0)}, _ADAPTATIONS),
+        _method("chirp", "our adaptation of CHIRP", {"learner.chirp.target_bonus": (0.0, 0.5, 1.0)}, _ADAPTATIONS),
     ),
     first_name="HSRL",
     is_tuned=True,

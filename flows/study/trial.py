@@ -79,10 +79,7 @@ class Trial:
             return job
         before = job.policy_id(store, self._turnover.first(world))
         n_iterations = max(1, round(TUNED_SHARE * learner.schedule.n_iterations))
-        # It begins with what it knows; a quarter of the slates is enough before the first update.
-        learn_after = min(learner.schedule.learn_after, n_iterations * learner.exploration.n_sessions // 4)
-        shorter = {"schedule": {"n_iterations": n_iterations, "learn_after": learn_after}}
-        return replace(job, learner=learner.changed(shorter), starts_from=before)
+        return replace(job, learner=learner.shortened(n_iterations), starts_from=before)
 
     def policy_id(self, store: ArtifactStore, world: World) -> str | None:
         """The id of the policy."""

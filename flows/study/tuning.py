@@ -110,8 +110,9 @@ def _rung(plan: StudyPlan, left: Mapping[str, Sequence[Mapping[str, Any]]], numb
         for changes in left[variant.name]:
             name = _named(variant.name, number, changes)
             variants.append(Variant(name, {**variant.changes, **changes}))
-            shorter = {"learner.schedule.n_iterations": n_iterations, "evaluation.n_sessions": SESSIONS}
-            settings = applied(first.settings, {**changes, **shorter, "training.judge_every": 0})
+            rules = {"evaluation.n_sessions": SESSIONS, "training.judge_every": 0}
+            settings = applied(first.settings, {**changes, **rules})
+            settings = settings.model_copy(update={"learner": settings.learner.shortened(n_iterations)})
             trials.append(replace(first, variant=name, settings=settings, judged_by=()))
     return replace(plan, variants=tuple(variants), trials=tuple(trials))
 

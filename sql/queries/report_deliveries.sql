@@ -10,6 +10,7 @@ SELECT
     n_accepted,
     n_rejected,
     n_known,
+    n_late,
     n_positives,
     n_users,
     n_new_users,

@@ -44,3 +44,26 @@ def _stages(console: Console, rows: list[dict[str, Any]]) -> None:
             row["variant"], row["stage"], f"{row['reward']:.2f}", *("" if value is None else f"{value:+.2f}" for value in cells)
         )
     console.print(drawn)
+
+
+def ab(console: Console, report: dict[str, Any]) -> None:
+    """The read-out of an A/B test."""
+    drawn = Table(show_edge=False, title=f"{report['treatment']} beside {report['control']}", title_justify="left")
+    for name in ("metric", "control", "difference", "95 % interval", "relative", "p"):
+        drawn.add_column(name, justify="left" if name == "metric" else "right")
+    for row in report["lifts"]:
+        drawn.add_row(
+            row["metric"],
+            f"{row['control']:.3f}",
+            f"{row['difference']:+.3f}",
+            f"{row['low']:+.3f} … {row['high']:+.3f}",
+            f"{row['relative']:+.1%}",
+            f"{row['p_value']:.2g}",
+        )
+    console.print(drawn)
+    plan = [row for row in report["users_needed"] if row["user days in each arm"] is not None]
+    lines = [
+        (f"to find {row['difference']:+.3f}", ", ".join(f"{row[name]:,} {name}" for name in row if name != "difference"))
+        for row in plan
+    ]
+    facts(console, (*lines, ("written", ", ".join(report["files"]))))

@@ -22,6 +22,8 @@ METHODS = {
     "a2c": "hsrl_train.learner.methods.a2c",
     "item_a2c": "hsrl_train.learner.methods.item_a2c",
     "slateq": "hsrl_train.learner.methods.slateq",
+    "tpgr": "hsrl_train.learner.methods.tpgr",
+    "hg": "hsrl_train.learner.methods.hg",
     "ddpg": "hsrl_train.learner.methods.ddpg",
     "td3": "hsrl_train.learner.methods.td3",
     "td3_published": "hsrl_train.learner.methods.td3:PUBLISHED",
@@ -31,6 +33,7 @@ METHODS = {
     "gfn4rec": "hsrl_train.learner.methods.gfn4rec",
     "kgcr": "hsrl_train.learner.methods.kgcr",
     "mcchrl": "hsrl_train.learner.methods.mcchrl",
+    "chirp": "hsrl_train.learner.methods.chirp",
 }
 
 

@@ -14,10 +14,11 @@ NIGHTS = 64
 HOSTILE = "<script>alert(1)</script>"
 
 # Night n brings 1,000 + n rows, n % 4 of them into quarantine, and one new item; the first brings ten. Every eighth night a policy of
-# reward 2 + n / 100 in two families is judged in panels of one simulator each. Night 30 fails, night 40 is killed.
+# reward 2 + n / 100 in two families is judged in panels of one simulator each. Night 30 fails, night 40 is killed, and so
+# is a gc. From night 20 on a later version runs. Of the last night's rows 7 came late.
 _ROWS = f"""
 INSERT INTO releases BY NAME
-SELECT n AS release_id, 'r' || n AS run_id, 'refresh' AS kind, nullif(n - 1, 0) AS parent_id, '0.2' AS code_version, '{{{{}}}}' AS config,
+SELECT n AS release_id, 'r' || n AS run_id, 'refresh' AS kind, nullif(n - 1, 0) AS parent_id, if(n < 20, '0.2', '0.3') AS code_version, '{{{{}}}}' AS config,
     7 AS seed, [] AS inputs, '2026-01-01 02:10:00+00'::TIMESTAMPTZ + to_days(n::INTEGER) AS created_at
 FROM range(1, {NIGHTS + 1}) AS nights (n);
 INSERT INTO runs BY NAME
@@ -29,9 +30,12 @@ INSERT INTO runs BY NAME
 SELECT 'x' || n AS run_id, 'daily-refresh' AS flow, if(n = 30, 'failed', 'killed') AS status, '0.2' AS code_version, '{{{{}}}}' AS config,
     '2026-01-01 01:00:00+00'::TIMESTAMPTZ + to_days(n::INTEGER) AS started_at, if(n = 30, 'no space left', NULL) AS message
 FROM (VALUES (30), (40)) AS nights (n);
+INSERT INTO runs BY NAME
+SELECT 'gc' AS run_id, 'gc' AS flow, 'killed' AS status, '0.2' AS code_version, '{{{{}}}}' AS config,
+    '2026-03-04 12:00:00+00'::TIMESTAMPTZ AS started_at;
 INSERT INTO ingests BY NAME
 SELECT 'i' || n AS ingest_id, 'shop' AS source, 'day ' || n AS delivery_id, n - 1 AS sequence, 1000 + n AS n_rows, 1000 + n - n % 4 AS n_accepted,
-    n % 4 AS n_rejected, 0 AS n_known, 0 AS n_late, [] AS replaces, 300 AS n_positives, 50 AS n_users, if(n = 1, 50, 0) AS n_new_users, 20 AS n_items,
+    n % 4 AS n_rejected, 0 AS n_known, if(n = 64, 7, 0) AS n_late, [] AS replaces, 300 AS n_positives, 50 AS n_users, if(n = 1, 50, 0) AS n_new_users, 20 AS n_items,
     if(n = 1, 10, 1) AS n_new_items, n AS release_id
 FROM range(1, {NIGHTS + 1}) AS nights (n);
 INSERT INTO quarantine BY NAME

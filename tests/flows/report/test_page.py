@@ -132,9 +132,29 @@ def test_a_dollar_sign_in_a_name_is_one() -> None:
     assert "$1$" in html and "a&lt;b" in html and 'aria-label="a &quot;label&quot; &amp; &lt;more>"' in html
 
 
+def test_long_names_stand_under_fewer_places() -> None:
+    """Of seven names every second is written; of 21 letters no more than two fit."""
+    short, long = [str(day) for day in range(7)], [f"events-2026-01-0{day}.csv" for day in range(7)]
+    html = [drawn_svg("name", "label", lambda axes, names=names: few_ticks(axes, names, 4)) for names in (short, long)]
+    assert [sum(f">{name}<" in drawn for name in names) for drawn, names in zip(html, (short, long), strict=True)] == [4, 2]
+
+
 def test_nights_that_went_wrong_before_are_listed(pages: dict[str, str]) -> None:
     html = pages["sixty nights"]
-    assert "Earlier runs that went wrong: 2" in html and "no space left" in html
+    assert "Earlier runs that went wrong: 3" in html and "no space left" in html
+
+
+def test_what_is_no_night_is_listed_too(pages: dict[str, str]) -> None:
+    html = pages["sixty nights"]
+    assert "<td>gc</td><td>killed</td>" in html
+    assert "0.3 makes release 20, 0.2 made those before" in html
+    assert "Also in these nights" not in pages["one night"]
+
+
+def test_late_rows_are_counted(pages: dict[str, str]) -> None:
+    html = pages["sixty nights"]
+    assert "<th class=n>known already</th><th class=n>late</th>" in html
+    assert re.search(r"<tr><td>day 64</td>(<td class=n>[^<]*</td>){5}<td class=n>7</td>", html)
 
 
 def test_pictures_take_the_colours_of_the_page(pages: dict[str, str]) -> None:

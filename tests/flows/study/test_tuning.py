@@ -45,7 +45,7 @@ def test_a_tuned_study(refreshed: Any, tmp_path: Path, monkeypatch: pytest.Monke
 
     def study(**request: Any) -> tuple[dict[str, Any], list[str]]:
         run = Heard()
-        return reproduce(world.settings, world.root, run, StudyRequest("tuned", 1, 80, out, **request)), run.lines
+        return reproduce(world.settings, world.root, run, StudyRequest("tuned", 1, 32, out, **request)), run.lines
 
     with pytest.raises(ConfigError, match="tuned has no variant 'items'; it has item, token"):
         study(only=("items",))
@@ -72,7 +72,7 @@ def test_a_tuned_study(refreshed: Any, tmp_path: Path, monkeypatch: pytest.Monke
     assert Image.open(out / "tuned-curves.png").size[0] > 1000
     _, again = study(only=("item",))
     assert "search, round 1: 16 trainings, 16 of them done already" in again
-    assert "2 variants, 2 trainings of 80 iterations, 2 of them done already; 7 simulators" in again
+    assert "2 variants, 2 trainings of 32 iterations, 2 of them done already; 7 simulators" in again
 
 
 @pytest.mark.slow

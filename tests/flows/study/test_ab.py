@@ -1,0 +1,57 @@
+"""A simulated A/B test from end to end: two arms, their own logs, a read-out; nothing is published."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from flows.runtime.run import Run
+from flows.study import ab
+from flows.study.ab import REWARD, AbRequest, ab_test
+from pipeline.errors import ConfigError
+
+pytestmark = pytest.mark.slow
+
+
+def test_two_arms_for_two_days(refreshed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, taught = refreshed.copy(tmp_path), []
+    real = ab.train
+
+    def train(learner: Any, environment: Any, records: Any, config: Any, seed: int) -> Any:
+        taught.append((config.method, len(records.user), config.schedule.n_iterations))
+        return real(learner, environment, records, config, seed)
+
+    monkeypatch.setattr(ab, "train", train)
+    report = ab_test(world.settings, world.root, Run("ab"), AbRequest("item_sasrec", "hsrl", 2, 0.5, 20, tmp_path / "out"))
+    lifts = {row["metric"]: row for row in report["lifts"]}
+    assert list(lifts)[:2] == [REWARD, f"{REWARD}, without CUPED"] and len(lifts) == 4
+    assert all(row["low"] <= row["difference"] <= row["high"] for row in report["lifts"])
+    assert report["users"][0] == report["users"][1] >= 2
+    # Two first trainings on the same log, then a night each, on the log of that arm alone.
+    assert [method for method, *_ in taught] == ["item_sasrec", "hsrl"] * 2
+    assert taught[0][1] == taught[1][1] and all(n == 20 for *_, n in taught[2:])
+    daily = pl.read_csv(report["files"][1])
+    depths = {row["arm"]: row["users"] * row["depth"] for row in daily.filter(pl.col("day") == 1).to_dicts()}
+    assert all(taught[2 + number][1] == taught[0][1] + round(depths[taught[number][0]]) for number in (0, 1))
+    assert daily["day"].max() == 2 and daily.height == 6
+    assert Image.open(report["files"][2]).size[0] > 1000
+    assert world.ask("select count(*) from policies").item() == 0
+    assert world.ask("select status from runs where flow = 'ab'").item() == "completed"
+    again = ab_test(world.settings, world.root, Run("ab"), AbRequest("item_sasrec", "hsrl", 2, 0.5, 20, tmp_path / "out"))
+    assert again["lifts"] == report["lifts"]
+
+
+def test_the_same_method_in_both_arms_differs_by_luck_alone(refreshed: Any, tmp_path: Path) -> None:
+    """Its arms have other users; the interval of the difference holds 0."""
+    world = refreshed.copy(tmp_path)
+    report = ab_test(world.settings, world.root, Run("ab"), AbRequest("item_sasrec", "item_sasrec", 1, 0.5, 20, tmp_path / "out"))
+    found = report["lifts"][0]
+    assert found["low"] <= 0 <= found["high"]
+
+
+def test_more_than_all_users_are_refused(refreshed: Any, tmp_path: Path) -> None:
+    world = refreshed.copy(tmp_path)
+    with pytest.raises(ConfigError, match=r"--traffic is 0.7, expected a share above 0 and of at most 0.5"):
+        ab_test(world.settings, world.root, Run("ab"), AbRequest("item_sasrec", "hsrl", 2, 0.7, 20, tmp_path / "out"))
