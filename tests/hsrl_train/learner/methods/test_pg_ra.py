@@ -8,11 +8,11 @@ import torch
 from hsrl_train.data.world import State
 from hsrl_train.learner.hyper_action import log_density
 from hsrl_train.learner.methods.pg_ra import METHOD, PgRa
-from tests.support.shelves import FAR_SIGHTED, MYOPIC, reward_on
+from tests.support.known_worlds import FAR_SIGHTED, MYOPIC, reward_on
 from tests.support.updates import CATALOGUE, WIDTH, H, K, small_config, steps
 
 SLATES, LIKED = torch.tensor([[1, 5], [2, 6]]), torch.tensor([[1.0, 0.0], [1.0, 1.0]])
-LOOKING_AHEAD: dict[str, Any] = {"hyper_action": {"noise": 2.0}, "n_iterations": 500}
+OWN: dict[str, Any] = {"hyper_action": {"noise": 2.0}}
 
 
 def learner(**settings: object) -> PgRa:
@@ -67,9 +67,9 @@ def test_a_replayed_vector_counts_by_how_likely_it_is_now_and_no_more_than_twice
 
 @pytest.mark.slow
 def test_it_gives_up_clicks_now_for_more_clicks_later(two_shelves: Any) -> None:
-    assert reward_on(two_shelves, "pg_ra", 1, **LOOKING_AHEAD) >= 0.95 * FAR_SIGHTED
+    assert reward_on(two_shelves, "pg_ra", **OWN) >= 0.95 * FAR_SIGHTED
 
 
 @pytest.mark.slow
 def test_without_a_future_it_stays_with_the_shelf_that_pays_now(two_shelves: Any) -> None:
-    assert reward_on(two_shelves, "pg_ra", 1, **LOOKING_AHEAD, gamma=0.0) == pytest.approx(MYOPIC, abs=0.2)
+    assert reward_on(two_shelves, "pg_ra", **OWN, gamma=0.0) == pytest.approx(MYOPIC, abs=0.2)
