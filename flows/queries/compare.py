@@ -87,7 +87,7 @@ def compare(
         "real_answers": _real(*real),
         "slates": _slates(judge, *policies),
         "shown_more": _shown_more(titles, pinned, *(side[groups[-1][0]] for side in played)),
-        "sids": _moved(sids[first], sids[second]),
+        "sids": moved(sids[first], sids[second]),
     }
 
 
@@ -172,7 +172,7 @@ def _shown_more(
     }
 
 
-def _moved(first: tuple[str, SidTable], second: tuple[str, SidTable]) -> dict[str, Any]:
+def moved(first: tuple[str, SidTable], second: tuple[str, SidTable]) -> dict[str, Any]:
     """How many items have another Semantic ID in the second release; under another numbering all of them."""
     before, after = first[1], second[1]
     both, at_before, at_after = np.intersect1d(before.item_ids, after.item_ids, return_indices=True)
