@@ -54,17 +54,20 @@ class Learned:
     n_epochs: float
 
 
-def learn(codes: Codes, sequences: Sequences, trial: Trial, validating_users: Ints) -> Learned:
+def learn(
+    codes: Codes, sequences: Sequences, trial: Trial, validating_users: Ints, history_codes: Codes | None = None
+) -> Learned:
     """Learn to say what comes next, at every place of what is learned from.
 
     Args:
-        codes: of the catalogue.
+        codes: what the next item is written in.
         sequences: the log; the last two items of each user are not learned from.
         trial: how.
         validating_users: whose last-but-one item decides which weights are kept.
+        history_codes: what the history is written in; None: the same.
     """
     torch.manual_seed(trial.seed)
-    decoder = Decoder(codes, trial.network)
+    decoder = Decoder(codes, trial.network, history_codes)
     optimizer = torch.optim.Adam(decoder.parameters(), lr=trial.learning_rate, betas=(0.9, 0.98), fused=True)
     draw, spent, n_steps, n_users, validation = np.random.default_rng(trial.seed), 0.0, 0, 0, list[float]()
     best = copy.deepcopy(decoder.state_dict())

@@ -15,7 +15,7 @@ LEFT_OUT = 2  # the last item tests, the one before it validates
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sequences:
     """Users and their items in time order. An item's number is its row in ``items`` plus 1; 0 is padding.
 

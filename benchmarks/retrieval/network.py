@@ -71,14 +71,16 @@ class Decoder(nn.Module):
     Plain item numbers are the case L = 1, which is SASRec with a softmax in place of its one negative item.
 
     Args:
-        codes: of the catalogue; nothing else is known of an item.
+        codes: what the next item is written in; nothing else is known of an item.
         config: sizes.
+        history_codes: what the history is written in, with embeddings of its own; None: the same codes and the same embeddings.
     """
 
-    def __init__(self, codes: Codes, config: DecoderConfig) -> None:
+    def __init__(self, codes: Codes, config: DecoderConfig, history_codes: Codes | None = None) -> None:
         super().__init__()
         self.codes, self.config = codes, config
         self.tokens = codes.with_padding()
+        self.history_tokens = (history_codes or codes).with_padding()
         # what may stand at each level behind an item's own prefix; at the first it is the same for all
         self.allowed = [
             torch.from_numpy(codes.trie.mask(codes.tokens[: None if level else 1, :level])) for level in range(codes.n_levels)
@@ -93,14 +95,16 @@ class Decoder(nn.Module):
             for _ in codes.vocabulary
         )
         self.dropout = nn.Dropout(config.dropout)
-        for table in (*self.embeddings, self.position):
+        own = None if history_codes is None else history_codes.vocabulary
+        self.history_embeddings = nn.ModuleList(nn.Embedding(n_codes, width) for n_codes in own) if own else self.embeddings
+        for table in (*self.embeddings, *self.history_embeddings, self.position):
             nn.init.normal_(table.weight, std=0.05)
 
     def states(self, history: Int[Tensor, "b h"]) -> Float[Tensor, "b h d"]:
         """The state after each item of the histories, which stand on the left and are padded with 0 on the right."""
-        tokens = self.tokens[history]
+        tokens = self.history_tokens[history]
         x = self.position(torch.arange(history.shape[1])).expand(len(history), -1, -1)
-        for level, table in enumerate(self.embeddings):
+        for level, table in enumerate(self.history_embeddings):
             x = x + table(tokens[..., level])
         x = self.dropout(x)
         for block in self.blocks:

@@ -11,7 +11,7 @@ from torch import Tensor
 from benchmarks.retrieval.log import Sequences
 from benchmarks.retrieval.network import Codes, Decoder
 
-BEAM = 32
+BEAM = 20
 _CHUNK_USERS = 256
 NOT_FOUND = 0
 Ints = npt.NDArray[np.int64]

@@ -1,0 +1,157 @@
+"""docs/results/retrieval.md, of whatever runs are done."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.retrieval.codes import ABLATIONS, OURS, ROWS, Row
+from benchmarks.retrieval.learning import Trial
+from benchmarks.retrieval.network import MOST_CODES
+from benchmarks.retrieval.ranking import BEAM, NOT_FOUND, Ranks, hits
+from benchmarks.retrieval.runs import LEARNING_RATES, VALIDATING_USERS, Result
+from hsrl_train.evaluation.intervals import Interval, mean_interval
+
+Figure = Callable[[Ranks], npt.NDArray[np.float64]]
+FIGURES: dict[str, Figure] = {
+    "Recall@5": lambda ranks: ranks.recall(5),
+    "Recall@10": lambda ranks: ranks.recall(10),
+    "NDCG@5": lambda ranks: ranks.ndcg(5),
+    "NDCG@10": lambda ranks: ranks.ndcg(10),
+}
+# TIGER (Rajput et al., NeurIPS 2023), table 1; its SASRec is that of S3-Rec (Zhou et al., CIKM 2020).
+PUBLISHED = {
+    "SASRec, published": ("0.0387", "0.0605", "0.0249", "0.0318"),
+    "TIGER, published": ("0.0454", "0.0648", "0.0321", "0.0384"),
+}
+
+
+def page(results: Sequence[Result], minutes: float) -> str:
+    """Markdown.
+
+    Args:
+        results: trials and tested runs, in any order.
+        minutes: CPU minutes that the rows shared.
+    """
+    tested: dict[str, list[Result]] = {}
+    for result in results:
+        if result.ranks is not None:
+            tested.setdefault(str(result.figures["row"]), []).append(result)
+    # a mean over other seeds is another figure: every row of a table has those that all its rows have
+    main = _same_seeds({row.name: tested[row.name] for row in ROWS if row.name in tested})
+    changed = {row.name: tested[row.name] for row in (_first(OURS), *ABLATIONS) if row.name in tested}
+    lines = ["# Next-item retrieval on Amazon Beauty", "", method(minutes), ""]
+    lines += [*_table(main), *(f"| {name} | {' | '.join(values)} | | |" for name, values in PUBLISHED.items()), ""]
+    lines += [PUBLISHED_NOTE, ""]
+    if len(changed) > 1:
+        lines += ["## A change at a time", "", CHANGES_NOTE, "", *_table(_same_seeds(changed)), ""]
+    lines += ["## The codes and the learning", "", CODES_NOTE, "", *_codes_table(results, {**main, **changed}), ""]
+    return "\n".join(lines)
+
+
+def method(minutes: float) -> str:
+    """What was done, in words."""
+    trial = Trial(0.0, 0.0, 0)
+    sizes = trial.network
+    return (
+        f"`python -m benchmarks.retrieval --minutes {minutes:g}`: 22,363 users, 198,502 positives in time order, 12,101 items; each user's "
+        "last item tests, the one before validates, the rest is learned from (vectors, codes and popularity too). All items are ranked "
+        "but those the user had.\n\n"
+        f"One decoder for every row (`benchmarks/retrieval/network.py`): a causal transformer of {sizes.n_blocks} blocks, width "
+        f"{sizes.width}, over the newest {sizes.max_history} items, an item being the sum of its tokens' embeddings; then a token a level, "
+        "coarse to fine, under the mask of the trie, in learning as in decoding. Nothing but its tokens is known of an item. Plain "
+        f"numbers are the case of one level (SASRec with a softmax, learned against {MOST_CODES:,} drawn items). "
+        f"Each row has {minutes * 60 / len(ROWS):.0f} CPU seconds on one thread: a tenth for each of the learning rates "
+        f"{' and '.join(f'{rate:g}' for rate in LEARNING_RATES)}, judged on the last-but-one item of {VALIDATING_USERS:,} users, and two "
+        f"fifths for a seed, of codes and decoder; of {trial.n_checks} checks on those users the best is kept, and tested once.\n\n"
+        f"Decoding is a beam of {BEAM} prefixes. Items that share a Semantic ID take their turn by popularity, as in `hsrl recommend`, "
+        "before the next Semantic ID is opened; whatever ties with the target stands before it. Intervals are 95 %, over users and, "
+        "where there are several, seeds; the column *beside* is NDCG@10 less that of the first row, user by user."
+    )
+
+
+PUBLISHED_NOTE = (
+    "The published figures are of the same split and files, by TIGER's table 1 (its SASRec is S3-Rec's): learned on accelerators for far "
+    "longer, with T5 vectors of titles and descriptions for TIGER's Semantic IDs where there are 637 numbered attributes here. They are "
+    "the yardstick, not a row of this table."
+)
+CHANGES_NOTE = (
+    "What separates Semantic IDs from plain numbers, each row differing from the first in what its name says, with its learning rate. "
+    "*SID Recall@10*: the Semantic ID of the item is among the first ten, whatever its place inside; what is lost to sharing is the "
+    "difference to Recall@10."
+)
+CODES_NOTE = (
+    "*Shared*: items that share their Semantic ID; *largest*: items of the fullest; *missed*: targets that the beam did not reach; "
+    "*codes*: CPU seconds of vectors and codes, on top of those of learning; *validation*: NDCG@10 of the trials, then of the checks."
+)
+
+
+def _first(name: str) -> Row:
+    return next(row for row in ROWS if row.name == name)
+
+
+def _same_seeds(tested: dict[str, list[Result]]) -> dict[str, list[Result]]:
+    """The results of seeds that every row has."""
+    common = set.intersection(*({result.figures["seed"] for result in own} for own in tested.values()))
+    return {name: [result for result in own if result.figures["seed"] in common] for name, own in tested.items()}
+
+
+def _over(results: Sequence[Result], figure: Figure) -> npt.NDArray[np.float64]:
+    """(seeds, 1, users)."""
+    in_order = sorted(results, key=lambda result: int(result.figures["seed"]))
+    return np.stack([figure(result.ranks) for result in in_order if result.ranks is not None])[:, None]
+
+
+def _text(interval: Interval, sign: str = "") -> str:
+    return f"{interval.mean:{sign}.4f} [{interval.low:{sign}.4f} … {interval.high:{sign}.4f}]"
+
+
+def _table(tested: dict[str, list[Result]]) -> list[str]:
+    """Figures of each row; the first is what the others are compared with."""
+    header = ["", *FIGURES, "beside", "SID Recall@10"]
+    lines = [f"| {' | '.join(header)} |", "| --- |" + " ---: |" * (len(header) - 1)]
+    first = next(iter(tested.values()))
+    for name, results in tested.items():
+        cells = [_text(mean_interval(_over(results, figure))) for figure in FIGURES.values()]
+        own, compared = (_over(each, FIGURES["NDCG@10"]) for each in (results, first))
+        paired = "" if results is first else _text(mean_interval(own - compared), "+")
+        of_sids = f"{_over(results, _sid_recall).mean():.4f}"
+        lines.append(f"| {name} | {' | '.join([*cells, paired, of_sids])} |")
+    return lines
+
+
+def _sid_recall(ranks: Ranks) -> npt.NDArray[np.float64]:
+    return hits(ranks.sid, 10)
+
+
+def _codes_table(results: Sequence[Result], tested: dict[str, list[Result]]) -> list[str]:
+    """What the codes are like, and how the decoder was learned; means over seeds."""
+    header = ["", "SIDs", "shared", "largest", "missed", "weights", "learning rate", "validation", "epochs", "codes", "seeds"]
+    lines = [f"| {' | '.join(header)} |", "| --- |" + " ---: |" * (len(header) - 1)]
+    for name, own in tested.items():
+        mean = partial(_mean, own)
+        tried = [result.figures for result in results if result.ranks is None and result.figures["row"] == name]
+        by_rate = [f"{figures['learning_rate']:g}: {figures['validation'][-1]:.4f}" for figures in tried]
+        checks = " → ".join(
+            f"{np.mean(check):.4f}" for check in zip(*(result.figures["validation"] for result in own), strict=True)
+        )
+        missed = np.mean([(result.ranks.item == NOT_FOUND).mean() for result in own if result.ranks is not None])
+        cells = [
+            f"{mean('n_sids'):,.0f}",
+            f"{mean('shared'):.1%}",
+            f"{mean('largest'):.0f}",
+            f"{missed:.0%}",
+            f"{mean('n_weights'):,.0f}",
+            f"{own[0].figures['learning_rate']:g}",
+            "; ".join([*by_rate, checks]),
+            f"{mean('n_epochs'):.1f}",
+            f"{np.mean([result.figures['cpu_seconds']['codes'] for result in own]):.1f}",
+            f"{len(own)}",
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
+def _mean(results: Sequence[Result], name: str) -> float:
+    return float(np.mean([float(result.figures[name]) for result in results]))
