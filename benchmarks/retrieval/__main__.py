@@ -30,8 +30,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("warehouse/retrieval"), help="where what is done is kept")
     parser.add_argument("--report", action="store_true", help="write the page of what is done, learn nothing")
     given = parser.parse_args()
+    if given.minutes <= 0:
+        sys.exit(f"retrieval: --minutes is {given.minutes:g}, expected above 0")
+    shared = Path(os.environ.get("HSRL_SHARED", "../shared"))
+    if not (shared / "data" / "amazon-beauty").is_dir():
+        sys.exit(f"retrieval: no folder data/amazon-beauty under {shared}; set HSRL_SHARED to the folder that has it")
     torch.set_num_threads(1)
-    sequences = amazon_beauty(Path(os.environ.get("HSRL_SHARED", "../shared")))
+    sequences = amazon_beauty(shared)
     seconds = given.minutes * 60.0 / len(ROWS)
     result_of = partial(done, folder=given.work) if given.report else partial(carried_out, sequences=sequences, folder=given.work)
     found = []

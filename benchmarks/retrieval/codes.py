@@ -48,7 +48,7 @@ ROWS: Sequence[Row] = (
     Row(PLAIN, NUMBERS),
     Row("hsrl, co-occurrence", "rq-kmeans", ("cooccurrence",)),
     Row("hsrl, content", "rq-kmeans", ("content",)),
-    Row("RQ-VAE", "rq-vae, 10 × the steps"),
+    Row("RQ-VAE", "rq-vae"),
     Row("OPQ", "opq"),
     Row("random tokens", RANDOM),
 )

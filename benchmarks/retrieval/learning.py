@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.retrieval.log import LEFT_OUT, Ints, Sequences
 from benchmarks.retrieval.network import Codes, Decoder, DecoderConfig
-from benchmarks.retrieval.ranking import next_item_ranks, padded
+from benchmarks.retrieval.ranking import ndcg, next_item_ranks, padded
 
 VALIDATING = 2
 _BATCH_PLACES = 1_024  # users by the length they are padded to
@@ -79,7 +79,7 @@ def learn(
         if spent >= trial.cpu_seconds * (len(validation) + 1) / trial.n_checks:
             decoder.eval()
             ranks = next_item_ranks(decoder, sequences, VALIDATING, validating_users)
-            validation.append(float(ranks.ndcg(10).mean()))
+            validation.append(float(ndcg(ranks.item, 10).mean()))
             if validation[-1] >= max(validation):
                 best = copy.deepcopy(decoder.state_dict())
             if spent >= trial.cpu_seconds:

@@ -22,33 +22,33 @@ class Ranks:
     """Of each user's next item; 1 is the first place, 0 says that the beam did not reach it.
 
     Attributes:
-        item: (users,) place among all items that the user did not have.
+        item: (users,) place among all items that the user did not have, Semantic IDs opened one after another.
+        divided: (users,) the same place where a Semantic ID's probability is divided among its items by popularity.
         sid: (users,) place of the item's Semantic ID among Semantic IDs: what ``item`` would be at best if none were shared.
     """
 
     item: Ints
+    divided: Ints
     sid: Ints
 
-    def recall(self, k: int) -> npt.NDArray[np.float64]:
-        """(users,) 1 where the item is among the first k."""
-        return hits(self.item, k)
 
-    def ndcg(self, k: int) -> npt.NDArray[np.float64]:
-        """(users,) 1 / log₂(1 + place) where the item is among the first k: NDCG with a single right answer."""
-        return hits(self.item, k) / np.log2(1.0 + np.maximum(self.item, 1))
-
-
-def hits(places: Ints, k: int) -> npt.NDArray[np.float64]:
-    """1 where a place is among the first k."""
+def recall(places: Ints, k: int) -> npt.NDArray[np.float64]:
+    """(users,) 1 where the item is among the first k."""
     return ((places != NOT_FOUND) & (places <= k)).astype(np.float64)
+
+
+def ndcg(places: Ints, k: int) -> npt.NDArray[np.float64]:
+    """(users,) 1 / log₂(1 + place) where the item is among the first k: NDCG with a single right answer."""
+    return recall(places, k) / np.log2(1.0 + np.maximum(places, 1))
 
 
 @torch.no_grad()
 def next_item_ranks(decoder: Decoder, sequences: Sequences, left_out: int, users: Ints, beam: int = BEAM) -> Ranks:
     """Place of the item that follows, for some users.
 
-    Items of a Semantic ID take their turn by popularity, as in the product's decoding, before the next Semantic ID is opened. What the
-    user had is left out. Whatever ties with the target, a Semantic ID by its score or an item by its popularity, stands before it.
+    Two ways to open Semantic IDs that several items have. As the product decodes: all items of a Semantic ID, the popular first, come
+    before those of the next. Divided: item i of Semantic ID z has p(z) · (1 + n_i) / Σ_{j in z} (1 + n_j), n being popularity. What
+    the user had is left out. Whatever ties with the target stands before it.
 
     Args:
         decoder: in evaluation mode.
@@ -57,12 +57,31 @@ def next_item_ranks(decoder: Decoder, sequences: Sequences, left_out: int, users
         users: whom to rank for.
         beam: prefixes that are kept at each level.
     """
-    codes, turn = decoder.codes, turns(decoder.codes)
+    codes, inside = decoder.codes, Inside(decoder.codes)
     found = [
-        _ranks(decoder, codes, turn, [sequences.of(user, left_out) for user in chunk], sequences.targets(left_out)[chunk], beam)
+        _ranks(decoder, codes, inside, [sequences.of(user, left_out) for user in chunk], sequences.targets(left_out)[chunk], beam)
         for chunk in np.split(users, range(_CHUNK_USERS, len(users), _CHUNK_USERS))
     ]
-    return Ranks(np.concatenate([each.item for each in found]), np.concatenate([each.sid for each in found]))
+    return Ranks(*(np.concatenate([getattr(each, name) for each in found]) for name in ("item", "divided", "sid")))
+
+
+class Inside:
+    """What is known of the items inside their Semantic IDs.
+
+    Attributes:
+        turn: (n,) see ``turns``.
+        log_share: (n + 1,) log of an item's part of its Semantic ID's probability; −∞ for number n, which is no item.
+        of_leaf: (leaves, largest) the items of each Semantic ID, filled up with n.
+    """
+
+    def __init__(self, codes: Codes) -> None:
+        n, sizes = len(codes.leaf), np.diff(codes.trie.item_start)
+        self.turn = turns(codes)
+        weight = 1.0 + codes.popularity
+        self.log_share = np.append(np.log(weight / np.bincount(codes.leaf, weight)[codes.leaf]), -np.inf)
+        self.of_leaf = np.full((len(sizes), sizes.max()), n)
+        rank = np.arange(n) - np.repeat(codes.trie.item_start[:-1], sizes)
+        self.of_leaf[np.repeat(np.arange(len(sizes)), sizes), rank] = codes.trie.item_rows
 
 
 def turns(codes: Codes) -> Ints:
@@ -78,7 +97,7 @@ def turns(codes: Codes) -> Ints:
     return before
 
 
-def _ranks(decoder: Decoder, codes: Codes, turn: Ints, had: list[Ints], wanted: Ints, beam: int) -> Ranks:
+def _ranks(decoder: Decoder, codes: Codes, inside: Inside, had: list[Ints], wanted: Ints, beam: int) -> Ranks:
     histories = [each[-decoder.config.max_history :] for each in had]
     states = decoder.states(padded(histories))[torch.arange(len(had)), torch.tensor([len(each) - 1 for each in histories])]
     leaves, scores = best_leaves(decoder, states, beam)
@@ -94,9 +113,13 @@ def _ranks(decoder: Decoder, codes: Codes, turn: Ints, had: list[Ints], wanted: 
     is_before = (scores >= own_score[:, None]) & ~is_target
     popular = codes.popularity[had_items - 1] >= codes.popularity[wanted - 1][:, None]
     had_before = ((had_leaves == target_leaf[:, None]) & popular).sum(axis=1)
-    item = 1 + (n_left * is_before).sum(axis=1) + turn[wanted - 1] - had_before
+    item = 1 + (n_left * is_before).sum(axis=1) + inside.turn[wanted - 1] - had_before
     sid = 1 + ((n_left > 0) & is_before).sum(axis=1)
-    return Ranks(np.where(is_found, item, NOT_FOUND), np.where(is_found, sid, NOT_FOUND))
+    least = (own_score + inside.log_share[wanted - 1])[:, None]
+    divided = (scores[..., None] + inside.log_share[inside.of_leaf[leaves]] >= least[..., None]).sum(axis=(1, 2))
+    had_scores = np.where(leaves[:, :, None] == had_leaves[:, None], scores[..., None], -np.inf).max(axis=1)
+    divided -= ((had_scores + inside.log_share[had_items - 1] >= least) & (had_items > 0)).sum(axis=1)
+    return Ranks(*(np.where(is_found, places, NOT_FOUND) for places in (item, divided, sid)))
 
 
 def best_leaves(decoder: Decoder, states: Float[Tensor, "b d"], beam: int) -> tuple[Ints, npt.NDArray[np.float32]]:

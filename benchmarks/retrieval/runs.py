@@ -75,7 +75,7 @@ def done(run: Run, folder: Path) -> Result | None:
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as held:
-        ranks = Ranks(held["item"], held["sid"]) if run.is_tested else None
+        ranks = Ranks(held["item"], held["divided"], held["sid"]) if run.is_tested else None
         return Result(json.loads(str(held["figures"])), ranks)
 
 
@@ -110,7 +110,7 @@ def carried_out(run: Run, sequences: Sequences, folder: Path) -> Result:
     folder.mkdir(parents=True, exist_ok=True)
     held: dict[str, Any] = {"figures": np.array(json.dumps(figures))}
     if ranks is not None:
-        held |= {"item": ranks.item.astype(np.int32), "sid": ranks.sid.astype(np.int32)}
+        held |= {name: getattr(ranks, name).astype(np.int32) for name in ("item", "divided", "sid")}
     part = folder / f"{run.key}.part.npz"
     np.savez_compressed(part, **held)
     part.rename(folder / f"{run.key}.npz")

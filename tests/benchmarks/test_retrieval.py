@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,7 @@ from benchmarks.retrieval.codes import ROWS, Row, further_token, tokens_of
 from benchmarks.retrieval.learning import Learned, Trial, batches, learn
 from benchmarks.retrieval.log import Sequences, amazon_beauty, sequences_of
 from benchmarks.retrieval.network import Codes, Decoder, DecoderConfig, sampled_loss
-from benchmarks.retrieval.ranking import Ranks, best_leaves, next_item_ranks
+from benchmarks.retrieval.ranking import Ranks, best_leaves, ndcg, next_item_ranks, recall
 from benchmarks.retrieval.report import page
 from benchmarks.retrieval.runs import Result, Run, carried_out, done
 from benchmarks.tokenizer.comparators import TokenSpace
@@ -103,7 +104,7 @@ def test_what_follows_the_last_item_is_learned() -> None:
     codes = Codes(digits(16, 4), (4, 4), log.popularity())
     learned = learn(codes, log, Trial(0.02, 1.0, seed=0, n_checks=2, network=SMALL), np.arange(log.n_users))
     ranks = next_item_ranks(learned.decoder, log, 1, np.arange(log.n_users))
-    assert ranks.recall(1).mean() == 1.0
+    assert recall(ranks.item, 1).mean() == recall(ranks.divided, 1).mean() == 1.0
     assert len(learned.validation) == 2
 
 
@@ -117,12 +118,17 @@ def test_what_codes_do_not_tell_apart_is_lost() -> None:
     assert set(ranks.item.tolist()) == {2}
 
 
-def places(scores: list[float], popularity: list[int], had: list[int], target: int, tokens: list[int]) -> tuple[int, int]:
+def ranked(scores: list[float], popularity: list[int], had: list[int], target: int, tokens: list[int]) -> Ranks:
     """Of the target among items with one token each."""
     log = log_of([[*had, target]], len(tokens))
     decoder = Fixed(Codes(np.array(tokens, dtype=np.uint16)[:, None], (len(scores),), np.array(popularity)), scores).eval()
-    ranks = next_item_ranks(decoder, log, 1, np.array([0]))
-    return int(ranks.item[0]), int(ranks.sid[0])
+    return next_item_ranks(decoder, log, 1, np.array([0]))
+
+
+def places(*arguments: Any) -> tuple[int, int]:
+    """Of the item and of its Semantic ID."""
+    found = ranked(*arguments)
+    return int(found.item[0]), int(found.sid[0])
 
 
 def test_places_are_counted_by_hand() -> None:
@@ -142,6 +148,26 @@ def test_places_are_counted_by_hand() -> None:
 def test_a_semantic_id_that_ties_stands_before_the_target() -> None:
     assert places([-1.0, -1.0, -1.0], [1, 1, 1, 1], [1, 2], 3, [0, 0, 1, 2]) == (2, 2)
     assert places([-1.0, -1.0, -2.0], [1, 1, 1, 1], [1, 4], 2, [0, 0, 1, 2]) == (2, 2)
+
+
+def test_a_divided_probability_is_counted_by_hand() -> None:
+    """Items 1 … 4 share token 0 (p = .4), 5 has token 1 (.35), 6 token 2 (.25); popularity + 1 is 10, 6, 6, 2, 1, 1.
+
+    Divided, items 1 … 4 have .167, .1, .1, .033: the order is 5, 6, 1, 2 and 3 (a tie), 4.
+    """
+    world = (np.log([0.4, 0.35, 0.25]).tolist(), [9, 5, 5, 1, 0, 0])
+    tokens = [0, 0, 0, 0, 1, 2]
+    found = [
+        int(ranked(*world, had, target, tokens).divided[0])
+        for had, target in (([4, 3], 5), ([4, 3], 1), ([4, 1], 3), ([5, 2], 4))
+    ]
+    assert found == [1, 3, 4, 4]
+
+
+def test_gain_falls_with_the_place() -> None:
+    """1 / log₂(1 + place); a place of 0 was not reached."""
+    assert ndcg(np.array([1, 3, 10, 11, 0]), 10).tolist() == pytest.approx([1.0, 0.5, 1 / np.log2(11), 0.0, 0.0])
+    assert recall(np.array([1, 3, 10, 11, 0]), 10).tolist() == [1, 1, 1, 0, 0]
 
 
 def test_a_wide_beam_is_looking_at_every_semantic_id() -> None:
@@ -207,12 +233,13 @@ def test_the_page_compares_user_by_user() -> None:
     def result(row: str, seed: int, item: list[int]) -> Result:
         figures = {"row": row, "seed": seed, "learning_rate": 0.003, "validation": [0.1], "n_epochs": 2.0, "n_weights": 10}
         figures |= {"cpu_seconds": {"codes": 1.0}, "n_sids": 4, "shared": 0.0, "largest": 1}
-        return Result(figures, Ranks(np.array(item), np.array(item)))
+        return Result(figures, Ranks(*(np.array(item) for _ in range(3))))
 
     text = page(
         [result(ROWS[0].name, 1, [1, 0, 0, 0]), result(ROWS[-1].name, 1, [1, 1, 0, 0]), result(ROWS[0].name, 2, [1] * 4)], 1.0
     )
-    [first, second] = [line for line in text.splitlines() if line.startswith((f"| {ROWS[0].name} | 0", f"| {ROWS[-1].name} | 0"))]
+    lines = text.splitlines()
+    first, second = (next(line for line in lines if line.startswith(f"| {row.name} | 0")) for row in (ROWS[0], ROWS[-1]))
     assert first.startswith(f"| {ROWS[0].name} | 0.2500 [")
     assert second.startswith(f"| {ROWS[-1].name} | 0.5000 [")
     assert "| +0.2500 [" in second
