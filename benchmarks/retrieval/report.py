@@ -10,7 +10,7 @@ from benchmarks.retrieval.codes import ABLATIONS, OURS, ROWS, Row
 from benchmarks.retrieval.learning import Trial
 from benchmarks.retrieval.network import MOST_CODES
 from benchmarks.retrieval.ranking import BEAM, NOT_FOUND, ndcg, recall
-from benchmarks.retrieval.runs import LEARNING_RATES, VALIDATING_USERS, Result
+from benchmarks.retrieval.runs import LEARNING_RATES, RUNS_OF_A_ROW, SEEDS, VALIDATING_USERS, Result, chosen
 from hsrl_train.evaluation.intervals import Interval, mean_interval
 
 Figure = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]]
@@ -31,13 +31,13 @@ def page(results: Sequence[Result], minutes: float) -> str:
     """Markdown.
 
     Args:
-        results: trials and tested runs, in any order.
+        results: in any order.
         minutes: CPU minutes that the rows shared.
     """
-    tested: dict[str, list[Result]] = {}
+    by_row: dict[str, list[Result]] = {}
     for result in results:
-        if result.ranks is not None:
-            tested.setdefault(str(result.figures["row"]), []).append(result)
+        by_row.setdefault(str(result.figures["row"]), []).append(result)
+    tested = {name: best for name, own in by_row.items() if (best := chosen(own))}
     # a mean over other seeds is another figure: every row of a table has those that all its rows have
     main = _same_seeds({row.name: tested[row.name] for row in ROWS if row.name in tested})
     changed = {row.name: tested[row.name] for row in (_first(OURS), *ABLATIONS) if row.name in tested}
@@ -73,9 +73,10 @@ def method(minutes: float) -> str:
         f"{sizes.width}, over the newest {sizes.max_history} items, an item being the sum of its tokens' embeddings; then a token a level, "
         "coarse to fine, under the mask of the trie, in learning as in decoding. Nothing but its tokens is known of an item. Plain "
         f"numbers are the case of one level (SASRec with a softmax, learned against {MOST_CODES:,} drawn items). "
-        f"Each row has {minutes * 60 / len(ROWS):.0f} CPU seconds on one thread: a tenth for each of the learning rates "
-        f"{' and '.join(f'{rate:g}' for rate in LEARNING_RATES)}, judged on the last-but-one item of {VALIDATING_USERS:,} users, and two "
-        f"fifths for a seed, of codes and decoder; of {trial.n_checks} checks on those users the best is kept, and tested once.\n\n"
+        f"A run learns for {minutes * 60 / len(ROWS) / RUNS_OF_A_ROW:.0f} CPU seconds on one thread; of {trial.n_checks} checks on the "
+        f"last-but-one item of {VALIDATING_USERS:,} users the best is kept. Every row tries the learning rates "
+        f"{' and '.join(f'{rate:g}' for rate in LEARNING_RATES)} on its first seed (of codes and decoder); the one that validates better "
+        "is shown, and its second seed where the column *seeds* says so.\n\n"
         f"Decoding is a beam of {BEAM} prefixes. Items that share a Semantic ID take their turn by popularity, as in `hsrl recommend`, "
         "before the next Semantic ID is opened; whatever ties with the target stands before it. Intervals are 95 %, over users and, "
         "where there are several, seeds; the last column but one is NDCG@10 less that of the first row, user by user. "
@@ -98,7 +99,8 @@ DIVIDED_NOTE = (
 CHANGES_NOTE = "What separates Semantic IDs from plain numbers: each row differs from the first in what its name says, with its learning rate."
 CODES_NOTE = (
     "*Shared*: items that share their Semantic ID; *largest*: items of the fullest; *missed*: targets that the beam did not reach; "
-    "*codes*: CPU seconds of vectors and codes, on top of those of learning; *validation*: NDCG@10 of the trials, then of the checks."
+    "*codes*: CPU seconds of vectors and codes, on top of those of learning; *tried*: validation NDCG@10 of each learning rate; *checks*: "
+    "of the one shown, after each quarter of its time."
 )
 
 
@@ -138,24 +140,24 @@ def _table(tested: dict[str, list[Result]], places: str) -> list[str]:
 
 def _codes_table(results: Sequence[Result], tested: dict[str, list[Result]]) -> list[str]:
     """What the codes are like, and how the decoder was learned; means over seeds."""
-    header = ["", "SIDs", "shared", "largest", "missed", "weights", "learning rate", "validation", "epochs", "codes", "seeds"]
+    header = ["", "SIDs", "shared", "largest", "missed", "weights", "tried", "checks", "epochs", "codes", "seeds"]
     lines = [f"| {' | '.join(header)} |", "| --- |" + " ---: |" * (len(header) - 1)]
     for name, own in tested.items():
         mean = partial(_mean, own)
-        tried = [result.figures for result in results if result.ranks is None and result.figures["row"] == name]
-        by_rate = [f"{figures['learning_rate']:g}: {figures['validation'][-1]:.4f}" for figures in tried]
+        tried = [result for result in results if result.figures["row"] == name and result.figures["seed"] == SEEDS[0]]
+        by_rate = "; ".join(f"{result.figures['learning_rate']:g}: {result.validation:.4f}" for result in tried)
         checks = " → ".join(
             f"{np.mean(check):.4f}" for check in zip(*(result.figures["validation"] for result in own), strict=True)
         )
-        missed = np.mean([(result.ranks.item == NOT_FOUND).mean() for result in own if result.ranks is not None])
+        missed = np.mean([(result.ranks.item == NOT_FOUND).mean() for result in own])
         cells = [
             f"{mean('n_sids'):,.0f}",
             f"{mean('shared'):.1%}",
             f"{mean('largest'):.0f}",
             f"{missed:.0%}",
             f"{mean('n_weights'):,.0f}",
-            f"{own[0].figures['learning_rate']:g}",
-            "; ".join([*by_rate, checks]),
+            by_rate,
+            checks,
             f"{mean('n_epochs'):.1f}",
             f"{np.mean([result.figures['cpu_seconds']['codes'] for result in own]):.1f}",
             f"{len(own)}",

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,28 +20,25 @@ LEARNING_RATES = (2e-3, 5e-3)
 SEEDS = (1, 2)
 TESTING = 1
 VALIDATING_USERS = 2_500
-_SHARE_OF_TRIAL = 0.1  # of a row's CPU seconds, for each learning rate
-_SHARE_OF_SEED = 0.4  # for each seed
+RUNS_OF_A_ROW = 3  # two learning rates of the first seed, then the better one's second seed
 
 
 @dataclass(frozen=True)
 class Run:
-    """A decoder to learn: a trial of a learning rate, judged on the items that validate, or a seed, judged on those that test.
+    """A decoder to learn, validated as it goes and tested at its end.
 
     Attributes:
         row: what the items are written in.
         trial: how long, how fast, from which seed.
-        is_tested: whether the test items are ranked.
     """
 
     row: Row
     trial: Trial
-    is_tested: bool
 
     @property
     def key(self) -> str:
         """A name that changes with anything that the result hangs on, but for the code."""
-        settings = [asdict(self.row), asdict(self.trial), self.is_tested, BEAM, VALIDATING_USERS, MOST_CODES]
+        settings = [asdict(self.row), asdict(self.trial), BEAM, VALIDATING_USERS, MOST_CODES]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -52,21 +49,21 @@ class Result:
     Attributes:
         figures: row, learning rate, seed, validation NDCG@10 of each check, steps, epochs, CPU seconds of codes, learning and ranking,
             Semantic IDs, share of items that share one, largest bucket.
-        ranks: of the test items, by user; None for a trial.
+        ranks: of the test items, by user.
     """
 
     figures: dict[str, Any]
-    ranks: Ranks | None
+    ranks: Ranks
+
+    @property
+    def validation(self) -> float:
+        """NDCG@10 of the weights that were kept."""
+        return max(map(float, self.figures["validation"]))
 
 
-def trials(row: Row, seconds: float) -> list[Run]:
-    """The same trials for every row."""
-    return [Run(row, Trial(rate, seconds * _SHARE_OF_TRIAL, seed=0, n_checks=1), is_tested=False) for rate in LEARNING_RATES]
-
-
-def seeds(row: Row, seconds: float, learning_rate: float, wanted: tuple[int, ...]) -> list[Run]:
-    """The runs that are tested."""
-    return [Run(row, Trial(learning_rate, seconds * _SHARE_OF_SEED, seed), is_tested=True) for seed in wanted]
+def run_of(row: Row, seconds: float, learning_rate: float, seed: int) -> Run:
+    """A run with its part of a row's CPU seconds."""
+    return Run(row, Trial(learning_rate, seconds / RUNS_OF_A_ROW, seed))
 
 
 def done(run: Run, folder: Path) -> Result | None:
@@ -75,8 +72,7 @@ def done(run: Run, folder: Path) -> Result | None:
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as held:
-        ranks = Ranks(held["item"], held["divided"], held["sid"]) if run.is_tested else None
-        return Result(json.loads(str(held["figures"])), ranks)
+        return Result(json.loads(str(held["figures"])), Ranks(held["item"], held["divided"], held["sid"]))
 
 
 def carried_out(run: Run, sequences: Sequences, folder: Path) -> Result:
@@ -89,9 +85,7 @@ def carried_out(run: Run, sequences: Sequences, folder: Path) -> Result:
     validating = np.sort(np.random.default_rng(0).permutation(sequences.n_users)[:VALIDATING_USERS])
     learned = learn(made.codes, sequences, run.trial, validating, made.history_codes)
     clock.append(time.process_time())
-    ranks = None
-    if run.is_tested:
-        ranks = next_item_ranks(learned.decoder, sequences, TESTING, np.arange(sequences.n_users))
+    ranks = next_item_ranks(learned.decoder, sequences, TESTING, np.arange(sequences.n_users))
     clock.append(time.process_time())
     sizes = np.diff(made.codes.trie.item_start)
     figures = {
@@ -108,34 +102,38 @@ def carried_out(run: Run, sequences: Sequences, folder: Path) -> Result:
         "largest": int(sizes.max()),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    held: dict[str, Any] = {"figures": np.array(json.dumps(figures))}
-    if ranks is not None:
-        held |= {name: getattr(ranks, name).astype(np.int32) for name in ("item", "divided", "sid")}
+    places = {name: getattr(ranks, name).astype(np.int32) for name in ("item", "divided", "sid")}
     part = folder / f"{run.key}.part.npz"
-    np.savez_compressed(part, **held)
+    np.savez_compressed(part, figures=np.array(json.dumps(figures)), **places)
     part.rename(folder / f"{run.key}.npz")
     return Result(figures, ranks)
 
 
-def best_rate(row: Row, seconds: float, result_of: Callable[[Run], Result | None]) -> float | None:
-    """The learning rate whose trial validated best; an ablation takes that of the row that it changes. None before any trial."""
-    tuned = next((each for each in ROWS if each.name == row.tuned_as), row)
-    tried = [result for run in trials(tuned, seconds) if (result := result_of(run)) is not None]
-    if not tried:
-        return None
-    return float(max(tried, key=lambda result: result.figures["validation"][-1]).figures["learning_rate"])
+def chosen(results: Sequence[Result]) -> list[Result]:
+    """Of a row's results those with the learning rate whose first seed validated best; what they test is not looked at."""
+    first = [result for result in results if result.figures["seed"] == SEEDS[0]]
+    if not first:
+        return []
+    best = max(first, key=lambda result: result.validation)
+    return [result for result in results if result.figures["learning_rate"] == best.figures["learning_rate"]]
 
 
 def results(seconds: float, result_of: Callable[[Run], Result | None]) -> Iterator[Result]:
-    """All results in order: the trials, the first seed of every row, the ablations, then the other seeds.
+    """All results in order: both learning rates of every row, the ablations at their row's, then the second seeds.
 
     Args:
         seconds: CPU seconds of a row.
         result_of: carries a run out, or finds what is kept; None: there is nothing yet, and the run is left out.
     """
+    rates: dict[str, float] = {}
     for row in ROWS:
-        yield from filter(None, map(result_of, trials(row, seconds)))
-    for rows, wanted in ((ROWS, SEEDS[:1]), (ABLATIONS, SEEDS[:1]), (ROWS, SEEDS[1:])):
-        for row in rows:
-            if (rate := best_rate(row, seconds, result_of)) is not None:
-                yield from filter(None, map(result_of, seeds(row, seconds, rate, wanted)))
+        runs = [run_of(row, seconds, rate, SEEDS[0]) for rate in LEARNING_RATES]
+        found = [result for run in runs if (result := result_of(run)) is not None]
+        if best := chosen(found):
+            rates[row.name] = float(best[0].figures["learning_rate"])
+        yield from found
+    later = [(row, rates.get(row.tuned_as), SEEDS[0]) for row in ABLATIONS]
+    later += [(row, rates.get(row.name), seed) for seed in SEEDS[1:] for row in ROWS]
+    for row, rate, seed in later:
+        if rate is not None and (result := result_of(run_of(row, seconds, rate, seed))) is not None:
+            yield result

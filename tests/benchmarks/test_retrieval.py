@@ -17,7 +17,7 @@ from benchmarks.retrieval.log import Sequences, amazon_beauty, sequences_of
 from benchmarks.retrieval.network import Codes, Decoder, DecoderConfig, sampled_loss
 from benchmarks.retrieval.ranking import Ranks, best_leaves, ndcg, next_item_ranks, recall
 from benchmarks.retrieval.report import page
-from benchmarks.retrieval.runs import Result, Run, carried_out, done
+from benchmarks.retrieval.runs import Result, Run, carried_out, chosen, done
 from benchmarks.tokenizer.comparators import TokenSpace
 from pipeline.contracts import ITEMS
 
@@ -212,7 +212,7 @@ def test_a_further_token_tells_items_of_a_semantic_id_apart() -> None:
 
 def test_what_is_done_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = rounds(n_users=20)
-    run = Run(Row("numbers", "numbers"), Trial(0.01, 0.05, 0, n_checks=1, network=SMALL), is_tested=True)
+    run = Run(Row("numbers", "numbers"), Trial(0.01, 0.05, 0, n_checks=1, network=SMALL))
     assert done(run, tmp_path) is None
     first = carried_out(run, log, tmp_path)
 
@@ -243,6 +243,18 @@ def test_the_page_compares_user_by_user() -> None:
     assert first.startswith(f"| {ROWS[0].name} | 0.2500 [")
     assert second.startswith(f"| {ROWS[-1].name} | 0.5000 [")
     assert "| +0.2500 [" in second
+
+
+def test_the_learning_rate_is_chosen_by_what_validates() -> None:
+    """The first rate tests better, the second validates better; the second seed of the first is not shown either."""
+
+    def result(rate: float, seed: int, validation: list[float], place: int) -> Result:
+        ranks = Ranks(*(np.array([place]) for _ in range(3)))
+        return Result({"row": "r", "seed": seed, "learning_rate": rate, "validation": validation}, ranks)
+
+    found = [result(0.1, 1, [0.3, 0.2], 1), result(0.2, 1, [0.1, 0.4], 9), result(0.1, 2, [0.9], 1), result(0.2, 2, [0.1], 9)]
+    assert [each.figures["learning_rate"] for each in chosen(found)] == [0.2, 0.2]
+    assert chosen(found[2:]) == []
 
 
 @pytest.mark.real
