@@ -73,10 +73,10 @@ class PgRa(NetworkLearner):
 
     def parts(self) -> Sequence[Part]:
         """The value at the critic's rate, everything else at the actor's."""
-        of_value = set(self.network.value.parameters())
+        of_value = list(self.network.value.parameters())
         schedule = self.config.schedule
-        rest = [weight for weight in self.network.parameters() if weight not in of_value]
-        return [(rest, schedule.actor_lr), (list(of_value), schedule.critic_lr)]
+        rest = [weight for weight in self.network.parameters() if all(weight is not one_of for one_of in of_value)]
+        return [(rest, schedule.actor_lr), (of_value, schedule.critic_lr)]
 
     @torch.no_grad()
     def act(self, state: State, k: int, generator: torch.Generator) -> Choice:
