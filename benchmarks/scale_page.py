@@ -103,9 +103,10 @@ def _with_the_log(nights: Sequence[Night]) -> list[str]:
         return []
     (before, _), (after, _) = (night["costs"]["semantic ids"] for night in (later[0], later[-1]))
     a_million = (after - before) / (later[-1]["so_far"] - later[0]["so_far"]) * 1_000_000
+    a_day = a_million * DAY_EVENTS / 1_000_000
     return [
-        f"- `semantic ids` reads the records of all days: {a_million:.2f} CPU s more for each million events that the log had longer, so that",
-        f"  each of Kuaishou's days makes the next ones {a_million * DAY_EVENTS / 1_000_000:,.0f} s longer. The figures above are those of the second day.",
+        f"- `semantic ids` reads the records of all days: {a_million:.2f} CPU s more for each million events that were there before, so",
+        f"  each of Kuaishou's days makes the next ones {a_day:,.0f} s longer. The figures above are those of the second day.",
     ]
 
 
