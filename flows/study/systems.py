@@ -11,6 +11,9 @@ _ADAPTATIONS = "Our adaptations of systems whose papers do not specify them here
 
 _NOISE: Mapping[str, tuple[Any, ...]] = {"learner.hyper_action.noise": (0.1, 0.3, 1.0)}
 
+# A policy gradient alone leaves an encoder poor (A2C on Two Shelves: docs/baselines.md).
+_ENCODER: Mapping[str, tuple[Any, ...]] = {"learner.network.critic_trains_encoder": (False, True)}
+
 
 def _method(name: str, title: str, searched: Mapping[str, tuple[Any, ...]] = MappingProxyType({}), block: str = "") -> Variant:
     """A method of the registry as a row of the table."""
@@ -29,8 +32,8 @@ TABLE2 = Study(
         _method("sl_offline", "SL, offline (HAC)"),
         _method("sl_online", "SL, online (HAC)"),
         _method("next_item", "SASRec, next item (HSRL's SL)"),
-        _method("a2c", "A2C", {"learner.actor_critic.entropy_weight": (0.001, 0.01, 0.1)}),
-        _method("item_a2c", "ItemA2C", {"learner.actor_critic.item_smoothing": (0.15, 0.25, 0.5, 1.0)}),
+        _method("a2c", "A2C", {"learner.actor_critic.entropy_weight": (0.001, 0.01, 0.1), **_ENCODER}),
+        _method("item_a2c", "ItemA2C", {"learner.actor_critic.item_smoothing": (0.15, 0.25, 0.5, 1.0), **_ENCODER}),
         _method("ddpg", "DDPG", _NOISE),
         _method("td3_published", "TD3 as published", _NOISE),
         _method("td3", "TD3", {"learner.hyper_action.smoothing": (0.01, 0.1, 0.2), **_NOISE}),
@@ -42,7 +45,9 @@ TABLE2 = Study(
             "SlateQ, independent clicks",
             {"learner.slateq.clicked_only": (True, False), "learner.losses.item_share": (0.0, 0.1)},
         ),
-        _method("tpgr", "TPGR on the tree of Semantic IDs", {"learner.actor_critic.entropy_weight": (0.001, 0.01, 0.1)}),
+        _method(
+            "tpgr", "TPGR on the tree of Semantic IDs", {"learner.actor_critic.entropy_weight": (0.001, 0.01, 0.1), **_ENCODER}
+        ),
         _method("gfn4rec", "GFN4Rec", {"learner.gfn4rec.reward_offset": (0.3, 0.5, 1.0)}),
         _method("hg", "our adaptation of HG", {"learner.hg.max_slates": (1, 3, 5)}, _ADAPTATIONS),
         _method("mcchrl", "our adaptation of mccHRL", {"learner.mcchrl.intrinsic_share": (0.1, 0.3, 0.5)}, _ADAPTATIONS),
