@@ -106,7 +106,7 @@ def _with_the_log(nights: Sequence[Night]) -> list[str]:
     a_day = a_million * DAY_EVENTS / 1_000_000
     return [
         f"- `semantic ids` reads the records of all days: {a_million:.2f} CPU s more for each million events that were there before, so",
-        f"  each of Kuaishou's days makes the next ones {a_day:,.0f} s longer. The figures above are those of the second day.",
+        f"  each of Kuaishou's days makes the next ones {a_day:,.0f} s longer. The figures above hold for a log as long as that one.",
     ]
 
 
