@@ -1,6 +1,7 @@
 """Iterations per CPU second of the whole loop, beside a mirror of the authors' loop, and where an iteration's time goes.
 
     python -m benchmarks.iteration --iterations 200 --rounds 5 --out docs/results/iteration.md
+    python -m benchmarks.iteration --methods hsrl ddpg td3 hac          # methods of the registry instead, the first is the measure
 
 One thread; a random world of the size of ML-1M (``world``), the same for all. CPU seconds, not wall seconds, so that a busy machine
 tells nearly the same. The loops take turns, round by round, after a warm-up in which the replay fills.
@@ -18,6 +19,7 @@ import torch
 
 from benchmarks.iteration.measure import PARTS, authors, ours, parts, two_processes
 from benchmarks.iteration.world import random_world
+from hsrl_train.learner.methods import METHODS
 
 MIRROR = "the authors' loop, mirrored"
 
@@ -52,30 +54,55 @@ def page(found: Mapping[str, list[float]], spent: Mapping[str, Mapping[str, floa
     return "\n".join([*lines, ""])
 
 
+def methods_page(found: Mapping[str, list[float]], summary: str) -> str:
+    """Markdown: what an iteration of each method costs, beside the first."""
+    first = statistics.median(next(iter(found.values())))
+    lines = ["# An iteration of each method", "", summary, ""]
+    lines += [
+        "| method | iterations per CPU second | least … most | CPU ms an iteration | × the first |",
+        "| --- |" + " ---: |" * 4,
+    ]
+    for name, values in found.items():
+        middle = statistics.median(values)
+        lines.append(
+            f"| {name} | {middle:.1f} | {min(values):.1f} … {max(values):.1f} | {1000 / middle:.1f} | {first / middle:.2f} |"
+        )
+    return "\n".join([*lines, ""])
+
+
 def main() -> None:
     """Measure, print, and write where asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--iterations", type=int, default=200, help="of the product's loop in a round; of the mirror a fifth")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), help="measure these, preset best, and nothing else")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     n, world = arguments.iterations, random_world(0)
+    measured = "Random world of the size of ML-1M, 32 sessions, 64 samples an update, one thread; median of the rounds."
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    machine = f"{os.cpu_count()} cores, load {load}"
+    if arguments.methods:
+        by_method = {name: (partial(ours, world, {"preset": "best", "method": name}), n) for name in arguments.methods}
+        command = f"`python -m benchmarks.iteration --methods {' '.join(arguments.methods)} --iterations {n} --rounds {arguments.rounds}`"
+        written(methods_page(rates(by_method, arguments.rounds), f"{command}, {machine}. {measured}"), arguments.out)
+        return
     presets: dict[str, dict[str, Any]] = {f"preset {name}": {"preset": name} for name in ("paper", "best")}
     loops: dict[str, tuple[Callable[[int], float], int]] = {MIRROR: (partial(authors, world), max(n // 5, 10))}
     loops |= {name: (partial(ours, world, config), n) for name, config in presets.items()}
     loops["preset best, two seeds as processes"] = (partial(two_processes, presets["preset best"]), 2 * n)
     found = rates(loops, arguments.rounds)
     spent = {name: parts(world, config, n) for name, config in presets.items()}
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    summary = (
-        f"`python -m benchmarks.iteration --iterations {n} --rounds {arguments.rounds}`, {os.cpu_count()} cores, load {load}. "
-        "Random world of the size of ML-1M, 32 sessions, 64 samples an update, one thread; median of the rounds."
-    )
-    text = page(found, spent, summary)
+    command = f"`python -m benchmarks.iteration --iterations {n} --rounds {arguments.rounds}`"
+    written(page(found, spent, f"{command}, {machine}. {measured}"), arguments.out)
+
+
+def written(text: str, out: Path | None) -> None:
+    """Print the page, and write it where asked."""
     print(text)
-    if arguments.out:
-        arguments.out.write_text(text, encoding="utf-8")
+    if out:
+        out.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

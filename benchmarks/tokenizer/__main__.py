@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.tokenizer import choice, collisions, learning, scale, stability
+from benchmarks.tokenizer import choice, collisions, learning, rebuild, scale, score_aware, stability
 from benchmarks.tokenizer.report import Section
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results" / "tokenizer.md"
 PARTS: dict[str, Callable[[], Section]] = {
     "one-night": stability.single_night,
     "thirty-nights": stability.thirty_nights,
+    "score-aware-nights": score_aware.score_aware_nights,
+    "policy-after-rebuild": rebuild.after_rebuild,
     "unique": collisions.unique,
     "ways": choice.by_way,
     "fits": choice.by_fit,

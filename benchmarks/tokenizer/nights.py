@@ -8,6 +8,7 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from benchmarks.tokenizer.worlds import Matrix, frame_of
+from pipeline.sids.align import renumbered
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.config import SidsConfig
 from pipeline.sids.encode import encode
@@ -61,6 +62,52 @@ def warm(vectors: Matrix, old: Codebook, iterations: int = 10) -> Codebook:
         levels.append(centroids)
         residual -= centroids[faiss.knn(residual, centroids, 1)[1][:, 0]]
     return replace(old, centroids=tuple(levels))
+
+
+def by_common_items(book: Codebook, vectors: Matrix, before: Tokens) -> Codebook:
+    """The codes of ``book`` under the numbers that most items had at that level (Baikalov et al., arXiv 2604.13273, Hungarian method).
+
+    From its abstract and a public summary of its method: per level a bijection of new tokens to old ones, by the number of items that
+    have both; levels do not know one another. ``vectors`` and ``before`` are of the items in both nights.
+    """
+    after = plain(vectors, book).tokens
+    numbers = []
+    for level, codes in enumerate(book.vocabulary):
+        cells = np.bincount(after[:, level].astype(np.int64) * codes + before[:, level], minlength=codes * codes)
+        numbers.append(linear_sum_assignment(cells.reshape(codes, codes), maximize=True)[1])
+    return renumbered(book, numbers)
+
+
+@dataclass
+class Dact:
+    """Drift-aware continual tokenization (DACT; Feng et al., arXiv 2603.29705, and its public code), on residual k-means.
+
+    Every night the tokenizer is fine-tuned from last night's: the items that drifted most (0.3 of them, its default) are learned from as
+    they are now, the others as they were. An item whose first token is the same then keeps all its tokens, else it takes the new ones.
+    Assumed here: k-means in place of the RQ-VAE and its losses, and how far a vector moved in place of the learned drift score.
+    """
+
+    book: Codebook
+    ids: npt.NDArray[np.int64]
+    vectors: Matrix
+    tokens: Tokens
+
+    def night(self, ids: npt.NDArray[np.int64], vectors: Matrix, drifting: float = 0.3) -> None:
+        """Fine-tune on a night's items, by rising id, and decide their tokens."""
+        _, now, then = np.intersect1d(ids, self.ids, assume_unique=True, return_indices=True)
+        moved = ((vectors[now] - self.vectors[then]) ** 2).sum(axis=1)
+        still = moved < np.quantile(moved, 1 - drifting)
+        learned_from = vectors.copy()
+        learned_from[now[still]] = self.vectors[then[still]]
+        self.book = warm(learned_from, self.book)
+        tokens = plain(vectors, self.book).tokens
+        same_first = tokens[now, 0] == self.tokens[then, 0]
+        tokens[now[same_first]] = self.tokens[then[same_first]]
+        self.ids, self.vectors, self.tokens = ids, vectors, tokens
+
+    def of(self, ids: npt.NDArray[np.int64]) -> Tokens:
+        """The tokens of ``ids``, all of which were there on the last night."""
+        return self.tokens[np.searchsorted(self.ids, ids)]
 
 
 def kept(before: Tokens, after: Tokens) -> list[float]:

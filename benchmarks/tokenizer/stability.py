@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from benchmarks.tokenizer.nights import Tokenized, aligned, cold, kept, plain, warm
+from benchmarks.tokenizer.nights import Dact, Tokenized, aligned, by_common_items, cold, kept, plain, warm
 from benchmarks.tokenizer.report import Section
 from benchmarks.tokenizer.worlds import Matrix, Night, frame_of, generated_nights, movielens_nights, vectors_of
 from pipeline.contracts import IS_OPEN, ITEMS, SID_HISTORY, open_rows
 from pipeline.embeddings.model import EmbeddingModel
+from pipeline.sids.align import old_numbers, renumbered
 from pipeline.sids.assign import apply_changes, assign
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.config import SidsConfig
@@ -141,8 +142,12 @@ def thirty_nights() -> Section:
         f"{NIGHTS} nights: 1 % more events a night (generated feed: and 1 % of the catalogue replaced), embeddings recomputed every night",
         ["world", "way", "same level 1", "levels 1–2", "**full SID**", "MSE", "survivors"],
         rows,
-        "Share of the items of the first night still there (and with a signal on the first night) that have the SID of the first night. "
-        "MovieLens grows by the order within each user. Warm start goes from night to night; cold ways look at the last night only.",
+        "Share of the items of the first night still there (and with a signal on both) that have the SID of the first night. "
+        "MovieLens grows by the order within each user. Warm start and DACT go from night to night; cold ways look at the last night only. "
+        "Hungarian alone matches codes by distance; by common items: per level the numbers that most items agree with, as its authors do, "
+        "from a summary of the paper; `--rebuild`: the same, items whose prefix kept its numbers first. DACT from its paper and code: "
+        "each night the third of the items that moved most is learned from anew, and who has the same first token keeps all; k-means "
+        "stands for its RQ-VAE, the way a vector moved for its learned drift score.",
     )
 
 
@@ -154,15 +159,18 @@ def _thirty_nights(nights: Iterator[Night], config: SidsConfig, width: int) -> l
     ours, frozen, warmed = Ours(book, config), Ours(book, config, mode="append", churn_budget=1.0), book
     for simulated in (ours, frozen):
         simulated.night(start)
+    signal = start.filter("has_signal").sort("item_id")
+    dact = Dact(book, signal["item_id"].to_numpy(), vectors_of(signal), plain(vectors_of(signal), book).tokens)
     last = first
     for last in nights:
         now = last.embed(model)
         ours.night(now)
         frozen.night(now)
-        warmed = warm(vectors_of(now.filter("has_signal")), warmed)
-    known = start.filter("has_signal").join(now, on="item_id", how="semi").sort("item_id")
+        signal = now.filter("has_signal").sort("item_id")
+        warmed = warm(vectors_of(signal), warmed)
+        dact.night(signal["item_id"].to_numpy(), vectors_of(signal))
+    known = start.filter("has_signal").join(now.filter("has_signal"), on="item_id", how="semi").sort("item_id")
     ids, before = known["item_id"].to_numpy(), plain(vectors_of(known), book).tokens
-    signal = now.filter("has_signal")
     cold_book = cold(signal["item_id"].to_numpy(), vectors_of(signal), config, 0)
     refit = last.learn(width)
     raw, turned = last.embed(refit), last.embed(_aligned_model(refit, model))
@@ -188,6 +196,11 @@ def _thirty_nights(nights: Iterator[Night], config: SidsConfig, width: int) -> l
         "warm start": plain(on(now), warmed),
         "cold refit": plain(on(now), cold_book),
         "cold refit, Hungarian": plain(on(now), aligned(cold_book, book)),
+        "cold refit, numbers by common items (arXiv 2604.13273)": plain(on(now), by_common_items(cold_book, on(now), before)),
+        "**cold refit, numbers as `--rebuild` gives them**": plain(
+            on(now), renumbered(cold_book, old_numbers(before, plain(on(now), cold_book).tokens, book.vocabulary))
+        ),
+        "DACT (arXiv 2603.29705) on k-means": described(dact.of(ids), on(now), dact.book),
         "SVD refitted, Procrustes, hysteresis": held(turned),
         "SVD refitted raw, hysteresis": held(raw),
     }

@@ -82,7 +82,7 @@ def generated_nights(n_nights: int) -> Iterator[Night]:
 
 def movielens_nights(name: str, n_nights: int) -> Iterator[Night]:
     """MovieLens by the order of each user: every night 1 % more of it, the last has all; movies come when first rated."""
-    events, items = _movielens(name)
+    events, items = movielens_events(name)
     share = (pl.int_range(pl.len()) + 1) / pl.len()
     events_by_share = events.sort("user_id", "order").with_columns(share=share.over("user_id"))
     for night in range(n_nights + 1):
@@ -92,7 +92,8 @@ def movielens_nights(name: str, n_nights: int) -> Iterator[Night]:
 
 
 @lru_cache(maxsize=2)
-def _movielens(name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+def movielens_events(name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """user_id, item_id, order and feedback of every rating, and ITEMS."""
     if name == "ml-1m":
         config = MovieLensSource(
             name=name,

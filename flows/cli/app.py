@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from flows.cli import ids, init, nights, policy, questions, service, sids, standard_output, study, upkeep
+from flows.cli import draw, ids, init, nights, policy, questions, service, sids, standard_output, study, upkeep
 from flows.cli.log_format import print_refusal, use_text
 from flows.cli.refusals import refusal_of
 from flows.runtime.extras import missing_extra
@@ -18,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (init, nights, study, questions, ids, sids, policy, upkeep, service):
+for commands in (init, nights, study, questions, draw, ids, sids, policy, upkeep, service):
     app.add_typer(commands.group)
 
 

@@ -32,9 +32,17 @@ def export(
     warehouse: WarehouseFolder = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over a file that is there.")] = False,
     memory_mb: Annotated[int, typer.Option("--memory-mb", min=64, help="Memory of the SQL engine, MB.")] = 2_000,
+    low_level: Annotated[
+        bool, typer.Option("--low-level", help="Only the part of an mccHRL policy that picks items, with its size and latency.")
+    ] = False,
+    k: Annotated[int, typer.Option("--k", min=1, help="Items of a slate, with --low-level.")] = 10,
     as_json: Json = False,
 ) -> None:
     """Write the published policy as TorchScript, with its items and their tokens inside."""
-    from flows.queries.policy_export import export_published
+    from flows.queries.policy_export import export_low_level_of_published, export_published
 
+    if low_level:
+        report = export_low_level_of_published(warehouse_path(warehouse), out, k, memory_mb, overwrite)
+        show(report, present.low_level, as_json)
+        return
     show(export_published(warehouse_path(warehouse), out, memory_mb, overwrite), present.export, as_json)

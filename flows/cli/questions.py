@@ -1,4 +1,4 @@
-"""Commands that ask a warehouse: sql, trace, status, report and draw."""
+"""Commands that ask a warehouse: sql, trace, status, report and compare."""
 
 import json
 from dataclasses import asdict
@@ -122,17 +122,23 @@ def report(
         show(found.plain(), report, as_json)
 
 
-@group.command(epilog="Example: hsrl draw --warehouse warehouse/demo --out sids")
-def draw(
+@group.command(epilog="Example: hsrl compare release:2 release:4 --warehouse warehouse/demo")
+def compare(
+    first: Annotated[str, typer.Argument(help="A policy's id or its first letters, or a release: the policy it serves.")],
+    second: Annotated[str, typer.Argument(help="The policy that is compared with it; differences are second − first.")],
     warehouse: WarehouseFolder = None,
-    out: Annotated[Path, typer.Option("--out", help="Where to; .png and .html are added.")] = Path("sids"),
+    sessions: Annotated[
+        int | None,
+        typer.Option("--sessions", min=2, help="Sessions in each simulator; else as many as the later one was judged with."),
+    ] = None,
+    memory_mb: Annotated[int, typer.Option("--memory-mb", min=64, help="Memory of the SQL engine, MB.")] = 2_000,
     as_json: Json = False,
 ) -> None:
-    """Draw the newest release's Semantic IDs: prefixes coloured by category, and the use of every code."""
-    from flows.queries.draw import draw_release
+    """Compare two policies: paired rewards in the same judges, people's own answers, what they show, and Semantic IDs that moved."""
+    from flows.cli.rendering.compare import comparison
+    from flows.queries.compare import compare
     from flows.runtime.run import Run
 
-    root = warehouse_path(warehouse)
-    with Run("draw").stage("draw"):
-        report = draw_release(root, out)
-    show(report, present.draw, as_json)
+    with Run("compare").stage("sessions") as tick:
+        report = compare(warehouse_path(warehouse), (first, second), sessions, memory_mb, tick)
+    show(report, comparison, as_json)

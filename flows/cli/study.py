@@ -19,7 +19,8 @@ def reproduce(
     study: Annotated[
         str,
         typer.Argument(
-            help="table2, catalogue, panel, ablation, sensitivity, weights, variance, paper, horizon, tried, or codes."
+            help="table2, catalogue, panel, ablation, sensitivity, weights, variance, paper, horizon, tried, codes, or of HAC: "
+            "hac-ablation, hac-supervision, hac-alignment, hac-noise, hac-sampling, hac-actor."
         ),
     ],
     config: Config = None,

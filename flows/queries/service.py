@@ -16,6 +16,7 @@ from flows.stores.policies import load_policy
 from flows.stores.world import catalogue_of
 from hsrl_train.data.tensors import under_sids
 from hsrl_train.data.world import Catalogue
+from hsrl_train.learner.loop import StoredPolicy
 from hsrl_train.learner.policy import HsrlPolicy
 from hsrl_train.serving.ranker import Ranker, Request
 from pipeline.contracts import EMBEDDINGS, SID_HISTORY, USERS
@@ -93,11 +94,34 @@ class Service:
         return Request(history, candidates, self.profile(self.users.number(user)))
 
 
-def open_service(root: Path, memory_limit_mb: int) -> Service:
+@dataclass(frozen=True)
+class Published:
+    """A release's policy, of whatever method, and what it is over.
+
+    Attributes:
+        policy: as it was stored.
+        catalogue: under the release's Semantic IDs.
+        policy_id: of the published policy.
+        release_id: pinned.
+        items: item_id and raw_id, and what users answered.
+        users: theirs.
+        profiles: (m, u) of the users.
+    """
+
+    policy: StoredPolicy
+    catalogue: Catalogue
+    policy_id: str
+    release_id: int
+    items: pl.DataFrame
+    users: pl.DataFrame
+    profiles: npt.NDArray[np.float32]
+
+
+def open_published(root: Path, memory_limit_mb: int) -> Published:
     """Load the newest release's published policy and its Semantic IDs, from the readers' copy: it waits for no writer and writes nothing.
 
     Raises:
-        WarehouseError: nothing is published, no policy is on the current codebook, it scores no tokens, or what it takes is damaged.
+        WarehouseError: nothing is published, no policy is on the current codebook, or what it takes is damaged.
         TrainingError: it was learned on a codebook of other V or L.
     """
     torch.set_num_threads(1)
@@ -121,15 +145,26 @@ def open_service(root: Path, memory_limit_mb: int) -> Service:
         catalogue = _catalogue(warehouse, codebook, models, items)
         policy = load_policy(store, published.item(), catalogue)
         users = warehouse.read(USERS, "FROM users ORDER BY user_id")
+    profiles = encode_profiles(models.profiles, users)
+    return Published(policy, catalogue, published.item(), release_id, items, users, profiles)
+
+
+def open_service(root: Path, memory_limit_mb: int) -> Service:
+    """The published policy ready to rank; see ``open_published``.
+
+    Raises:
+        WarehouseError: it scores no tokens.
+    """
+    published = open_published(root, memory_limit_mb)
+    policy, items, users = published.policy, published.items, published.users
     if not isinstance(policy, HsrlPolicy):
         raise WarehouseError(f"{root}: the published policy scores items, not tokens; train one with learner.method = hsrl")
-    profiles = encode_profiles(models.profiles, users)
     return Service(
-        Ranker(policy, catalogue, profiles.shape[1]),
-        published.item(),
-        release_id,
+        Ranker(policy, published.catalogue, published.profiles.shape[1]),
+        published.policy_id,
+        published.release_id,
         users["user_id"].to_numpy(),
-        profiles,
+        published.profiles,
         KnownIds(items["item_id"].to_list(), items["raw_id"].to_list()),
         KnownIds(users["user_id"].to_list(), users["raw_id"].to_list()),
         pa.array(items["raw_id"].to_list(), pa.string()),

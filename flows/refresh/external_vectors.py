@@ -3,21 +3,24 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from flows.stores.models import load_models
 from pipeline.embeddings.config import EmbeddingsConfig
-from pipeline.embeddings.item_matching import Coverage, match_vectors
 from pipeline.embeddings.vector_arrays import RAW_TYPES, read_ids
-from pipeline.embeddings.vector_file import VectorFile, open_vectors
-from pipeline.embeddings.vector_rows import VectorRows
 from pipeline.errors import ConfigError, ContractError
 from pipeline.sids.codebook import Codebook
 from pipeline.warehouse.artifacts import sha256_of
 from pipeline.warehouse.statements import statement
 from pipeline.warehouse.warehouse import Warehouse
 
+if TYPE_CHECKING:
+    from pipeline.embeddings.item_matching import Coverage
+    from pipeline.embeddings.vector_file import VectorFile
+    from pipeline.embeddings.vector_rows import VectorRows
+
+# What reads vectors is loaded where there are some.
 _WHERE = "embeddings.external_path"
 _RAW = "raw:"  # how lineage names a file from outside, by its hash
 
@@ -73,6 +76,8 @@ def find_external_files(config: EmbeddingsConfig, warehouse: Warehouse | None, c
             raise ConfigError(f"embeddings.external_ids_path: {path} is no file; name the ids of the vectors, one a line")
     model_width = None
     if warehouse is not None and codebook is not None:
+        from flows.stores.models import load_models
+
         model_width = load_models(warehouse.artifacts, codebook.embedding_id).items.external_width
     try:
         file = _open(config.external_path, config.external_ids_path, model_width)
@@ -90,7 +95,7 @@ def find_external_files(config: EmbeddingsConfig, warehouse: Warehouse | None, c
 
 def read_external_vectors(
     config: EmbeddingsConfig, files: ExternalFiles | None, items: pl.DataFrame
-) -> tuple[pl.DataFrame | None, Coverage | None]:
+) -> "tuple[pl.DataFrame | None, Coverage | None]":
     """The vectors of the catalogue's items (item_id, vector), and how many of the items have one; None, None without files.
 
     Args:
@@ -103,6 +108,8 @@ def read_external_vectors(
     """
     if files is None:
         return None, None
+    from pipeline.embeddings.item_matching import match_vectors
+
     where, ids_path = f"{_WHERE}: {files.paths[0]}", config.external_ids_path
     vectors, coverage = match_vectors(_with_ids(_open(files.paths[0], ids_path, files.width), ids_path), items, where)
     if tuple(_stamp(path) for path in files.paths) != files.stamps:
@@ -125,7 +132,9 @@ def inputs_of_vectors(warehouse: Warehouse) -> frozenset[str]:
     return frozenset(warehouse.query(statement("inputs_of_files"), {"paths": paths})["input"])
 
 
-def _open(path: Path, ids_path: Path | None, width: int | None) -> VectorFile:
+def _open(path: Path, ids_path: Path | None, width: int | None) -> "VectorFile":
+    from pipeline.embeddings.vector_file import open_vectors
+
     n_ids = None
     if path.suffix.lower() in RAW_TYPES and ids_path is not None:
         width, n_ids = None, len(_ids(ids_path))
@@ -149,7 +158,7 @@ def _ids(path: Path) -> pl.Series:
     return read_ids(path, f"embeddings.external_ids_path: {path}")
 
 
-def _with_ids(file: VectorFile, ids_path: Path | None) -> Iterator[VectorRows]:
+def _with_ids(file: "VectorFile", ids_path: Path | None) -> "Iterator[VectorRows]":
     """The rows of the file, with the ids of the other file where it has none."""
     if ids_path is None:
         yield from file.chunks()

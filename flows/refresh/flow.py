@@ -3,20 +3,17 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from flows.refresh.dry_run import plan_refresh
 from flows.refresh.feed import write_missing_days
 from flows.refresh.forgotten import Forgotten
 from flows.refresh.ingest_rows import rows_of_deliveries
 from flows.refresh.meaning import stored_meaning
-from flows.refresh.release_changes import changes_of
 from flows.refresh.release_inputs import ReleaseInputs, gather_inputs
 from flows.refresh.request import RefreshRequest
 from flows.refresh.search import Search
-from flows.refresh.semantic_ids import SemanticIds, make_semantic_ids
 from flows.refresh.staging import KIND, StagingNight, stage_deliveries
 from flows.runtime.context import RunContext
 from flows.runtime.resources import code_version
@@ -34,6 +31,11 @@ from pipeline.warehouse.tables import TABLES
 from pipeline.warehouse.verify import require_intact, require_whole_or_gone
 from pipeline.warehouse.warehouse import Warehouse
 
+if TYPE_CHECKING:
+    from flows.refresh.semantic_ids import SemanticIds
+
+# What embeds items and decides Semantic IDs is loaded where it is used: a run that finds nothing new, as most do where one is begun
+# every hour, would wait longer for it than for all that it does.
 _COUNTED = ("n_rows", "n_accepted", "n_rejected", "n_known", "n_late", "n_rebuilt", "n_records")
 
 
@@ -57,6 +59,8 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, request: Ref
     # What a run used is saved with it: the settings, and the changes that were accepted.
     config = {**settings.model_dump(mode="json"), **({"accepted": list(request.accept)} if request.accept else {})}
     if request.dry_run:
+        from flows.refresh.dry_run import plan_refresh
+
         return plan_refresh(root, search, request, settings.sids, config)
     with (
         Warehouse.create_or_open(root, settings.engine.memory_limit_mb, settings.engine.storage) as warehouse,
@@ -83,6 +87,7 @@ def _bring_up_to_date(
         stored = stored_meaning(warehouse, search.source.name)
         require_same_meaning(stored, settings.source, request.accept)
         found = search.run(warehouse, rebuild=request.rebuild)
+        found.hashes.save()
     if not (found.deliveries or found.has_new_vectors or request.rebuild or items_left_behind(warehouse)):
         return _nothing_new(run, request, [])
     with run.stage("check stored files"):
@@ -103,6 +108,9 @@ def _bring_up_to_date(
         return _nothing_new(run, request, passed_over)
     if external is not None and has_new_vectors:
         run.say(f"{external.paths[0]}: vectors that no release was made from yet")
+
+    from flows.refresh.release_changes import changes_of
+    from flows.refresh.semantic_ids import make_semantic_ids
 
     with run.stage("splits"):
         release_id = warehouse.next_release_id()
@@ -127,7 +135,7 @@ def _nothing_new(run: Run, request: RefreshRequest, passed_over: list[str]) -> d
     return {"status": "nothing new", "run_id": run.run_id, "release_id": None, "passed_over": passed_over}
 
 
-def _report(context: RunContext, inputs: ReleaseInputs, sids: SemanticIds) -> dict[str, Any]:
+def _report(context: RunContext, inputs: ReleaseInputs, sids: "SemanticIds") -> dict[str, Any]:
     """What was published, as plain values."""
     staged, tables, decision = inputs.staged, inputs.tables, sids.decision
     rejects = pl.concat([delivery.frame("rejects") for delivery in staged]) if staged else REJECTS.empty()

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
+from flows.refresh.raw_hashes import RawHashes
 from flows.stores.incumbent import KnownFiles
 from pipeline.errors import ConfigError
 from pipeline.ingest.files import Snapshot
@@ -47,7 +48,12 @@ class Days:
 
 
 def new_deliveries(
-    source: Source, known: KnownFiles, days: Days, settle_hours: float = 0.0, again: Again | None = None
+    source: Source,
+    known: KnownFiles,
+    days: Days,
+    raw_hashes: RawHashes,
+    settle_hours: float = 0.0,
+    again: Again | None = None,
 ) -> list[NewDelivery]:
     """Deliveries with a file of their own whose bytes the warehouse has not taken in, oldest first.
 
@@ -58,6 +64,7 @@ def new_deliveries(
         source: lists the deliveries.
         known: what the warehouse knows.
         days: only deliveries of these.
+        raw_hashes: of files as they were; gets those of files that are new.
         settle_hours: a file changed since may still be written.
         again: which deliveries that were taken in are taken in again: ``corrected`` ones instead of what they had brought;
             ``quarantined`` ones, and no others, for the rows that were refused.
@@ -78,7 +85,7 @@ def new_deliveries(
             )
         if day is not None and not days.holds(day):
             continue
-        snapshots = tuple(seen.get(file) or seen.setdefault(file, Snapshot.of(file)) for file in delivery.files)
+        snapshots = tuple(seen.get(file) or seen.setdefault(file, raw_hashes.snapshot(file)) for file in delivery.files)
         hashes = [file.sha256 for file in snapshots]
         growing = frozenset(file.path for file in snapshots if settle_hours and file.modified_at > settled_at)
         sized = replace(delivery, n_bytes=tuple(file.n_bytes for file in snapshots), growing=growing)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from flows.refresh.external_vectors import ExternalFiles, find_external_files
 from flows.refresh.new_deliveries import Again, Days, NewDelivery, new_deliveries
+from flows.refresh.raw_hashes import RawHashes
 from flows.stores.incumbent import KnownFiles, current_codebook, known_files
 from pipeline.embeddings.config import EmbeddingsConfig
 from pipeline.ingest.source import Source
@@ -42,9 +43,11 @@ class Search:
         """
         known = known_files(warehouse) if warehouse else KnownFiles()
         codebook = current_codebook(warehouse) if warehouse and not rebuild else None
+        hashes = RawHashes(warehouse.root if warehouse else None)
         return Arrivals(
-            new_deliveries(self.source, known, self.days, self.settle_hours, self.again),
+            new_deliveries(self.source, known, self.days, hashes, self.settle_hours, self.again),
             find_external_files(self.embeddings, warehouse, codebook),
+            hashes,
         )
 
 
@@ -55,10 +58,12 @@ class Arrivals:
     Attributes:
         deliveries: that the warehouse has not taken in, oldest first.
         external: the files of external vectors, new or not; None where the settings ask for none.
+        hashes: of the raw files, for the writer to save.
     """
 
     deliveries: list[NewDelivery]
     external: ExternalFiles | None
+    hashes: RawHashes
 
     @property
     def has_new_vectors(self) -> bool:

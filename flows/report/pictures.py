@@ -29,7 +29,7 @@ _REFERENCES = ("random", "popular slate", "greedy oracle")
 _REAL = {"auc_in_slate": "AUC in slates", "ndcg_in_slate": "NDCG@10 in slates"}
 _LIKE_RATE = "item like-rate"
 # Training figures in groups that share an axis: heading, unit, and the beginnings of their names.
-_CURVES = (
+CURVES = (
     ("Reward in training", "total reward a session", ("episode_reward", "foresight_reward", "judged_reward")),
     ("Losses", "loss", ("loss", "critic_loss", "policy_gradient_loss", "likelihood_loss")),
     ("Entropy of the policy by level", "nats", ("entropy_level_",)),
@@ -135,15 +135,20 @@ def _reward_axes(releases: list[int], trained: Sequence[dict[str, Any]], rows: I
 def curve_pictures(facts: Facts) -> list[Drawn]:
     """The training of the newest policy."""
     curves, found = facts.tables["curves"], []
-    for title, unit, names in _CURVES:
-        groups = {
-            metric: rows
-            for (metric,), rows in curves.partition_by("metric", as_dict=True, maintain_order=True).items()
-            if any(str(metric) == name or (name.endswith("_") and str(metric).startswith(name)) for name in names)
-        }
+    for title, unit, names in CURVES:
+        groups = curve_group(curves, names)
         if groups:
             found.append(_drawn(f"curve {title}", title, curve_axes(groups, names, unit)))
     return found
+
+
+def curve_group(curves: pl.DataFrame, names: Sequence[str]) -> dict[str, pl.DataFrame]:
+    """The metrics of a training whose names are among ``names``, or begin with one that ends in _; each with its iterations in order."""
+    return {
+        str(metric): rows
+        for (metric,), rows in curves.partition_by("metric", as_dict=True, maintain_order=True).items()
+        if any(str(metric) == name or (name.endswith("_") and str(metric).startswith(name)) for name in names)
+    }
 
 
 def cost_pictures(facts: Facts) -> list[Drawn]:

@@ -18,7 +18,7 @@ from flows.retrain.simulators import (
     load_simulator,
     training_specs,
 )
-from flows.retrain.training import TrainingJob, decided_by_log, find_or_train, usable_device
+from flows.retrain.training import TrainingJob, decided_by_log, find_or_train, require_usable
 from flows.runtime.run import Run
 from flows.runtime.run_outcome import REFUSED, RunOutcome, record_run
 from flows.runtime.settings import Settings
@@ -67,7 +67,7 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
         HsrlError: whatever a person can mend; nothing was published then.
     """
     torch.set_num_threads(1)  # two threads on shared cores are slower than one, and another count gives other last digits
-    usable_device(settings.training.device)
+    require_usable(settings.training)
     if not settings.source.has_refusals:
         raise TrainingError(POSITIVES_ONLY)
     config = settings.model_dump(mode="json")

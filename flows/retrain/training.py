@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from flows.retrain.event_files import drawing, require_tensorboard
 from flows.retrain.simulators import SimulatorSpec, load_fitted
 from flows.runtime.run import Tick
 from flows.runtime.workers import Workers, run_parallel
@@ -22,7 +23,7 @@ from hsrl_train.data.world import Policy, on_device
 from hsrl_train.evaluation.rollouts import SharedStarts, evaluate
 from hsrl_train.learner.config import LearnerConfig, TrainingConfig
 from hsrl_train.learner.early_stopping import EarlyStopping
-from hsrl_train.learner.loop import Hooks, StoredPolicy, Training, train
+from hsrl_train.learner.loop import Draw, Hooks, StoredPolicy, Training, train
 from hsrl_train.learner.methods import method_named
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
@@ -138,7 +139,8 @@ def learn(workspace: Workspace, world: World, job: TrainingJob, tick: Tick) -> f
     policy_id = job.policy_id(workspace.artifacts, world)
     folder = workspace.staging.path("training", policy_id)
     folder.mkdir(parents=True, exist_ok=True)
-    trained = _trained(workspace.artifacts, world, job, folder / "checkpoint.safetensors", tick)
+    with drawing(job.training.tensorboard, policy_id) as draw:
+        trained = _trained(workspace.artifacts, world, job, folder / "checkpoint.safetensors", draw, tick)
     curves = pl.DataFrame(trained.curves, schema=["iteration", "metric", "value"], orient="row")
     curves = curves.with_columns(policy_id=pl.lit(policy_id)).select(list(TRAINING_CURVES.schema)).cast(TRAINING_CURVES.schema)
     with workspace.artifacts.writing(KIND, policy_id) as written:
@@ -150,7 +152,7 @@ def learn(workspace: Workspace, world: World, job: TrainingJob, tick: Tick) -> f
     return time.process_time() - began
 
 
-def _trained(store: ArtifactStore, world: World, job: TrainingJob, checkpoint: Path, tick: Tick) -> Training:
+def _trained(store: ArtifactStore, world: World, job: TrainingJob, checkpoint: Path, draw: Draw | None, tick: Tick) -> Training:
     method, device = method_named(job.learner.method), usable_device(job.training.device)
     config = method.configured(job.learner)
     records = on_device(world.records.select(world.records.is_train), device)
@@ -182,8 +184,20 @@ def _trained(store: ArtifactStore, world: World, job: TrainingJob, checkpoint: P
             save_every=CHECKPOINT_EVERY,
             resume=_resumed(checkpoint),
             early_stopping=_early_stopping(store, job, world) if job.training.judge_every else None,
+            draw=draw,
         ),
     )
+
+
+def require_usable(training: TrainingConfig) -> None:
+    """Refuse, before anything is learned, what this machine cannot do.
+
+    Raises:
+        TrainingError: torch cannot compute on the device.
+        ConfigError: event files are asked for, and the extra tensorboard is not installed.
+    """
+    usable_device(training.device)
+    require_tensorboard(training.tensorboard)
 
 
 def usable_device(name: str) -> str:

@@ -13,6 +13,7 @@ EXTRA_OF = {
     "pandas": "pandas",
     "PIL": "plots",
     "matplotlib": "plots",
+    "tensorboard": "tensorboard",
     "distributed": "dask",
     "dask": "dask",
     "ray": "ray",

@@ -8,7 +8,6 @@ from typing import Any
 
 import polars as pl
 
-from flows.stores.models import of_codebook
 from pipeline.contracts import CODEBOOKS, EMBEDDINGS, ITEMS, SID_HISTORY, SID_WAITING, SPLITS, USERS
 from pipeline.errors import ConfigError, all_faults
 from pipeline.sids.codebook import Codebook
@@ -124,6 +123,8 @@ class Incumbent:
         """What earlier nights decided, with the last release's vectors where tonight's can be compared with them."""
         if self.sids.codebook is None or not self.files.embeddings:
             return self.sids
+        from flows.stores.models import of_codebook  # and with it SciPy
+
         stored = scan(self.files.embeddings, EMBEDDINGS).collect()
         return replace(self.sids, embeddings=of_codebook(stored, self.sids.codebook.embedding_id))
 

@@ -53,6 +53,15 @@ def pin_latest(warehouse: Warehouse, memory_limit_mb: int) -> Pinned:
     latest = warehouse.latest_release()
     if latest is None:
         raise WarehouseError(f"{warehouse.root}: nothing is published yet; begin with: hsrl refresh")
+    return pin(warehouse, latest, memory_limit_mb)
+
+
+def pin(warehouse: Warehouse, latest: Release, memory_limit_mb: int) -> Pinned:
+    """Read a release as ``pin_latest`` reads the newest.
+
+    Raises:
+        WarehouseError: it can no longer be opened, it has no Semantic IDs or lacks vectors, or a stored file is damaged.
+    """
     with Warehouse.open_release(warehouse.root, latest.release_id, memory_limit_mb) as release:
         require_intact(release, (*TABLES, "embedding_model"))
         require_whole_or_gone(release, ("simulator", "policy"))

@@ -1,9 +1,10 @@
 """How long a study will take, and how many iterations a budget buys: a few measured of every method, the rest by multiplication."""
 
 import json
+import statistics
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from flows.retrain.training import decided_by_log
 from flows.stores.workspace import Workspace
@@ -18,15 +19,55 @@ from pipeline.warehouse.artifacts import fingerprint
 
 _ITERATIONS = (5, 35)  # the first warm up; the difference is what counts
 _SESSIONS = 50
+_ROUNDS = 3
 _KIND, _FILE = "speed", "speed.json"
 
 
-def cpu_seconds(workspace: Workspace, trials: Sequence[Trial]) -> float:
+@dataclass(frozen=True)
+class Speeds:
+    """CPU seconds of an iteration with its update, for every way to learn of a study.
+
+    They are measured in turns, so that whatever else the machine did slowed all of them alike.
+    """
+
+    seconds: Mapping[str, float]
+
+    def of(self, trial: Trial) -> float:
+        """Of what the trial learns."""
+        return self.seconds[_way(trial)]
+
+
+def measured_speeds(workspace: Workspace, trials: Sequence[Trial]) -> Speeds:
+    """The speeds of all that these trials learn; kept together, so that a study that goes on has the lengths that it began with.
+
+    Args:
+        workspace: where their simulators are fitted already.
+        trials: of the whole study; reference rows learn nothing.
+    """
+    store, ways = workspace.artifacts, {_way(trial): trial for trial in trials if trial.seed is not None}
+    name = fingerprint(_KIND, sorted(ways), workspace.world.fingerprint)
+    if not store.exists(_KIND, name):
+        rounds = [{way: _learning_speed(workspace, trial)[0] for way, trial in ways.items()} for _ in range(_ROUNDS)]
+        middle = {way: statistics.median(found[way] for found in rounds) for way in ways}
+        with store.writing(_KIND, name) as folder:
+            (folder / _FILE).write_text(json.dumps(middle))
+    return Speeds(json.loads((store.path(_KIND, name) / _FILE).read_text()))
+
+
+def _way(trial: Trial) -> str:
+    """What decides the speed of a training."""
+    rates = {"n_iterations", "learn_after", "curve_every", "actor_lr", "critic_lr"}
+    learner = trial.settings.learner.model_dump(mode="json", exclude={"schedule": rates})
+    return fingerprint(learner, [spec.simulator_id for spec in trial.learned_in])
+
+
+def cpu_seconds(workspace: Workspace, trials: Sequence[Trial], speeds: Speeds) -> float:
     """CPU seconds that these trials will take, by the speed of each method before it has learned anything.
 
     Args:
         workspace: where their simulators are fitted already.
         trials: those that are left to do.
+        speeds: of what they learn.
     """
     learning = [trial for trial in trials if trial.seed is not None]
     if not learning:
@@ -36,10 +77,8 @@ def cpu_seconds(workspace: Workspace, trials: Sequence[Trial]) -> float:
         trial.settings.evaluation.n_sessions * (len(trial.learned_in) + len(trial.judged_by)) + _searched(trial.settings.learner)
         for trial in learning
     )
-    return (
-        sum(seconds_an_iteration(workspace, trial) * trial.settings.learner.schedule.n_iterations for trial in learning)
-        + second_a_session * n_sessions
-    )
+    learned = sum(speeds.of(trial) * trial.settings.learner.schedule.n_iterations for trial in learning)
+    return learned + second_a_session * n_sessions
 
 
 def _searched(config: LearnerConfig) -> int:
@@ -48,33 +87,16 @@ def _searched(config: LearnerConfig) -> int:
     return search.n_rounds * search.n_candidates * search.n_sessions
 
 
-def on_budget(workspace: Workspace, plan: StudyPlan, seconds: float) -> StudyPlan:
-    """The plan with as many iterations for each variant as ``seconds`` of the processor buy, by its measured speed.
-
-    Speeds are kept, so that a study that goes on has the lengths that it began with.
-    """
+def on_budget(plan: StudyPlan, seconds: float, speeds: Speeds) -> StudyPlan:
+    """The plan with as many iterations for each variant as ``seconds`` of the processor buy, by its measured speed."""
 
     def affordable(trial: Trial) -> Trial:
         if trial.seed is None:
             return trial
-        n_iterations = max(1, round(seconds / seconds_an_iteration(workspace, trial)))
-        learner = trial.settings.learner.shortened(n_iterations)
+        learner = trial.settings.learner.shortened(max(1, round(seconds / speeds.of(trial))))
         return replace(trial, settings=trial.settings.model_copy(update={"learner": learner}))
 
     return replace(plan, trials=tuple(affordable(trial) for trial in plan.trials))
-
-
-def seconds_an_iteration(workspace: Workspace, trial: Trial) -> float:
-    """CPU seconds of an iteration with its update: measured once for each way to learn, and kept."""
-    store = workspace.artifacts
-    learner = trial.settings.learner.model_dump(mode="json", exclude={"schedule": {"n_iterations", "actor_lr", "critic_lr"}})
-    name = fingerprint(_KIND, learner, workspace.world.fingerprint, [spec.simulator_id for spec in trial.learned_in])
-    if not store.exists(_KIND, name):
-        measured, _ = _learning_speed(workspace, trial)
-        with store.writing(_KIND, name) as folder:
-            (folder / _FILE).write_text(json.dumps(measured))
-    seconds: float = json.loads((store.path(_KIND, name) / _FILE).read_text())
-    return seconds
 
 
 def _learning_speed(workspace: Workspace, trial: Trial) -> tuple[float, Training]:

@@ -9,7 +9,7 @@ import torch
 
 from flows.retrain.judging import repeats_line
 from flows.retrain.simulators import POSITIVES_ONLY, fit_missing
-from flows.retrain.training import usable_device
+from flows.retrain.training import require_usable
 from flows.runtime.cluster import Cluster
 from flows.runtime.resources import code_version
 from flows.runtime.run import Run, Tick
@@ -19,7 +19,7 @@ from flows.runtime.workers import Workers, n_at_once, run_parallel
 from flows.stores.pinned import Pinned, pin_latest
 from flows.stores.workspace import Workspace
 from flows.study.curves import curves_of
-from flows.study.estimate import cpu_seconds, on_budget
+from flows.study.estimate import Speeds, cpu_seconds, measured_speeds, on_budget
 from flows.study.judges import judge_rows
 from flows.study.plan import StudyPlan, StudyRequest, plan_study
 from flows.study.report import Found, write_report
@@ -45,7 +45,7 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest, c
         HsrlError: whatever a person can mend.
     """
     torch.set_num_threads(1)
-    usable_device(settings.training.device)
+    require_usable(settings.training)
     if not settings.source.has_refusals:
         raise TrainingError(POSITIVES_ONLY)
     with (
@@ -94,8 +94,8 @@ def _reported(
         return {**pages, "stages": stages.to_dicts(), "files": [str(path) for path in paths]}
     judges = judge_rows(workspace, plan, tick) if request.study == "panel" else None
     weights = level_weights(workspace, outcomes) if request.study == "weights" else None
-    curves = curves_of(workspace, outcomes) if plan.study.is_tuned else None
-    rows = summary(plan, outcomes).with_columns(pl.col("variant").replace(BASE, plan.study.first_name))
+    curves = _renamed(curves_of(workspace, outcomes), plan) if plan.study.is_tuned else None
+    rows = _renamed(summary(plan, outcomes), plan)
     rules = repeats_line(plan.settings.environment.as_logged(pinned.world.share_shown_again), pinned.world)
     found = Found(request.study, plan, rows, reference_rows(outcomes), weights, judges, made_by, rules, curves)
     return {
@@ -105,6 +105,11 @@ def _reported(
         "references": found.references.to_dicts(),
         "judges": [] if judges is None else judges.to_dicts(),
     }
+
+
+def _renamed(rows: pl.DataFrame, plan: StudyPlan) -> pl.DataFrame:
+    """The rows with the configured variant called as pages call it."""
+    return rows.with_columns(pl.col("variant").replace(BASE, plan.study.first_name))
 
 
 def _entered(
@@ -128,9 +133,10 @@ def _done(
     # Lengths that a budget decides are not known before there are simulators to measure speeds in.
     with run.stage("simulators") as tick:
         fit_missing(workspace, plan.simulators if left or request.budget or plan.study.is_tuned else [], workers, tick)
+    with run.stage("speeds"):
+        speeds = measured_speeds(workspace, plan.trials) if left or request.budget or plan.study.is_tuned else Speeds({})
     if request.budget:
-        with run.stage("speeds"):
-            plan = on_budget(workspace, plan, request.budget)
+        plan = on_budget(plan, request.budget, speeds)
         left = _left(workspace, plan)
     if plan.study.is_tuned:
         run.say(f"{len(plan.variants)} variants, each tuned by {N_SEARCHED} shorter trainings in the training simulators")
@@ -138,7 +144,7 @@ def _done(
         _say_what_is_there(plan, left, run)
     searched: list[Searched] = []
     with run.stage("estimate"):
-        estimate = cpu_seconds(workspace, left) + (search_seconds(workspace, plan) if plan.study.is_tuned else 0.0)
+        estimate = cpu_seconds(workspace, left, speeds) + (search_seconds(plan, speeds) if plan.study.is_tuned else 0.0)
     n_workers = min(n_at_once(workers), max(len(left), 1))
     run.say(f"about {estimate:,.0f} CPU seconds to go: {estimate / n_workers / 60:,.1f} minutes on {n_workers} free cores")
     if plan.study.is_tuned:

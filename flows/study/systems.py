@@ -9,7 +9,7 @@ from flows.study.study import Stage, Study, Variant
 _ADAPTATIONS = "Our adaptations of systems whose papers do not specify them here (docs/baselines.md)"
 
 
-_NOISE: Mapping[str, tuple[Any, ...]] = {"learner.hyper_action.noise": (0.01, 0.1, 0.3)}
+_NOISE: Mapping[str, tuple[Any, ...]] = {"learner.hyper_action.noise": (0.1, 0.3, 1.0)}
 
 
 def _method(name: str, title: str, searched: Mapping[str, tuple[Any, ...]] = MappingProxyType({}), block: str = "") -> Variant:
@@ -34,11 +34,20 @@ TABLE2 = Study(
         _method("ddpg", "DDPG", _NOISE),
         _method("td3_published", "TD3 as published", _NOISE),
         _method("td3", "TD3", {"learner.hyper_action.smoothing": (0.01, 0.1, 0.2), **_NOISE}),
+        _method("ddpg_ra", "DDPG-RA", {"learner.hyper_action.representation_weight": (0.01, 0.1, 1.0), **_NOISE}),
+        _method("pg_ra", "PG-RA", {"learner.hyper_action.representation_weight": (0.01, 0.1, 1.0), **_NOISE}),
         _method("hac", "HAC", {"learner.hyper_action.alignment_weight": (0.01, 0.1, 1.0), **_NOISE}),
-        _method("slateq", "SlateQ, independent clicks"),
+        _method(
+            "slateq",
+            "SlateQ, independent clicks",
+            {"learner.slateq.clicked_only": (True, False), "learner.losses.item_share": (0.0, 0.1)},
+        ),
+        _method("tpgr", "TPGR on the tree of Semantic IDs", {"learner.actor_critic.entropy_weight": (0.001, 0.01, 0.1)}),
         _method("gfn4rec", "GFN4Rec", {"learner.gfn4rec.reward_offset": (0.3, 0.5, 1.0)}),
+        _method("hg", "our adaptation of HG", {"learner.hg.max_slates": (1, 3, 5)}, _ADAPTATIONS),
         _method("mcchrl", "our adaptation of mccHRL", {"learner.mcchrl.intrinsic_share": (0.1, 0.3, 0.5)}, _ADAPTATIONS),
         _method("kgcr", "our adaptation of KGCR", {"learner.kgcr.worker_temperature": (0.5, 1.0)}, _ADAPTATIONS),
+        _method("chirp", "our adaptation of CHIRP", {"learner.chirp.target_bonus": (0.0, 0.5, 1.0)}, _ADAPTATIONS),
     ),
     first_name="HSRL",
     is_tuned=True,
@@ -57,6 +66,7 @@ CATALOGUE = Study(
         _method("token_sasrec", "token-level SASRec, supervised"),
         _method("a2c", "A2C"),
         _method("hac", "HAC"),
+        _method("tpgr", "TPGR on the tree of Semantic IDs"),
     ),
     first_name="HSRL",
     stages=(

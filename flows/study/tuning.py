@@ -10,7 +10,7 @@ from sklearn.model_selection import ParameterSampler
 from flows.runtime.run import Run
 from flows.runtime.workers import Workers, run_parallel
 from flows.stores.workspace import Workspace
-from flows.study.estimate import seconds_an_iteration
+from flows.study.estimate import Speeds
 from flows.study.plan import StudyPlan, of_variant
 from flows.study.study import Variant
 from flows.study.trial import Outcome, Trial, do, is_kept, outcome_of
@@ -94,11 +94,11 @@ def tuned(workspace: Workspace, plan: StudyPlan, run: Run, workers: Workers) -> 
     return _as_chosen(plan, {name: candidates[0] for name, candidates in left.items()}), done
 
 
-def search_seconds(workspace: Workspace, plan: StudyPlan) -> float:
+def search_seconds(plan: StudyPlan, speeds: Speeds) -> float:
     """CPU seconds of the trainings of a search; its judgements are few."""
     share = sum(rung.n_configurations * rung.share for rung in RUNGS)
     firsts = [next(of_variant(plan, variant)) for variant in plan.variants]
-    return sum(share * seconds_an_iteration(workspace, trial) * trial.settings.learner.schedule.n_iterations for trial in firsts)
+    return sum(share * speeds.of(trial) * trial.settings.learner.schedule.n_iterations for trial in firsts)
 
 
 def _rung(plan: StudyPlan, left: Mapping[str, Sequence[Mapping[str, Any]]], number: int, rung: Rung) -> StudyPlan:
@@ -122,10 +122,15 @@ def _as_chosen(plan: StudyPlan, chosen: Mapping[str, Mapping[str, Any]]) -> Stud
         if of.variant not in chosen:
             return of
         every = max(1, of.settings.learner.schedule.n_iterations // POINTS)
-        return replace(of, settings=applied(of.settings, {**chosen[of.variant], "training.judge_every": every}))
+        return replace(of, settings=applied(of.settings, {**chosen[of.variant], **_drawn(every)}))
 
     variants = tuple(replace(variant, chosen=chosen[variant.name]) for variant in plan.variants)
     return replace(plan, variants=variants, trials=tuple(trial(of) for of in plan.trials))
+
+
+def _drawn(every: int) -> dict[str, int]:
+    """Settings of a training whose curve is drawn: a judgement and a point every so many iterations."""
+    return {"training.judge_every": every, "learner.schedule.curve_every": every}
 
 
 def _named(variant: str, number: int, changes: Mapping[str, Any]) -> str:

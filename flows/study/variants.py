@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from flows.runtime.settings import Settings, require_memory
+from flows.study.hac_studies import HAC_STUDIES
 from flows.study.study import BASE, Study, Sweep, Variant
 from flows.study.systems import CATALOGUE, TABLE2
 from hsrl_train.learner.config import LearnerConfig, flat
@@ -52,6 +53,7 @@ _LADDER = tuple(
 STUDIES: Mapping[str, Study] = {
     "table2": TABLE2,
     "catalogue": CATALOGUE,
+    **HAC_STUDIES,
     "panel": Study(
         "Judged by families that nobody learned in, and by people's own answers",
         "The first row is item-level SASRec with the configured simulators, asked items and tuning, which every other row has too; the rows "

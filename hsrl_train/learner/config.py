@@ -6,7 +6,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hsrl_train.learner.actor_critic_config import ActorCriticConfig
+from hsrl_train.learner.chirp_config import ChirpConfig
 from hsrl_train.learner.gfn4rec_config import Gfn4recConfig
+from hsrl_train.learner.hg_config import HgConfig
 from hsrl_train.learner.hyper_action_config import HyperActionConfig
 from hsrl_train.learner.kgcr_config import KgcrConfig
 from hsrl_train.learner.mcchrl_config import McchrlConfig
@@ -51,11 +53,13 @@ class LearnerConfig(BaseModel):
     schedule: ScheduleConfig = Field(ScheduleConfig(), description="The length of a training, its updates and its rates.")
     search: SearchConfig = Field(SearchConfig(), description="The search for foresight after the last iteration.")
     hyper_action: HyperActionConfig = Field(HyperActionConfig(), description="DDPG, TD3, PG-RA and HAC: acting by a vector.")
+    chirp: ChirpConfig = Field(ChirpConfig(), description="What our adaptation of CHIRP has to itself.")
     gfn4rec: Gfn4recConfig = Field(Gfn4recConfig(), description="What GFN4Rec has to itself.")
     kgcr: KgcrConfig = Field(KgcrConfig(), description="What our adaptation of KGCR has to itself.")
     mcchrl: McchrlConfig = Field(McchrlConfig(), description="What our adaptation of mccHRL has to itself.")
     actor_critic: ActorCriticConfig = Field(ActorCriticConfig(), description="A2C, ItemA2C and TPGR.")
     slateq: SlateqConfig = Field(SlateqConfig(), description="SlateQ.")
+    hg: HgConfig = Field(HgConfig(), description="What our adaptation of HG has to itself.")
 
     @property
     def n_units(self) -> int:
@@ -132,6 +136,12 @@ class TrainingConfig(BaseModel):
         description="Judgements in a row without a gain over the best so far after which a training ends; 0 = never. "
         "Learning rates still fall by the whole n_iterations of [learner].",
         ge=0,
+    )
+    tensorboard: str | None = Field(
+        None,
+        description="Folder for TensorBoard event files, a folder a policy, written while it learns; needs the extra tensorboard; "
+        "not given: none.",
+        min_length=1,
     )
 
     @model_validator(mode="after")

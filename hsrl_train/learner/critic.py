@@ -1,11 +1,13 @@
 """The multi-level critic: a value at every context, fused by learned weights (HSRL eq. 15–17)."""
 
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from hsrl_train.learner import losses
 
 
 class MultiLevelCritic(nn.Module):
@@ -69,3 +71,32 @@ class ActionValue(nn.Module):
         """Of b slates, in units of discounted reward."""
         values: Tensor = self.value(torch.cat([c0, items.mean(dim=1)], dim=1))[:, 0]
         return values
+
+
+class Judged(NamedTuple):
+    """b steps as a critic sees them.
+
+    Attributes:
+        c0: states as the critic reads them.
+        value_t: V(s_t).
+        target_t: Q̂_t of (18).
+        items: what was shown, in the encoder's item space.
+        log_probs: log π(i | s) of each shown item, by today's policy.
+        log_probs_then: the same when it was shown.
+    """
+
+    c0: Float[Tensor, "b d"]
+    value_t: Float[Tensor, " b"]
+    target_t: Float[Tensor, " b"]
+    items: Float[Tensor, "b k d"]
+    log_probs: Float[Tensor, "b k"]
+    log_probs_then: Float[Tensor, "b k"]
+
+
+def critic_term(action_value: ActionValue | None, judged: Judged, ratio_clip: float) -> Float[Tensor, ""]:
+    """The critic's loss (20), or with an action value the two of TD decomposition, which leave the encoder of items alone."""
+    if action_value is None:
+        return losses.critic_loss(judged.value_t, judged.target_t)
+    ratio = losses.slate_ratio(judged.log_probs, judged.log_probs_then, ratio_clip)
+    action_value_t = action_value(judged.c0, judged.items.detach())
+    return losses.decomposed_critic_loss(judged.value_t, action_value_t, judged.target_t, ratio)

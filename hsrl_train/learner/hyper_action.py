@@ -6,9 +6,15 @@ One letter an axis: b states, k items of a slate, j items asked about, d width. 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional
 
 # Smoothing noise of a target is cut at so many standard deviations.
 CUT = 2.5
+
+
+def of_length(z: Float[Tensor, "b d"], *, holds_length: bool) -> Float[Tensor, "b d"]:
+    """Z scaled to length √d, that of d ones; as it is where the length is not held."""
+    return functional.rms_norm(z, z.shape[1:]) if holds_length else z
 
 
 def scale_of(z: Float[Tensor, "b d"]) -> Float[Tensor, "b 1"]:
@@ -41,8 +47,8 @@ def of_log(z: Float[Tensor, "b d"], z_hat: Float[Tensor, "b d"]) -> Float[Tensor
 
 
 def alignment_loss(z: Float[Tensor, "b d"], z_hat: Float[Tensor, "b d"]) -> Float[Tensor, ""]:
-    """E‖Z − Ẑ‖² (HAC eq. 9); the gradient reaches actor and items."""
-    return (z - z_hat).square().sum(dim=1).mean()
+    """E‖Z − Ẑ‖² / d (HAC eq. 9, by coordinate so that its weight does not depend on d); the gradient reaches actor and items."""
+    return (z - z_hat).square().mean()
 
 
 def smaller(values: Float[Tensor, "b n_critics"]) -> Float[Tensor, " b"]:
@@ -53,3 +59,9 @@ def smaller(values: Float[Tensor, "b n_critics"]) -> Float[Tensor, " b"]:
 def log_odds(z: Float[Tensor, "b d"], items: Float[Tensor, "n_plus_1 d"], asked: Int[Tensor, "b j"]) -> Float[Tensor, "b j"]:
     """⟨Z, e_i⟩ of some items (HAC eq. 5), which supervision takes for the log-odds of a like (HAC eq. 10)."""
     return torch.einsum("bd,bjd->bj", z, items[asked])
+
+
+def log_density(z: Float[Tensor, "b d"], mean: Float[Tensor, "b d"], log_sigma: Float[Tensor, " d"]) -> Float[Tensor, " b"]:
+    """log N(Z; mean, diag(σ²)) / d in nats a coordinate, up to a constant: −mean_i [½ ((Z_i − mean_i) / σ_i)² + log σ_i]."""
+    scaled = (z - mean) / log_sigma.exp()
+    return -(0.5 * scaled.square() + log_sigma).mean(dim=1)

@@ -1,7 +1,7 @@
 """The training loop that all methods share: sessions, replay, an update an iteration. What a method is, its own file says."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -23,6 +23,7 @@ from pipeline.errors import TrainingError
 
 Progress = Callable[[int, Mapping[str, float]], None]
 Save = Callable[[dict[str, Tensor]], None]
+Draw = Callable[[Sequence[CurvePoint]], None]
 # Whose tensors they are, in messages about a training that begins at a published policy.
 WARM_START = "warm start, published policy"
 
@@ -101,6 +102,7 @@ class Hooks:
         resume: a checkpoint of the same settings; the rest of the training equals that of an unbroken training, bit for bit on the
             same machine and thread count.
         early_stopping: judges on the way, fresh; where it finds no more gain, the training ends before ``n_iterations``.
+        draw: is handed the points of the curves as they come; after a resumed training's checkpoint, those that come anew.
     """
 
     progress: Progress | None = None
@@ -108,6 +110,7 @@ class Hooks:
     save_every: int = 500
     resume: Mapping[str, Tensor] | None = None
     early_stopping: EarlyStopping | None = None
+    draw: Draw | None = None
 
 
 NO_HOOKS = Hooks()
@@ -161,7 +164,10 @@ def train(
         figures = _learn(run, learner, environment, records, config)
         if early:
             run.curves.add("judged_reward", early.judged(run.iteration, learner.policy))
+        n_drawn = len(run.curves.points)
         run.curves.close(run.iteration)
+        if hooks.draw:
+            hooks.draw(run.curves.points[n_drawn:])
         if hooks.progress:
             hooks.progress(run.iteration, figures)
         if hooks.save and (run.iteration % hooks.save_every == 0 or _is_over(run, config, early)):
@@ -171,7 +177,10 @@ def train(
             hooks.save({**run.to_tensors(settings), **nested("method", learned), **judged})
 
     def searched(done: int, figures: Mapping[str, float]) -> None:
-        run.curves.points.extend(CurvePoint(done, metric, value) for metric, value in figures.items())
+        points = [CurvePoint(done, metric, value) for metric, value in figures.items()]
+        run.curves.points.extend(points)
+        if hooks.draw:
+            hooks.draw(points)
         if hooks.progress:
             hooks.progress(done, figures)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from hsrl_train.data.weights import load_module, module_tensors
 from hsrl_train.data.world import Catalogue, State
 from hsrl_train.learner.config import LearnerConfig
-from hsrl_train.learner.critic import MultiLevelCritic
+from hsrl_train.learner.critic import ActionValue, MultiLevelCritic
 from hsrl_train.learner.decoding import LEFT_OUT, SidIndex, left_out
 from hsrl_train.learner.encoder import StateEncoder, sizes_in
 from hsrl_train.learner.hpn import HierarchicalPolicyNetwork, TokenPolicy, summed_over_levels, token_columns
@@ -38,6 +38,7 @@ class HsrlNetwork(nn.Module):
         self.critic = MultiLevelCritic(
             config.width, len(vocabulary) + 1, config.critic_hidden, config.values, config.level_weights
         )
+        self.action_critic = ActionValue(config.width, config.critic_hidden) if config.critic == "decomposed" else None
         self.bias = nn.Parameter(torch.zeros(()))  # of the two-sided likelihood: raw token logits carry no base rate
         # What a token is worth beyond its own slate, added to its logit when the policy chooses; see foresight.py.
         self.foresight: Float[Tensor, " all_tokens"]
@@ -57,8 +58,9 @@ class HsrlNetwork(nn.Module):
         return network
 
     def critic_parameters(self) -> list[nn.Parameter]:
-        """V_φ and ω: what the critic's rate moves."""
-        return [parameter for parameter in self.critic.parameters() if parameter.requires_grad]
+        """V_φ, ω and Q, where there is a Q: what the critic's rate moves."""
+        action_value = [] if self.action_critic is None else [*self.action_critic.parameters()]
+        return [parameter for parameter in [*self.critic.parameters(), *action_value] if parameter.requires_grad]
 
     def actor_parameters(self) -> list[nn.Parameter]:
         """Everything else."""

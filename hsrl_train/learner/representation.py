@@ -9,10 +9,31 @@ without a like. As published the whole slate is guessed.
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
+
+from hsrl_train.learner.methods.networked import mlp
+from hsrl_train.learner.replay import Batch
 
 # Hidden widths of the inverse model: 2 d → 256 → 64 → d (docs/baselines.md §3.6).
 HIDDEN = (256, 64)
+
+
+class InverseModel(nn.Module):
+    """ê = MLP[c; c'] ∈ R^d."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.guess = mlp(2 * width, HIDDEN, width)
+
+    def forward(self, before: Float[Tensor, "b d"], after: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
+        """Of two successive states each; no gradient reaches them."""
+        guess: Tensor = self.guess(torch.cat([before, after], dim=1).detach())
+        return guess
+
+
+def guessed_places(batch: Batch, *, clicked_only: bool) -> Bool[Tensor, "b k"]:
+    """Places of the slates that the inverse model has to guess: those that were liked, or all."""
+    return batch.feedback_t > 0 if clicked_only else torch.ones_like(batch.feedback_t, dtype=torch.bool)
 
 
 def representation_loss(

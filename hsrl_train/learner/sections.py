@@ -36,6 +36,11 @@ class NetworkConfig(BaseModel):
     level_weights: Literal["learned", "fixed"] = Field(
         "learned", description="Whether the softmax weights of (17) learn with the critic or stay equal."
     )
+    critic: Literal["joint", "decomposed"] = Field(
+        "joint",
+        description="Values learn from their one-step target as in (20), or, decomposed, from a value of state and slate that does: TD "
+        "decomposition, for HSRL and for actor-critics over items.",
+    )
     critic_trains_encoder: bool = Field(
         False,
         description="Whether the critic's gradient reaches the encoder through the contexts; its errors are far larger than the differences "
@@ -89,11 +94,6 @@ class LossesConfig(BaseModel):
 
     gamma: float = Field(0.9, ge=0, le=1, description="Discount of the next step's value.")
     polyak: float = Field(0.01, gt=0, le=1, description="Share by which the target networks follow at every update.")
-    critic: Literal["joint", "decomposed"] = Field(
-        "joint",
-        description="Values learn from their one-step target as in (20), or, decomposed, from a value of state and slate that does: TD "
-        "decomposition, for HSRL and for actor-critics over items.",
-    )
     ratio_clip: float = Field(
         1.0, gt=0, description="Decomposed critic: bound of how much a replayed slate weighs by what today's policy thinks of it."
     )

@@ -114,7 +114,7 @@ class DinCritic(nn.Module):
         both = (candidate[:, :, None] * self.of_both.weight).flatten(1, 2) @ seen.transpose(1, 2)
         unit = both.unflatten(1, (hidden.shape[1], DIN_HIDDEN))
         unit = unit + self.of_seen(seen).transpose(1, 2)[:, None] + self.of_candidate(candidate)[..., None]
-        weights = (self.weight(unit.relu().transpose(2, 3))[..., 0]) * is_seen
+        weights = ((self.weight.weight @ unit.relu())[:, :, 0] + self.weight.bias) * is_seen
         inputs = [hidden, goal[:, None].expand(-1, hidden.shape[1], -1), candidate, weights @ seen]
         value: Tensor = self.value(torch.cat(inputs, dim=2))[..., 0]
         return value

@@ -56,13 +56,13 @@ def export_policy(policy: HsrlPolicy, profile_width: int, path: Path, head: Mapp
     length = policy.network.encoder.position.num_embeddings - 1
     # A full history: the encoder cuts to the longest of a batch, and the trace keeps the cut of its example.
     example = (torch.ones(2, length, dtype=torch.int64), torch.zeros(2, profile_width))
-    with _quiet():
+    with quiet():
         traced = torch.jit.trace(TokenScores(policy).eval(), example, check_trace=False)
         torch.jit.save(traced, str(path), _extra_files={HEAD: json.dumps(head)})
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Tracing warns of every Python number on its way; the tests compare its scores for other batches and lengths."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

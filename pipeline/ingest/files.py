@@ -108,6 +108,18 @@ class _Begin(io.RawIOBase):
         super().close()
 
 
+# Inode, size in bytes, time of writing and time of change (ns since 1970): by them a later change of a file is seen.
+Stamp = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class HashedFile:
+    """The SHA-256 of all bytes of a file, and its stamp before they were read."""
+
+    stamp: Stamp
+    sha256: str
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """A file as it was when it was hashed.
@@ -117,18 +129,18 @@ class Snapshot:
         n_bytes: its size.
         sha256: of these bytes.
         modified_at: when it was last written, seconds since 1970.
-        stamp: inode, size and time of writing before it was read, by which a later change is seen.
+        stamp: of the file before it was read.
     """
 
     path: Path
     n_bytes: int
     sha256: str
     modified_at: float
-    stamp: tuple[int, int, int]
+    stamp: Stamp
 
     @classmethod
-    def of(cls, path: Path) -> "Snapshot":
-        """Hash the file as it is now.
+    def of(cls, path: Path, known: HashedFile | None = None) -> "Snapshot":
+        """Hash the file as it is now; what ``known`` tells of it holds where its stamp is the same, and nothing is read.
 
         Raises:
             SourceError: the file is missing or may not be read.
@@ -136,7 +148,7 @@ class Snapshot:
         with refusing(path):
             require_regular(path)
             stamp = _stamp(path)
-            sha256, n_bytes = _hash(path, None)
+            sha256, n_bytes = (known.sha256, stamp[1]) if known and known.stamp == stamp else _hash(path, None)
             return cls(path, n_bytes, sha256, path.stat().st_mtime, stamp)
 
     def require_unchanged(self) -> None:
@@ -150,9 +162,9 @@ class Snapshot:
                 raise SourceError(f"{self.path}: was written over while it was read; nothing of it was taken, run again")
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
+def _stamp(path: Path) -> Stamp:
     status = path.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _hash(path: Path, n_bytes: int | None) -> tuple[str, int]:

@@ -24,7 +24,7 @@ def old_numbers(old: npt.NDArray[np.uint16], new: npt.NDArray[np.uint16], vocabu
         φ_l = argmax over permutations of Σ_i w_il [φ_l(new_il) = old_il],   w_il = 100 if the numbers of i above l were kept, else 1
 
     With all weights 1 it is the alignment of Baikalov et al. (arXiv 2604.13273), which knows no prefixes. Codes that share no item
-    with an old one take what is left, in order.
+    with an old one keep their number where it is free.
 
     Args:
         old: (n, L) tokens of the same items before; a number outside the vocabulary stands for no code.
@@ -40,7 +40,10 @@ def old_numbers(old: npt.NDArray[np.uint16], new: npt.NDArray[np.uint16], vocabu
         known = before < codes
         weights = np.where(whole, WHOLE_PREFIX if level else 1.0, 1.0)[known]
         cells = np.bincount(after[known] * codes + before[known], weights, codes * codes).reshape(codes, codes)
-        numbers.append(linear_sum_assignment(cells, maximize=True)[1].astype(np.int64))
+        own = np.eye(codes) * (
+            0.5 / codes
+        )  # where items do not mind, a code stays where it is: the same codes again are renumbered nowhere
+        numbers.append(linear_sum_assignment(cells + own, maximize=True)[1].astype(np.int64))
         whole &= numbers[-1][after] == before
     return tuple(numbers)
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import encode, reconstruction_errors
+from pipeline.sids.mutual_information import adjusted, normalised
 from pipeline.sids.names import fixed_hash
 from pipeline.sids.quality import NEIGHBOURS, QUERIES, SAMPLE_ROWS, Pairs, Share, nearest_others, shares_of_pairs
 from pipeline.sids.vectors import distinct_rows, squared_norms
@@ -236,9 +237,7 @@ def category_nmi(release: MeasuredRelease, level: int) -> float | None:
     if categories is None:
         return None
     known = categories >= 0
-    from sklearn.metrics import normalized_mutual_info_score
-
-    return float(normalized_mutual_info_score(categories[known], release.prefixes(level + 1)[known]))
+    return normalised(categories[known], release.prefixes(level + 1)[known])
 
 
 def category_ami(release: MeasuredRelease, level: int) -> float | None:
@@ -247,9 +246,7 @@ def category_ami(release: MeasuredRelease, level: int) -> float | None:
     if categories is None:
         return None
     rows = release.sample[categories[release.sample] >= 0]
-    from sklearn.metrics import adjusted_mutual_info_score
-
-    return float(adjusted_mutual_info_score(categories[rows], release.prefixes(level + 1)[rows]))
+    return adjusted(categories[rows], release.prefixes(level + 1)[rows])
 
 
 def category_purity(release: MeasuredRelease, level: int) -> float | None:

@@ -19,6 +19,7 @@ _FILES = (
     STORAGE,
     "committed.json",
     "readers.json",
+    "raw_files.json",
     "attach.sql",
     "attach-elsewhere.sql",
 )

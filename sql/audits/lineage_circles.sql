@@ -3,13 +3,13 @@
 -- reads: lineage, releases
 -- doc: Nothing was made, however indirectly, from itself. By induction: a circle that this release closes leads through something that it brings, so only that and what depends on it is looked at; things are taken away whose inputs are all gone, then things that nothing left depends on, each once, however many ways lead there. What remains goes in a circle.
 WITH RECURSIVE edges AS MATERIALIZED (
-    SELECT DISTINCT id, input_id
+    SELECT DISTINCT id, input_id, release_id
     FROM lineage
 ),
 
 touched AS (
     SELECT DISTINCT id
-    FROM lineage
+    FROM edges
     WHERE release_id = (SELECT max(release_id) FROM releases)
     UNION
     SELECT edges.id
@@ -18,7 +18,7 @@ touched AS (
 ),
 
 steps AS MATERIALIZED (
-    SELECT edges.id, edges.input_id
+    SELECT DISTINCT edges.id, edges.input_id
     FROM edges
     SEMI JOIN touched AS makes ON makes.id = edges.id
     SEMI JOIN touched AS is_input ON is_input.id = edges.input_id

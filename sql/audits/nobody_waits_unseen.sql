@@ -60,8 +60,8 @@ steps AS (
         found.level + 1,
         found.is_clear
         AND coalesce(
-            list_extract(found.two, 2) - list_extract(found.two, 1)
-            > 1e-4 * (list_extract(found.two, 2) + list_dot_product(found.by_nearest, found.by_nearest)),
+            found.two[2].squared - found.two[1].squared
+            > 1e-4 * (found.two[2].squared + list_dot_product(found.by_nearest, found.by_nearest)),
             true
         ),
         found.squared_length,
@@ -70,21 +70,22 @@ steps AS (
     FROM (
         SELECT
             steps.*,
+            -- The two nearest codes, each with its squared distance: every distance is worked out once.
             (
-                SELECT min(list_distance(steps.by_nearest, codes.centroid::DOUBLE[]) ** 2, 2)
+                SELECT
+                    arg_min(
+                        {'code': codes.code, 'squared': list_distance(steps.by_nearest, codes.centroid::DOUBLE[]) ** 2},
+                        list_distance(steps.by_nearest, codes.centroid::DOUBLE[]),
+                        2
+                    )
                 FROM codebooks AS codes
                 WHERE codes.codebook_id = steps.codebook_id AND codes.level = steps.level + 1
-            ) AS two,
-            (
-                SELECT arg_min(codes.code, list_distance(steps.by_nearest, codes.centroid::DOUBLE[]))
-                FROM codebooks AS codes
-                WHERE codes.codebook_id = steps.codebook_id AND codes.level = steps.level + 1
-            ) AS code
+            ) AS two
         FROM steps
         WHERE steps.level < steps.n_levels
     ) AS found
     INNER JOIN codebooks AS nearest
-        ON nearest.codebook_id = found.codebook_id AND nearest.level = found.level + 1 AND nearest.code = found.code
+        ON nearest.codebook_id = found.codebook_id AND nearest.level = found.level + 1 AND nearest.code = found.two[1].code
     INNER JOIN codebooks AS held
         ON held.codebook_id = found.codebook_id
         AND held.level = found.level + 1

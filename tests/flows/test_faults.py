@@ -1,9 +1,8 @@
 """What goes wrong in a year: each fault is named, refused, and mended by a command that docs/recovery.md tells."""
 
-import os
+import resource
 import shutil
 import subprocess
-import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +19,7 @@ from pipeline.errors import SourceError, WarehouseError
 from pipeline.warehouse import publish
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.warehouse import Warehouse
+from tests.support import forked
 from tests.support import small_feed as feed
 
 pytestmark = pytest.mark.slow
@@ -139,14 +139,10 @@ def test_a_clock_set_back_changes_the_order_of_nothing(root: Path, monkeypatch: 
     assert feed.night(root, 3)["status"] == "nothing new"
 
 
-FULL = """
-import resource, sys
-from pathlib import Path
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
-sys.argv = ["hsrl", "refresh", "--config", sys.argv[2], "--warehouse", sys.argv[3]]
-from flows.cli.app import main
-main()
-"""
+def refresh_without_room(room: str, config: str, root: str) -> None:
+    """A refresh in a process whose files may not grow beyond ``room`` bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(room), int(room)))
+    forked.command("refresh", "--config", config, "--warehouse", root)
 
 
 @pytest.mark.parametrize("room", [4_000, 60_000])
@@ -154,10 +150,7 @@ def test_a_full_disk_is_told_and_leaves_the_last_release(root: Path, room: int) 
     """No file may grow beyond ``room`` bytes: the stage files, or the catalogue's log, cannot be written."""
     before = run_sql(root, EVENTS)
     feed.settings_of(root, 3)
-    ran = subprocess.run(
-        [sys.executable, "-c", FULL, str(room), str(root.parent / "3-4.toml"), str(root)],
-        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-    )  # fmt: skip
+    ran = forked.call(refresh_without_room, room, root.parent / "3-4.toml", root)
     assert ran.returncode == 2, ran.stderr
     assert len(ran.stderr.strip().splitlines()[-1]) and "Traceback" not in ran.stderr, ran.stderr
     assert run_sql(root, EVENTS).equals(before)

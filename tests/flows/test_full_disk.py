@@ -3,13 +3,14 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks.crash_state import Seen, look, orphans, torn
+from tests.support import forked
+from tests.support.forked import Ended
 from tests.support.small_feed import config_of, night
 
 pytestmark = pytest.mark.slow
@@ -41,14 +42,7 @@ def leave(disk: Path, room: int) -> None:
         os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - room)
 
 
-def hsrl(*words: object) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-c", "from flows.cli.app import main; main()", *map(str, words)],
-        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-    )  # fmt: skip
-
-
-def fill_until_it_fits(disk: Path, after: Seen, rooms: list[int], run: Callable[[], subprocess.CompletedProcess]) -> list[str]:
+def fill_until_it_fits(disk: Path, after: Seen, rooms: list[int], run: Callable[[], Ended]) -> list[str]:
     """Run with more and more room until a run ends well, then once more with all of it; the lines by which the others refused."""
     before, told = look(disk), []
     for room in rooms:
@@ -75,7 +69,7 @@ def test_a_refresh_on_a_full_disk_is_refused_until_there_is_room_and_then_equals
     night(whole, 3)
     config = config_of(disk, 3)
     rooms = [0, 32 << 10, 512 << 10, 64 << 20]
-    told = fill_until_it_fits(disk, look(whole), rooms, lambda: hsrl("refresh", "--config", config, "--warehouse", disk))
+    told = fill_until_it_fits(disk, look(whole), rooms, lambda: forked.hsrl("refresh", "--config", config, "--warehouse", disk))
     assert len(told) == 3, told
     assert not look(disk).differs(look(whole))
     assert orphans(disk) == []
@@ -85,7 +79,7 @@ def test_a_retrain_on_a_full_disk_is_refused_until_there_is_room_and_then_equals
     disk: Path, refreshed, retrained
 ) -> None:
     shutil.copytree(refreshed.root, disk, dirs_exist_ok=True)
-    run = lambda: hsrl("retrain", "--config", refreshed.config, "--warehouse", disk)  # noqa: E731
+    run = lambda: forked.hsrl("retrain", "--config", refreshed.config, "--warehouse", disk)  # noqa: E731
     told = fill_until_it_fits(disk, look(retrained.root), [32 << 10, 512 << 10, 64 << 20], run)
     assert len(told) == 2, told
     assert look(disk).differs(look(retrained.root)) <= {"releases"}  # the feed's folder stands in their settings

@@ -12,5 +12,7 @@ def all_commands() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
         inner = getattr(command, "commands", None)
-        found.update({name: command} if inner is None else {f"{name} {word}": each for word, each in inner.items()})
+        if inner is None or command.invoke_without_command:  # such as draw, which is a command and a group
+            found[name] = command
+        found.update({f"{name} {word}": each for word, each in (inner or {}).items()})
     return found

@@ -11,7 +11,7 @@ _SECTIONS = {
     for setting in RENAMED.values()
     if setting.startswith("learner.") and not setting.startswith("learner.search.")
     for _, section, name in (setting.split("."),)
-} | {name: ("losses", name) for name in ("log_share", "critic", "ratio_clip")}
+} | {"log_share": ("losses", "log_share"), "ratio_clip": ("losses", "ratio_clip"), "critic": ("network", "critic")}
 
 
 def nested(settings: Mapping[str, Any]) -> dict[str, Any]:

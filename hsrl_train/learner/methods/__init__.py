@@ -22,13 +22,18 @@ METHODS = {
     "a2c": "hsrl_train.learner.methods.a2c",
     "item_a2c": "hsrl_train.learner.methods.item_a2c",
     "slateq": "hsrl_train.learner.methods.slateq",
+    "tpgr": "hsrl_train.learner.methods.tpgr",
+    "hg": "hsrl_train.learner.methods.hg",
     "ddpg": "hsrl_train.learner.methods.ddpg",
     "td3": "hsrl_train.learner.methods.td3",
     "td3_published": "hsrl_train.learner.methods.td3:PUBLISHED",
+    "ddpg_ra": "hsrl_train.learner.methods.ddpg_ra",
+    "pg_ra": "hsrl_train.learner.methods.pg_ra",
     "hac": "hsrl_train.learner.methods.hac",
     "gfn4rec": "hsrl_train.learner.methods.gfn4rec",
     "kgcr": "hsrl_train.learner.methods.kgcr",
     "mcchrl": "hsrl_train.learner.methods.mcchrl",
+    "chirp": "hsrl_train.learner.methods.chirp",
 }
 
 

@@ -5,7 +5,7 @@
     L = −E[A_t (1/K) Σ_k log π(i_k | s_t)] + E[(V(s_t) − Q̂_t)²] − λ_en H(π(· | s_t))
 
 As published: slates drawn from the policy, a value alone, replay without importance weights. [A] log π of a slate is the mean over its
-items, as HSRL's (22). The switches are those of HSRL: ``losses.importance_clip``, ``losses.critic = "decomposed"``,
+items, as HSRL's (22). The switches are those of HSRL: ``losses.importance_clip``, ``network.critic = "decomposed"``,
 ``network.critic_trains_encoder``; ``actor_critic.likelihood_weight`` gives it the supervision that HSRL and HAC have.
 """
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from hsrl_train.data.world import Catalogue, State
 from hsrl_train.learner import losses
 from hsrl_train.learner.config import LearnerConfig
-from hsrl_train.learner.critic import ActionValue
+from hsrl_train.learner.critic import ActionValue, Judged, critic_term
 from hsrl_train.learner.decoding import LEFT_OUT
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.method import Method
@@ -40,7 +40,7 @@ class ValuedItems(PolicyNetwork):
         self.encoder = encoder
         self.bias = nn.Parameter(torch.zeros(()))  # of the likelihood
         self.critic = mlp(config.network.width, config.network.critic_hidden, 1)
-        is_decomposed = config.losses.critic == "decomposed"
+        is_decomposed = config.network.critic == "decomposed"
         self.action_critic = ActionValue(config.network.width, config.network.critic_hidden) if is_decomposed else None
 
     def state(self, state: State, catalogue: Catalogue) -> Float[Tensor, "b d"]:
@@ -52,6 +52,10 @@ class ValuedItems(PolicyNetwork):
         """Logits of the items in encoded states."""
         logits: Tensor = c0 @ self.encoder.item(catalogue.vectors).T * c0.shape[1] ** -0.5
         return logits
+
+    def logits_in(self, c0: Float[Tensor, "b d"], catalogue: Catalogue) -> Float[Tensor, "b n_plus_1"]:
+        """What the likelihood takes, its bias aside, for log-odds of a like."""
+        return self.scores_in(c0, catalogue)
 
     def scores(self, state: State, catalogue: Catalogue) -> Float[Tensor, "b n_plus_1"]:
         """Logits of the items."""
@@ -106,7 +110,8 @@ class A2c(NetworkLearner):
         weight = self.config.actor_critic.likelihood_weight
         if weight:
             items, answers = batch.supervision
-            logits = self.network.scores(batch.state_t, self.catalogue).gather(1, items) + self.network.bias
+            c0 = self.network.state(batch.state_t, self.catalogue)
+            logits = self.network.logits_in(c0, self.catalogue).gather(1, items) + self.network.bias
             terms["likelihood_loss"] = weight * losses.two_sided_loss(logits, answers)
         return terms
 
@@ -127,6 +132,8 @@ class A2c(NetworkLearner):
         with torch.no_grad():
             value_tp1 = self.target.value(self.target.state(batch.state_tp1, self.catalogue))
         target = losses.td_target(batch.reward_t, batch.done_t, value_tp1, config.gamma)
+        items = self.network.encoder.item(self.catalogue.vectors[batch.slate])
+        judged = Judged(seen_by_critic, value, target, items, shown, batch.log_prob)
         advantage = self.advantage(batch, value, value_tp1)
         if config.importance_clip:
             weight = losses.importance_weight(shown, batch.log_prob, config.importance_clip)
@@ -134,16 +141,9 @@ class A2c(NetworkLearner):
         entropy = losses.entropy_by_level(log_probs, (log_probs.shape[1],))
         return {
             "policy_gradient_loss": losses.policy_gradient_loss(advantage, shown),
-            "critic_loss": self._critic_loss(batch, seen_by_critic, value, target, shown),
+            "critic_loss": critic_term(self.network.action_critic, judged, config.ratio_clip),
             "entropy_loss": self.config.actor_critic.entropy_weight * losses.entropy_loss(entropy),
         }
-
-    def _critic_loss(self, batch: Batch, c0: Tensor, value: Tensor, target: Tensor, shown: Tensor) -> Tensor:
-        if self.network.action_critic is None:
-            return losses.critic_loss(value, target)
-        items = self.network.encoder.item(self.catalogue.vectors[batch.slate]).detach()
-        ratio = losses.slate_ratio(shown, batch.log_prob, self.config.losses.ratio_clip)
-        return losses.decomposed_critic_loss(value, self.network.action_critic(c0, items), target, ratio)
 
 
 METHOD = Method("a2c", A2c, A2c.read, fixed={"search": {"n_rounds": 0}})

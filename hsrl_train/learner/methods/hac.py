@@ -17,7 +17,7 @@ from torch import Tensor
 
 from hsrl_train.learner import losses
 from hsrl_train.learner.hyper_action import alignment_loss, log_odds, pooled
-from hsrl_train.learner.methods.hyper_actor import HyperActor
+from hsrl_train.learner.methods.hyper_actor import Draft, HyperActor
 from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.replay import Batch
 from hsrl_train.learner.supervision import likelihood_weight_at
@@ -36,11 +36,10 @@ class Hac(HyperActor):
         slate = self.slate_of(target.hyper_action(context), batch.state_tp1, k, target)
         return pooled(target.items(self.catalogue), slate)
 
-    def actor_terms(
-        self, batch: Batch, z: Float[Tensor, "b d"], items: Float[Tensor, "n_plus_1 d"], done_share: float
-    ) -> dict[str, Tensor]:
+    def actor_terms(self, batch: Batch, draft: Draft, done_share: float) -> dict[str, Tensor]:
         """Alignment (9) and supervision (10); a term of weight 0 is left out."""
         terms: dict[str, Tensor] = {}
+        z, items = draft.z, draft.items
         if weight := self.config.hyper_action.alignment_weight:
             z_hat = pooled(items, self.slate_of(z, batch.state_t, batch.slate.shape[1]))
             terms["alignment_loss"] = weight * alignment_loss(z, z_hat)

@@ -12,6 +12,7 @@ from hsrl_train.data.world import Catalogue, Records, State, on_device
 from hsrl_train.learner import losses
 from hsrl_train.learner.checkpoint import load_optimizer, nested, optimizer_tensors, part
 from hsrl_train.learner.config import LearnerConfig
+from hsrl_train.learner.critic import Judged, critic_term
 from hsrl_train.learner.decoding import SidIndex, left_out
 from hsrl_train.learner.foresight import with_foresight
 from hsrl_train.learner.hpn import TokenPolicy, summed_over_levels, token_columns
@@ -85,7 +86,7 @@ class Hsrl:
             "policy_gradient_loss": self._policy_gradient(policy, batch, value, target),
             "entropy_loss": losses.entropy_loss(entropies),
             "likelihood_loss": self._likelihood(policy, batch),
-            "critic_loss": losses.critic_loss(value, target),
+            "critic_loss": self._critic(policy, contexts[:, 0], batch, value, target),
         }
         weights = (
             self.config.losses.pg_weight,
@@ -166,6 +167,13 @@ class Hsrl:
     def _next_value(self, state: State) -> Float[Tensor, " b"]:
         value: Tensor = self.target.critic(self.target.tokens(state, self.catalogue.vectors).contexts)
         return value
+
+    def _critic(self, policy: TokenPolicy, c0: Tensor, batch: Batch, value: Tensor, target: Tensor) -> Tensor:
+        if self.network.action_critic is None:
+            return losses.critic_loss(value, target)
+        items = self.network.encoder.item(self.catalogue.vectors[batch.slate])
+        judged = Judged(c0, value, target, items, self._summed(policy.log_probs, batch.slate), batch.log_prob)
+        return critic_term(self.network.action_critic, judged, self.config.losses.ratio_clip)
 
     def _policy_gradient(self, policy: TokenPolicy, batch: Batch, value: Tensor, target: Tensor) -> Tensor:
         if self.config.losses.advantage == "item":

@@ -2,17 +2,17 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hsrl_train.data.world import Catalogue, State
 from hsrl_train.learner import losses
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.encoder import StateEncoder
-from hsrl_train.learner.hyper_action import noisy, smaller
+from hsrl_train.learner.hyper_action import noisy, of_length, smaller
 from hsrl_train.learner.methods.networked import NetworkLearner, Part, PolicyNetwork, drawn, held, mlp, showable
 from hsrl_train.learner.replay import Batch, Choice
 from hsrl_train.learner.sections import NetworkConfig
@@ -43,8 +43,7 @@ class HyperNetwork(PolicyNetwork):
 
     def hyper_action(self, context: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
         """Z of b states; of length √d where the length is held."""
-        z: Tensor = self.hyper_actor(context)
-        return functional.rms_norm(z, z.shape[1:]) if self.holds_length else z
+        return of_length(self.hyper_actor(context), holds_length=self.holds_length)
 
     def items(self, catalogue: Catalogue) -> Float[Tensor, "n_plus_1 d"]:
         """e_i = W x_i of every item."""
@@ -64,6 +63,14 @@ class HyperNetwork(PolicyNetwork):
         """The smallest of the first critics' values, for an actor: the gradient reaches Z, neither state nor critics."""
         joined = torch.cat([context.detach(), z], dim=1)
         return smaller(torch.cat([held(critic, joined) for critic in self.critics[:n_critics]], dim=1))
+
+
+class Draft(NamedTuple):
+    """What an update computes once: c and Z of its states, and all e_i, with gradient."""
+
+    context: Float[Tensor, "b d"]
+    z: Float[Tensor, "b d"]
+    items: Float[Tensor, "n_plus_1 d"]
 
 
 class HyperActor(NetworkLearner):
@@ -96,9 +103,7 @@ class HyperActor(NetworkLearner):
     def next_action(self, batch: Batch, context: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
         """What the target policy would do after them, at the target's context of that state."""
 
-    def actor_terms(
-        self, batch: Batch, z: Float[Tensor, "b d"], items: Float[Tensor, "n_plus_1 d"], done_share: float
-    ) -> dict[str, Tensor]:
+    def actor_terms(self, batch: Batch, draft: Draft, done_share: float) -> dict[str, Tensor]:
         """What else the actor and the items learn from."""
         return {}
 
@@ -139,7 +144,10 @@ class HyperActor(NetworkLearner):
             return terms
         z = network.hyper_action(context)
         promised = network.promised(context, z, self.actor_asks)
-        return terms | {"actor_loss": -settings.q_weight * promised.mean(), **self.actor_terms(batch, z, items, done_share)}
+        return terms | {
+            "actor_loss": -settings.q_weight * promised.mean(),
+            **self.actor_terms(batch, Draft(context, z, items), done_share),
+        }
 
     @torch.no_grad()
     def td_target(self, batch: Batch) -> Float[Tensor, " b"]:

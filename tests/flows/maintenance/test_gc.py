@@ -8,16 +8,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows.maintenance.gc import collect_garbage
 from flows.runtime.run import Run
 from pipeline.errors import WarehouseError
+from pipeline.warehouse import gc as collecting
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.config import RetentionConfig, WarehouseConfig
 from pipeline.warehouse.gc import find_garbage
 from pipeline.warehouse.warehouse import Warehouse
+from tests.support import forked
 from tests.support.small_feed import config_of, night
 
 pytestmark = pytest.mark.slow
@@ -28,24 +31,25 @@ STATE = (
     "FROM sids) AS sids, (SELECT sum(hash(item_id, vector)) FROM embeddings) AS vectors FROM events"
 )
 HSRL = "from flows.cli.app import main; main()"
-# The same, but gc dies when it is about to take its n-th step.
-DYING = """
-import os, signal, sys
-from pathlib import Path
-from pipeline.warehouse import gc
-left = int(sys.argv.pop(1))
-def mortal(step):
-    def take(*given, **named):
-        global left
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return step(*given, **named)
-    return take
-gc._call, gc.renew, gc.shutil.rmtree, Path.rmdir = map(mortal, (gc._call, gc.renew, gc.shutil.rmtree, Path.rmdir))
-from flows.cli.app import main
-main()
-"""
+
+
+def dying(steps: str, *words: str) -> None:
+    """The command, but gc dies when it has taken so many steps and is about to take the next."""
+    left = int(steps)
+
+    def mortal(step: Callable[..., Any]) -> Callable[..., Any]:
+        def take(*given: Any, **named: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step(*given, **named)
+
+        return take
+
+    collecting._call, collecting.renew = mortal(collecting._call), mortal(collecting.renew)
+    shutil.rmtree, Path.rmdir = mortal(shutil.rmtree), mortal(Path.rmdir)
+    forked.command(*words)
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +113,10 @@ def test_killed_at_any_step_it_leaves_every_kept_release_whole_and_the_next_one_
     while True:
         torn = tmp_path / str(steps) / "w"
         shutil.copytree(three_nights / "w", torn)
-        process = begin("-c", DYING, steps, "gc", *GREEDY, "--warehouse", torn)
-        process.communicate(timeout=60)
+        process = forked.call(dying, steps, "gc", *GREEDY, "--warehouse", torn)
         if process.returncode == 0:
             break
-        assert process.returncode == -signal.SIGKILL
+        assert process.returncode == -signal.SIGKILL, process.stderr
         assert run_sql(torn, STATE).equals(whole) and release_2(torn) == second, steps
         collect_garbage(torn, Run("gc"), LEAST, dry_run=False)
         assert run_sql(torn, STATE).equals(whole) and release_2(torn) == second, steps

@@ -131,7 +131,9 @@ def test_two_processes_learn_what_one_learns(refreshed, tmp_path: Path) -> None:
         (folder := tmp_path / str(n_processes)).mkdir()
         world = refreshed.copy(folder)
         settings = world.changed(
-            ("n_processes = 1", f"n_processes = {n_processes}\nn_seeds = 2"), ("n_epochs = 6", "n_epochs = 6\nn_training = 2")
+            ("n_processes = 1", f"n_processes = {n_processes}\nn_seeds = 2"),
+            ("n_epochs = 6", "n_epochs = 6\nn_training = 2"),
+            ("n_sessions = 40", "n_sessions = 8"),
         )
         report = world.retrain(settings)
         files = sorted((world.root / "artifacts").glob("[sp]*/*/*.*"))

@@ -68,7 +68,7 @@ def test_a_tuned_study(refreshed: Any, tmp_path: Path, monkeypatch: pytest.Monke
     page = Path(report["files"][0]).read_text()
     assert "## Apart" in page and "chosen by the search" in page and "help it had" in page
     curves = pl.read_csv(out / "tuned-curves.csv")
-    assert set(curves["variant"]) == {BASE, "item"} and curves["total_reward"].null_count() == 0
+    assert set(curves["variant"]) == {"HSRL", "item"} and curves["total_reward"].null_count() == 0
     assert Image.open(out / "tuned-curves.png").size[0] > 1000
     _, again = study(only=("item",))
     assert "search, round 1: 16 trainings, 16 of them done already" in again

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hsrl_train.data.world import Records
+from hsrl_train.learner.curves import CurvePoint
 from hsrl_train.learner.early_stopping import EarlyStopping
 from hsrl_train.learner.loop import Hooks, Training, train
 from hsrl_train.learner.methods.hsrl import Hsrl
@@ -78,8 +79,12 @@ def test_a_killed_training_stops_where_the_unbroken_one_does(two_shelves: Any) -
     """A checkpoint after the judgement at 30, one without gain; the next one ends it, and so it does for one that was cut off there."""
     saved: list[dict[str, Tensor]] = []
     whole = learned(two_shelves, told(1, 3, 2, 3), save=saved.append, save_every=30)
-    resumed = learned(two_shelves, told(3), resume=saved[0])
+    drawn: list[CurvePoint] = []
+    resumed = learned(two_shelves, told(3), resume=saved[0], draw=drawn.extend)
     assert whole.n_iterations == resumed.n_iterations == 40 and whole.curves == resumed.curves
+    assert (
+        tuple(drawn) == tuple(point for point in whole.curves if point.iteration > 30) != ()
+    )  # those that come anew, as they come
     ended = learned(two_shelves, told(), resume=saved[1])  # killed between the last checkpoint and the end
     assert ended.n_iterations == 40
     for other in (resumed, ended):

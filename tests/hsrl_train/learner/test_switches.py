@@ -109,3 +109,14 @@ def test_the_supervision_gives_way_over_the_first_half() -> None:
     falling = LossesConfig(likelihood_end_weight=0.2)
     assert [likelihood_weight_at(share, falling) for share in (0, 0.25, 0.5, 1)] == pytest.approx([1, 0.6, 0.2, 0.2])
     assert likelihood_weight_at(0.9, LossesConfig()) == 1.0
+
+
+def test_a_decomposed_critic_gives_hsrl_a_value_of_slates_too() -> None:
+    """Q is in the critic's group and moves; joint HSRL has none, so that policies of before are read as they were."""
+    assert learner().network.action_critic is None
+    decomposed = learner(critic="decomposed", **NOTHING)
+    before = [weight.detach().clone() for weight in decomposed.network.critic_parameters()]
+    decomposed.learn(batch(), rate=1.0)
+    moved = [not torch.equal(old, new) for old, new in zip(before, decomposed.network.critic_parameters(), strict=True)]
+    assert all(moved[1:])  # ω comes first, and equal values of all levels leave it
+    assert len(moved) == len(learner().network.critic_parameters()) + len([*decomposed.network.action_critic.parameters()])

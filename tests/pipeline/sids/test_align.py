@@ -30,6 +30,11 @@ def test_a_code_takes_the_number_that_most_of_its_items_had() -> None:
     assert sorted(numbers.tolist()) == [0, 1, 2]
 
 
+def test_codes_that_no_item_has_stay_where_they_are() -> None:
+    """Of eight codes one has items and keeps its number: so do the others."""
+    assert old_numbers(tokens((3,), (3,)), tokens((3,), (3,)), (8,))[0].tolist() == list(range(8))
+
+
 def test_the_best_assignment_is_taken_and_not_the_greedy() -> None:
     """Counts new × old: 0: (3, 2), 1: (3, 0). Greedy gives 0 → 0 and 3 + 0; the best is 0 → 1, 1 → 0, 2 + 3."""
     old = tokens(*[(0,)] * 3, *[(1,)] * 2, *[(0,)] * 3)
