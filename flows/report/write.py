@@ -10,6 +10,8 @@ from pipeline.drafts import drafted
 
 # Below the warehouse's folder; pages in it are of no worth to hsrl, which makes them anew.
 FOLDER, LATEST = "reports", "latest.html"
+# Pages of so many releases stay, a month of nights with a refresh and a retrain each, so that what they take does not grow for years.
+KEPT_PAGES = 60
 
 
 def write_report(root: Path, out: Path, nights: int = NIGHTS) -> Path:
@@ -56,6 +58,13 @@ def reported(root: Path) -> Iterator[None]:
         _write_reports(root)
 
 
+def _drop_old(folder: Path) -> None:
+    """Delete the pages of releases beyond the newest ``KEPT_PAGES``; other files, such as a person's, stay."""
+    numbered = sorted((path for path in folder.glob("*.html") if path.stem.isdecimal()), key=lambda path: int(path.stem))
+    for path in numbered[:-KEPT_PAGES]:
+        path.unlink(missing_ok=True)
+
+
 def _write_reports(root: Path) -> None:
     folder = root / FOLDER
     try:
@@ -65,6 +74,7 @@ def _write_reports(root: Path) -> None:
         own = folder / f"{facts.release['release_id']}.html" if facts.release else None
         if own is not None and not own.exists():
             _write(text, own)
+            _drop_old(folder)
     except Exception as error:  # noqa: BLE001 a picture must not cost a night that is published
         line = missing_extra(error, "the morning page") if isinstance(error, ModuleNotFoundError) else None
         print(f"hsrl: the morning page of {root} was not written: {line or ' '.join(str(error).split()) or type(error).__name__}")  # noqa: T201 Prefect logs it

@@ -13,7 +13,7 @@ from flows.plots.style import drawn_svg, few_ticks
 from flows.report.axes import short_names
 from flows.report.facts import read_facts
 from flows.report.page import page
-from flows.report.write import reported, write_report
+from flows.report.write import _drop_old, reported, write_report
 from tests.flows.cli.test_extras import without
 from tests.flows.conftest import World
 
@@ -185,6 +185,15 @@ def test_a_deployment_writes_the_page_of_the_night_and_of_the_release(retrained:
     with reported(world.root):
         pass
     assert own.read_text() == "as it was"
+
+
+def test_pages_of_the_newest_releases_stay(tmp_path: Path) -> None:
+    """Of 62 pages the two oldest go, by number and not by name; what hsrl did not write stays."""
+    for name in (*map(str, range(1, 63)), "latest", "mine"):
+        (tmp_path / f"{name}.html").write_text(name)
+    _drop_old(tmp_path)
+    left = {path.stem for path in tmp_path.iterdir()}
+    assert left == {*map(str, range(3, 63)), "latest", "mine"}
 
 
 def test_a_refused_night_is_written_too_and_stays_refused(refused: World, tmp_path: Path) -> None:
