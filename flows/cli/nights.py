@@ -46,10 +46,12 @@ def refresh(
     from flows.refresh.flow import refresh
     from flows.refresh.request import RefreshRequest
     from flows.runtime.alerts import AlertsConfig, attended
+    from flows.runtime.extras import require_modules
     from flows.runtime.runner import cluster_of
     from flows.runtime.settings import load_settings
     from flows.runtime.steps import DirectSteps
 
+    require_modules("faiss")
     root = warehouse_path(warehouse)
     days = (first.date() if first else None, last.date() if last else None)
     request = RefreshRequest(*days, rebuild, dry_run, tuple(accept or ()), "corrected" if corrected else None)

@@ -1,5 +1,7 @@
 """What each extra of pyproject.toml brings, and the line for a command that lacks one."""
 
+from importlib.util import find_spec
+
 # By the name a module is imported by.
 EXTRA_OF = {
     "torch": "train",
@@ -36,3 +38,14 @@ def missing_extra(error: ModuleNotFoundError, what: str) -> str | None:
     """
     extra = EXTRA_OF.get((error.name or "").partition(".")[0])
     return needs(what, extra) if extra else None
+
+
+def require_modules(*names: str) -> None:
+    """Refuse at once what would be missed half-way: modules that are loaded only where there is something to do.
+
+    Raises:
+        ModuleNotFoundError: one is not installed; the command says which extra has it.
+    """
+    for name in names:
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)

@@ -75,7 +75,7 @@ class PgRa(NetworkLearner):
         """The value at the critic's rate, everything else at the actor's."""
         of_value = list(self.network.value.parameters())
         schedule = self.config.schedule
-        rest = [weight for weight in self.network.parameters() if all(weight is not one_of for one_of in of_value)]
+        rest = [weight for weight in self.network.parameters() if all(weight is not value for value in of_value)]
         return [(rest, schedule.actor_lr), (of_value, schedule.critic_lr)]
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""`hsrl compare` and `hsrl draw policy`: two policies of one retrain, side by side and as a picture."""
+"""`hsrl compare` and `hsrl draw policy`: two policies of two retrains, side by side and as a picture."""
 
 import json
 from collections.abc import Callable
@@ -18,21 +18,24 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def two_seeds(fitted: World, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Release 2 with a policy of seed 5 and one of seed 6; not to be written."""
-    world = fitted.copy(tmp_path_factory.mktemp("seeds"))
-    return World(world.root, world.config, world.retrain(world.changed(("n_processes = 1", "n_processes = 1\nn_seeds = 2"))))
+def two(fitted: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A policy of 60 iterations and one of 20, whether the gate lets it pass or not; their evaluations by policy; not to be written."""
+    world = fitted.copy(tmp_path_factory.mktemp("two"))
+    reports = [world.retrain(), world.retrain(world.changed(("n_iterations = 60", "n_iterations = 20")))]
+    panel = {
+        row["policy_id"]: row for report in reports for row in report["evaluation"] if row["kind"] == "panel" and row["policy_id"]
+    }
+    return World(world.root, world.config, {report["policy_id"]: panel[report["policy_id"]] for report in reports})
 
 
-def test_two_policies_are_compared_session_by_session(two_seeds: World, hsrl: Callable[..., Any]) -> None:
+def test_two_policies_are_compared_session_by_session(two: World, hsrl: Callable[..., Any]) -> None:
     """What is told equals what the retrain that judged both has entered: the same judges, starts and luck."""
-    entered = {row["seed"]: row for row in two_seeds.report["evaluation"] if row["kind"] == "panel"}
-    ids = {seed: row["policy_id"] for seed, row in entered.items()}
-    at = ("--warehouse", two_seeds.root)
-    report = json.loads(hsrl("compare", ids[5], ids[6][:6], "--json", *at).out)
-    assert (report["first"]["seed"], report["second"]["seed"], report["n_sessions"]) == (5, 6, 40)
+    (first, entered), (second, _) = two.report.items()
+    at = ("--warehouse", two.root)
+    report = json.loads(hsrl("compare", first, second[:6], "--json", *at).out)
+    assert (report["first"]["policy_id"], report["second"]["policy_id"], report["n_sessions"]) == (first, second, 40)
     [panel] = [row for row in report["rewards"] if row["kind"] == "panel"]
-    assert panel["first"] == pytest.approx(entered[5]["total_reward"], abs=0.15)
+    assert panel["first"] == pytest.approx(entered["total_reward"], abs=0.15)
     assert panel["difference"] == pytest.approx(panel["second"] - panel["first"])
     assert panel["low"] < panel["difference"] < panel["high"] and set(panel["by_family"]) == {"attention", "frozen_attention"}
     assert [row["kind"] for row in report["rewards"]] == ["transferred", "panel"] and len(report["real_answers"]) >= 2
@@ -40,7 +43,7 @@ def test_two_policies_are_compared_session_by_session(two_seeds: World, hsrl: Ca
     gains = [row["gain"] for row in report["shown_more"]["second"]]
     assert gains == sorted(gains, reverse=True) and min(gains) > 0 > max(row["gain"] for row in report["shown_more"]["first"])
     assert report["sids"] == {"n_in_both": 62, "n_moved": 0, "n_only_first": 0, "n_only_second": 0, "is_numbered_alike": True}
-    served = two_seeds.ask("select policy_id from policies where is_published").item()
+    served = two.ask("select policy_id from policies where is_published").item()
     text = hsrl("compare", served, "release:2", "--sessions", 4, *at).out
     assert (
         "+0.00, 95 % interval +0.00 … +0.00" in text
@@ -70,21 +73,21 @@ def test_semantic_ids_that_moved_are_counted() -> None:
         (("zzzz", "release:2"), "0 of 2 policies are 'zzzz', expected one; see them with: hsrl sql"),
     ],
 )
-def test_a_name_of_no_policy_is_one_line(two_seeds: World, hsrl: Callable[..., Any], names: tuple[str, ...], line: str) -> None:
-    refused = hsrl("compare", *names, "--warehouse", two_seeds.root)
+def test_a_name_of_no_policy_is_one_line(two: World, hsrl: Callable[..., Any], names: tuple[str, ...], line: str) -> None:
+    refused = hsrl("compare", *names, "--warehouse", two.root)
     assert refused.code == 2 and line in refused.err.splitlines()[-1] and "Traceback" not in refused.err
 
 
-def test_a_policy_is_drawn(two_seeds: World, hsrl: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_policy_is_drawn(two: World, hsrl: Callable[..., Any], tmp_path: Path) -> None:
     """The same picture twice, of as many pixels as its rows need; what is drawn of the training is what was entered."""
-    at = ("--warehouse", two_seeds.root)
+    at = ("--warehouse", two.root)
     for name in ("a", "b"):
         drawn = hsrl("draw", "policy", "--out", tmp_path / name, *at)
         assert drawn.code == 0 and f"{tmp_path / name}.png" in drawn.out
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.width == round(160 * 4.2 * 3) and picture.height > 1_000
-    curves = two_seeds.ask(
+    curves = two.ask(
         "select metric, iteration, value from training_curves where policy_id = (select min(policy_id) from policies)"
     )
     assert [len(curve_group(curves, names)) for _, _, names in CURVES[:3]] == [2, 4, 2]
@@ -92,14 +95,14 @@ def test_a_policy_is_drawn(two_seeds: World, hsrl: Callable[..., Any], tmp_path:
     assert refused.code == 2 and "name another place with --out" in refused.err.splitlines()[-1]
 
 
-def test_what_a_policy_shows_adds_up(two_seeds: World) -> None:
+def test_what_a_policy_shows_adds_up(two: World) -> None:
     """Shares of tokens and of categories, of a policy and of the log, are 1 each."""
     from flows.queries.draw_policy import portrait_of
     from flows.queries.policy_sides import load_side, side_named, sids_of
     from flows.stores.pinned import pin
     from pipeline.warehouse.warehouse import Warehouse
 
-    with Warehouse.open_copy(two_seeds.root) as warehouse:
+    with Warehouse.open_copy(two.root) as warehouse:
         side = side_named(warehouse, "release:2")
         pinned = pin(warehouse, warehouse.release(2), 384)
         policy = load_side(warehouse, pinned, side, sids_of(warehouse, side, 384))
