@@ -137,29 +137,16 @@ class _Test:
     def week(self, run: Run) -> list[Arm]:
         """The day before, then every day of the test and the night after it."""
         records, request = self.world.records, self.request
-        users = (~records.is_train).new_zeros(len(records.profiles)).index_fill(0, records.user[~records.is_train], value=True)
-        numbers = users.nonzero().squeeze(1)
-        starts = sample_starts(records, len(numbers), self.seed)  # one of each user, in an order of its own
-        assert starts.user is not None  # noqa: S101
-        sides = arms_of(len(numbers), request.traffic, self.seed)
+        n_users = len(records.user[~records.is_train].unique())
+        starts = sample_starts(records, n_users, self.seed)  # one of each user of the test split, in an order of its own
+        sides = arms_of(n_users, request.traffic, self.seed)
+        arms: list[Arm] = []
         with run.stage("first night") as tick:
-            policies = {}
-            for done, name in enumerate((request.control, request.treatment), start=1):
-                config = self.learner.model_copy(update={"method": name})
-                policies[name] = (config, self._learned(self.world, config, None, 0))
-                tick(done, 2)
-        arms = [
-            Arm(
-                name,
-                *policies[name][:1],
-                torch.from_numpy(rows),
-                starts.select(torch.from_numpy(rows)),
-                policies[name][1],
-                self.world,
-                [],
-            )
-            for name, rows in zip((request.control, request.treatment), sides, strict=True)
-        ]
+            for name, rows in zip((request.control, request.treatment), sides, strict=True):
+                config, users = self.learner.model_copy(update={"method": name}), torch.from_numpy(rows)
+                policy = self._learned(self.world, config, None, 0)
+                arms.append(Arm(name, config, users, starts.select(users), policy, self.world, []))
+                tick(len(arms), len(sides))
         with run.stage("days") as tick:
             for day in range(request.n_days + 1):
                 for number, arm in enumerate(arms):

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from hsrl_train.data.world import Policy, Records, State
-from hsrl_train.simulator.environment import Environment, Sessions
+from hsrl_train.simulator.environment import Environment
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def serve(policy: Policy, environment: Environment, states: State, kinds: Int[Te
     sessions = environment.start(states, generator, kinds)
     reward, n_refused, n_shown = torch.zeros(b), torch.zeros(b), torch.zeros(b)
     depth = torch.zeros(b, dtype=torch.int64)
-    histories, parts = states, []
+    parts = []
     running = torch.arange(b)
     after = {
         name: getattr(sessions.state, name).clone() for name in ("history", "recent") if getattr(sessions.state, name) is not None
@@ -68,14 +68,9 @@ def serve(policy: Policy, environment: Environment, states: State, kinds: Int[Te
         n_shown[running] += float(k)
         for name, kept in after.items():
             kept[running] = getattr(step.sessions.state, name)
-        running, sessions = running[~step.done], _going_on(step.sessions, ~step.done)
+        running, sessions = running[~step.done], step.sessions.select(~step.done)
     rows = tuple(torch.cat([part[place] for part in parts]) for place in range(4))
-    state = histories._replace(**after)
-    return Served(reward, depth, n_refused, n_shown, state, rows, rows[2].unique())  # type: ignore[arg-type]
-
-
-def _going_on(sessions: Sessions, is_on: Tensor) -> Sessions:
-    return sessions.select(is_on)
+    return Served(reward, depth, n_refused, n_shown, states._replace(**after), rows, rows[2].unique())  # type: ignore[arg-type]
 
 
 def with_rows(records: Records, rows: tuple[Tensor, Tensor, Tensor, Tensor]) -> Records:
