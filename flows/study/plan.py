@@ -51,6 +51,15 @@ class StudyRequest:
     budget: float | None = None
     only: tuple[str, ...] = ()
 
+    @property
+    def words(self) -> str:
+        """The study and what it was asked for beside it, as the command has it."""
+        given = [f"--seeds {self.n_seeds}"]
+        given += [f"--iterations {self.n_iterations}"] if self.n_iterations else []
+        given += [f"--budget {self.budget:g}"] if self.budget else []
+        given += [f'--only "{name}"' for name in self.only]
+        return " ".join([self.study, *given])
+
 
 @dataclass(frozen=True)
 class StudyPlan:

@@ -86,7 +86,7 @@ def _reported(
     tick: Tick,
 ) -> dict[str, Any]:
     """Write the pages; what they say as plain values."""
-    made_by = f"`hsrl reproduce {request.study}`, hsrl {code_version()}, release {pinned.release.release_id}"
+    made_by = f"`hsrl reproduce {request.words}`, hsrl {code_version()}, release {pinned.release.release_id}"
     pages: dict[str, Any] = {"variants": [], "references": [], "judges": [], "stages": []}
     if plan.study.stages:
         stages = stage_rows(plan, outcomes)
