@@ -66,6 +66,12 @@ class LearnerConfig(BaseModel):
         """The whole training, in iterations; of a method that fixes settings, with those it fixes."""
         return self.schedule.n_iterations + self.search.n_rounds * self.search.units_a_round
 
+    @property
+    def n_logged(self) -> int:
+        """Slates of the log in every batch; the others are of the learner's own sessions."""
+        share = {"drawn": 0.0, "expected": self.losses.log_share, "logged": 1.0}[self.losses.answers]
+        return round(share * self.schedule.batch_size)
+
     def shortened(self, n_iterations: int) -> "LearnerConfig":
         """The same for a short training: as many iterations, and updates that begin after a quarter of the slates at the latest."""
         learn_after = min(self.schedule.learn_after, max(1, n_iterations * self.exploration.n_sessions // 4))

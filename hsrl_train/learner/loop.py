@@ -243,8 +243,7 @@ def _learn(
     run: TrainingState, learner: Learner, environment: Environment, records: Records, config: LearnerConfig
 ) -> dict[str, float]:
     """One update once there is enough to learn from; no figures before."""
-    size = config.schedule.batch_size
-    n_logged = round({"drawn": 0.0, "expected": config.losses.log_share, "logged": 1.0}[config.losses.answers] * size)
+    size, n_logged = config.schedule.batch_size, config.n_logged
     if n_logged < size and len(run.replay) < config.schedule.learn_after:
         return {}
     rows = logged_steps(run.generator, environment, records, n_logged, run.replay.note_width) if n_logged else None

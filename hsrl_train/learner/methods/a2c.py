@@ -9,8 +9,6 @@ items, as HSRL's (22). The switches are those of HSRL: ``losses.importance_clip`
 ``network.critic_trains_encoder``; ``actor_critic.likelihood_weight`` gives it the supervision that HSRL and HAC have.
 """
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -22,7 +20,7 @@ from hsrl_train.learner.critic import ActionValue, Judged, critic_term
 from hsrl_train.learner.decoding import LEFT_OUT
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.method import Method
-from hsrl_train.learner.methods.networked import NetworkLearner, Part, PolicyNetwork, drawn, mlp
+from hsrl_train.learner.methods.networked import NetworkLearner, PolicyNetwork, drawn, mlp
 from hsrl_train.learner.methods.own_sessions import own_note, own_rows, require_own_sessions
 from hsrl_train.learner.replay import Batch, Choice
 
@@ -76,6 +74,7 @@ class A2c(NetworkLearner):
 
     network: ValuedItems
     target: ValuedItems
+    critic_parts = ("critic", "action_critic")
 
     def __init__(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> None:
         require_own_sessions(config)
@@ -85,12 +84,6 @@ class A2c(NetworkLearner):
     def fresh_network(cls, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig) -> ValuedItems:
         """Encoder, bias and critics."""
         return ValuedItems(StateEncoder(catalogue.vectors.shape[1], profile_width, max_history, config.network), config)
-
-    def parts(self) -> Sequence[Part]:
-        """Critics at their own rate."""
-        critics = [weight for name, weight in self.network.named_parameters() if "critic" in name.split(".")[0]]
-        actor = [weight for name, weight in self.network.named_parameters() if "critic" not in name.split(".")[0]]
-        return [(actor, self.config.schedule.actor_lr), (critics, self.config.schedule.critic_lr)]
 
     @torch.no_grad()
     def act(self, state: State, k: int, generator: torch.Generator) -> Choice:

@@ -11,8 +11,6 @@ slots of the prefix, hidden width 128, b_f = .3; in its own loop rewards of seve
 the slate's own reward only: γ has no say.
 """
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -22,7 +20,7 @@ from hsrl_train.data.world import PADDING, Catalogue, State
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.method import Method
-from hsrl_train.learner.methods.networked import NetworkLearner, Part, PolicyNetwork, handicap
+from hsrl_train.learner.methods.networked import NetworkLearner, PolicyNetwork, handicap
 from hsrl_train.learner.replay import Batch, Choice
 from hsrl_train.learner.sections import DecodingConfig
 from pipeline.errors import TrainingError
@@ -107,18 +105,13 @@ class Gfn4rec(NetworkLearner):
     """The learner: detailed balance along the slates of the replay."""
 
     network: FlowNetwork
+    critic_parts = ("log_flow",)
     has_target = False
 
     @classmethod
     def fresh_network(cls, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig) -> FlowNetwork:
         """Encoder, forward policy and flow."""
         return FlowNetwork(StateEncoder(catalogue.vectors.shape[1], profile_width, max_history, config.network), config)
-
-    def parts(self) -> Sequence[Part]:
-        """The flow at the critic's rate, the rest at the actor's."""
-        schedule, network = self.config.schedule, self.network
-        policy = [*network.encoder.parameters(), *network.next_item.parameters()]
-        return [(policy, schedule.actor_lr), (list(network.log_flow.parameters()), schedule.critic_lr)]
 
     @torch.no_grad()
     def act(self, state: State, k: int, generator: torch.Generator) -> Choice:

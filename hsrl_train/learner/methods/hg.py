@@ -13,7 +13,7 @@ speaks where a segment begins; every update imitates those labels that lie in it
 cannot be rewound. A stored policy has no session to hold a goal for and chooses one for every slate.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float, Int
@@ -27,7 +27,7 @@ from hsrl_train.learner.decoding import LEFT_OUT
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.guidance import NO_LABEL, Guidance, Taken
 from hsrl_train.learner.methods.method import Method
-from hsrl_train.learner.methods.networked import NetworkLearner, NetworkPolicy, Part, PolicyNetwork, mlp, showable
+from hsrl_train.learner.methods.networked import NetworkLearner, NetworkPolicy, PolicyNetwork, mlp, showable
 from hsrl_train.learner.methods.own_sessions import is_own, require_own_sessions
 from hsrl_train.learner.replay import Batch, Choice, Transitions
 from hsrl_train.learner.sid_trie import with_sids
@@ -92,6 +92,7 @@ class Hg(NetworkLearner):
 
     network: GoalNetwork
     target: GoalNetwork
+    critic_parts = ("goals", "query", "expert")
 
     def __init__(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> None:
         require_own_sessions(config)
@@ -114,13 +115,6 @@ class Hg(NetworkLearner):
     def read(cls, tensors: Mapping[str, Tensor], config: LearnerConfig, catalogue: Catalogue) -> NetworkPolicy:
         """The policy over the items of this catalogue that have a SID."""
         return super().read(tensors, config, with_sids(catalogue))
-
-    def parts(self) -> Sequence[Part]:
-        """Values and expert at the critic's rate."""
-        network = self.network
-        critic = [*network.goals.parameters(), *network.query.parameters(), *network.expert.parameters()]
-        actor = [*network.encoder.parameters(), *network.controller.parameters()]
-        return [(actor, self.config.schedule.actor_lr), (critic, self.config.schedule.critic_lr)]
 
     @torch.no_grad()
     def act(self, state: State, k: int, generator: torch.Generator) -> Choice:

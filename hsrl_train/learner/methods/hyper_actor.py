@@ -1,7 +1,6 @@
 """What DDPG, TD3, PG-RA and HAC share: a state gives a vector Z in the space of items, its slate is the nearest items, critics judge it."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,7 +12,7 @@ from hsrl_train.learner import losses
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.hyper_action import noisy, of_length, smaller
-from hsrl_train.learner.methods.networked import NetworkLearner, Part, PolicyNetwork, drawn, held, mlp, showable
+from hsrl_train.learner.methods.networked import NetworkLearner, PolicyNetwork, drawn, held, mlp, showable
 from hsrl_train.learner.replay import Batch, Choice
 from hsrl_train.learner.sections import NetworkConfig
 
@@ -81,6 +80,7 @@ class HyperActor(NetworkLearner):
 
     network: HyperNetwork
     target: HyperNetwork
+    critic_parts = ("critics",)
     actor_asks = 1  # critics of which the actor maximises the smallest
     is_delayed = False  # whether actor and targets wait for ``delay`` updates of the critics
 
@@ -106,13 +106,6 @@ class HyperActor(NetworkLearner):
     def actor_terms(self, batch: Batch, draft: Draft, done_share: float) -> dict[str, Tensor]:
         """What else the actor and the items learn from."""
         return {}
-
-    def parts(self) -> Sequence[Part]:
-        """Critics at their own rate, everything else at the actor's."""
-        of_critics = set(self.network.critics.parameters())
-        schedule = self.config.schedule
-        rest = [weight for weight in self.network.parameters() if weight not in of_critics]
-        return [(rest, schedule.actor_lr), (list(self.network.critics.parameters()), schedule.critic_lr)]
 
     @torch.no_grad()
     def act(self, state: State, k: int, generator: torch.Generator) -> Choice:

@@ -12,7 +12,6 @@ with L_V, entropies of both levels, and an online update of the worker's scores 
 the idea is [A] assumed. An attribute with fewer free items than its places is filled with others in the worker's order.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -25,7 +24,7 @@ from hsrl_train.learner.asked_attributes import WorkerOdds, attributes_of, belie
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.method import Method
-from hsrl_train.learner.methods.networked import NetworkLearner, Part, PolicyNetwork, handicap, mlp
+from hsrl_train.learner.methods.networked import NetworkLearner, PolicyNetwork, handicap, mlp
 from hsrl_train.learner.replay import Batch, Choice
 from hsrl_train.learner.sections import DecodingConfig
 
@@ -119,19 +118,13 @@ class Kgcr(NetworkLearner):
 
     network: KgcrNetwork
     target: KgcrNetwork
+    critic_parts = ("value",)
 
     @classmethod
     def fresh_network(cls, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig) -> KgcrNetwork:
         """Encoder, director, worker, value."""
         encoder = StateEncoder(catalogue.vectors.shape[1], profile_width, max_history, config.network)
         return KgcrNetwork(encoder, catalogue.vocabulary[0] + 1, config)
-
-    def parts(self) -> Sequence[Part]:
-        """The value at the critic's rate, the rest at the actor's."""
-        values = list(self.network.value.parameters())
-        theirs = {id(weight) for weight in values}
-        rest = [weight for weight in self.network.parameters() if id(weight) not in theirs]
-        return [(rest, self.config.schedule.actor_lr), (values, self.config.schedule.critic_lr)]
 
     @torch.no_grad()
     def act(self, state: State, k: int, generator: torch.Generator) -> Choice:

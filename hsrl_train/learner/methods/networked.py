@@ -85,9 +85,12 @@ class NetworkLearner(ABC):
         showable: numbers of the items it can score.
         generator: for random numbers of the method's own; kept in checkpoints.
         n_updates: updates done.
+        has_target: whether a target follows the network.
+        critic_parts: the network's attributes that learn at the critic's rate, everything else at the actor's.
     """
 
     has_target: ClassVar[bool] = True
+    critic_parts: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> None:
         self.catalogue = catalogue
@@ -112,8 +115,11 @@ class NetworkLearner(ABC):
         """The terms of the loss of one update, scalars by name; their sum is stepped on. ``done_share`` of the training is over."""
 
     def parts(self) -> Sequence[Part]:
-        """Which parameters learn at which rate; every parameter that should move, once."""
-        return [(list(self.network.parameters()), self.config.schedule.actor_lr)]
+        """Which parameters learn at which rate; every parameter that should move, once, in the order of the network."""
+        schedule, named = self.config.schedule, list(self.network.named_parameters())
+        critic = [weight for name, weight in named if name.split(".")[0] in self.critic_parts]
+        actor = [weight for name, weight in named if name.split(".")[0] not in self.critic_parts]
+        return [(weights, lr) for weights, lr in ((actor, schedule.actor_lr), (critic, schedule.critic_lr)) if weights]
 
     @torch.no_grad()
     def act(self, state: State, k: int, generator: torch.Generator) -> Choice:

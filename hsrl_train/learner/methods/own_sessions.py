@@ -37,8 +37,7 @@ def own_rows(batch: Batch) -> Batch:
 
 def require_own_sessions(config: LearnerConfig) -> None:
     """Raise TrainingError where a method that learns from its own sessions would have none in its batches."""
-    size, share = config.schedule.batch_size, {"drawn": 0.0, "expected": config.losses.log_share, "logged": 1.0}
-    if round(share[config.losses.answers] * size) == size:
+    if config.n_logged == config.schedule.batch_size:
         raise TrainingError(
             f"training: {config.method} learns from its own sessions, but batches hold logged slates alone; "
             'set answers = "drawn", or a smaller log_share, in [learner.losses]'

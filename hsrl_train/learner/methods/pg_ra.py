@@ -10,7 +10,6 @@ on-policy and shows one item.
 """
 
 import math
-from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -23,7 +22,7 @@ from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.hyper_action import log_density, of_length
 from hsrl_train.learner.methods.ddpg import UNSUPERVISED
 from hsrl_train.learner.methods.method import Method
-from hsrl_train.learner.methods.networked import NetworkLearner, Part, PolicyNetwork, mlp, showable
+from hsrl_train.learner.methods.networked import NetworkLearner, PolicyNetwork, mlp, showable
 from hsrl_train.learner.replay import Batch, Choice
 from hsrl_train.learner.representation import InverseModel, guessed_places, representation_loss
 
@@ -65,18 +64,12 @@ class PgRa(NetworkLearner):
 
     network: GaussianNetwork
     target: GaussianNetwork
+    critic_parts = ("value",)
 
     @classmethod
     def fresh_network(cls, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig) -> GaussianNetwork:
         """Encoder, policy, value and inverse model."""
         return GaussianNetwork(StateEncoder(catalogue.vectors.shape[1], profile_width, max_history, config.network), config)
-
-    def parts(self) -> Sequence[Part]:
-        """The value at the critic's rate, everything else at the actor's."""
-        of_value = list(self.network.value.parameters())
-        schedule = self.config.schedule
-        rest = [weight for weight in self.network.parameters() if all(weight is not value for value in of_value)]
-        return [(rest, schedule.actor_lr), (of_value, schedule.critic_lr)]
 
     @torch.no_grad()
     def act(self, state: State, k: int, generator: torch.Generator) -> Choice:

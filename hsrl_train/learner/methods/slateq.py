@@ -15,8 +15,6 @@ with ``losses.item_share``: 1 is ρ_i, which counts the present K times and the 
 Nothing of the log reaches Q̃, as nobody knows where its sessions end; it teaches p̂.
 """
 
-from collections.abc import Sequence
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -27,7 +25,7 @@ from hsrl_train.learner import losses
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.method import Method
-from hsrl_train.learner.methods.networked import NetworkLearner, Part, PolicyNetwork, mlp, showable
+from hsrl_train.learner.methods.networked import NetworkLearner, PolicyNetwork, mlp, showable
 from hsrl_train.learner.methods.own_sessions import is_own, own_note, own_rows, require_own_sessions
 from hsrl_train.learner.replay import Batch, Choice
 
@@ -82,6 +80,7 @@ class SlateQ(NetworkLearner):
 
     network: ItemValues
     target: ItemValues
+    critic_parts = ("value_query", "value_items")
 
     def __init__(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> None:
         require_own_sessions(config)
@@ -91,13 +90,6 @@ class SlateQ(NetworkLearner):
     def fresh_network(cls, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig) -> ItemValues:
         """Encoder and both heads."""
         return ItemValues(StateEncoder(catalogue.vectors.shape[1], profile_width, max_history, config.network), config)
-
-    def parts(self) -> Sequence[Part]:
-        """The head of values at the critic's rate, the rest at the actor's."""
-        critic = [*self.network.value_query.parameters(), *self.network.value_items.parameters()]
-        of_critic = {id(weight) for weight in critic}
-        actor = [weight for weight in self.network.parameters() if id(weight) not in of_critic]
-        return [(actor, self.config.schedule.actor_lr), (critic, self.config.schedule.critic_lr)]
 
     def act(self, state: State, k: int, generator: torch.Generator) -> Choice:
         """Items drawn by u, noted as its own."""

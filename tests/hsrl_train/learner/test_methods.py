@@ -2,13 +2,12 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from hsrl_train.data.world import Catalogue, Records, State
+from hsrl_train.data.world import Records, State
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.loop import Hooks, Learner, train
 from hsrl_train.learner.methods import METHODS, method_named
@@ -17,17 +16,10 @@ from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
 from pipeline.errors import TrainingError
 from tests.support.learner import learner_config, with_settings
+from tests.support.updates import CATALOGUE, N_ITEMS
 from tests.support.users import OpenUsers
 
-N_ITEMS, K, H = 8, 2, 6
-CATALOGUE = Catalogue(
-    item_ids=np.arange(1, N_ITEMS + 1),
-    vectors=torch.eye(N_ITEMS + 1)[:, 1:],
-    tokens=torch.tensor([[-1, -1]] + [[half, pair] for half in (0, 1) for pair in (0, 0, 1, 1)]),
-    vocabulary=(2, 2),
-    is_active=torch.arange(N_ITEMS + 1) > 0,
-    popularity=torch.zeros(N_ITEMS + 1),
-)
+K, H = 2, 6
 RECORDS = Records(
     user=torch.tensor([0, 1]),
     exposed=torch.ones(2, K, dtype=torch.int64),
@@ -83,6 +75,7 @@ def test_a_policy_is_read_back_as_it_was_and_shows_different_active_items(method
     given = with_settings(config(method, 24), log_share=0.5)
     catalogue = replace(CATALOGUE, is_active=CATALOGUE.is_active & (torch.arange(N_ITEMS + 1) != 3))
     learner = method_named(method).fresh(catalogue, 2, H, given, 0)
+    assert all(hasattr(learner.network, name) for name in getattr(learner, "critic_parts", ()))  # type: ignore[attr-defined]
     environment = Environment([TwoTastes()], EnvironmentConfig(repeats="allowed", memory=4))
     policy = train(learner, environment, RECORDS, given, seed=0).policy
     states = State(torch.eye(2), torch.tensor([[1, 5, 0, 0, 0, 0], [0] * 6]), torch.tensor([[1, -2, 5, 0], [0] * 4]))
