@@ -69,18 +69,22 @@ def ab(
     days: Annotated[int, typer.Option(min=1, help="Days of the test.")] = 7,
     traffic: Annotated[float, typer.Option(help="Share of the users in each arm, at most 0.5.")] = 0.15,
     iterations: Annotated[int, typer.Option(min=1, help="Iterations that each arm learns a night, on its own log.")] = 300,
+    values: Annotated[
+        Path | None, typer.Option(help="CSV of item_id, value and cost of a positive answer: adds advertiser value and revenue.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the Markdown, CSV and PNG.")] = Path("results"),
     as_json: Json = False,
 ) -> None:
     """Simulate an A/B test with nightly retraining, and read it out: lift with its interval, guard rails, users needed."""
     from flows.runtime.run import Run
     from flows.runtime.settings import load_settings
-    from flows.study.ab import AbRequest, ab_test
+    from flows.study.ab import ab_test
+    from flows.study.ab_page import AbRequest
     from hsrl_train.learner.methods import require_known
     from pipeline.errors import ConfigError
 
     try:
-        request = AbRequest(require_known(control), require_known(treatment), days, traffic, iterations, out)
+        request = AbRequest(require_known(control), require_known(treatment), days, traffic, iterations, out, values)
     except ValueError as error:
         raise ConfigError(f"--control and --treatment: {error}") from error
     root = warehouse_path(warehouse)

@@ -157,7 +157,12 @@ def help_of(learner: LearnerConfig, n_simulators: int) -> str:
         given = ["the log alone"]
     else:
         asked = f", {losses.n_asked} asked items" if losses.answers == "expected" and losses.n_asked else ""
-        given = [f"{losses.answers} answers{asked}", f"{n_simulators} {plural('simulator', n_simulators)}"]
+        logged = f"{losses.log_share:.0%} of a batch from the log"
+        given = [
+            f"{losses.answers} answers{asked}",
+            *([logged] if learner.n_logged else []),
+            f"{n_simulators} {plural('simulator', n_simulators)}",
+        ]
     given += ["refusals"] if learner.network.uses_refusals else []
     given += ["search"] if learner.search.n_rounds else []
     return "; ".join(given)

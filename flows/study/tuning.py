@@ -16,9 +16,12 @@ from flows.study.study import Variant
 from flows.study.trial import Outcome, Trial, do, is_kept, outcome_of
 from flows.study.variants import applied
 
+# Slates of the log teach values that bootstrap for ever, since nobody knows where their sessions end: what a critic of any action can
+# live with, a policy gradient leaves out, and HAC's paper has none. So every method chooses whether it has them.
 # HAC A.3 searches actor rates from 1e-6 to 5e-4 and critic rates from 1e-5 to 1e-3 for 50,000 iterations; a tenth of the iterations
 # takes rates that are as much higher.
 _SHARED: Mapping[str, Sequence[float]] = {
+    "learner.losses.log_share": (0.0, 0.5),
     "learner.schedule.actor_lr": (1e-4, 3e-4, 1e-3, 2e-3, 5e-3),
     "learner.schedule.critic_lr": (1e-4, 3e-4, 1e-3, 3e-3),
 }

@@ -11,6 +11,9 @@ from torch import Tensor
 from hsrl_train.data.world import Policy, Records, State
 from hsrl_train.simulator.environment import Environment
 
+# What a user's positive answers are worth to the advertisers, and what these pay for them (HSRL §4.4.2: ADVV, Revenue).
+EARNINGS = ("advertiser value", "revenue")
+
 
 @dataclass(frozen=True)
 class Served:
@@ -24,6 +27,7 @@ class Served:
         state: of every user afterwards.
         rows: user rows, histories, slates and feedback of every slate, for the log.
         items: numbers of all shown items, each once.
+        earned: ``EARNINGS`` of each user's session; e = 0 where nothing is known of values.
     """
 
     reward: Float[Tensor, " b"]
@@ -33,9 +37,18 @@ class Served:
     state: State
     rows: tuple[Tensor, Tensor, Tensor, Tensor]
     items: Int[Tensor, " n"]
+    earned: Float[Tensor, "b e"]
 
 
-def serve(policy: Policy, environment: Environment, states: State, kinds: Int[Tensor, " b"], k: int, seed: int) -> Served:
+def serve(
+    policy: Policy,
+    environment: Environment,
+    states: State,
+    kinds: Int[Tensor, " b"],
+    k: int,
+    seed: int,
+    values: Float[Tensor, "n_plus_1 e"] | None = None,
+) -> Served:
     """A session of each of b users.
 
     Args:
@@ -45,12 +58,14 @@ def serve(policy: Policy, environment: Environment, states: State, kinds: Int[Te
         kinds: which kind each of them is, for good.
         k: length of a slate.
         seed: of their luck and tastes.
+        values: what a positive answer to each item earns, in the order of ``EARNINGS``; row 0 is padding.
     """
     generator = torch.Generator().manual_seed(seed)
     b = len(states.history)
     sessions = environment.start(states, generator, kinds)
     reward, n_refused, n_shown = torch.zeros(b), torch.zeros(b), torch.zeros(b)
     depth = torch.zeros(b, dtype=torch.int64)
+    earned = torch.zeros(b, 0 if values is None else values.shape[1])
     parts = []
     running = torch.arange(b)
     after = {
@@ -66,11 +81,13 @@ def serve(policy: Policy, environment: Environment, states: State, kinds: Int[Te
         depth[running] += 1
         n_refused[running] += (1 - step.feedback).sum(dim=1)
         n_shown[running] += float(k)
+        if values is not None:
+            earned[running] += torch.einsum("bk,bke->be", step.feedback, values[slate])
         for name, kept in after.items():
             kept[running] = getattr(step.sessions.state, name)
         running, sessions = running[~step.done], step.sessions.select(~step.done)
     rows = tuple(torch.cat([part[place] for part in parts]) for place in range(4))
-    return Served(reward, depth, n_refused, n_shown, states._replace(**after), rows, rows[2].unique())  # type: ignore[arg-type]
+    return Served(reward, depth, n_refused, n_shown, states._replace(**after), rows, rows[2].unique(), earned)  # type: ignore[arg-type]
 
 
 def with_rows(records: Records, rows: tuple[Tensor, Tensor, Tensor, Tensor]) -> Records:

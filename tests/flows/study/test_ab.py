@@ -9,7 +9,8 @@ from PIL import Image
 
 from flows.runtime.run import Run
 from flows.study import ab
-from flows.study.ab import REWARD, AbRequest, ab_test
+from flows.study.ab import ab_test
+from flows.study.ab_page import REWARD, AbRequest
 from pipeline.errors import ConfigError
 
 pytestmark = pytest.mark.slow
@@ -39,8 +40,18 @@ def test_two_arms_for_two_days(refreshed: Any, tmp_path: Path, monkeypatch: pyte
     assert Image.open(report["files"][2]).size[0] > 1000
     assert world.ask("select count(*) from policies").item() == 0
     assert world.ask("select status from runs where flow = 'ab'").item() == "completed"
-    again = ab_test(world.settings, world.root, Run("ab"), AbRequest("item_sasrec", "hsrl", 2, 0.5, 20, tmp_path / "out"))
-    assert again["lifts"] == report["lifts"]
+    # Again, with every answer worth 3 and costing 1: the same, and what was earned.
+    values = tmp_path / "values.csv"
+    world.ask("select raw_id as item_id, 3 as value, 1.0 as cost from items").write_csv(values)
+    request = AbRequest("item_sasrec", "hsrl", 2, 0.5, 20, tmp_path / "out", values)
+    again = {row["metric"]: row for row in ab_test(world.settings, world.root, Run("ab"), request)["lifts"]}
+    assert [again[name] for name in lifts] == report["lifts"]
+    worth, paid = again["advertiser value a session"], again["revenue a session"]
+    assert worth["control"] == pytest.approx(3 * paid["control"]) and worth["difference"] == pytest.approx(3 * paid["difference"])
+    # With every answer worth 1, an arm earns its likes: shown places less those refused.
+    shown, refused = daily.filter(pl.col("day") > 0), lifts["share of shown places that are refused"]
+    depth = shown.filter(pl.col("arm") == "item_sasrec")["depth"].mean()
+    assert 0 < paid["control"] < 10 * depth and refused["control"] < 1
 
 
 def test_the_same_method_in_both_arms_differs_by_luck_alone(refreshed: Any, tmp_path: Path) -> None:
@@ -55,3 +66,22 @@ def test_more_than_all_users_are_refused(refreshed: Any, tmp_path: Path) -> None
     world = refreshed.copy(tmp_path)
     with pytest.raises(ConfigError, match=r"--traffic is 0.7, expected a share above 0 and of at most 0.5"):
         ab_test(world.settings, world.root, Run("ab"), AbRequest("item_sasrec", "hsrl", 2, 0.7, 20, tmp_path / "out"))
+
+
+BAD_VALUES = {
+    "item_id,value\n1,2\n": "has no column cost",
+    "item_id,value,cost\n1,-2,1\n2,x,1\n": "2 of 2 lines have a value or cost that is no number of 0 or more, such as that of item 1",
+    "item_id,value,cost\n1,2,1\n1,2,1\n": "1 of 2 lines repeat an item, such as 1",
+    "item_id,value,cost\nnobody,2,1\n": r"\d+ of \d+ items that may be shown have no line, such as",
+}
+
+
+def test_values_that_cannot_be_used_are_refused(refreshed: Any, tmp_path: Path) -> None:
+    world, values = refreshed.copy(tmp_path), tmp_path / "values.csv"
+    request = AbRequest("item_sasrec", "hsrl", 2, 0.5, 20, tmp_path / "out", values)
+    with pytest.raises(ConfigError, match="No such file"):
+        ab_test(world.settings, world.root, Run("ab"), request)
+    for text, says in BAD_VALUES.items():
+        values.write_text(text)
+        with pytest.raises(ConfigError, match=says):
+            ab_test(world.settings, world.root, Run("ab"), request)
