@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from flows.refresh.release_inputs import ReleaseInputs
@@ -55,9 +56,9 @@ def changes_of(
             "sid_waiting": decision.changes.waiting,
         },
         upsert={
-            "items": _changed(inputs.tables.items, incumbent.tables.items),
-            "users": _changed(inputs.tables.users, incumbent.tables.users),
-            "splits": _changed(inputs.tables.splits, incumbent.tables.splits),
+            "items": _changed(inputs.tables.items, incumbent.tables.items, "item_id"),
+            "users": _changed(inputs.tables.users, incumbent.tables.users, "user_id"),
+            "splits": _changed(inputs.tables.splits, incumbent.tables.splits, "user_id"),
             "sid_history": decision.changes.upserts,
             # By key, as a rebuild from the same inputs gives the codebook that is there already.
             "codebooks": decision.codebook.to_frame() if decision.is_new else CODEBOOKS.empty(),
@@ -105,9 +106,19 @@ def _rebuilt(staged: Sequence[StagedDelivery]) -> pl.DataFrame:
     return pl.concat([empty, *users]).unique("user_id", keep="last").sort("user_id")
 
 
-def _changed(now: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-    """Rows that are new or not as they were."""
-    return now.join(before, on=now.columns, how="anti", nulls_equal=True)
+def _changed(now: pl.DataFrame, before: pl.DataFrame, key: str) -> pl.DataFrame:
+    """Rows of ``now`` that are new or not as they were in ``before``, whose ``key`` is unique and rises.
+
+    Each row is compared with the one of its key: a join of millions of rows on all their columns took half as long as a night's audits.
+    """
+    keys, asked = before[key].to_numpy(), now[key].to_numpy()
+    if before.is_empty():
+        return now
+    places = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
+    is_same = pl.Series(keys[places] == asked)
+    for column in before[places].iter_columns():
+        is_same &= column.eq_missing(now[column.name])
+    return now.filter(~is_same)
 
 
 def _stage_embeddings(warehouse: Warehouse, sids: SemanticIds, release_id: int) -> Path:

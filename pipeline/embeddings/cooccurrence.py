@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from pipeline.embeddings.like_sums import LikeSums, quantum_of
 from pipeline.embeddings.vectors import Directions, Ids, Matrix, directions
 from pipeline.errors import ContractError
 
 # Singular values below this share of the largest are rounding; dividing by them would be noise.
 _SMALLEST_SHARE = 1e-6
+_MOST_QUANTA = 2.0**62
 
 
 @dataclass(frozen=True)
@@ -80,17 +82,46 @@ class Cooccurrence:
     def fold(self, item_ids: Ids, likes: Iterable[sparse.csr_matrix]) -> Directions:
         """The direction of every item in the frozen basis, from the likes as they are now.
 
-        The factor D^(−p) of v_i is left out: it changes the length, never the direction.
-
         Args:
             item_ids: (n,) rising; the columns of ``likes``.
             likes: (users, n) ones, block by block, all likes of a user in one block.
         """
-        loadings = np.zeros((len(item_ids), self.basis.shape[1]))
+        return self.directions_of(self.sums(item_ids, likes))
+
+    def sums(self, item_ids: Ids, likes: Iterable[sparse.csr_matrix]) -> LikeSums:
+        """What ``fold`` sums over users: of each item Σ_u û_u over those who like it.
+
+        Args:
+            item_ids: (n,) rising; the columns of ``likes``.
+            likes: as for ``fold``.
+
+        Raises:
+            ContractError: a user likes so much that the sum cannot be exact.
+        """
+        loadings, quantum = self._loadings, quantum_of(self._loadings)
         kept, rows, _ = np.intersect1d(self.item_ids, item_ids, assume_unique=True, return_indices=True)
-        loadings[np.searchsorted(item_ids, kept)] = self.weights[rows, None] * self.basis[rows]
-        totals, popularity = np.zeros_like(loadings), np.zeros(len(item_ids))
+        in_catalogue = np.zeros((len(item_ids), loadings.shape[1]))
+        in_catalogue[np.searchsorted(item_ids, kept)] = loadings[rows] / quantum
+        total = LikeSums.zero(item_ids, loadings.shape[1])
         for block in likes:
-            totals += block.T @ (block @ loadings)
-            popularity += np.asarray(block.sum(axis=0)).ravel()
-        return directions(totals, popularity)
+            block.sort_indices()  # the order in which a user's loadings are added up, to the last bit
+            tastes = np.rint(block @ in_catalogue)
+            if np.abs(tastes).max(initial=0.0) >= _MOST_QUANTA:
+                raise ContractError(
+                    f"embeddings: a user has {int(np.diff(block.indptr).max())} positives, more than can be summed exactly; "
+                    "leave such a user out"
+                )
+            total = total.plus(LikeSums.of_users(item_ids, block, tastes.astype(np.int64)))
+        return total
+
+    def directions_of(self, sums: LikeSums) -> Directions:
+        """The direction of every item, from its sums.
+
+        The factor D^(−p) of v_i is left out: it changes the length, never the direction.
+        """
+        return directions(sums.totals(quantum_of(self._loadings)), sums.popularity.astype(np.float64))
+
+    @property
+    def _loadings(self) -> Matrix:
+        """(b, w) D^(−p) B: what a like of an item of the basis adds to the taste of its user."""
+        return self.weights[:, None] * self.basis
