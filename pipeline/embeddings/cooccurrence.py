@@ -15,13 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from pipeline.embeddings.like_sums import LikeSums, quantum_of
+from pipeline.embeddings.like_sums import LikeSums, in_quanta, quantum_of
 from pipeline.embeddings.vectors import Directions, Ids, Matrix, directions
 from pipeline.errors import ContractError
 
 # Singular values below this share of the largest are rounding; dividing by them would be noise.
 _SMALLEST_SHARE = 1e-6
-_MOST_QUANTA = 2.0**62
 
 
 @dataclass(frozen=True)
@@ -94,24 +93,15 @@ class Cooccurrence:
         Args:
             item_ids: (n,) rising; the columns of ``likes``.
             likes: as for ``fold``.
-
-        Raises:
-            ContractError: a user likes so much that the sum cannot be exact.
         """
-        loadings, quantum = self._loadings, quantum_of(self._loadings)
+        loadings = in_quanta(self._loadings)
         kept, rows, _ = np.intersect1d(self.item_ids, item_ids, assume_unique=True, return_indices=True)
-        in_catalogue = np.zeros((len(item_ids), loadings.shape[1]))
-        in_catalogue[np.searchsorted(item_ids, kept)] = loadings[rows] / quantum
+        in_catalogue = np.zeros((len(item_ids), loadings.shape[1]), dtype=np.int64)
+        in_catalogue[np.searchsorted(item_ids, kept)] = loadings[rows]
         total = LikeSums.zero(item_ids, loadings.shape[1])
         for block in likes:
-            block.sort_indices()  # the order in which a user's loadings are added up, to the last bit
-            tastes = np.rint(block @ in_catalogue)
-            if np.abs(tastes).max(initial=0.0) >= _MOST_QUANTA:
-                raise ContractError(
-                    f"embeddings: a user has {int(np.diff(block.indptr).max())} positives, more than can be summed exactly; "
-                    "leave such a user out"
-                )
-            total = total.plus(LikeSums.of_users(item_ids, block, tastes.astype(np.int64)))
+            ones = block.astype(np.int64)
+            total = total.plus(LikeSums.of_users(item_ids, ones, ones @ in_catalogue))
         return total
 
     def directions_of(self, sums: LikeSums) -> Directions:

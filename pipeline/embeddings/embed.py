@@ -108,7 +108,7 @@ def sum_likes(model: EmbeddingModel, items: pl.DataFrame, positives: Iterable[pl
         positives: as for ``embed``, of all users or of some: sums of different users add up (``LikeSums.plus``).
 
     Raises:
-        ContractError: positives of unknown items, or more of a user than can be summed exactly.
+        ContractError: positives of unknown items.
     """
     item_ids = items["item_id"].sort().to_numpy()
     sources = [part.source for part in model.parts if isinstance(part.source, Cooccurrence)]

@@ -11,8 +11,8 @@ from pipeline.embeddings.vectors import Ids, Matrix
 from pipeline.errors import ContractError
 
 Whole = npt.NDArray[np.int64]
-# A taste is a whole number of quanta: 2⁻⁴⁴ of the largest loading of its coordinate, which leaves 2¹⁸ such loadings to a user.
-QUANTUM_BITS = 44
+# A loading is a whole number of quanta, of which all loadings of a coordinate together have at most 2⁶²: so has any user's taste.
+_TASTE_BITS = 62
 _LOW_BITS = 32
 _LOW = (1 << _LOW_BITS) - 1
 
@@ -47,10 +47,10 @@ class LikeSums:
 
         Args:
             item_ids: (n,) rising.
-            likes: sparse (users, n) ones, no pair twice.
-            quanta: (users, w) tastes, each number below 2⁶² in size.
+            likes: sparse (users, n) ones, i64, no pair twice.
+            quanta: (users, w) tastes, each at most 2⁶² in size.
         """
-        by_item = likes.astype(np.int64).T
+        by_item = likes.T
         popularity = np.bincount(likes.indices, minlength=len(item_ids)).astype(np.int64)
         return cls(item_ids, popularity, by_item @ (quanta >> _LOW_BITS), by_item @ (quanta & _LOW))._carried()
 
@@ -97,6 +97,11 @@ class LikeSums:
 
 
 def quantum_of(loadings: Matrix) -> Matrix:
-    """(w,) the quantum of each coordinate: a power of two, from (b, w) loadings of which some in each column is not 0."""
-    _, exponents = np.frexp(np.abs(loadings).max(axis=0))
-    return np.ldexp(1.0, exponents - QUANTUM_BITS)
+    """(w,) the quantum of each coordinate, a power of two, from (b, w) loadings."""
+    _, exponents = np.frexp(np.abs(loadings).sum(axis=0))
+    return np.ldexp(1.0, exponents + 1 - _TASTE_BITS)
+
+
+def in_quanta(loadings: Matrix) -> Whole:
+    """(b, w) loadings as whole numbers of quanta."""
+    return np.rint(loadings / quantum_of(loadings)).astype(np.int64)
