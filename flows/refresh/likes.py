@@ -1,7 +1,7 @@
 """What training records say of items: summed over all users once, then moved on by the users whose records changed."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -9,8 +9,8 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from flows.refresh.buckets import of_bucket
+from flows.refresh.changed_rows import changed_rows
 from flows.refresh.release_inputs import ReleaseInputs
-from flows.stores.incumbent import Tables
 from pipeline.contracts import RECORD_ROWS
 from pipeline.embeddings.embed import sum_likes
 from pipeline.embeddings.like_sums import LikeSums
@@ -108,14 +108,10 @@ class LikesOfRelease:
 
     def _changed(self) -> pl.DataFrame:
         """user_id of those whose training records may not be those of the last release."""
-        then, now = (tables.splits.select("user_id", "n_records", "n_train") for tables in (self._then, self.inputs.tables))
-        whole = list(then.columns)
-        other = [now.join(then, on=whole, how="anti"), then.join(now, on=whole, how="anti")]
+        both = (self.inputs.incumbent.tables, self.inputs.tables)
+        then, now = (tables.splits.select("user_id", "n_records", "n_train") for tables in both)
+        other = [changed_rows(now, then, "user_id"), changed_rows(then, now, "user_id")]
         return pl.concat([self._rebuilt(), *(rows.select("user_id") for rows in other)]).unique()
-
-    @property
-    def _then(self) -> Tables:
-        return self.inputs.incumbent.tables
 
     def _of_all(self) -> Likes:
         read = LikesRead(self.inputs.tables.splits.height)
@@ -126,24 +122,35 @@ class LikesOfRelease:
 
     def _moved_on(self, answers: pl.DataFrame, sums: LikeSums | None, changed: pl.DataFrame) -> Likes:
         """The last release's sums without what the changed users had said, and with what they say now."""
-        splits, rebuilt = self.inputs.tables.splits, self._rebuilt()
-        drawn = splits.select("user_id").filter(is_drawn(splits["user_id"], splits.height))
+        rebuilt, n_users = self._rebuilt(), self.inputs.tables.splits.height
+        drawn = self.inputs.tables.splits.select("user_id").filter(is_drawn(self.inputs.tables.splits["user_id"], n_users))
         looked_at = pl.concat([changed, drawn]).unique()
-        counts, follows = [answers], []
+        cut_then, cut = (
+            tables.splits.join(looked_at, on="user_id", how="semi")
+            for tables in (self.inputs.incumbent.tables, self.inputs.tables)
+        )
+        said: list[pl.DataFrame] = []
+        says: list[pl.DataFrame] = []
+        follows: list[pl.DataFrame] = []
         for bucket in range(self.n_buckets):
             now = _slates(of_bucket(self.inputs.records, bucket), looked_at)
             again = now.join(changed, on="user_id", how="semi", maintain_order="left")
             was = again.join(rebuilt, on="user_id", how="anti")
             if rebuilt.height:
                 was = pl.concat([was, _slates(of_bucket(self.inputs.incumbent.files.records, bucket), rebuilt)])
-            said, says = (training_answers(rows.lazy(), cut) for rows, cut in ((was, self._then.splits), (again, splits)))
-            counts += [count_answers(says), count_answers(said).with_columns(-pl.col("n_shown", "n_positives"))]
-            if sums is not None:
-                for rows, sign in ((says, 1), (said, -1)):
-                    more = sum_likes(self.model, self.inputs.tables.items, [_liked(rows)])
-                    sums = sums if more is None else sums.plus(more, sign)
-            follows.append(likes_that_follow(_liked(training_answers(now.lazy(), splits)), splits.height))
-        return Likes(summed_answers(counts).filter(pl.col("n_shown") > 0), sums, pl.concat(follows))
+            said.append(training_answers(was.lazy(), cut_then))
+            says.append(training_answers(again.lazy(), cut))
+            follows.append(likes_that_follow(_liked(training_answers(now.lazy(), cut)), n_users))
+        gone = [count_answers(rows).with_columns(-pl.col("n_shown", "n_positives")) for rows in said]
+        counts = summed_answers([answers, *map(count_answers, says), *gone])
+        if sums is not None:
+            more, less = (self._sums([pl.concat(rows)]) for rows in (says, said))
+            sums = sums.plus(more).plus(less, -1) if more is not None and less is not None else None
+        return Likes(counts.filter(pl.col("n_shown") > 0), sums, pl.concat(follows))
+
+    def _sums(self, answers: Iterable[pl.DataFrame]) -> LikeSums | None:
+        """Of the positives among answers, all of a user in one frame."""
+        return sum_likes(self.model, self.inputs.tables.items, map(_liked, answers))
 
 
 def discard_older_sums(warehouse: Warehouse) -> None:

@@ -98,11 +98,7 @@ class Cooccurrence:
         kept, rows, _ = np.intersect1d(self.item_ids, item_ids, assume_unique=True, return_indices=True)
         in_catalogue = np.zeros((len(item_ids), loadings.shape[1]), dtype=np.int64)
         in_catalogue[np.searchsorted(item_ids, kept)] = loadings[rows]
-        total = LikeSums.zero(item_ids, loadings.shape[1])
-        for block in likes:
-            ones = block.astype(np.int64)
-            total = total.plus(LikeSums.of_users(item_ids, ones, ones @ in_catalogue))
-        return total
+        return LikeSums.of_users(item_ids, in_catalogue, likes)
 
     def directions_of(self, sums: LikeSums) -> Directions:
         """The direction of every item, from its sums.

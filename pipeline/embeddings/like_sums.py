@@ -1,6 +1,6 @@
 """Sums over users, kept exactly: so that a night adds and takes away only the users whose likes changed, to the same last bit."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -42,17 +42,22 @@ class LikeSums:
         return cls(item_ids, np.zeros(len(item_ids), np.int64), *np.zeros((2, len(item_ids), width), np.int64))
 
     @classmethod
-    def of_users(cls, item_ids: Ids, likes: Any, quanta: Whole) -> Self:
+    def of_users(cls, item_ids: Ids, loadings: Whole, likes: Iterable[Any]) -> Self:
         """Of some users.
 
         Args:
             item_ids: (n,) rising.
-            likes: sparse (users, n) ones, i64, no pair twice.
-            quanta: (users, w) tastes, each at most 2⁶² in size.
+            loadings: (n, w) what a like of an item adds to the taste of its user; in a coordinate at most 2⁶² in size together.
+            likes: sparse (users, n) ones, no pair twice, block by block, all likes of a user in one block.
         """
-        by_item = likes.T
-        popularity = np.bincount(likes.indices, minlength=len(item_ids)).astype(np.int64)
-        return cls(item_ids, popularity, by_item @ (quanta >> _LOW_BITS), by_item @ (quanta & _LOW))._carried()
+        total = cls.zero(item_ids, loadings.shape[1])
+        for block in likes:
+            ones = block.astype(np.int64)
+            tastes = ones @ loadings
+            for half, parts in ((total.high, tastes >> _LOW_BITS), (total.low, tastes & _LOW)):
+                half += ones.T @ parts  # low halves overflow after 2³¹ users
+            total.popularity[:] += np.bincount(ones.indices, minlength=len(item_ids))
+        return total._carried()
 
     def plus(self, other: "LikeSums", sign: int = 1) -> Self:
         """Together with ``other``, or without it where ``sign`` is −1; of the same items."""
