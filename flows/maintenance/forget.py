@@ -11,6 +11,7 @@ import polars as pl
 from flows.maintenance.erase import Erasure, Subject, count_events, erase
 from flows.refresh.external_vectors import find_external_files
 from flows.refresh.forgotten import Kind, hash_of
+from flows.refresh.likes import discard_older_sums
 from flows.refresh.release_changes import changes_of
 from flows.refresh.release_inputs import ReleaseInputs
 from flows.refresh.semantic_ids import make_semantic_ids
@@ -63,7 +64,7 @@ def forget(settings: Settings, root: Path, kind: Kind, raw_id: str, run: Run, *,
         warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
     ):
         require_same_settings(warehouse, config, rebuild=False)
-        require_intact(warehouse, (*TABLES, "user_state", "embedding_model"))
+        require_intact(warehouse, (*TABLES, "user_state", "like_sums", "embedding_model"))
         incumbent = read_incumbent(warehouse, settings.sids.tombstone_nights, rebuild=False)
         identifier = _identifier(incumbent, kind, raw_id)
         subject = Subject(users=[identifier]) if kind == "user" else Subject(items=[identifier])
@@ -76,6 +77,7 @@ def forget(settings: Settings, root: Path, kind: Kind, raw_id: str, run: Run, *,
             release_id = _publish(context, incumbent, subject, settings.semantic_ids(), config)
             warehouse.staging.discard_all(_STAGED)
             warehouse.staging.discard_all("embeddings")
+            discard_older_sums(warehouse)
             outcome.release_id = release_id
         return report | {"status": "published", "release_id": release_id, "seconds": run.seconds}
 

@@ -74,6 +74,10 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, request: Ref
         # All is published, so nothing staged is needed: neither this run's nor what killed runs left. Only the writer stages these.
         for kind in (KIND, "embeddings", "rest"):
             warehouse.staging.discard_all(kind)
+        if report["release_id"] is not None:
+            from flows.refresh.likes import discard_older_sums
+
+            discard_older_sums(warehouse)
         return report
 
 
@@ -91,7 +95,7 @@ def _bring_up_to_date(
     if not (found.deliveries or found.has_new_vectors or request.rebuild or items_left_behind(warehouse)):
         return _nothing_new(run, request, [])
     with run.stage("check stored files"):
-        require_intact(warehouse, (*TABLES, "user_state"))
+        require_intact(warehouse, (*TABLES, "user_state", "like_sums"))
         (require_whole_or_gone if request.rebuild else require_intact)(warehouse, ("embedding_model",))
     with run.stage("read the last release"):
         incumbent = read_incumbent(warehouse, settings.sids.tombstone_nights, rebuild=request.rebuild)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from flows.refresh.changed_rows import changed_rows
 from flows.refresh.release_inputs import ReleaseInputs
 from flows.refresh.semantic_ids import SemanticIds
 from flows.refresh.staging import StagedDelivery, live_files
@@ -55,9 +56,9 @@ def changes_of(
             "sid_waiting": decision.changes.waiting,
         },
         upsert={
-            "items": _changed(inputs.tables.items, incumbent.tables.items),
-            "users": _changed(inputs.tables.users, incumbent.tables.users),
-            "splits": _changed(inputs.tables.splits, incumbent.tables.splits),
+            "items": changed_rows(inputs.tables.items, incumbent.tables.items, "item_id"),
+            "users": changed_rows(inputs.tables.users, incumbent.tables.users, "user_id"),
+            "splits": changed_rows(inputs.tables.splits, incumbent.tables.splits, "user_id"),
             "sid_history": decision.changes.upserts,
             # By key, as a rebuild from the same inputs gives the codebook that is there already.
             "codebooks": decision.codebook.to_frame() if decision.is_new else CODEBOOKS.empty(),
@@ -103,11 +104,6 @@ def _rebuilt(staged: Sequence[StagedDelivery]) -> pl.DataFrame:
     users = [delivery.frame("rebuilt").with_columns(ingest_id=pl.lit(delivery.new.ingest_id)) for delivery in staged]
     empty = pl.DataFrame(schema={"user_id": pl.Int64, "ingest_id": pl.String})
     return pl.concat([empty, *users]).unique("user_id", keep="last").sort("user_id")
-
-
-def _changed(now: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-    """Rows that are new or not as they were."""
-    return now.join(before, on=now.columns, how="anti", nulls_equal=True)
 
 
 def _stage_embeddings(warehouse: Warehouse, sids: SemanticIds, release_id: int) -> Path:

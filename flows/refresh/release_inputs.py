@@ -42,6 +42,11 @@ class ReleaseInputs:
         return tuple(delivery.new.ingest_id for delivery in self.staged)
 
     @property
+    def state_id(self) -> str:
+        """The user states after its deliveries, whose id stands for all of its records."""
+        return self.staged[-1].folder.name if self.staged else self.incumbent.files.state_id
+
+    @property
     def external_inputs(self) -> tuple[str, ...]:
         """How lineage names the files of external vectors."""
         return self.external.inputs if self.external else ()

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from pipeline.embeddings.like_sums import LikeSums, in_quanta, quantum_of
 from pipeline.embeddings.vectors import Directions, Ids, Matrix, directions
 from pipeline.errors import ContractError
 
@@ -80,17 +81,33 @@ class Cooccurrence:
     def fold(self, item_ids: Ids, likes: Iterable[sparse.csr_matrix]) -> Directions:
         """The direction of every item in the frozen basis, from the likes as they are now.
 
-        The factor D^(−p) of v_i is left out: it changes the length, never the direction.
-
         Args:
             item_ids: (n,) rising; the columns of ``likes``.
             likes: (users, n) ones, block by block, all likes of a user in one block.
         """
-        loadings = np.zeros((len(item_ids), self.basis.shape[1]))
+        return self.directions_of(self.sums(item_ids, likes))
+
+    def sums(self, item_ids: Ids, likes: Iterable[sparse.csr_matrix]) -> LikeSums:
+        """What ``fold`` sums over users: of each item Σ_u û_u over those who like it.
+
+        Args:
+            item_ids: (n,) rising; the columns of ``likes``.
+            likes: as for ``fold``.
+        """
+        loadings = in_quanta(self._loadings)
         kept, rows, _ = np.intersect1d(self.item_ids, item_ids, assume_unique=True, return_indices=True)
-        loadings[np.searchsorted(item_ids, kept)] = self.weights[rows, None] * self.basis[rows]
-        totals, popularity = np.zeros_like(loadings), np.zeros(len(item_ids))
-        for block in likes:
-            totals += block.T @ (block @ loadings)
-            popularity += np.asarray(block.sum(axis=0)).ravel()
-        return directions(totals, popularity)
+        in_catalogue = np.zeros((len(item_ids), loadings.shape[1]), dtype=np.int64)
+        in_catalogue[np.searchsorted(item_ids, kept)] = loadings[rows]
+        return LikeSums.of_users(item_ids, in_catalogue, likes)
+
+    def directions_of(self, sums: LikeSums) -> Directions:
+        """The direction of every item, from its sums.
+
+        The factor D^(−p) of v_i is left out: it changes the length, never the direction.
+        """
+        return directions(sums.totals(quantum_of(self._loadings)), sums.popularity.astype(np.float64))
+
+    @property
+    def _loadings(self) -> Matrix:
+        """(b, w) D^(−p) B: what a like of an item of the basis adds to the taste of its user."""
+        return self.weights[:, None] * self.basis

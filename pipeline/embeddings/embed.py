@@ -14,6 +14,7 @@ from pipeline.embeddings.config import EmbeddingsConfig, Kind
 from pipeline.embeddings.content import Content
 from pipeline.embeddings.cooccurrence import Cooccurrence
 from pipeline.embeddings.external import External
+from pipeline.embeddings.like_sums import LikeSums
 from pipeline.embeddings.model import EmbeddingModel, Part
 from pipeline.embeddings.positives import likes_of
 from pipeline.embeddings.vectors import Directions, Ids, Matrix, shrunk, unit
@@ -95,12 +96,50 @@ def embed(
         ContractError: a broken contract, positives of unknown items, or external vectors that are missing or malformed.
     """
     items = check(items, ITEMS, "embeddings").sort("item_id")
-    item_ids = items["item_id"].to_numpy()
-    evidence = _Evidence(items, (likes_of(frame, item_ids) for frame in positives), external)
-    part_directions = [_fold(part.source, evidence) for part in model.parts]
+    return embed_sums(model, items, sum_likes(model, items, positives), external)
+
+
+def sum_likes(model: EmbeddingModel, items: pl.DataFrame, positives: Iterable[pl.DataFrame]) -> LikeSums | None:
+    """What the co-occurrence part is folded from; None, and nothing is read, where the model has no such part.
+
+    Args:
+        model: as ``learn`` gave it.
+        items: ITEMS.
+        positives: as for ``embed``, of all users or of some: sums of different users add up (``LikeSums.plus``).
+
+    Raises:
+        ContractError: positives of unknown items.
+    """
+    item_ids = items["item_id"].sort().to_numpy()
+    sources = [part.source for part in model.parts if isinstance(part.source, Cooccurrence)]
+    return sources[0].sums(item_ids, (likes_of(frame, item_ids) for frame in positives)) if sources else None
+
+
+def embed_sums(
+    model: EmbeddingModel, items: pl.DataFrame, likes: LikeSums | None, external: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """What ``embed`` gives, from likes that were summed before.
+
+    Args:
+        model: as ``learn`` gave it.
+        items: ITEMS.
+        likes: ``sum_likes`` of all users.
+        external: as for ``embed``.
+
+    Raises:
+        ContractError: a broken contract, or external vectors that are missing or malformed.
+    """
+    items = check(items, ITEMS, "embeddings").sort("item_id")
+    evidence = _Evidence(items, (), external)
+    part_directions = [
+        part.source.directions_of(likes)
+        if isinstance(part.source, Cooccurrence) and likes is not None
+        else _fold(part.source, evidence)
+        for part in model.parts
+    ]
     has_signal = np.any([own.evidence > 0 for own in part_directions], axis=0)
     vectors = pl.Series(_joined(model.parts, part_directions, items), dtype=pl.Array(pl.Float32, model.width)).arr.to_list()
-    embeddings = pl.DataFrame({"item_id": item_ids, "vector": vectors, "has_signal": has_signal})
+    embeddings = pl.DataFrame({"item_id": items["item_id"], "vector": vectors, "has_signal": has_signal})
     return check(embeddings.with_columns(embedding_id=pl.lit(model.embedding_id)), EMBEDDINGS, "embeddings")
 
 

@@ -54,7 +54,9 @@ def note_sightings(items: pl.DataFrame, seen: pl.DataFrame) -> pl.DataFrame:
 
 
 def merge_users(known: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
-    """USERS after a delivery: a listed user replaces what was known; one row a user, by user_id."""
+    """USERS after a delivery: a listed user replaces what was known; one row a user, by user_id, as ``known`` is."""
+    if listed.is_empty():  # most sources have no file of users, and a log has millions
+        return check(known, USERS, "users")
     merged = pl.concat([known, listed]).unique("user_id", keep="last").sort("user_id")
     return check(merged, USERS, "users")
 
@@ -63,9 +65,9 @@ def note_users(users: pl.DataFrame, seen: pl.DataFrame) -> pl.DataFrame:
     """USERS with a row for everyone who has events, also for those whom no user file lists.
 
     Args:
-        users: USERS.
+        users: USERS, by user_id.
         seen: user_id.
     """
     unlisted = seen.unique().join(users, on="user_id", how="anti")
     rows = unlisted.select("user_id", raw_id=pl.col("user_id").cast(pl.String), attributes=pl.lit(None, pl.String))
-    return check(pl.concat([users, rows]).sort("user_id"), USERS, "users")
+    return check(users.merge_sorted(rows.sort("user_id"), "user_id"), USERS, "users")

@@ -114,8 +114,13 @@ def likes_that_follow(likes: pl.DataFrame, n_users: int) -> pl.DataFrame:
     Returns:
         left and right item_id (i64), a row a pair.
     """
-    every = np.uint64(max(1, n_users // SAMPLE_USERS))
-    drawn = likes.filter(pl.Series(fixed_hash(likes["user_id"].to_numpy()) % every == 0))
+    drawn = likes.filter(is_drawn(likes["user_id"], n_users))
     ordered = drawn.sort("user_id", "record_index", maintain_order=True)
     following = ordered.select(left="item_id", right=pl.col("item_id").shift(-1).over("user_id")).drop_nulls()
     return following.filter(pl.col("left") != pl.col("right"))
+
+
+def is_drawn(user_ids: pl.Series, n_users: int) -> pl.Series:
+    """Whether each user is of the about 5,000 that ``likes_that_follow`` looks at, of ``n_users`` in the whole log."""
+    every = np.uint64(max(1, n_users // SAMPLE_USERS))
+    return pl.Series(fixed_hash(user_ids.to_numpy()) % every == 0)

@@ -277,7 +277,7 @@ def _superseded(warehouse: Warehouse, kept: dict[int, int]) -> Iterator[Path]:
     """Published artifacts that no kept release, and no release to come, can ask for."""
     if not kept:
         return
-    needed = set(warehouse.query(statement("last_user_state"))["artifact_id"])
+    needed = {name for last in ("last_user_state", "last_like_sums") for name in warehouse.query(statement(last))["artifact_id"]}
     for snapshot in kept.values():
         with connect() as past:
             attach(past, warehouse.root, "lake", CATALOGUE, f"SNAPSHOT_VERSION {snapshot}", "READ_ONLY")

@@ -39,6 +39,7 @@ _ANEW = {
     "policy": "train it anew with: hsrl retrain",
     "simulator": "train it anew with: hsrl retrain",
     "embedding_model": "make new Semantic IDs with: hsrl refresh --rebuild",
+    "like_sums": "sum the likes anew with: hsrl refresh",
 }
 
 

@@ -25,6 +25,10 @@ GUARDED = (
 )
 RIGHT = "(2, 'c', 0, 'explained_drop', 0.01), (2, 'c', 0, 'fallback_share', 0.06), (2, 'c', 0, 'strayed_share', 0.01); "
 STRAYED = "DELETE FROM sid_metrics WHERE metric = '{0}'; INSERT INTO sid_metrics VALUES (2, 'c', 0, '{0}', {1})"
+EXPLAINED = (
+    "INSERT INTO sid_metrics SELECT release_id, codebook_id, 0, 'explained_variance', value "
+    "FROM (VALUES {}) AS t (release_id, codebook_id, value)"
+)
 LEARNED = "DELETE FROM previous.codebooks; "
 ASKED = """UPDATE releases SET config = '{"sids": {"epsilon": 0.1}}'; """
 NO_POSITIVES = "UPDATE ingests SET n_accepted = 100, n_positives = if(ingest_id = 'i1', 50, 0)"
@@ -129,6 +133,7 @@ FAULTS = [
     ("vectors_as_before", GUARDED + RIGHT + STRAYED.format("lost_signal_share", 0.3), {"figure": "lost_signal"}),
     ("vectors_as_before", GUARDED + RIGHT + STRAYED.format("fallback_share", 0.6), {"figure": "fallback_rise"}),
     ("vectors_as_before", GUARDED + RIGHT + STRAYED.format("lost_columns_share", 0.06), {"figure": "lost_columns"}),
+    ("codes_eroded", GUARDED + RIGHT + EXPLAINED.format("(1, 'c', 0.8), (2, 'c', 0.65)"), {"learned_in": 1, "value": 0.65}),
     ("sids_complete", "DELETE FROM sid_missing", {"item_id": 14}),
     ("sids_complete", "UPDATE sid_history SET valid_to = NULL WHERE sid = '0-1'", {"item_id": 11}),
     ("sid_history_kept", "UPDATE sid_history SET slot = 4 WHERE item_id = 12", {"item_id": 12}),
@@ -314,6 +319,36 @@ def test_vectors_warn_before_they_block_and_as_the_setting_says(
     assert (finding.severity if finding.n_offenders else None) == severity
     world.execute("UPDATE releases SET kind = 'rebuild'")
     assert run_audits(world, [audit])[0].n_offenders == 0
+
+
+def test_codes_that_erode_a_little_every_night_are_seen_after_weeks(world: duckdb.DuckDBPyConnection) -> None:
+    """From .80 by .01 a night: the limit of .10 is passed by the eleventh, where the last release is only .01 better."""
+    world.execute(GUARDED + RIGHT)
+    world.execute(EXPLAINED.format(", ".join(f"({2 - n}, 'c', {0.7 + n / 100})" for n in range(11))))
+    assert offenders(world, "codes_eroded") == []
+    world.execute("UPDATE sid_metrics SET release_id = release_id - 1 WHERE metric = 'explained_variance'")
+    world.execute(EXPLAINED.format("(2, 'c', 0.69)"))
+    assert offenders(world, "vectors_as_before") == []
+    [found] = offenders(world, "codes_eroded")
+    assert found["finding"].startswith(
+        "the codes explain 0.69 of the vectors' variance; in release -9, which learned them, 0.80;"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "is_seen"),
+    [
+        ("UPDATE codebooks SET codebook_id = 'd' WHERE level = 1", True),  # centred anew tonight: the codes of c by number
+        ("UPDATE codebooks SET codebook_id = 'd', numbering_id = 'd' WHERE level = 1", False),  # other codes
+        ("UPDATE releases SET kind = 'rebuild'", False),
+        ('UPDATE releases SET config = replace(config, \'"vector_guard": "block"\', \'"vector_guard": "off"\')', False),
+    ],
+)
+def test_codes_are_compared_with_the_release_that_gave_them_their_numbers(
+    world: duckdb.DuckDBPyConnection, change: str, is_seen: bool
+) -> None:
+    world.execute(GUARDED + RIGHT + EXPLAINED.format("(1, 'c', 0.8), (2, 'd', 0.65)") + "; " + change)
+    assert bool(offenders(world, "codes_eroded")) == is_seen
 
 
 def test_vectors_of_the_likes_alone_outgrow_their_codes_with_a_warning(world: duckdb.DuckDBPyConnection) -> None:

@@ -1,0 +1,47 @@
+-- audit: codes_eroded
+-- severity: warn
+-- reads: sid_metrics, codebooks, releases
+-- doc: After a refresh, the codes still explain as much of the vectors' variance as in the release that learned them, but for sids.explained_drop_limits (the value that warns): vectors_as_before compares with the last release only, and a fall of a little every night is never seen there. Codes that were centred anew count as those whose numbering they keep. sids.vector_guard = "off" silences it.
+WITH tonight AS (
+    SELECT
+        releases.release_id,
+        sid_metrics.codebook_id,
+        sid_metrics.value,
+        least((releases.config->>'$.sids.explained_drop_limits[0]')::DOUBLE, (releases.config->>'$.sids.explained_drop_limits[1]')::DOUBLE) AS warns_above
+    FROM releases
+    INNER JOIN sid_metrics ON sid_metrics.release_id = releases.release_id
+    WHERE
+        releases.release_id = (SELECT max(release_id) FROM releases)
+        AND releases.kind = 'refresh'
+        AND (releases.config->>'$.sids.vector_guard') <> 'off'
+        AND sid_metrics.level = 0
+        AND sid_metrics.metric = 'explained_variance'
+),
+
+same_numbering AS (
+    SELECT DISTINCT codebook_id
+    FROM codebooks
+    WHERE numbering_id IN (SELECT codebooks.numbering_id FROM codebooks SEMI JOIN tonight ON tonight.codebook_id = codebooks.codebook_id)
+),
+
+learned AS (
+    SELECT release_id, value
+    FROM sid_metrics
+    WHERE level = 0 AND metric = 'explained_variance' AND codebook_id IN (FROM same_numbering)
+    ORDER BY release_id
+    LIMIT 1
+)
+
+SELECT
+    tonight.value,
+    learned.value AS value_when_learned,
+    learned.release_id AS learned_in,
+    printf(
+        'the codes explain %.2f of the vectors'' variance; in release %d, which learned them, %.2f; make new ones with: hsrl refresh --rebuild',
+        tonight.value,
+        learned.release_id,
+        learned.value
+    ) AS finding
+FROM tonight
+CROSS JOIN learned
+WHERE learned.value - tonight.value > tonight.warns_above;
