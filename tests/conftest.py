@@ -1,6 +1,8 @@
 """What all tests share; help that is more than a fixture lies in tests/support."""
 
+import gc
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,17 @@ settings.load_profile("shared machine")
 # That their number changes no row is a test of its own: tests/flows/refresh/test_threads.py.
 DUCKDB_THREADS = "SLURM_CPUS_ON_NODE"
 os.environ[DUCKDB_THREADS] = "1"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without looking for garbage, and never among what was collected: thousands of tests and all modules stay to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

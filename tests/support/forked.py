@@ -24,7 +24,15 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 SERVER = "from tests.support.forked import serve; serve()"
-IMPORTED = ("flows.cli.app", "flows.refresh.flow", "flows.retrain.flow")
+# The last three are what the first training, the first judgement and the first study of a process would import.
+IMPORTED = (
+    "flows.cli.app",
+    "flows.refresh.flow",
+    "flows.retrain.flow",
+    "torch._dynamo",
+    "sklearn.metrics",
+    "flows.study.reproduce",
+)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pipeline.errors import WarehouseError
 from pipeline.warehouse.engine import connect, open_readers
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.statements import statements
-from pipeline.warehouse.tables import TABLES
+from pipeline.warehouse.tables import BULK, TABLES
 from pipeline.warehouse.warehouse import Warehouse
 
 Night = Callable[[int], Changes]
@@ -157,3 +157,13 @@ def test_ducklake_writes_the_format_that_recovery_tells(empty_warehouse: Path) -
     with Warehouse.open_copy(empty_warehouse) as warehouse:
         asked = "SELECT value FROM __ducklake_metadata_lake.ducklake_metadata WHERE key = 'version'"
         assert warehouse.query(asked).item() == "1.0"
+
+
+def test_every_small_table_of_a_new_warehouse_is_empty_and_has_statistics(warehouse: Warehouse) -> None:
+    """For those that it lacks DuckLake asks anew in every query, column by column."""
+    small = {table.name for table in TABLES.values() if table not in BULK}
+    meta = "__ducklake_metadata_lake"
+    known = warehouse.query(f"SELECT table_name FROM {meta}.ducklake_table JOIN {meta}.ducklake_table_stats USING (table_id)")
+    assert set(known["table_name"]) == small
+    assert {name for name in small if warehouse.query(f"FROM {name} LIMIT 1").height} == {"dictionary"}
+    assert warehouse.query("SELECT count(*) FILTER (name = '') AS n FROM dictionary").item() == 0
