@@ -56,10 +56,10 @@ def _copy_objects(home: Path, source: Path, target: Path) -> None:
     note_storage(target, Storage(catalogue_for(home, target), url))
     old = Bucket.of(target)
     assert old is not None
-    for copy in old.sizes():
+    for copy in (*old.sizes(), *old.artifact_files()):
         old.files.delete_file(old.url_of(copy).removeprefix("s3://"))
     if source.exists() and (from_bucket := Bucket.of(source)):
-        for copy in from_bucket.sizes():
+        for copy in (*from_bucket.sizes(), *from_bucket.artifact_files()):
             mine = target / copy.relative_to(source)
             from_bucket.files.copy_file(*(each.removeprefix("s3://") for each in (from_bucket.url_of(copy), old.url_of(mine))))
     else:

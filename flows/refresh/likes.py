@@ -21,6 +21,8 @@ from pipeline.records.split import count_answers, training_answers
 from pipeline.sids.quality import is_drawn, likes_that_follow
 from pipeline.warehouse.artifact_rows import Artifact
 from pipeline.warehouse.artifacts import fingerprint
+from pipeline.warehouse.bucket import Bucket
+from pipeline.warehouse.garbage_folders import remove_folder
 from pipeline.warehouse.statements import statement
 from pipeline.warehouse.stored_files import StoredFile, scan
 from pipeline.warehouse.warehouse import Warehouse
@@ -156,11 +158,12 @@ class LikesOfRelease:
 def discard_older_sums(warehouse: Warehouse) -> None:
     """Remove all sums but the newest that a release has entered: no rollback asks for older ones, and they hold who was forgotten."""
     newest = set(warehouse.query(statement("last_like_sums"))["artifact_id"])
-    store = warehouse.artifacts
-    folder = store.path(KIND, "any").parent
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path.name not in newest and not path.name.startswith("."):
-            store.discard(KIND, path.name)
+    kept, bucket = warehouse.artifacts.path(KIND, "any").parent, Bucket.of(warehouse.root)
+    here = set(kept.iterdir()) if kept.is_dir() else set()
+    away = {folder for folder in bucket.artifact_sizes() if folder.parent == kept} if bucket else set()
+    for folder in here | away:
+        if folder.name not in newest and not folder.name.startswith("."):
+            remove_folder(warehouse.root, folder)
 
 
 @dataclass(frozen=True)

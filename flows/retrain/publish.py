@@ -42,11 +42,12 @@ def publish(warehouse: Warehouse, run: Run, pinned: Pinned, results: Results, co
         WarehouseError: the codebook changed or the release was withdrawn while the policy learned.
     """
     _require_unchanged(warehouse, pinned)
-    policy_id = results.policy.policy_id
+    release_id, policy_id = warehouse.next_release_id(), results.policy.policy_id
+    # Also where all is known: what was lost in S3 and made anew is uploaded again.
+    artifacts = artifact_rows(warehouse, _artifacts(warehouse, pinned, results), run.run_id, release_id)
     if warehouse.query("SELECT policy_id FROM policies WHERE policy_id = $id", {"id": policy_id}).height:
         run.say(f"nothing new: policy {policy_id} of the same inputs is in the warehouse already")
         return None
-    release_id = warehouse.next_release_id()
     inputs = (
         f"release:{pinned.release.release_id}",
         pinned.codebook.codebook_id,
@@ -57,10 +58,6 @@ def publish(warehouse: Warehouse, run: Run, pinned: Pinned, results: Results, co
     new = [simulator for simulator in results.simulators if simulator.simulator_id not in known]
     policy = policy_row(results.policy, results.job.learner, pinned.codebook.codebook_id, results.training)
     published = warehouse.read(POLICIES, "FROM policies WHERE is_published")
-    # Families that only answer otherwise share an artifact.
-    stored = set(warehouse.query("SELECT artifact_id FROM artifacts")["artifact_id"])
-    fitted = {simulator.artifact.name: simulator.artifact for simulator in new if simulator.artifact.name not in stored}
-    artifacts = _artifacts(warehouse, pinned, results, list(fitted.values()))
     changes = Changes(
         upsert={"policies": published_policies(policy, published, is_published=results.is_published, release_id=release_id)},
         append={
@@ -75,7 +72,7 @@ def publish(warehouse: Warehouse, run: Run, pinned: Pinned, results: Results, co
             "real_answers": real_answer_rows(results.real, release_id),
             "claims": claim_rows(results.claims, release_id),
             "training_curves": results.policy.curves,
-            "artifacts": artifact_rows(warehouse, artifacts, run.run_id, release_id),
+            "artifacts": artifacts,
         },
     )
     warehouse.publish(draft, changes)
@@ -96,15 +93,19 @@ def _require_unchanged(warehouse: Warehouse, pinned: Pinned) -> None:
         )
 
 
-def _artifacts(warehouse: Warehouse, pinned: Pinned, results: Results, simulators: list[Artifact]) -> list[Artifact]:
-    """New simulators and policies with what they were made from.
+def _artifacts(warehouse: Warehouse, pinned: Pinned, results: Results) -> list[Artifact]:
+    """Simulators and policies with what they were made from.
 
     That is the records in place of the fingerprints of their tensors, which lead nowhere; and no release, since a release holds
     what comes of them.
     """
     records, codebook_id = records_up_to(warehouse, pinned.release.release_id), pinned.codebook.codebook_id
     weights_of = {simulator.simulator_id: simulator.artifact.name for simulator in results.simulators}
-    artifacts = [_simulator_artifact(warehouse, pinned.codebook.embedding_id, simulator, records) for simulator in simulators]
+    # Families that only answer otherwise share an artifact.
+    fitted = {simulator.artifact.name: simulator.artifact for simulator in results.simulators}
+    artifacts = [
+        _simulator_artifact(warehouse, pinned.codebook.embedding_id, simulator, records) for simulator in fitted.values()
+    ]
     for trained in (*results.others, results.policy):
         learned_in = (weights_of[name] for name in trained.artifact.inputs if name in weights_of)
         starts_from = started_from(warehouse.artifacts, trained.policy_id)

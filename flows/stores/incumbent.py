@@ -12,7 +12,6 @@ from pipeline.contracts import CODEBOOKS, EMBEDDINGS, ITEMS, SID_HISTORY, SID_WA
 from pipeline.errors import ConfigError, all_faults
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.inputs import SidIncumbents
-from pipeline.warehouse.artifacts import inside
 from pipeline.warehouse.release import Release
 from pipeline.warehouse.statements import statement
 from pipeline.warehouse.stored_files import StoredFile, scan
@@ -168,11 +167,11 @@ def _past_ingests(warehouse: Warehouse) -> dict[tuple[str, str], list[PastIngest
 
 def _stored_files(warehouse: Warehouse) -> StoredFiles:
     states = warehouse.query(statement("last_user_state"))
-    state_id, folder = states.row(0) if states.height else (_NO_STATE, None)
+    state_id = states["artifact_id"][0] if states.height else _NO_STATE
     return StoredFiles(
         events=warehouse.stored_files("events"),
         records=warehouse.stored_files("record_rows"),
-        state=sorted(inside(warehouse.root, folder).glob("*.parquet")) if folder else [],
+        state=sorted(warehouse.artifacts.path("user_state", state_id).glob("*.parquet")) if states.height else [],
         state_id=state_id,
         embeddings=warehouse.stored_files("embeddings"),
     )

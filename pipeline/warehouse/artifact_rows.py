@@ -29,13 +29,18 @@ def records_up_to(warehouse: Warehouse, release_id: int) -> str:
 
 
 def artifact_rows(warehouse: Warehouse, artifacts: Sequence[Artifact], run_id: str, release_id: int) -> pl.DataFrame:
-    """ARTIFACTS for those that no release has entered yet, with their bytes and hashes as they lie in the store."""
+    """ARTIFACTS for those that no release has entered yet, with their bytes and hashes as they lie in the store.
+
+    Where they belong into S3, all that lack there are uploaded; the writer's lock is held.
+    """
     known = set(warehouse.query(statement("artifact_ids"))["artifact_id"])
     now, store, rows = datetime.now(UTC), warehouse.artifacts, []
     for artifact in artifacts:
+        path = store.path(artifact.kind, artifact.name)
+        if store.remote:
+            store.remote.upload(path)
         if artifact.name in known:
             continue
-        path = store.path(artifact.kind, artifact.name)
         rows.append(
             {
                 "artifact_id": artifact.name,

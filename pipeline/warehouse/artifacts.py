@@ -6,13 +6,17 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.drafts import own_folder
 from pipeline.errors import WarehouseError
 from pipeline.fingerprints import short_sha256
+
+if TYPE_CHECKING:
+    from pipeline.warehouse.remote_artifacts import RemoteArtifacts
 
 _CHUNK = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=-]*")
@@ -33,13 +37,17 @@ def fingerprint(*parts: object) -> str:
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes; of a folder: of the names and hashes of all files in it, in the order of their names."""
     if path.is_dir():
-        listing = "".join(f"{file.relative_to(path)} {sha256_of(file)}\n" for file in _files(path))
-        return hashlib.sha256(listing.encode()).hexdigest()
+        return sha256_of_files({str(file.relative_to(path)): sha256_of(file) for file in _files(path)})
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def sha256_of_files(hashes: Mapping[str, str]) -> str:
+    """SHA-256 of a folder, given name → SHA-256 of all files in it, in the order of their names."""
+    return hashlib.sha256("".join(f"{name} {sha256}\n" for name, sha256 in hashes.items()).encode()).hexdigest()
 
 
 def bytes_of(path: Path) -> int:
@@ -75,11 +83,13 @@ class ArtifactStore:
     Attributes:
         root: the folder.
         withdrawn: fingerprints that a rollback took back: what has them is not used again.
+        remote: where what releases have entered is fetched from; None = all there is is here.
     """
 
-    def __init__(self, root: Path, withdrawn: frozenset[str] = frozenset()) -> None:
+    def __init__(self, root: Path, withdrawn: frozenset[str] = frozenset(), remote: "RemoteArtifacts | None" = None) -> None:
         self.root = root
         self.withdrawn = withdrawn
+        self.remote = remote
 
     def not_withdrawn_id(self, name: str) -> str:
         """``name``, or, where a rollback took that back, the next fingerprint derived from it, so that it is computed again."""
@@ -88,18 +98,21 @@ class ArtifactStore:
         return name
 
     def path(self, kind: str, name: str) -> Path:
-        """Where the artifact ``name`` (a fingerprint) lies or would lie.
+        """Where the artifact ``name`` (a fingerprint) lies or would lie; what is in S3 and not here is fetched first.
 
         Raises:
-            WarehouseError: ``kind`` or ``name`` could lead out of the store.
+            WarehouseError: ``kind`` or ``name`` could lead out of the store, or what is in S3 is not what was written.
         """
         for part in (kind, name):
             if not _NAME.fullmatch(part):
                 raise WarehouseError(f"artifact {part!r}: expected letters, digits and _.=- only, as in policy/0123456789abcdef")
-        return self.root / kind / name
+        folder = self.root / kind / name
+        if self.remote and not folder.is_dir():
+            self.remote.fetch(folder)
+        return folder
 
     def exists(self, kind: str, name: str) -> bool:
-        """Whether it is there, and so complete."""
+        """Whether it is there, and so complete, after it was fetched if need be."""
         return self.path(kind, name).is_dir()
 
     @contextmanager

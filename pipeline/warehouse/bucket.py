@@ -1,4 +1,4 @@
-"""Data files in S3, which hold, and their copies in the warehouse's folder, from which Python reads and which may go at any time."""
+"""Data files and artifacts in S3, which hold, and their copies in the warehouse's folder, which Python reads and which may go at any time."""
 
 import hashlib
 import os
@@ -12,6 +12,7 @@ import duckdb
 
 from pipeline.drafts import drafted
 from pipeline.errors import WarehouseError, reason_of
+from pipeline.warehouse.artifacts import sha256_of_files
 from pipeline.warehouse.extensions import load_extension
 from pipeline.warehouse.literals import quoted
 from pipeline.warehouse.storage import storage_of
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _DATA = "data/"
+ARTIFACTS = "artifacts"
+_ARTIFACT_DEPTH = 3  # artifacts, the kind, the name
 _REGION = "us-east-1"
 _OTHER_VARIABLES = ("AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL")
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -28,13 +31,14 @@ _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 @dataclass(frozen=True)
 class Bucket:
-    """The data files of a warehouse in S3.
+    """The files of a warehouse in S3.
 
-    A file is known by its path below the warehouse's folder, ``data/main/TABLE/…``, here as there.
+    A file is known by where its copy lies in the warehouse's folder: ``data/main/TABLE/…`` is ``main/TABLE/…`` below the URL, and
+    ``artifacts/KIND/NAME/…`` is there what it is here.
 
     Attributes:
         root: folder of the warehouse.
-        url: ``s3://BUCKET/PREFIX/``, which stands for ``data/``.
+        url: ``s3://BUCKET/PREFIX/``, DuckLake's data path.
         files: the client.
     """
 
@@ -53,12 +57,12 @@ class Bucket:
         return None if url is None else cls(root, url, _client(*_keys(), *map(os.environ.get, _OTHER_VARIABLES)))
 
     def local(self, path: str) -> Path:
-        """Where the copy of a file lies, given its URL."""
+        """Where the copy of a data file lies, given its URL."""
         return self.root / _DATA / path.removeprefix(self.url)
 
     def url_of(self, copy: Path) -> str:
-        """The URL of a file, given its copy."""
-        return f"{self.url}{copy.relative_to(self.root / _DATA)}"
+        """The URL of a file or folder, given its copy."""
+        return f"{self.url}{str(copy.relative_to(self.root)).removeprefix(_DATA)}"
 
     def put(self, copies: Iterable[Path]) -> None:
         """Upload copies; an object is there whole or not at all.
@@ -86,34 +90,63 @@ class Bucket:
         for copy in wanted:
             if not copy.exists():
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                try:
-                    with (
-                        drafted(copy) as draft,
-                        self.files.open_input_stream(self._key(copy)) as source,
-                        draft.open("wb") as target,
-                    ):
-                        while chunk := source.read(_CHUNK):
-                            target.write(chunk)
-                except OSError as error:
-                    raise WarehouseError(
-                        f"{self.url_of(copy)}: cannot be read ({reason_of(error):.200}); put it back, see docs/recovery.md"
-                    ) from error
+                with drafted(copy) as draft:
+                    self.download(copy, draft)
         return wanted
 
-    def sizes(self) -> dict[Path, int]:
-        """Copy → bytes in S3 of every file that is there."""
+    def download(self, copy: Path, to: Path) -> None:
+        """Write the bytes that are in S3 into a new file ``to``, which need not be where the copy lies.
+
+        Raises:
+            WarehouseError: the file is missing in S3 or cannot be read.
+        """
+        to.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with self.files.open_input_stream(self._key(copy)) as source, to.open("wb") as target:
+                while chunk := source.read(_CHUNK):
+                    target.write(chunk)
+        except OSError as error:
+            raise WarehouseError(
+                f"{self.url_of(copy)}: cannot be read ({reason_of(error):.200}); put it back, see docs/recovery.md"
+            ) from error
+
+    def sizes(self, folder: Path | None = None) -> dict[Path, int]:
+        """Copy → bytes in S3 of every file that is there, below a folder; None = data files."""
         from pyarrow.fs import FileSelector
 
-        prefix = self.url.removeprefix("s3://")
-        selector = FileSelector(f"{prefix}main", recursive=True, allow_not_found=True)
+        folder = folder or self.root / _DATA / "main"
+        prefix = self._key(folder)
+        selector = FileSelector(prefix, recursive=True, allow_not_found=True)
         try:
             found = self.files.get_file_info(selector)
         except OSError as error:
             raise WarehouseError(f"{self.url}: cannot be listed ({reason_of(error):.200}); mend that and run it again") from error
-        return {self.root / _DATA / info.path.removeprefix(prefix): info.size for info in found if info.is_file}
+        return {folder / info.path.removeprefix(f"{prefix}/"): info.size for info in found if info.is_file}
+
+    def artifact_sizes(self) -> dict[Path, int]:
+        """Folder of an artifact → bytes of its files in S3."""
+        found: dict[Path, int] = {}
+        for file, size in self.artifact_files().items():
+            found[self.artifact_of(file)] = found.get(self.artifact_of(file), 0) + size
+        return found
+
+    def artifact_files(self) -> dict[Path, int]:
+        """Copy → bytes in S3 of every file of an artifact; what else lies there is not hsrl's."""
+        found = self.sizes(self.root / ARTIFACTS)
+        return {file: size for file, size in found.items() if len(file.relative_to(self.root).parts) > _ARTIFACT_DEPTH}
+
+    def artifact_of(self, file: Path) -> Path:
+        """The folder of the artifact to which a file belongs."""
+        return self.root.joinpath(*file.relative_to(self.root).parts[:_ARTIFACT_DEPTH])
 
     def sha256(self, copy: Path) -> str:
-        """SHA-256 of the bytes that are in S3."""
+        """SHA-256 of the bytes that are in S3, of a file or of an artifact's folder; as ``sha256_of`` takes it of what is here."""
+        if copy.is_relative_to(self.root / ARTIFACTS) and (files := self.sizes(copy)):
+            return sha256_of_files({str(file.relative_to(copy)): self.sha256_of_object(file) for file in sorted(files)})
+        return self.sha256_of_object(copy)
+
+    def sha256_of_object(self, copy: Path) -> str:
+        """SHA-256 of the bytes of one file that is in S3."""
         digest = hashlib.sha256()
         with self.files.open_input_stream(self._key(copy)) as source:
             while chunk := source.read(_CHUNK):
@@ -121,10 +154,9 @@ class Bucket:
         return digest.hexdigest()
 
     def remove(self, copies: Iterable[Path]) -> None:
-        """Remove files that are there, in S3 and here."""
+        """Remove files that are there from S3; copies stay."""
         for copy in copies:
             self.files.delete_file(self._key(copy))
-            copy.unlink(missing_ok=True)
 
     def _key(self, copy: Path) -> str:
         return self.url_of(copy).removeprefix("s3://")

@@ -2,17 +2,15 @@
 
 import json
 import re
-import shutil
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pipeline.warehouse.artifacts import bytes_of, inside
+from pipeline.warehouse.artifacts import bytes_of
 from pipeline.warehouse.bucket import Bucket
 from pipeline.warehouse.config import RetentionConfig
-from pipeline.warehouse.engine import attach, connect
+from pipeline.warehouse.garbage_folders import remove_folder, stale, stray_objects, superseded
 from pipeline.warehouse.literals import quoted
 from pipeline.warehouse.lock import living
 from pipeline.warehouse.making import renew
@@ -20,7 +18,6 @@ from pipeline.warehouse.own_files import enter_hashes, own_files
 from pipeline.warehouse.postgres import inlined_tables
 from pipeline.warehouse.readers import outdate_copy, shrink
 from pipeline.warehouse.schema import INLINE_ROWS
-from pipeline.warehouse.statements import statement
 from pipeline.warehouse.storage import storage_of
 from pipeline.warehouse.tables import BULK
 from pipeline.warehouse.traces import CATALOGUE
@@ -67,7 +64,7 @@ class Garbage:
         releases: numbers of the releases that can no longer be opened as they were; ``sids_at`` still answers for them.
         snapshots: DuckLake's snapshots that expire: theirs, and those of ledger entries.
         n_files: data files that only expired snapshots need.
-        orphans: files in the data folder that no snapshot names.
+        orphans: files in the data folder that no snapshot names, and files of artifacts in S3 that no release has entered.
         folders: artifacts and staged stages that nothing leads to.
         bytes: of everything that is deleted.
         to_flush: small tables of which more rows, alive or dead, lie in the catalogue than one commit may put there; they go into files.
@@ -98,8 +95,9 @@ def find_garbage(warehouse: Warehouse, retention: RetentionConfig, run_id: str, 
         orphans = _orphans(warehouse)
         to_flush = _to_flush(warehouse)
     others = living(warehouse.root) - {run_id}
-    folders = [*_stale(warehouse, retention, now, bool(others)), *_superseded(warehouse, kept)]
-    size = sum(size for _, size in unneeded) + sum(bytes_of(path) for path in (*orphans, *folders) if path.exists())
+    orphans = [*orphans, *stray_objects(warehouse)]
+    folders = [*stale(warehouse, retention, now, bool(others)), *superseded(warehouse, kept)]
+    size = sum(size for _, size in unneeded) + _bytes(warehouse.root, [*orphans, *folders])
     return Garbage(releases, snapshots, len(unneeded), orphans, folders, size, to_flush)
 
 
@@ -120,26 +118,27 @@ def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
     with warehouse.commit_lock(run_id) as lock:
         _outdate(warehouse)
         _call(warehouse, "ducklake_cleanup_old_files", "cleanup_all => true")
-        orphans, bucket = set(garbage.orphans).intersection(_orphans(warehouse)), Bucket.of(warehouse.root)
-        if bucket:
-            bucket.remove(orphans)
+        if bucket := Bucket.of(warehouse.root):
+            bucket.remove(set(garbage.orphans).intersection([*_orphans(warehouse), *stray_objects(warehouse)]))
             _forget_copies(warehouse.root, bucket)
-        for orphan in orphans:
-            orphan.unlink(missing_ok=True)
+        else:
+            for orphan in set(garbage.orphans).intersection(_orphans(warehouse)):
+                orphan.unlink(missing_ok=True)
         renew(warehouse.root, lock)
         if not is_served:  # PostgreSQL clears up after itself
             shrink(warehouse.root / CATALOGUE, lock)
     for folder in garbage.folders:
-        gone = folder.with_name(
-            f".{folder.name.lstrip('.')}.gone"
-        )  # a folder with a name is complete, so it loses its name first
-        if folder != gone:
-            shutil.rmtree(gone, ignore_errors=True)
-            folder.rename(gone)
-        shutil.rmtree(gone)
+        remove_folder(warehouse.root, folder)
     for folder in sorted((warehouse.root / "data" / "main").glob("*/r*")):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+
+
+def _bytes(root: Path, paths: list[Path]) -> int:
+    """Of files and folders, in S3 where they are there."""
+    bucket = Bucket.of(root)
+    away = {**bucket.sizes(), **bucket.artifact_files(), **bucket.artifact_sizes()} if bucket else {}
+    return sum(away[path] if path in away else bytes_of(path) for path in paths if path in away or path.exists())
 
 
 def _orphans(warehouse: Warehouse) -> list[Path]:
@@ -249,41 +248,3 @@ def _unneeded(warehouse: Warehouse, kept: list[int]) -> list[tuple[str, int]]:
 
 def _call(warehouse: Warehouse, function: str, arguments: str) -> list[tuple[str]]:
     return [row[:1] for row in warehouse.connection.execute(f"CALL {function}('lake', {arguments})").fetchall()]
-
-
-def _stale(warehouse: Warehouse, retention: RetentionConfig, now: datetime, is_shared: bool) -> Iterator[Path]:
-    """Staged stages and unpublished artifacts of runs that did not come back for them.
-
-    While another run is alive (a retrain, which becomes the writer only to publish), its files cannot be told apart from those that a
-    dead run left: all of them stay, except what only a refresh stages.
-    """
-    known = set(warehouse.query("SELECT artifact_id FROM artifacts")["artifact_id"])
-    before = (now - timedelta(days=retention.resume_days)).timestamp()
-    staging, store = warehouse.root / "staging", warehouse.root / "artifacts"
-    kinds = [staging / "delivery", staging / "embeddings", staging / "rest", staging / "forget"]
-    if not is_shared:
-        kinds += [staging / "training", *(path for path in sorted(store.glob("*")) if path.is_dir())]
-    for kind in kinds:
-        for folder in sorted(kind.glob("*")) if kind.is_dir() else ():
-            if folder.is_symlink() or not folder.is_dir():  # nothing of hsrl's
-                continue
-            if folder.name.endswith(".gone") or (folder.name not in known and folder.stat().st_mtime < before):
-                yield folder
-    if not is_shared:
-        yield from sorted(path for path in (staging / ".spill").glob("*") if path.is_dir())
-
-
-def _superseded(warehouse: Warehouse, kept: dict[int, int]) -> Iterator[Path]:
-    """Published artifacts that no kept release, and no release to come, can ask for."""
-    if not kept:
-        return
-    needed = {name for last in ("last_user_state", "last_like_sums") for name in warehouse.query(statement(last))["artifact_id"]}
-    for snapshot in kept.values():
-        with connect() as past:
-            attach(past, warehouse.root, "lake", CATALOGUE, f"SNAPSHOT_VERSION {snapshot}", "READ_ONLY")
-            past.execute("USE lake")
-            needed |= {name for (name,) in past.execute(statement("artifacts_of_release")).fetchall()}
-    rows = warehouse.query(statement("stored_before_release"), {"release_id": min(kept)}).rows()
-    for name, path in rows:
-        if name not in needed and (folder := inside(warehouse.root, path)).is_dir():
-            yield folder

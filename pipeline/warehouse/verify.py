@@ -1,8 +1,9 @@
 """Whether stored bytes are those that were written: a flipped bit or a swapped file otherwise reads as other numbers, silently."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 
@@ -34,6 +35,7 @@ FROM files INNER JOIN {meta}.ducklake_table AS "table" ON "table".table_id = fil
 _WRITTEN = "not the bytes that were written"
 _GONE, _OTHER = "missing in S3", "in S3 not the bytes that were written"
 _RENEWED = "make a new one with: hsrl gc"
+_MISSING = "missing"
 # Kinds of artifacts that a command makes again once their folder is gone; a folder that is there counts as complete.
 _ANEW = {
     "policy": "train it anew with: hsrl retrain",
@@ -50,6 +52,20 @@ class Damage:
     path: Path
     fault: str
     mend: str = "put back a copy of it, or follow docs/recovery.md (Damaged files)"
+
+
+class _Entry(NamedTuple):
+    """What the table ``artifacts`` says of a file or folder."""
+
+    kind: str
+    name: str
+    sha256: str
+    bytes: int
+
+    @property
+    def is_artifact(self) -> bool:
+        """Whether it is a folder of the store, not a file of a table."""
+        return self.kind not in TABLES
 
 
 @dataclass(frozen=True)
@@ -77,8 +93,8 @@ def inspect(lake: Lake) -> Inspection:
     """
     hashes = _hashes(lake)
     named = dict.fromkeys(path for _, _, path in _files(lake))
-    folders = [path for path, (kind, _, _) in hashes.items() if kind not in TABLES and (lake.root / path).exists()]
-    compared = [inside(lake.root, path) for path in (*named, *folders) if path in hashes]
+    folders = [path for path, entry in hashes.items() if entry.is_artifact]
+    sizes = _sizes(lake.root, [inside(lake.root, path) for path in (*named, *folders) if path in hashes])
     damage = [
         *find_damage(lake),
         *_older(lake, hashes),
@@ -87,8 +103,7 @@ def inspect(lake: Lake) -> Inspection:
         *_copies(lake.root),
         *_misnamed(lake),
     ]
-    there = [path for path in compared if path.exists()]
-    return Inspection(damage, len(there), sum(map(bytes_of, there)), list(_not_looked_at(lake, hashes, list(named))))
+    return Inspection(damage, len(sizes), sum(sizes.values()), list(_not_looked_at(lake, hashes, list(named))))
 
 
 def find_damage(lake: Lake, kinds: Sequence[str] | None = None) -> list[Damage]:
@@ -102,16 +117,18 @@ def find_damage(lake: Lake, kinds: Sequence[str] | None = None) -> list[Damage]:
     in_use = _in_use(lake, kinds)
     hashes = _hashes(lake)
     found: list[Damage] = []
-    is_away = storage_of(lake.root).data is not None  # then files here are copies, which may be missing
-    for path, (kind, name, sha256) in hashes.items():
+    is_away = storage_of(lake.root).data is not None  # then what is here are copies, which may be missing
+    asked = {path: entry for path, entry in hashes.items() if kinds is None or entry.kind in kinds}
+    for path, entry in asked.items():
         stored = inside(lake.root, path)
-        is_needed = path in in_use if kind in TABLES else name in needed
-        if (kinds is None or kind in kinds) and (is_needed or (kind not in TABLES and stored.exists())):
-            is_copy = is_away and kind in TABLES
-            found += (replace(damage, mend=_mend(kind, damage)) for damage in _compared(stored, sha256, may_be_away=is_copy))
+        is_needed = entry.name in needed if entry.is_artifact else path in in_use
+        if is_needed or (entry.is_artifact and stored.exists()):
+            damage = _compared(stored, entry.sha256, may_be_away=is_away)
+            found += (replace(each, mend=_mend(entry.kind, each)) for each in damage)
     found += _short_in_bucket(lake, in_use)
+    found += _short_artifacts(lake, {path: entry for path, entry in asked.items() if entry.is_artifact and entry.name in needed})
     unhashed = in_use - hashes.keys()
-    return found + [Damage(lake.root / path, "missing") for path in sorted(unhashed) if not (lake.root / path).exists()]
+    return found + [Damage(lake.root / path, _MISSING) for path in sorted(unhashed) if not (lake.root / path).exists()]
 
 
 def _mend(kind: str, damage: Damage) -> str:
@@ -126,7 +143,8 @@ def require_whole_or_gone(lake: Lake, kinds: Sequence[str]) -> None:
     Raises:
         WarehouseError: names the first of them and what to do.
     """
-    refuse([damage for damage in find_damage(lake, kinds) if damage.path.exists()])
+    found = find_damage(lake, kinds)
+    refuse([damage for damage in found if damage.fault not in (_MISSING, _GONE) or damage.path.exists()])
 
 
 def require_intact(lake: Lake, kinds: Sequence[str] | None = None) -> None:
@@ -163,10 +181,10 @@ def damage_at(root: Path) -> list[Damage]:
         return []
 
 
-def _hashes(lake: Lake) -> dict[str, tuple[str, str, str]]:
-    """Path → kind, id and hash of everything that was entered; the last entry of a path holds."""
-    rows = lake.query("SELECT path, kind, artifact_id, sha256 FROM artifacts ORDER BY path, created_at").rows()
-    return {path: (kind, name, sha256) for path, kind, name, sha256 in rows}
+def _hashes(lake: Lake) -> dict[str, _Entry]:
+    """Path → what was entered of it; the last entry of a path holds."""
+    rows = lake.query("SELECT path, kind, artifact_id, sha256, bytes FROM artifacts ORDER BY path, created_at").rows()
+    return {path: _Entry(*entry) for path, *entry in rows}
 
 
 def _in_use(lake: Lake, kinds: Sequence[str] | None) -> set[str]:
@@ -181,6 +199,14 @@ def _files(lake: Lake) -> list[tuple[str, bool, str]]:
     return [(table, is_in_use, path.removeprefix(root)) for table, is_in_use, path in rows]
 
 
+def _sizes(root: Path, paths: Iterable[Path]) -> dict[Path, int]:
+    """Bytes of those files and folders that are there: in S3, where they belong there."""
+    if bucket := Bucket.of(root):
+        there = {**bucket.sizes(), **bucket.artifact_sizes()}
+        return {path: there[path] for path in paths if path in there}
+    return {path: bytes_of(path) for path in paths if path.exists()}
+
+
 def _short_in_bucket(lake: Lake, paths: Iterable[str]) -> Iterator[Damage]:
     """Files in S3 that are missing, or of another size than their copies here; without reading them."""
     if bucket := Bucket.of(lake.root):
@@ -192,30 +218,48 @@ def _short_in_bucket(lake: Lake, paths: Iterable[str]) -> Iterator[Damage]:
                 yield Damage(copy, _OTHER, "put it back there from this copy")
 
 
-def _in_bucket(lake: Lake, hashes: dict[str, tuple[str, str, str]], paths: Iterable[str]) -> Iterator[Damage]:
-    """Files in S3 whose bytes are not those that were written; reads all of them."""
+def _short_artifacts(lake: Lake, needed: Mapping[str, _Entry]) -> Iterator[Damage]:
+    """Artifacts that are missing in S3, or of another size than what was written; without reading them."""
+    bucket = Bucket.of(lake.root) if needed else None
+    sizes = bucket.artifact_sizes() if bucket else {}
+    for path, entry in needed.items() if bucket else ():
+        folder = inside(lake.root, path)
+        if sizes.get(folder) != entry.bytes:
+            fault = _OTHER if folder in sizes else _GONE
+            yield Damage(folder, fault, _mend_in_bucket(entry.kind, folder, is_there=folder in sizes))
+
+
+def _mend_in_bucket(kind: str, folder: Path, *, is_there: bool) -> str:
+    put_back = "put it back there" + (" from this copy" if folder.exists() else "")
+    if kind not in _ANEW:
+        return put_back
+    return f"{put_back}, or {'remove it here and there and ' if is_there or folder.exists() else ''}{_ANEW[kind]}"
+
+
+def _in_bucket(lake: Lake, hashes: Mapping[str, _Entry], paths: Iterable[str]) -> Iterator[Damage]:
+    """Files and artifacts in S3 whose bytes are not those that were written; reads all of them."""
     if bucket := Bucket.of(lake.root):
-        sizes = bucket.sizes()
-        for path in paths:
+        there = {**bucket.sizes(), **bucket.artifact_sizes()}
+        for path in (*paths, *(path for path, entry in hashes.items() if entry.is_artifact)):
             copy = inside(lake.root, path)
-            if path in hashes and copy in sizes and bucket.sha256(copy) != hashes[path][2]:
+            if path in hashes and copy in there and bucket.sha256(copy) != hashes[path].sha256:
                 yield Damage(copy, _OTHER, "put it back there, from this copy if that is whole")
 
 
 def _compared(stored: Path, sha256: str, *, may_be_away: bool = False) -> Iterator[Damage]:
     if not stored.exists():
         if not may_be_away:
-            yield Damage(stored, "missing")
+            yield Damage(stored, _MISSING)
     elif sha256_of(stored) != sha256:
         yield Damage(stored, _WRITTEN)
 
 
-def _older(lake: Lake, hashes: dict[str, tuple[str, str, str]]) -> Iterator[Damage]:
+def _older(lake: Lake, hashes: Mapping[str, _Entry]) -> Iterator[Damage]:
     """Files that only older releases need, to which a rollback may go."""
     for _, is_in_use, path in _files(lake):
         if not is_in_use and path in hashes:
             is_away = storage_of(lake.root).data is not None
-            yield from _compared(inside(lake.root, path), hashes[path][2], may_be_away=is_away)
+            yield from _compared(inside(lake.root, path), hashes[path].sha256, may_be_away=is_away)
 
 
 def _catalogue(root: Path) -> Iterator[Damage]:
@@ -233,7 +277,7 @@ def _copies(root: Path) -> Iterator[Damage]:
             yield Damage(copy, _WRITTEN, f"remove it and {_RENEWED}")
     same = root / COPY
     if not same.is_file():
-        yield Damage(same, "missing", _RENEWED)
+        yield Damage(same, _MISSING, _RENEWED)
     elif notes and sha256_of(same) not in {note.sha256 for note in notes.values()}:
         yield Damage(same, _WRITTEN, _RENEWED)
 
@@ -245,7 +289,7 @@ def _misnamed(lake: Lake) -> Iterator[Damage]:
         yield Damage(lake.root / "data" / "main" / "sid_history", fault)
 
 
-def _not_looked_at(lake: Lake, hashes: dict[str, tuple[str, str, str]], named: list[str]) -> Iterator[str]:
+def _not_looked_at(lake: Lake, hashes: Mapping[str, _Entry], named: list[str]) -> Iterator[str]:
     if unhashed := [path for path in named if path not in hashes]:
         yield f"{len(unhashed)} files in data/ that have no hash, as they were made before there were hashes, such as {unhashed[0]}"
     known = {str(lake.root / path) for path in named}
@@ -258,7 +302,7 @@ def _not_looked_at(lake: Lake, hashes: dict[str, tuple[str, str, str]], named: l
     notes = notes_of(lake.root)
     if unnoted := [copy for copy in copies_of(lake.root) if copy.name not in notes and copy.name != COPY]:
         yield f"{len(unnoted)} copies of the catalogue that have no hash, such as {unnoted[0].relative_to(lake.root)}"
-    entered = {path for path, (kind, _, _) in hashes.items() if kind not in TABLES}
+    entered = {path for path, entry in hashes.items() if entry.is_artifact}
     store = lake.root / "artifacts"
     loose = [path for path in sorted(store.glob("*/*")) if str(path.relative_to(lake.root)) not in entered]
     if loose:

@@ -7,12 +7,15 @@ from typing import Self
 
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.artifacts import ArtifactStore
+from pipeline.warehouse.bucket import ARTIFACTS
 from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.lock import locked
 from pipeline.warehouse.postgres import held_everywhere
 from pipeline.warehouse.publish import publish_release
 from pipeline.warehouse.release import Changes, Release, ReleaseDraft
+from pipeline.warehouse.remote_artifacts import RemoteArtifacts
 from pipeline.warehouse.statements import Statement, statement, statements
+from pipeline.warehouse.storage import storage_of
 
 
 class Warehouse(Lake):
@@ -28,8 +31,12 @@ class Warehouse(Lake):
     @property
     def artifacts(self) -> ArtifactStore:
         """Models and checkpoints, ``artifacts/<kind>/<fingerprint>/``."""
-        taken_back = self.query(statement("withdrawn_artifacts"))
-        return ArtifactStore(self.root / "artifacts", frozenset(taken_back["artifact_id"]))
+        taken_back, remote = self.query(statement("withdrawn_artifacts")), None
+        if storage_of(self.root).data is not None:
+            remote = RemoteArtifacts(
+                self.root, dict(self.query(statement("stored_artifacts")).select("path", "sha256").iter_rows())
+            )
+        return ArtifactStore(self.root / ARTIFACTS, frozenset(taken_back["artifact_id"]), remote)
 
     @property
     def staging(self) -> ArtifactStore:

@@ -5,12 +5,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.bucket import Bucket
-from pipeline.warehouse.verify import find_damage
+from pipeline.warehouse.verify import find_damage, inspect
 from pipeline.warehouse.warehouse import Warehouse
 from tests.flows.conftest import World
 from tests.flows.test_postgres import rows
@@ -72,6 +73,7 @@ def test_the_rows_are_those_of_files_here(away: World, refreshed: World) -> None
         assert rows(away, table) == rows(refreshed, table), table
     stored = Bucket.of(away.root)
     assert stored is not None and set(stored.sizes()) == set((away.root / "data").rglob("*.parquet")) != set()
+    assert set(stored.artifact_files()) == {path for path in (away.root / "artifacts").rglob("*") if path.is_file()} != set()
 
 
 def test_no_key_is_kept(away: World) -> None:
@@ -81,23 +83,46 @@ def test_no_key_is_kept(away: World) -> None:
     assert texts and not any("of-the-test" in text for text in texts)
 
 
-def test_a_machine_without_the_copies_goes_on(away: World, hsrl) -> None:
-    """A retrain, a rollback, a refresh and a collection where data/ is empty at the start: what Python reads is fetched."""
-    shutil.rmtree(away.root / "data" / "main")
-    at = ("--warehouse", away.root)
-    assert hsrl("sql", "select count(*), sum(user_id) from events", *at).code == 0
-    assert hsrl("retrain", "--config", away.config, *at).code == 0
-    assert hsrl("rollback", 1, *at).code == 0
-    assert hsrl("refresh", "--config", away.config, *at).code == 0
-    verified = hsrl("verify", *at)
+def machine(away: World, home: Path) -> tuple[str, Path]:
+    """The option of a folder that holds nothing but where catalogue and data are, and the folder."""
+    root = home / "warehouse"
+    root.mkdir(parents=True)
+    shutil.copy(away.root / "storage.json", root)
+    return "--warehouse", root
+
+
+def test_machines_that_have_only_the_address_go_on(away: World, tmp_path: Path, hsrl) -> None:
+    """A retrain, rankings, the next day, a rollback and a collection, each begun in an empty folder: what is needed is fetched."""
+    first = machine(away, tmp_path / "1")
+    assert hsrl("sql", "select count(*), sum(user_id) from events", *first).code == 0
+    assert hsrl("retrain", "--config", away.config, *first).code == 0
+    second = machine(away, tmp_path / "2")
+    assert hsrl("recommend", 7, *second).code == 0
+    (tmp_path / "asked.jsonl").write_text('{"user_id": 7, "history": [], "candidates": [1, 2, 3]}\n')
+    out = tmp_path / "ranked.jsonl"
+    assert hsrl("rank", tmp_path / "asked.jsonl", "--out", out, "--config", away.config, *second).code == 0
+    assert out.read_text()
+    third, later = machine(away, tmp_path / "3"), tmp_path / "later.toml"
+    later.write_text(away.config.read_text().replace("days = 3", "days = 4"))
+    assert hsrl("refresh", "--config", later, *third).code == 0
+    assert away.ask("select kind from releases order by release_id")["kind"].to_list() == ["refresh", "retrain", "refresh"]
+    assert hsrl("rollback", 2, *machine(away, tmp_path / "4")).code == 0
+    assert hsrl("recommend", 7, *second).code == 0
+    last = machine(away, tmp_path / "5")
+    verified = hsrl("verify", *last)
     assert verified.code == 0, verified.out + verified.err
-    stored = Bucket.of(away.root)
-    stray = away.root / "data" / "main" / "events" / "r000009" / "00000-stray.parquet"
-    shutil.copy(next(iter((away.root / "data").rglob("*.parquet"))), stray.parent.mkdir(parents=True) or stray)
-    stored.put([stray])
-    assert hsrl("gc", "--keep-days", 0, "--keep-releases", 2, *at).code == 0
-    assert stray not in stored.sizes() and not stray.exists()
-    assert hsrl("verify", *at).code == 0
+    stored = Bucket.of(last[1])
+    n_before = len(stored.artifact_sizes())
+    stray = [last[1] / name for name in ("data/main/events/r000009/00000-stray.parquet", "artifacts/policy/stray/x")]
+    for path in stray:
+        path.parent.mkdir(parents=True)
+        path.write_text("left by a run that died before its commit")
+    stored.put(stray)
+    assert hsrl("gc", "--keep-days", 0, "--keep-releases", 2, *last).code == 0
+    assert not {*stray} & {*stored.sizes(), *stored.artifact_files()} and not stray[0].exists()
+    states = [folder for folder in stored.artifact_sizes() if folder.parent.name == "user_state"]
+    assert len(states) == 1 and len(stored.artifact_sizes()) < n_before, "the state of release 1 is needed by no kept release"
+    assert hsrl("verify", *machine(away, tmp_path / "6")).code == 0
 
 
 def test_a_swapped_and_a_lost_object_are_found(away: World) -> None:
@@ -106,16 +131,50 @@ def test_a_swapped_and_a_lost_object_are_found(away: World) -> None:
     stored.fetched([copy])
     whole = copy.read_bytes()
     with Warehouse.open(away.root) as warehouse:
-        with stored.files.open_output_stream(stored._key(copy)) as target:
-            target.write(whole[:-1] + b"x")
-        from pipeline.warehouse.verify import inspect
-
+        swap(stored, copy, whole[:-1] + b"x")
         assert [(damage.path, damage.fault) for damage in inspect(warehouse).damage] == [
             (copy, "in S3 not the bytes that were written")
         ]
-        stored.files.delete_file(stored._key(copy))
+        stored.remove([copy])
         assert [(damage.path, damage.fault) for damage in find_damage(warehouse)] == [(copy, "missing in S3")]
         stored.put([copy])
+        assert find_damage(warehouse) == []
+
+
+def swap(stored: Bucket, copy: Path, content: bytes) -> None:
+    with stored.files.open_output_stream(stored.url_of(copy).removeprefix("s3://")) as target:
+        target.write(content)
+
+
+def test_a_swapped_and_a_lost_artifact_are_found_and_nothing_is_built_on_them(away: World, tmp_path: Path, hsrl) -> None:
+    _, root = machine(away, tmp_path)
+    stored = Bucket.of(root)
+    with Warehouse.open(root) as warehouse:
+        model = warehouse.artifacts.path("embedding_model", warehouse.query("SELECT embedding_id FROM codebooks")[0, 0])
+        file = model / "items.safetensors"
+        whole = file.read_bytes()
+        swap(stored, file, whole[:-1] + b"x")
+        assert [(damage.path, damage.fault) for damage in inspect(warehouse).damage] == [
+            (model, "in S3 not the bytes that were written")
+        ]
+        kept = Path(shutil.move(model, tmp_path / "kept"))
+        line = (
+            rf"^s3://lake/nights/artifacts/embedding_model/{model.name}/: 2 files in S3 are not the bytes that were written; put"
+        )
+        with pytest.raises(WarehouseError, match=line):
+            warehouse.artifacts.exists("embedding_model", model.name)
+        assert not list(model.parent.iterdir()), "no part of it is left here"
+        stored.remove([file])
+        [damage] = find_damage(warehouse)
+        assert (damage.path, damage.fault) == (model, "in S3 not the bytes that were written")
+        stored.remove(stored.sizes(model))
+        assert [damage.fault for damage in find_damage(warehouse)] == ["missing in S3"]
+        assert not warehouse.artifacts.exists("embedding_model", model.name)
+        refused = hsrl("refresh", "--config", away.config, "--warehouse", root)
+        assert refused.code == 2 and f"{model}: missing in S3" in refused.err and refused.err.count("\n") <= 2, refused.err
+        shutil.move(kept, model)
+        assert warehouse.artifacts.remote is not None
+        warehouse.artifacts.remote.upload(model)
         assert find_damage(warehouse) == []
 
 

@@ -11,7 +11,18 @@ import pytest
 from pipeline.warehouse.warehouse import Warehouse
 
 # pandas: where it is installed, DuckDB loads it as soon as a value is bound, if it is not kept from that.
-HEAVY = {"pandas.core", "polars", "pyarrow", "pydantic_settings", "torch", "sklearn", "scipy", "faiss", "prefect", "flows.runtime.settings"}
+HEAVY = {
+    "pandas.core",
+    "polars",
+    "pyarrow",
+    "pydantic_settings",
+    "torch",
+    "sklearn",
+    "scipy",
+    "faiss",
+    "prefect",
+    "flows.runtime.settings",
+}
 SOURCE = """
 import json, sys
 from flows.cli.app import main
