@@ -43,7 +43,7 @@ class Learned:
 
     Attributes:
         decoder: the weights of the best validation, in evaluation mode.
-        validation: NDCG@10 of each check.
+        validation: NDCG@10 of each check, a Semantic ID's probability shared by popularity.
         n_steps: steps of Adam.
         n_epochs: how often the log was gone through.
     """
@@ -79,7 +79,7 @@ def learn(
         if spent >= trial.cpu_seconds * (len(validation) + 1) / trial.n_checks:
             decoder.eval()
             ranks = next_item_ranks(decoder, sequences, VALIDATING, validating_users)
-            validation.append(float(ndcg(ranks.item, 10).mean()))
+            validation.append(float(ndcg(ranks.popularity, 10).mean()))
             if validation[-1] >= max(validation):
                 best = copy.deepcopy(decoder.state_dict())
             if spent >= trial.cpu_seconds:

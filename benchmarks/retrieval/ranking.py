@@ -1,6 +1,6 @@
 """Where the item that came next stands among all items: a beam over the trie, Semantic IDs opened in their order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +22,15 @@ class Ranks:
     """Of each user's next item; 1 is the first place, 0 says that the beam did not reach it.
 
     Attributes:
-        item: (users,) place among all items that the user did not have, Semantic IDs opened one after another.
-        divided: (users,) the same place where a Semantic ID's probability is divided among its items by popularity.
-        sid: (users,) place of the item's Semantic ID among Semantic IDs: what ``item`` would be at best if none were shared.
+        whole: (users,) place among all items that the user did not have, every item of a Semantic ID with its whole probability.
+        popularity: (users,) the same place where a Semantic ID's probability is shared among its items by popularity.
+        equal: (users,) the same place where it is shared equally.
+        sid: (users,) place of the item's Semantic ID among Semantic IDs: what ``whole`` would be at best if none were shared.
     """
 
-    item: Ints
-    divided: Ints
+    whole: Ints
+    popularity: Ints
+    equal: Ints
     sid: Ints
 
 
@@ -46,9 +48,10 @@ def ndcg(places: Ints, k: int) -> npt.NDArray[np.float64]:
 def next_item_ranks(decoder: Decoder, sequences: Sequences, left_out: int, users: Ints, beam: int = BEAM) -> Ranks:
     """Place of the item that follows, for some users.
 
-    Two ways to open Semantic IDs that several items have. As the product decodes: all items of a Semantic ID, the popular first, come
-    before those of the next. Divided: item i of Semantic ID z has p(z) · (1 + n_i) / Σ_{j in z} (1 + n_j), n being popularity. What
-    the user had is left out. Whatever ties with the target stands before it.
+    The three ways of ``[learner.decoding] sid_share``. Whole: all items of a Semantic ID, the popular first, come before those of the
+    next. Popularity: item i of Semantic ID z has p(z) · (1 + n_i) / Σ_{j in z} (1 + n_j), n being popularity. Equal: p(z) divided by
+    the number of its items, which come one after another, the popular first. What the user had is left out. Whatever else ties with the
+    target stands before it.
 
     Args:
         decoder: in evaluation mode.
@@ -62,7 +65,8 @@ def next_item_ranks(decoder: Decoder, sequences: Sequences, left_out: int, users
         _ranks(decoder, codes, inside, [sequences.of(user, left_out) for user in chunk], sequences.targets(left_out)[chunk], beam)
         for chunk in np.split(users, range(_CHUNK_USERS, len(users), _CHUNK_USERS))
     ]
-    return Ranks(*(np.concatenate([getattr(each, name) for each in found]) for name in ("item", "divided", "sid")))
+    names = [field.name for field in fields(Ranks)]
+    return Ranks(*(np.concatenate([getattr(each, name) for each in found]) for name in names))
 
 
 class Inside:
@@ -109,17 +113,25 @@ def _ranks(decoder: Decoder, codes: Codes, inside: Inside, had: list[Ints], want
     target_leaf = codes.leaf[wanted - 1]
     is_target = (leaves == target_leaf[:, None]) & np.isfinite(scores)
     is_found = is_target.any(axis=1)
-    own_score = np.where(is_target, scores, -np.inf).max(axis=1)
-    is_before = (scores >= own_score[:, None]) & ~is_target
     popular = codes.popularity[had_items - 1] >= codes.popularity[wanted - 1][:, None]
     had_before = ((had_leaves == target_leaf[:, None]) & popular).sum(axis=1)
-    item = 1 + (n_left * is_before).sum(axis=1) + inside.turn[wanted - 1] - had_before
+    is_before = _before(scores, is_target)
+    whole = 1 + (n_left * is_before).sum(axis=1) + inside.turn[wanted - 1] - had_before
+    is_before_equal = _before(scores - np.log(sizes[leaves]), is_target)
+    equal = 1 + (n_left * is_before_equal).sum(axis=1) + inside.turn[wanted - 1] - had_before
     sid = 1 + ((n_left > 0) & is_before).sum(axis=1)
+    own_score = np.where(is_target, scores, -np.inf).max(axis=1)
     least = (own_score + inside.log_share[wanted - 1])[:, None]
-    divided = (scores[..., None] + inside.log_share[inside.of_leaf[leaves]] >= least[..., None]).sum(axis=(1, 2))
+    popularity = (scores[..., None] + inside.log_share[inside.of_leaf[leaves]] >= least[..., None]).sum(axis=(1, 2))
     had_scores = np.where(leaves[:, :, None] == had_leaves[:, None], scores[..., None], -np.inf).max(axis=1)
-    divided -= ((had_scores + inside.log_share[had_items - 1] >= least) & (had_items > 0)).sum(axis=1)
-    return Ranks(*(np.where(is_found, places, NOT_FOUND) for places in (item, divided, sid)))
+    popularity -= ((had_scores + inside.log_share[had_items - 1] >= least) & (had_items > 0)).sum(axis=1)
+    return Ranks(*(np.where(is_found, places, NOT_FOUND) for places in (whole, popularity, equal, sid)))
+
+
+def _before(scores: npt.NDArray[np.floating], is_target: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """(b, w) Semantic IDs that stand before the target's, those that tie with it too."""
+    own = np.where(is_target, scores, -np.inf).max(axis=1, keepdims=True)
+    return (scores >= own) & ~is_target
 
 
 def best_leaves(decoder: Decoder, states: Float[Tensor, "b d"], beam: int) -> tuple[Ints, npt.NDArray[np.float32]]:

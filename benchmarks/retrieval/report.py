@@ -20,6 +20,7 @@ FIGURES: dict[str, Figure] = {
     "NDCG@5": partial(ndcg, k=5),
     "NDCG@10": partial(ndcg, k=10),
 }
+SHARES = {"popularity": "shared by popularity", "whole": "whole for every item", "equal": "shared equally"}
 # TIGER (Rajput et al., NeurIPS 2023), table 1; its SASRec is that of S3-Rec (Zhou et al., CIKM 2020).
 PUBLISHED = {
     "SASRec, published": ("0.0387", "0.0605", "0.0249", "0.0318"),
@@ -43,20 +44,14 @@ def page(results: Sequence[Result], minutes: float) -> str:
     changed = {row.name: tested[row.name] for row in (_first(OURS), *ABLATIONS) if row.name in tested}
     lines = ["# Next-item retrieval on Amazon Beauty", "", method(minutes), ""]
     published = [f"| {name} | {' | '.join(values)} | | |" for name, values in PUBLISHED.items()]
-    lines += [*_table(main, "item"), *published, "", PUBLISHED_NOTE, ""]
-    lines += [
-        "## The probability of a shared Semantic ID divided",
-        "",
-        DIVIDED_NOTE,
-        "",
-        *_table(main, "divided"),
-        *published,
-        "",
-    ]
+    for share, words in SHARES.items():
+        lines += [f"## A Semantic ID's probability {words}", "", *_table(main, share), *published, ""]
+    lines += [PUBLISHED_NOTE, ""]
     if len(changed) > 1:
         changed = _same_seeds(changed)
-        lines += ["## A change at a time", "", CHANGES_NOTE, "", "As the product decodes:", "", *_table(changed, "item"), ""]
-        lines += ["Divided:", "", *_table(changed, "divided"), ""]
+        lines += ["## A change at a time", "", CHANGES_NOTE, ""]
+        for share, words in SHARES.items():
+            lines += [f"A Semantic ID's probability {words}:", "", *_table(changed, share), ""]
     lines += ["## The codes and the learning", "", CODES_NOTE, "", *_codes_table(results, {**main, **changed}), ""]
     return "\n".join(lines)
 
@@ -77,11 +72,14 @@ def method(minutes: float) -> str:
         f"last-but-one item of {VALIDATING_USERS:,} users the best is kept. Every row tries the learning rates "
         f"{' and '.join(f'{rate:g}' for rate in LEARNING_RATES)} on its first seed (of codes and decoder); the one that validates better "
         "is shown, and its second seed where the column *seeds* says so.\n\n"
-        f"Decoding is a beam of {BEAM} prefixes. Items that share a Semantic ID take their turn by popularity, as in `hsrl recommend`, "
-        "before the next Semantic ID is opened; whatever ties with the target stands before it. Intervals are 95 %, over users and, "
-        "where there are several, seeds; the last column but one is NDCG@10 less that of the first row, user by user. "
-        "*SID Recall@10*: the item's Semantic ID is among the first ten, whatever its place inside; the difference to Recall@10 is lost to "
-        "sharing."
+        f"Decoding is a beam of {BEAM} prefixes. How the probability of a Semantic ID is shared among its items is `[learner.decoding] "
+        "sid_share` of the product; the same decoders and beams are shown under all three. Whole: every item has all of it, so that one of "
+        "thirty items fills the first ten places when it is likely that the next item is any of the thirty. By popularity: item i of Semantic "
+        "ID z has p(z) · (1 + n_i) / Σ_{j in z} (1 + n_j), n being how often an item is in what is learned from; this also says which weights "
+        "and which learning rate validate best. Equally: each has p(z) over the number of items. Items of one probability come by popularity; "
+        "whatever else ties with the target stands before it. Nothing changes where no item shares its Semantic ID. Intervals are 95 %, over "
+        "users and, where there are several, seeds; the last column but one is NDCG@10 less that of the first row, user by user. "
+        "*SID Recall@10*: the item's Semantic ID is among the first ten, whatever its place inside."
     )
 
 
@@ -90,17 +88,11 @@ PUBLISHED_NOTE = (
     "accelerators for far longer, with T5 vectors of titles and descriptions for TIGER's Semantic IDs where there are 637 numbered "
     "attributes here. They are the yardstick, not rows of this table."
 )
-DIVIDED_NOTE = (
-    "The same decoders and beams. As the product decodes, every item of a Semantic ID has the whole of its probability, so that one of "
-    "thirty items fills the first ten places when it is likely that the next item is any of the thirty. Here item i of Semantic ID z has "
-    "p(z) · (1 + n_i) / Σ_{j in z} (1 + n_j), n being how often an item is in what is learned from. Nothing changes where no item "
-    "shares its Semantic ID."
-)
 CHANGES_NOTE = "What separates Semantic IDs from plain numbers: each row differs from the first in what its name says, with its learning rate."
 CODES_NOTE = (
     "*Shared*: items that share their Semantic ID; *largest*: items of the fullest; *missed*: targets that the beam did not reach; "
     "*codes*: CPU seconds of vectors and codes, on top of those of learning; *tried*: validation NDCG@10 of each learning rate; *checks*: "
-    "of the one shown, after each quarter of its time."
+    "of the one shown, after each quarter of its time. CPU seconds are worth less on a busy machine: epochs tell what they bought."
 )
 
 
@@ -149,7 +141,7 @@ def _codes_table(results: Sequence[Result], tested: dict[str, list[Result]]) -> 
         checks = " → ".join(
             f"{np.mean(check):.4f}" for check in zip(*(result.figures["validation"] for result in own), strict=True)
         )
-        missed = np.mean([(result.ranks.item == NOT_FOUND).mean() for result in own])
+        missed = np.mean([(result.ranks.whole == NOT_FOUND).mean() for result in own])
         cells = [
             f"{mean('n_sids'):,.0f}",
             f"{mean('shared'):.1%}",

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def done(run: Run, folder: Path) -> Result | None:
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as held:
-        return Result(json.loads(str(held["figures"])), Ranks(held["item"], held["divided"], held["sid"]))
+        return Result(json.loads(str(held["figures"])), Ranks(*(held[field.name] for field in fields(Ranks))))
 
 
 def carried_out(run: Run, sequences: Sequences, folder: Path) -> Result:
@@ -102,7 +102,7 @@ def carried_out(run: Run, sequences: Sequences, folder: Path) -> Result:
         "largest": int(sizes.max()),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    places = {name: getattr(ranks, name).astype(np.int32) for name in ("item", "divided", "sid")}
+    places = {field.name: getattr(ranks, field.name).astype(np.int32) for field in fields(Ranks)}
     part = folder / f"{run.key}.part.npz"
     np.savez_compressed(part, figures=np.array(json.dumps(figures)), **places)
     part.rename(folder / f"{run.key}.npz")

@@ -38,13 +38,13 @@ from pipeline.sids.table import SidTable
 from pipeline.sids.vectors import matrix
 from pipeline.warehouse.warehouse import Warehouse
 
-CONFIG = Path(__file__).parents[2] / "flows" / "configs" / "ml-1m.toml"
-LONG, SHORT, SESSIONS, SEED_OF_REBUILD = 400, 50, 200, 1
+CONFIG = Path(__file__).parents[2] / "flows" / "configs" / "ml-100k.toml"
+LONG, SHORT, SESSIONS, SEED_OF_REBUILD = 200, 25, 200, 1
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A release of ML-1M, a simulator to learn in and another to be judged by."""
+    """A release of ML-100K, a simulator to learn in and another to be judged by."""
 
     settings: Settings
     pinned: Pinned
@@ -108,7 +108,7 @@ def after_rebuild() -> Section:
             judged = scene.judged(world, scene.learn(world, n_iterations, None))
             rows.append([name, share, "fresh weights", f"{n_iterations}", *judged])
     return Section(
-        "What a policy loses by a rebuild (ML-1M, 2,999 users)",
+        "What a policy loses by a rebuild (ML-100K)",
         ["codes", "kept numbers: level 1, all", "begins at", "iterations", "AUC", "NDCG@10", "Total Reward"],
         rows,
         f"A policy of the preset best after {LONG} iterations, in one training simulator, under codes of seed 0; a rebuild that learns the "

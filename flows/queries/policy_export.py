@@ -111,7 +111,7 @@ def _require_free(out: Path, replaces: bool) -> None:
 
 
 def head_of(service: Service) -> dict[str, Any]:
-    """What a reader of the file must know: items by number, their tokens, and the sizes of both arguments."""
+    """What a reader of the file must know: items by number, their tokens, what is added to their tokens' scores, both arguments' sizes."""
     ranker = service.ranker
     vocabulary = ranker.sids.vocabulary
     return {
@@ -124,6 +124,7 @@ def head_of(service: Service) -> dict[str, Any]:
         "profile_width": ranker.profile_width,
         "raw_ids": service.raw_ids.to_pylist(),
         "tokens": ranker.policy.tokens[1:].tolist(),
+        "log_share": ranker.log_share[1:].tolist(),
         "is_shown": ranker.is_shown[1:].tolist(),
     }
 

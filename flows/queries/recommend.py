@@ -80,8 +80,9 @@ class Recommender:
     def recommend(self, requests: Sequence[Request], k: int, seed: int = 0) -> list[Ranked]:
         """The k items of the whole catalogue that the policy would show next, best first.
 
-        A beam over the prefix tree finds the best Semantic IDs; the items behind them come in their turn, and what the policy leaves
-        out is left out, as in its own decoding: the scores are those of ``Ranker.recommend``, which looks at every Semantic ID.
+        A beam over the prefix tree finds the best Semantic IDs; the items behind them come by their share of its probability and in
+        their turn, and what the policy leaves out is left out, as in its own decoding: the scores are those of ``Ranker.recommend``,
+        which looks at every Semantic ID.
 
         Args:
             requests: of b users; their candidates are not looked at.
@@ -114,17 +115,26 @@ class Recommender:
         return answers
 
     def _filled(self, scores: npt.NDArray[np.float32], k: int, turns: npt.NDArray[np.int64], barred: set[int]) -> Ranked | None:
-        """A slate without what is barred; None where there are too few others."""
-        best = self.trie.best(scores, k + len(barred))
-        items: list[int] = []
-        of_item: list[float] = []
-        for leaf, score in zip(best.leaves.tolist(), best.scores.tolist(), strict=True):
-            shown = [item for item in turns[self.trie.items(leaf)].tolist() if item not in barred][: k - len(items)]
-            items += shown
-            of_item += [score] * len(shown)
-            if len(items) == k:
-                return Ranked(self.service.ranker.item_ids[np.array(items) - 1], np.array(of_item, dtype=np.float32))
-        return None
+        """A slate without what is barred; None where there are too few others.
+
+        No item scores above its Semantic ID, so that none of a leaf that was not looked at can stand before one that scores as the last
+        leaf does.
+        """
+        ranker, n = self.service.ranker, k + len(barred)
+        while True:
+            best = self.trie.best(scores, n)
+            rows = [self.trie.items(leaf) for leaf in best.leaves.tolist()]
+            items = turns[np.concatenate(rows)]
+            of_item = np.repeat(best.scores, [len(behind) for behind in rows]) + ranker.log_share[items]
+            is_free = ~np.isin(items, list(barred))
+            items, of_item = items[is_free], of_item[is_free]
+            order = np.argsort(-of_item, kind="stable")[:k]
+            is_all = n >= self.trie.n_leaves
+            if len(order) == k and (is_all or of_item[order[-1]] >= best.scores[-1]):
+                return Ranked(ranker.item_ids[items[order] - 1], of_item[order])
+            if is_all:
+                return None
+            n *= 4
 
     def raw_ids_of(self, ranked: Ranked) -> list[str]:
         """The items of an answer as the raw log spells them."""

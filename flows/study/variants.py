@@ -172,11 +172,14 @@ STUDIES: Mapping[str, Study] = {
     ),
     "codes": Study(
         "What a policy reaches under codes learned in other ways",
-        "Every row has Semantic IDs of its own, learned from the release's vectors for this study only; all else is as configured.",
+        "Every row has Semantic IDs of its own, learned from the release's vectors for this study only, or shares a Semantic ID's probability "
+        "otherwise among its items; all else is as configured.",
         variants=(
             Variant("levels not fitted together", {"sids.joint_rounds": 0}),
             Variant("levels not fitted together, 25 iterations", {"sids.joint_rounds": 0, "sids.iterations": 25}),
             Variant("few rounds together, 10 iterations", {"sids.joint_rounds": 5, "sids.iterations": 10}),
+            Variant("a SID's probability shared by popularity", {"learner.decoding.sid_share": "popularity"}),
+            Variant("a SID's probability shared equally", {"learner.decoding.sid_share": "equal"}),
         ),
     ),
 }

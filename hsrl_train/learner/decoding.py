@@ -17,20 +17,25 @@ from hsrl_train.learner.sections import DecodingConfig
 from pipeline.errors import TrainingError
 
 WithinSid = Literal["popularity", "recency", "uniform"]
+SidShare = Literal["whole", "popularity", "equal"]
 # Far below any score on the log scale, and finite.
 LEFT_OUT = 1e4
 
 
 @dataclass(frozen=True)
 class SidIndex:
-    """The showable items, sorted by SID and within a SID by their turn: most likes or newest first, then the lower number.
+    """The showable items in buckets of one probability, and within a bucket by their turn: most likes or newest first, then the lower number.
+
+    A bucket is the items of a SID; where a SID's probability is shared by popularity, those of them that are as popular.
 
     Attributes:
-        columns: token columns of each of the m distinct SIDs.
+        columns: token columns of each of the m buckets.
         items: item numbers of the n showable items.
-        bucket: which SID each of ``items`` has; rising.
-        start: where each SID's items begin in ``items``, with n as last entry.
+        bucket: of each of ``items``; rising.
+        start: where each bucket's items begin in ``items``, with n as last entry.
         n_items: of the catalogue, for masks over all of it.
+        log_share: log of the part of its SID's probability that each item of a bucket has; 0 where it has the whole.
+        sid_size: items of each bucket's SID.
     """
 
     columns: Int[Tensor, "m l"]
@@ -38,14 +43,21 @@ class SidIndex:
     bucket: Int[Tensor, " n"]
     start: Int[Tensor, " m_plus_1"]
     n_items: int
+    log_share: Float[Tensor, " m"]
+    sid_size: Float[Tensor, " m"]
 
     @classmethod
-    def of(cls, catalogue: Catalogue, within: WithinSid = "popularity") -> "SidIndex":
+    def of(cls, catalogue: Catalogue, within: WithinSid = "popularity", share: SidShare = "whole") -> "SidIndex":
         """Index the active items that have a SID.
+
+            share of item i in its SID z:  whole 1;  popularity (1 + n_i) / Σ_{j in z} (1 + n_j);  equal 1 / |z|
+
+        The sums are over the showable items; n_i is ``catalogue.popularity``.
 
         Args:
             catalogue: what may be shown.
-            within: whose turn comes first inside a SID; for ``uniform`` see ``shuffled``.
+            within: whose turn comes first inside a bucket; for ``uniform`` see ``shuffled``.
+            share: how a SID's probability is shared among its items.
 
         Raises:
             TrainingError: there are none, or nothing tells which items are new.
@@ -60,16 +72,32 @@ class SidIndex:
             n_active = int(catalogue.is_active.sum())
             raise TrainingError(f"decoding: none of {n_active} active items has a SID, expected one at least; run: hsrl refresh")
         in_turn = shown[turn[shown].argsort(descending=True, stable=True)]  # type: ignore[index]
-        sids, bucket = catalogue.tokens[in_turn].unique(dim=0, return_inverse=True)
-        by_sid = bucket.argsort(stable=True)
-        sizes = torch.bincount(bucket, minlength=len(sids))
+        tokens, weight = catalogue.tokens[in_turn], 1.0 + catalogue.popularity[in_turn].double()
+        keys = torch.column_stack([tokens, weight]) if share == "popularity" else tokens
+        buckets, bucket = keys.unique(dim=0, return_inverse=True)
+        by_bucket = bucket.argsort(stable=True)
+        sizes = torch.bincount(bucket, minlength=len(buckets))
         start = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
-        return cls(token_columns(sids.long(), catalogue.vocabulary), in_turn[by_sid], bucket[by_sid], start, len(turn) - 1)  # type: ignore[arg-type]
+        sids, sid = buckets[:, : tokens.shape[1]].unique(dim=0, return_inverse=True)
+        sid_size = _summed(sizes.double(), sid, len(sids))
+        if share == "popularity":
+            own = weight[by_bucket][start[:-1]]
+            part = own / _summed(own * sizes, sid, len(sids))
+        else:
+            part = 1 / sid_size if share == "equal" else torch.ones_like(sid_size)
+        columns = token_columns(sids[sid].long(), catalogue.vocabulary)
+        items, n_items = in_turn[by_bucket], len(catalogue.popularity) - 1
+        return cls(columns, items, bucket[by_bucket], start, n_items, part.log().float(), sid_size.float())
 
     def shuffled(self, generator: torch.Generator) -> "SidIndex":
-        """The same with the items of every SID in a random order, one for all users of a call."""
+        """The same with the items of every bucket in a random order, one for all users of a call."""
         keys = self.bucket + torch.rand(len(self.bucket), generator=generator, dtype=torch.float64).to(self.bucket.device)
         return replace(self, items=self.items[keys.argsort()])
+
+    def item_log_share(self) -> Float[Tensor, " n_items_plus_1"]:
+        """log_share by item number; 0 for what may not be shown."""
+        shares = self.log_share.new_zeros(self.n_items + 1)
+        return shares.index_copy(0, self.items, self.log_share[self.bucket])
 
     def require(self, k: int) -> None:
         """Raise TrainingError where a slate of k different items cannot be filled."""
@@ -80,24 +108,25 @@ class SidIndex:
             )
 
     def scores(self, log_probs: Float[Tensor, "b all_tokens"]) -> Float[Tensor, "b m"]:
-        """log Π_l π(z_l | c(l-1)) of every SID (14), the score of each item behind it; summed raw logits rank alike."""
+        """log Π_l π(z_l | c(l-1)) of every bucket's SID (14), nothing shared yet; summed raw logits rank alike."""
         total = log_probs.index_select(1, self.columns[:, 0])
         for level in range(1, self.columns.shape[1]):
             total = total + log_probs.index_select(1, self.columns[:, level])
         return total
 
     def best(self, scores: Float[Tensor, "b m"], k: int, left_out: Int[Tensor, "b e"] | None = None) -> Int[Tensor, "b k"]:
-        """The k items of highest score, without repeats; of one SID those whose turn comes first.
+        """The k items of highest score, log-shares added, without repeats; of one bucket those whose turn comes first.
 
-        The best k SIDs with anything to show hold k items to show; no more are opened. Only for users with fewer than k items to show
+        The best k buckets with anything to show hold k items to show; no more are opened. Only for users with fewer than k items to show
         all items are sorted.
 
         Args:
-            scores: of every SID, finite.
+            scores: of every bucket's SID, finite.
             k: length of a slate.
             left_out: items that come last, only where nothing else is left to show, in the same order among themselves; 0 names none.
         """
         self.require(k)
+        scores = scores + self.log_share
         n_opened = k
         if left_out is not None:
             is_out = self._mask(left_out)[:, self.items]
@@ -136,17 +165,21 @@ class SidIndex:
 
         Gumbel top-k over items with log-weight score / temperature − log n_sid, which is that draw without replacement. Without
         the second term a SID shared by 384 items would be drawn 384 times too often (docs/measurements.md). ``left_out`` is drawn
-        only where nothing else is left.
+        only where nothing else is left. How ``best`` shares a SID's probability changes nothing here: exploring favours no item of it.
         """
         self.require(k)
-        sizes = self.start.diff()
-        weights = (scores / temperature - sizes.log()).index_select(1, self.bucket)
+        weights = (scores / temperature - self.sid_size.log()).index_select(1, self.bucket)
         # −log(−log u) is Gumbel; torch's exponential_ draws one by one and costs six times as much
         minus_gumbel = torch.rand(weights.shape, generator=generator).to(weights.device).log_().neg_().log_()
         drawn = weights.sub_(minus_gumbel)
         if left_out is None:
             return self.items[drawn.topk(k, dim=1).indices]
         return self.items[highest(drawn, self._mask(left_out)[:, self.items], k)]
+
+
+def _summed(values: Float[Tensor, " m"], sid: Int[Tensor, " m"], n_sids: int) -> Float[Tensor, " m"]:
+    """Of each bucket the sum over all buckets of its SID."""
+    return values.new_zeros(n_sids).index_add(0, sid, values)[sid]
 
 
 def highest(scores: Float[Tensor, "b n"], is_last: Bool[Tensor, "b n"], k: int) -> Int[Tensor, "b k"]:

@@ -81,7 +81,7 @@ def token_directions(policy: HsrlPolicy, states: State) -> Float[Tensor, "f all_
     """Ways in which the logits of users differ, and their mean: the leading directions of what the heads read, through the heads.
 
     A candidate then asks for what users would get whose states lay that much further in these directions. Each is scaled to standard
-    deviation 1 over the scores of the showable SIDs.
+    deviation 1 over the scores of what is ranked, the buckets of the index.
     """
     network, n_levels = policy.network, len(policy.network.hpn.heads)
     with torch.no_grad():

@@ -69,7 +69,7 @@ class HsrlNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class HsrlPolicy:
-    """A trained policy over one catalogue: the most probable items, each with the product of its tokens' probabilities (14).
+    """A trained policy over one catalogue: the most probable items, each with its share of the product of its tokens' probabilities (14).
 
     Attributes:
         network: in evaluation; its critic is not asked.
@@ -134,5 +134,5 @@ class HsrlPolicy:
         profile_width, max_history = sizes_in(tensors, config.network.width)
         network = HsrlNetwork(config.network, catalogue.vectors.shape[1], profile_width, max_history, catalogue.vocabulary)
         load_module(network, {"foresight": network.foresight, **tensors}, "policy")  # older policies have none
-        index = SidIndex.of(catalogue, config.decoding.within_sid)
+        index = SidIndex.of(catalogue, config.decoding.within_sid, config.decoding.sid_share)
         return cls(network.requires_grad_(False), catalogue.vectors, index, catalogue.tokens, config)

@@ -75,6 +75,11 @@ class DecodingConfig(BaseModel):
     within_sid: Literal["popularity", "recency", "uniform"] = Field(
         "popularity", description="Whose turn comes first among items of one SID: most likes, newest, or anyone (App. E)."
     )
+    sid_share: Literal["whole", "popularity", "equal"] = Field(
+        "whole",
+        description="How much of its SID's probability an item has: all of it (HSRL eq. 14), (1 + likes) / Σ (1 + likes) over the items of "
+        "the SID, or the same part as each of them.",
+    )
     leaves_out_seen: bool | None = Field(
         None,
         description="Whether what the user liked or was shown, as far as his state remembers, comes last; "
@@ -85,6 +90,15 @@ class DecodingConfig(BaseModel):
         ge=0,
         description="Times the session's memory may hold an item before it comes last; 0 = no limit. Needs [environment] memory.",
     )
+
+    @model_validator(mode="after")
+    def _shares_by_what_it_orders_by(self) -> Self:
+        if self.sid_share == "popularity" and self.within_sid != "popularity":
+            raise ValueError(
+                f"within_sid = {self.within_sid} has no say where sid_share = popularity puts the most liked first; "
+                "set sid_share = equal or whole"
+            )
+        return self
 
 
 class LossesConfig(BaseModel):

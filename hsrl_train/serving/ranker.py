@@ -1,4 +1,4 @@
-"""Ranking candidates for a service: an item's score is the product of its tokens' probabilities (HSRL §4.4.1)."""
+"""Ranking candidates for a service: an item's score is the product of its tokens' probabilities (HSRL §4.4.1), or its share of that."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,8 @@ class Ranked:
 
     Attributes:
         item_ids: (c,).
-        scores: (c,) float32, log of the product (14); −inf for what may not be shown: inactive, or without a SID.
+        scores: (c,) float32, log of the product (14) and of the item's part of it by ``sid_share``; −inf for what may not be shown: inactive,
+            or without a SID.
     """
 
     item_ids: Ids
@@ -100,6 +101,7 @@ class Ranker:
         self.profile_width = profile_width
         self.max_history = policy.network.encoder.position.num_embeddings - 1
         self.sids = PackedSids(catalogue.tokens.numpy(), catalogue.vocabulary)
+        self.log_share = policy.index.item_log_share().numpy()
         self.is_shown = (catalogue.is_active & (catalogue.tokens >= 0).all(dim=1)).numpy()
 
     @torch.no_grad()
@@ -121,7 +123,7 @@ class Ranker:
                     "expected one at least and none twice"
                 )
         log_probs = self.policy.log_probs(self.states(requests)).numpy()
-        scores = np.where(self.is_shown[items], self.sids.scores(log_probs, items), -np.inf).astype(np.float32)
+        scores = np.where(self.is_shown[items], self._scores(log_probs, items), -np.inf).astype(np.float32)
         ranked = []
         for row, (request, n) in enumerate(zip(requests, counts, strict=True)):
             order = np.argsort(-scores[row, :n], kind="stable")
@@ -144,7 +146,7 @@ class Ranker:
             return []
         state = self.states(requests)
         items = self.policy.slates(state, k, torch.Generator().manual_seed(seed)).numpy()
-        scores = self.sids.scores(self.policy.log_probs(state).numpy(), items)
+        scores = self._scores(self.policy.log_probs(state).numpy(), items)
         return [Ranked(self.item_ids[row - 1], score) for row, score in zip(items, scores, strict=True)]
 
     def states(self, requests: Sequence[Request]) -> State:
@@ -165,6 +167,9 @@ class Ranker:
                     )
                 profile[row] = torch.from_numpy(request.profile)
         return State(profile, history)
+
+    def _scores(self, log_probs: npt.NDArray[np.float32], items: Ids) -> npt.NDArray[np.float32]:
+        return self.sids.scores(log_probs, items) + self.log_share[items]
 
     def _numbers(self, ids: Sequence[int], row: int, what: str) -> Ids:
         """Item numbers of item ids."""

@@ -1,7 +1,7 @@
 """Next-item retrieval: a world whose next item is known, places worked by hand, and nothing of the test in what is learned from."""
 
 import os
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ def test_what_follows_the_last_item_is_learned() -> None:
     codes = Codes(digits(16, 4), (4, 4), log.popularity())
     learned = learn(codes, log, Trial(0.02, 1.0, seed=0, n_checks=2, network=SMALL), np.arange(log.n_users))
     ranks = next_item_ranks(learned.decoder, log, 1, np.arange(log.n_users))
-    assert recall(ranks.item, 1).mean() == recall(ranks.divided, 1).mean() == 1.0
+    assert recall(ranks.whole, 1).mean() == recall(ranks.popularity, 1).mean() == 1.0
     assert len(learned.validation) == 2
 
 
@@ -115,7 +115,7 @@ def test_what_codes_do_not_tell_apart_is_lost() -> None:
     learned = learn(codes, log, Trial(0.02, 1.0, seed=0, n_checks=1, network=SMALL), np.arange(log.n_users))
     ranks = next_item_ranks(learned.decoder, log, 1, np.arange(log.n_users))
     assert set(ranks.sid.tolist()) == {1}
-    assert set(ranks.item.tolist()) == {2}
+    assert set(ranks.whole.tolist()) == {2}
 
 
 def ranked(scores: list[float], popularity: list[int], had: list[int], target: int, tokens: list[int]) -> Ranks:
@@ -128,7 +128,7 @@ def ranked(scores: list[float], popularity: list[int], had: list[int], target: i
 def places(*arguments: Any) -> tuple[int, int]:
     """Of the item and of its Semantic ID."""
     found = ranked(*arguments)
-    return int(found.item[0]), int(found.sid[0])
+    return int(found.whole[0]), int(found.sid[0])
 
 
 def test_places_are_counted_by_hand() -> None:
@@ -158,7 +158,7 @@ def test_a_divided_probability_is_counted_by_hand() -> None:
     world = (np.log([0.4, 0.35, 0.25]).tolist(), [9, 5, 5, 1, 0, 0])
     tokens = [0, 0, 0, 0, 1, 2]
     found = [
-        int(ranked(*world, had, target, tokens).divided[0])
+        int(ranked(*world, had, target, tokens).popularity[0])
         for had, target in (([4, 3], 5), ([4, 3], 1), ([4, 1], 3), ([5, 2], 4))
     ]
     assert found == [1, 3, 4, 4]
@@ -222,7 +222,7 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(runs_of_the_benchmark, "learn", refused)
     again = carried_out(run, log, tmp_path)
     assert again.figures == first.figures
-    assert np.array_equal(again.ranks.item, first.ranks.item)
+    assert np.array_equal(again.ranks.whole, first.ranks.whole)
     with pytest.raises(AssertionError, match="learned again"):
         carried_out(replace(run, trial=replace(run.trial, seed=1)), log, tmp_path)
 
@@ -233,7 +233,7 @@ def test_the_page_compares_user_by_user() -> None:
     def result(row: str, seed: int, item: list[int]) -> Result:
         figures = {"row": row, "seed": seed, "learning_rate": 0.003, "validation": [0.1], "n_epochs": 2.0, "n_weights": 10}
         figures |= {"cpu_seconds": {"codes": 1.0}, "n_sids": 4, "shared": 0.0, "largest": 1}
-        return Result(figures, Ranks(*(np.array(item) for _ in range(3))))
+        return Result(figures, Ranks(*(np.array(item) for _ in fields(Ranks))))
 
     text = page(
         [result(ROWS[0].name, 1, [1, 0, 0, 0]), result(ROWS[-1].name, 1, [1, 1, 0, 0]), result(ROWS[0].name, 2, [1] * 4)], 1.0
@@ -249,7 +249,7 @@ def test_the_learning_rate_is_chosen_by_what_validates() -> None:
     """The first rate tests better, the second validates better; the second seed of the first is not shown either."""
 
     def result(rate: float, seed: int, validation: list[float], place: int) -> Result:
-        ranks = Ranks(*(np.array([place]) for _ in range(3)))
+        ranks = Ranks(*(np.array([place]) for _ in fields(Ranks)))
         return Result({"row": "r", "seed": seed, "learning_rate": rate, "validation": validation}, ranks)
 
     found = [result(0.1, 1, [0.3, 0.2], 1), result(0.2, 1, [0.1, 0.4], 9), result(0.1, 2, [0.9], 1), result(0.2, 2, [0.1], 9)]

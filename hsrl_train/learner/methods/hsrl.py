@@ -41,7 +41,7 @@ class Hsrl:
     def __init__(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> None:
         self.catalogue = catalogue
         self.config = config
-        self.index = SidIndex.of(catalogue, config.decoding.within_sid)
+        self.index = SidIndex.of(catalogue, config.decoding.within_sid, config.decoding.sid_share)
         self.showable = self.index.items
         self.generator = torch.Generator().manual_seed(seed)  # of sampled tokens
         with torch.random.fork_rng(devices=[]):

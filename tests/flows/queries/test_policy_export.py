@@ -31,7 +31,8 @@ for row, likes in enumerate(asked):
 with torch.no_grad():
     scores = policy(history, torch.zeros(len(asked), head["profile_width"]))
 columns = torch.tensor(head["tokens"]) + torch.tensor(head["offsets"])
-items = [[sum(row[c] for c in of_item) for of_item in columns.clamp_min(0).tolist()] for row in scores.tolist()]
+behind = list(zip(columns.clamp_min(0).tolist(), head["log_share"]))
+items = [[sum(row[c] for c in of_item) + share for of_item, share in behind] for row in scores.tolist()]
 print(json.dumps({"modules": [name for name in sys.modules if name.split(".")[0] in ("hsrl", "flows", "pipeline", "hsrl_train")],
                   "items": items, "raw_ids": head["raw_ids"], "is_shown": head["is_shown"]}))
 """
@@ -75,4 +76,4 @@ def test_the_file_is_loaded_by_torch_as_what_it_is(retrained: World, tmp_path: P
     torch.jit.load(str(tmp_path / "p.pt"), _extra_files=extra)
     head = json.loads(extra["hsrl.json"])
     assert head["policy_id"] == report["policy_id"] == retrained.report["policy_id"]
-    assert len(head["raw_ids"]) == len(head["tokens"]) == len(head["is_shown"])
+    assert len(head["raw_ids"]) == len(head["tokens"]) == len(head["is_shown"]) == len(head["log_share"])

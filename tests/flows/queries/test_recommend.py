@@ -1,7 +1,7 @@
 """Recommending from the whole catalogue: the slates of the policy's own decoding, found by a beam."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,9 @@ import pytest
 
 from flows.queries import recommend
 from flows.queries.recommend import Recommender, open_recommender
-from hsrl_train.learner.sections import DecodingConfig
+from flows.queries.service import open_published
+from hsrl_train.data.world import Catalogue
+from hsrl_train.serving.ranker import Ranker
 from pipeline.errors import WarehouseError
 from tests.flows.conftest import World
 
@@ -21,21 +23,34 @@ def recommender(retrained: World) -> Recommender:
     return open_recommender(retrained.root, 384)
 
 
-def decoding(recommender: Recommender, **changes: Any) -> Recommender:
-    """The same with other rules of what may be shown again."""
+def decoding(recommender: Recommender, catalogue: Catalogue, **changes: Any) -> Recommender:
+    """The same policy under other rules of what is shown."""
     ranker = recommender.service.ranker
-    policy = ranker.policy
-    config = policy.config.model_copy(update={"decoding": DecodingConfig(**{**policy.config.decoding.model_dump(), **changes})})
-    other = type(ranker).__new__(type(ranker))
-    other.__dict__.update(ranker.__dict__, policy=replace(policy, config=config))
-    return replace(recommender, service=replace(recommender.service, ranker=other))
+    config = ranker.policy.config.changed({"decoding": changes})
+    policy = type(ranker.policy).from_tensors(ranker.policy.to_tensors(), config, catalogue)
+    service = replace(recommender.service, ranker=Ranker(policy, catalogue, ranker.profile_width))
+    return Recommender.over(service, recommender.histories)
 
 
-@pytest.mark.parametrize("changes", [{"leaves_out_seen": True}, {"leaves_out_seen": False}, {"within_sid": "uniform"}], ids=str)
+RULES: Sequence[dict[str, Any]] = (
+    {"leaves_out_seen": True},
+    {"leaves_out_seen": False},
+    {"within_sid": "uniform", "sid_share": "whole"},
+    {"sid_share": "popularity", "leaves_out_seen": False},
+    {"sid_share": "popularity", "leaves_out_seen": True},
+    {"sid_share": "equal", "leaves_out_seen": True},
+)
+
+
+@pytest.mark.parametrize("changes", RULES, ids=str)
 @pytest.mark.parametrize("k", [1, 5, 40, 62])
-def test_the_slates_are_those_of_looking_at_every_sid(recommender: Recommender, k: int, changes: dict) -> None:
-    """62 items may be shown: a slate of all of them takes in what was seen, at its end."""
-    other = decoding(recommender, **changes)
+def test_the_slates_are_those_of_looking_at_every_sid(
+    recommender: Recommender, retrained: World, k: int, changes: dict[str, Any]
+) -> None:
+    """62 items may be shown: a slate of all of them takes in what was seen, at its end. Some share their Semantic ID."""
+    catalogue = open_published(retrained.root, 384).catalogue
+    other = decoding(recommender, catalogue, **changes)
+    assert other.trie.n_leaves < 62
     requests = [other.request(raw) for raw in ("1", "2", "3")] + [other.request(history=[])]
     found, expected = other.recommend(requests, k), other.service.ranker.recommend(requests, k)
     for ours, theirs in zip(found, expected, strict=True):

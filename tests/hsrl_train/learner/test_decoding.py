@@ -40,6 +40,42 @@ def test_the_best_items_come_sid_by_sid_and_the_popular_first() -> None:
     assert index.best(index.scores(LOG_PROBS), 2).tolist() == [[3, 1]]
 
 
+def test_a_sids_probability_is_shared_by_hand() -> None:
+    """0-0 (.56) holds items 1, 2, 3 of 5, 1, 9 likes; item 4 has 0-1 (.24) to itself, item 5 has 1-1 (.06).
+
+    By popularity they have 6, 2, 10 of 18 parts: .187, .062, .311. Equally each has .187.
+    """
+    shown = catalogue([[0, 0], [0, 0], [0, 0], [0, 1], [1, 1]], popularity=[5, 1, 9, 0, 100])
+    wanted = {
+        "whole": ([3, 1, 2, 4, 5], [1, 1, 1, 1, 1]),
+        "popularity": ([3, 4, 1, 2, 5], [6 / 18, 2 / 18, 10 / 18, 1, 1]),
+        "equal": ([4, 3, 1, 2, 5], [1 / 3, 1 / 3, 1 / 3, 1, 1]),
+    }
+    for share, (order, parts) in wanted.items():
+        index = SidIndex.of(shown, share=share)  # type: ignore[arg-type]
+        assert index.best(index.scores(LOG_PROBS), 5).tolist() == [order]
+        assert index.item_log_share().exp().tolist() == pytest.approx([1, *parts])
+
+
+def test_only_what_may_be_shown_has_a_share() -> None:
+    """Item 1 is inactive: items 2 and 3, of 0 and 2 likes, share their SID 1 : 3."""
+    index = SidIndex.of(catalogue([[0, 0]] * 3, popularity=[9, 0, 2], inactive=(1,)), share="popularity")
+    assert index.item_log_share().exp().tolist() == pytest.approx([1, 1, 1 / 4, 3 / 4])
+
+
+def test_exploring_does_not_look_at_shares() -> None:
+    """0-0 (.56) holds items of 999 and 0 likes, 1-0 (.14) one: single draws are .4, .4, .2 however the probability is shared."""
+    index = SidIndex.of(catalogue([[0, 0], [0, 0], [1, 0]], popularity=[999, 0, 5]), share="popularity")
+    drawn = index.sampled(index.scores(LOG_PROBS).expand(4000, -1), 1, 1.0, torch.Generator().manual_seed(1))
+    assert (torch.bincount(drawn.flatten())[1:] / 4000).tolist() == pytest.approx([0.4, 0.4, 0.2], abs=0.03)
+
+
+@pytest.mark.parametrize("within", ["recency", "uniform"])
+def test_an_order_that_the_share_overrules_is_refused(within: str) -> None:
+    with pytest.raises(ValueError, match=f"within_sid = {within} has no say .* set sid_share = equal or whole"):
+        DecodingConfig(within_sid=within, sid_share="popularity")  # type: ignore[arg-type]
+
+
 def test_scores_are_products_of_token_probabilities() -> None:
     index = SidIndex.of(catalogue([[1, 0], [0, 1], [0, 0]]))
     assert index.scores(LOG_PROBS).exp().tolist() == [pytest.approx([0.56, 0.24, 0.14])]

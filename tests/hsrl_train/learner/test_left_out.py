@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hsrl_train.data.world import Catalogue
-from hsrl_train.learner.decoding import SidIndex, highest
+from hsrl_train.learner.decoding import SidIndex, SidShare, highest
 from tests.hsrl_train.conftest import make_catalogue
 
 N_SIDS = 6
@@ -35,21 +35,22 @@ def cases(draw: st.DrawFn) -> Case:
     return catalogue, scores, out, draw(st.integers(1, min(int(is_active.sum()), 6)))
 
 
-def slowly(catalogue: Catalogue, scores: list[float], out: set[int], k: int) -> list[int]:
-    """Sort the active items by (left out, score of the SID falling, likes falling, number)."""
-    active = catalogue.is_active.nonzero()[:, 0].tolist()
-    code, likes = catalogue.tokens[:, 0].tolist(), catalogue.popularity.tolist()
-    score_of = dict(zip(sorted({code[item] for item in active}), scores, strict=True))
-    return sorted(active, key=lambda item: (item in out, -score_of[code[item]], -likes[item], item))[:k]
+def slowly(index: SidIndex, catalogue: Catalogue, scores: Tensor, out: set[int], k: int) -> list[int]:
+    """Sort the active items by (left out, score of the SID and log-share falling, likes falling, number)."""
+    likes = catalogue.popularity.tolist()
+    of_item = dict(zip(index.items.tolist(), (scores + index.log_share)[index.bucket].tolist(), strict=True))
+    return sorted(of_item, key=lambda item: (item in out, -of_item[item], -likes[item], item))[:k]
 
 
-@given(cases())
-def test_it_is_what_sorting_every_item_gives(case: Case) -> None:
-    catalogue, scores, out, k = case
-    index = SidIndex.of(catalogue)
-    wanted = [slowly(catalogue, own, set(left), k) for own, left in zip(scores.tolist(), out.tolist(), strict=True)]
+@given(cases(), st.sampled_from(["whole", "popularity", "equal"]))
+def test_it_is_what_sorting_every_item_gives(case: Case, share: SidShare) -> None:
+    catalogue, of_sids, out, k = case
+    index = SidIndex.of(catalogue, share=share)
+    assert sorted(index.items.tolist()) == catalogue.is_active.nonzero()[:, 0].tolist()
+    scores = of_sids[:, index.columns[:, 0].unique(return_inverse=True)[1]]
+    wanted = [slowly(index, catalogue, own, set(left), k) for own, left in zip(scores, out.tolist(), strict=True)]
     assert index.best(scores, k, out).tolist() == wanted
-    assert index.best(scores, k).tolist() == [slowly(catalogue, own, set(), k) for own in scores.tolist()]
+    assert index.best(scores, k).tolist() == [slowly(index, catalogue, own, set(), k) for own in scores]
 
 
 @given(cases(), st.sampled_from([1e-3, 1.0]))

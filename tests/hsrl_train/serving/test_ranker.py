@@ -1,11 +1,13 @@
 """Ranking candidates: scores by hand, order, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from hsrl_train.data.world import Catalogue
-from hsrl_train.learner.decoding import SidIndex
+from hsrl_train.learner.decoding import SidIndex, SidShare
 from hsrl_train.learner.policy import HsrlNetwork, HsrlPolicy
 from hsrl_train.serving.ranker import PackedSids, Ranker, Request
 from pipeline.errors import TrainingError
@@ -74,6 +76,24 @@ def test_it_ranks_as_the_policy_shows(ranker: Ranker) -> None:
     slate = ranker.policy.slates(ranker.states([Request([20], [10])]), 3, torch.Generator())[0]
     (ranked,) = ranker.rank([Request([20], [10, 20, 30])])
     assert ranked.item_ids.tolist() == CATALOGUE.item_ids[slate.numpy() - 1].tolist()
+
+
+def test_a_shared_sid_gives_each_candidate_its_part() -> None:
+    """Items 10 and 20 share a SID with 0 and 2 likes: they have a quarter and three of its probability, which 30 has of its own."""
+    shared = replace(CATALOGUE, tokens=CATALOGUE.tokens.index_copy(0, torch.tensor([2]), torch.tensor([[0, 0]])))
+    catalogue = replace(shared, popularity=torch.tensor([0.0, 0, 2, 7, 0, 0]))
+    config = learner_config(width=4, n_heads=2, critic_hidden=(8,))
+    network = HsrlNetwork(config.network, item_width=2, profile_width=1, max_history=3, vocabulary=(2, 3))
+
+    def scored(share: SidShare) -> dict[int, float]:
+        index = SidIndex.of(catalogue, share=share)
+        asked = Ranker(HsrlPolicy(network, catalogue.vectors, index, catalogue.tokens, config), catalogue, profile_width=1)
+        (ranked,) = asked.rank([Request([10], [10, 20, 30, 40])])
+        return dict(zip(ranked.item_ids.tolist(), np.exp(ranked.scores).tolist(), strict=True))
+
+    whole, shares = scored("whole"), scored("popularity")
+    assert [shares[item] / whole[item] for item in (10, 20, 30)] == pytest.approx([1 / 4, 3 / 4, 1])
+    assert shares[40] == 0
 
 
 def test_only_the_newest_of_a_long_history_count(ranker: Ranker) -> None:
