@@ -20,7 +20,7 @@ from pipeline.warehouse import lake
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.traces import CATALOGUE
 from pipeline.warehouse.warehouse import Warehouse
-from tests.support.small_feed import TOKENIZER, feed
+from tests.support.small_feed import TOKENIZER, feed, night
 
 # Three days of forty users; 60 iterations are enough to publish a policy, not to learn one.
 TINY = f"""
@@ -133,6 +133,14 @@ def refreshed(tmp_path_factory: pytest.TempPathFactory) -> World:
     config.write_text(TINY)
     world = World(folder / "warehouse", config, {})
     return World(world.root, config, world.refresh())
+
+
+@pytest.fixture(scope="session")
+def two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a warehouse ``w`` of two days of the small feed and their raw files; not to be written."""
+    home = tmp_path_factory.mktemp("two-days")
+    night(home / "w", 2)
+    return home
 
 
 @pytest.fixture(scope="session")

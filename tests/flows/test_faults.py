@@ -26,14 +26,6 @@ pytestmark = pytest.mark.slow
 EVENTS = "SELECT user_id, user_seq, item_id, feedback FROM events ORDER BY ALL"
 
 
-@pytest.fixture(scope="module")
-def two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a warehouse ``w`` of two days and their raw files; not to be written."""
-    home = tmp_path_factory.mktemp("two")
-    feed.night(home / "w", 2)
-    return home
-
-
 @pytest.fixture
 def root(two_days: Path, tmp_path: Path) -> Path:
     shutil.copytree(two_days, tmp_path, dirs_exist_ok=True)

@@ -61,10 +61,11 @@ def fill_until_it_fits(disk: Path, after: Seen, rooms: list[int], run: Callable[
 
 
 def test_a_refresh_on_a_full_disk_is_refused_until_there_is_room_and_then_equals_an_unbroken_one(
-    disk: Path, tmp_path: Path
+    disk: Path, two_days: Path, tmp_path: Path
 ) -> None:
     whole = tmp_path / "whole"
-    night(whole, 2)
+    shutil.copytree(two_days / "w", whole)
+    shutil.copytree(two_days / "raw", tmp_path / "raw")
     shutil.copytree(whole, disk, dirs_exist_ok=True)
     night(whole, 3)
     config = config_of(disk, 3)

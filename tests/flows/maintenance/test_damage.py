@@ -23,14 +23,6 @@ HARMS = {
 }
 
 
-@pytest.fixture(scope="module")
-def two_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("damage")
-    feed.night(home / "w", 2)
-    feed.settings_of(home / "w", 3)
-    return home
-
-
 @pytest.fixture
 def root(two_days: Path, tmp_path: Path) -> Path:
     shutil.copytree(two_days, tmp_path, dirs_exist_ok=True)

@@ -19,9 +19,9 @@ SIDS = "SELECT item_id, sid FROM sids ORDER BY item_id"
 
 
 @pytest.fixture(scope="module")
-def two_nights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two_nights(two_days: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("drill")
-    feed.night(home / "w", 2)
+    shutil.copytree(two_days, home, dirs_exist_ok=True)
     feed.night(home / "w", 3)
     return home
 
@@ -95,10 +95,10 @@ def test_the_catalogue_of_a_copy_is_never_that_of_the_warehouse(root: Path, tmp_
         assert shared and all(path.stat().st_nlink > 1 for path in shared)
 
 
-def test_after_yesterdays_catalogue_and_copies_a_refresh_does_the_night_again(tmp_path: Path) -> None:
+def test_after_yesterdays_catalogue_and_copies_a_refresh_does_the_night_again(two_days: Path, tmp_path: Path) -> None:
     """The files of the lost release are still there, and no snapshot names them."""
     root, parts = tmp_path / "w", ("readers", "readers.sqlite", "readers.json", "catalog.sqlite")
-    feed.night(root, 2)
+    shutil.copytree(two_days, tmp_path, dirs_exist_ok=True)
     linked_copy(root, tmp_path / "backup")
     assert feed.night(root, 3)["release_id"] == 2
     after = {sql: run_sql(root, sql) for sql in (SIDS, "SELECT user_id, item_id, feedback FROM events ORDER BY ALL")}
