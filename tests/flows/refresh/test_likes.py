@@ -65,7 +65,9 @@ def same(moved_on: Shop, anew: Shop) -> None:
     for name, sql in TABLES.items():
         assert run_sql(moved_on.root, sql).equals(run_sql(anew.root, sql)), name
     (mine,), (theirs,) = moved_on.sums, anew.sums  # one each: older ones are gone
-    hashes = [{file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()} for folder in (mine, theirs)]
+    hashes = [
+        {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()} for folder in (mine, theirs)
+    ]
     assert hashes[0] == hashes[1] != {}
 
 
