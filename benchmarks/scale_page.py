@@ -97,7 +97,7 @@ def _like_a_day(nights: Sequence[Night]) -> Night | None:
 
 
 def _with_the_log(nights: Sequence[Night]) -> list[str]:
-    """What each further day adds to the stage that reads the records of all days."""
+    """What each further day adds to the stage that looks for changed users in the records of all days."""
     later = sorted(nights[1:], key=lambda night: night["so_far"])
     if len(later) < 2:
         return []
@@ -105,7 +105,7 @@ def _with_the_log(nights: Sequence[Night]) -> list[str]:
     a_million = (after - before) / (later[-1]["so_far"] - later[0]["so_far"]) * 1_000_000
     a_day = a_million * DAY_EVENTS / 1_000_000
     return [
-        f"- `semantic ids` reads the records of all days: {a_million:.2f} CPU s more for each million events that were there before, so",
+        f"- `semantic ids` looks through the records of all days: {a_million:.2f} CPU s more for each million events that were there before, so",
         f"  each of Kuaishou's days makes the next ones {a_day:,.0f} s longer. The figures above hold for a log as long as that one.",
     ]
 

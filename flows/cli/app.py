@@ -9,7 +9,7 @@ from typer.exceptions import TyperException
 from flows.cli import draw, ids, init, nights, policy, questions, service, sids, standard_output, study, upkeep
 from flows.cli.log_format import print_refusal, use_text
 from flows.cli.refusals import refusal_of
-from flows.runtime.extras import missing_extra, without_pandas
+from flows.runtime.extras import missing_extra
 from pipeline.errors import HsrlError
 
 app = typer.Typer(
@@ -45,8 +45,7 @@ def main() -> None:
     standard_output.keep_for_answers()
     use_text()
     try:
-        with without_pandas():
-            code = app(standalone_mode=False)
+        code = app(standalone_mode=False)
         sys.stdout.flush()  # an answer without room fails here, not in the interpreter as it ends
         sys.exit(code)
     except typer.Abort:

@@ -1,8 +1,5 @@
 """What each extra of pyproject.toml brings, and the line for a command that lacks one."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 
 # By the name a module is imported by.
@@ -52,20 +49,3 @@ def require_modules(*names: str) -> None:
     for name in names:
         if find_spec(name) is None:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-
-@contextmanager
-def without_pandas() -> Iterator[None]:
-    """Have pandas count as not installed while the block runs, unless it is loaded already.
-
-    No command asks for it. But DuckDB imports it, where it is installed, as soon as a value is bound, to see whether the value is one of
-    pandas' own, and pyarrow does as its data sets are loaded: .25 CPU seconds of every run.
-    """
-    is_loaded = "pandas" in sys.modules
-    if not is_loaded:
-        sys.modules["pandas"] = None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        if not is_loaded:
-            del sys.modules["pandas"]
