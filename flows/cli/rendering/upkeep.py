@@ -56,6 +56,7 @@ def gc(console: Console, report: dict[str, Any]) -> None:
         ("folders", some(report["folders"])),
         ("snapshots", f"{report['n_snapshots']:,}"),
         ("from the catalogue into files", some(report["flushed"])),
+        ("merged", f"{report['n_merged']:,} small files into {report['n_merged_into']:,}" if report["n_merged"] else ""),
     )
     facts(console, tuple(line for line in lines if line[1]))
 
