@@ -42,7 +42,6 @@ TABLES_OF_A_NIGHT = (
     "sids",
     "sid_history",
     "codebooks",
-    "sid_metrics",
 )
 HSRL = "from flows.cli.app import main; main()"
 
