@@ -42,6 +42,8 @@ def collect_garbage(
             "folders": [str(path.relative_to(warehouse.root)) for path in garbage.folders],
             "bytes": garbage.bytes,
             "flushed": garbage.to_flush,
+            "n_merged": sum(len(batch.names) for batch in garbage.to_merge),
+            "n_merged_into": len(garbage.to_merge),
         }
 
 

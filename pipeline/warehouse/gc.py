@@ -18,6 +18,7 @@ from pipeline.warehouse.own_files import enter_hashes, own_files
 from pipeline.warehouse.postgres import inlined_tables
 from pipeline.warehouse.readers import outdate_copy, shrink
 from pipeline.warehouse.schema import INLINE_ROWS
+from pipeline.warehouse.small_files import Batch, find_small_files, merge
 from pipeline.warehouse.storage import storage_of
 from pipeline.warehouse.tables import BULK
 from pipeline.warehouse.traces import CATALOGUE
@@ -67,6 +68,7 @@ class Garbage:
         orphans: files in the data folder that no snapshot names, and files of artifacts in S3 that no release has entered.
         folders: artifacts and staged stages that nothing leads to.
         bytes: of everything that is deleted.
+        to_merge: small files of a user bucket, which become one.
         to_flush: small tables of which more rows, alive or dead, lie in the catalogue than one commit may put there; they go into files.
     """
 
@@ -77,6 +79,7 @@ class Garbage:
     folders: list[Path]
     bytes: int
     to_flush: list[str] = field(default_factory=list)
+    to_merge: list[Batch] = field(default_factory=list)
 
 
 def find_garbage(warehouse: Warehouse, retention: RetentionConfig, run_id: str, now: datetime | None = None) -> Garbage:
@@ -93,16 +96,18 @@ def find_garbage(warehouse: Warehouse, retention: RetentionConfig, run_id: str, 
         kept, releases, snapshots = _retained(warehouse, retention, now)
         unneeded = _unneeded(warehouse, [*kept.values(), warehouse.last_snapshot()])
         orphans = _orphans(warehouse)
-        to_flush = _to_flush(warehouse)
+        to_flush, to_merge = _to_flush(warehouse), find_small_files(warehouse)
     others = living(warehouse.root) - {run_id}
     orphans = [*orphans, *stray_objects(warehouse)]
     folders = [*stale(warehouse, retention, now, bool(others)), *superseded(warehouse, kept)]
     size = sum(size for _, size in unneeded) + _bytes(warehouse.root, [*orphans, *folders])
-    return Garbage(releases, snapshots, len(unneeded), orphans, folders, size, to_flush)
+    return Garbage(releases, snapshots, len(unneeded), orphans, folders, size, to_flush, to_merge)
 
 
 def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
     """Delete what ``find_garbage`` found. Killed in the middle, it leaves more garbage and nothing else; the last release is never touched."""
+    # First, as it makes a snapshot: the files that it replaces go as soon as the releases that they are of expire.
+    merge(warehouse, garbage.to_merge, run_id)
     is_served = storage_of(warehouse.root).dsn is not None
     with warehouse.commit_lock(run_id) as lock:
         _outdate(warehouse)

@@ -187,8 +187,12 @@ class Lake:
         """The paths of ``stored_files``."""
         return [file.path for file in self.stored_files(table)]
 
-    def stored_files(self, table: str) -> "list[StoredFile]":
+    def stored_files(self, table: str, names: Sequence[str] | None = None) -> "list[StoredFile]":
         """The Parquet files behind a bulk table, in the order in which they were registered; of data in S3, their copies in the folder.
+
+        Args:
+            table: the table.
+            names: only those that the lake names so; None = all.
 
         Raises:
             WarehouseError: the table is not a bulk table: its rows are not all in files.
@@ -204,7 +208,9 @@ class Lake:
         def local(name: str) -> Path:
             return bucket.fetched([bucket.local(name)])[0] if bucket else Path(name)
 
-        return [StoredFile(local(path), local(deleted) if deleted else None) for path, deleted in sorted(rows)]
+        only = None if names is None else frozenset(names)
+        wanted = sorted(row for row in rows if only is None or row[0] in only)
+        return [StoredFile(local(path), local(deleted) if deleted else None) for path, deleted in wanted]
 
     def name_of(self, file: Path) -> str:
         """How the lake names a file of ``files``."""

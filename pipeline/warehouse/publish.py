@@ -13,15 +13,15 @@ import pyarrow.parquet as pq
 
 from pipeline.contracts import check, rows_of
 from pipeline.errors import AuditError, ContractError, WarehouseError, all_faults
-from pipeline.warehouse.artifacts import bytes_of, fingerprint, sha256_of
 from pipeline.warehouse.audits import Finding, run_audits
 from pipeline.warehouse.bucket import Bucket
 from pipeline.warehouse.engine import attach
 from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.ledger import audit_rows, insert
+from pipeline.warehouse.own_files import file_rows
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.statements import Statement
-from pipeline.warehouse.tables import ARTIFACTS, BULK, LEDGERS, RELEASES, TABLES
+from pipeline.warehouse.tables import BULK, LEDGERS, RELEASES, TABLES
 from pipeline.warehouse.traces import CATALOGUE
 
 
@@ -80,7 +80,7 @@ def _linked(lake: Lake, changes: Changes, release_id: int) -> Iterator[dict[Path
             for table, paths in files.items():
                 for path in paths:
                     if _rows(path, table):
-                        linked[path] = _link(path, folders[table] / f"{len(linked):05d}-{path.name}")
+                        linked[path] = link(path, folders[table] / f"{len(linked):05d}-{path.name}")
         if bucket:
             bucket.put(linked.values())
         yield linked
@@ -108,7 +108,8 @@ def _rows(path: Path, table: str) -> int:
     return int(pq.read_metadata(path).num_rows)
 
 
-def _link(source: Path, target: Path) -> Path:
+def link(source: Path, target: Path) -> Path:
+    """Give a staged file a second name, in the data folder; that name alone is DuckLake's to remove. Returns ``target``."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
@@ -160,26 +161,10 @@ def _artifact_rows(lake: Lake, draft: ReleaseDraft, release_id: int, changes: Ch
     Raises:
         WarehouseError: the same bytes are registered in the table already, which would double their rows.
     """
-    now, rows = datetime.now(UTC), []
-    for table, source in _sources(changes):
-        if source not in linked:
-            continue
-        path = linked[source].relative_to(lake.root)
-        rows.append(
-            {
-                "artifact_id": fingerprint(str(path)),
-                "kind": table,
-                "path": str(path),
-                "rows": pq.read_metadata(source).num_rows,
-                "bytes": bytes_of(source),
-                "sha256": sha256_of(source),
-                "inputs": list(changes.file_inputs.get(source, draft.inputs)),
-                "run_id": draft.run_id,
-                "release_id": release_id,
-                "created_at": now,
-            }
-        )
-    arriving = rows_of(ARTIFACTS, rows, "artifacts")
+    inputs = {
+        linked[source]: changes.file_inputs.get(source, draft.inputs) for _, source in _sources(changes) if source in linked
+    }
+    arriving = file_rows(lake.root, inputs, draft.run_id, release_id)
     _refuse_doubled(lake, changes, arriving)
     return arriving
 

@@ -49,6 +49,7 @@ def gc(console: Console, report: dict[str, Any]) -> None:
     """What was, or would be, deleted."""
     label = "would go" if report["status"] == "planned" else "gone"
     sizes = f"{report['n_files']:,} data files, {len(report['orphans'])} orphans, {len(report['folders'])} folders"
+    merging = "would merge" if report["status"] == "planned" else "merged"
     lines = (
         ("releases", f"{len(report['releases'])} no longer open as they were: {some(report['releases'])}"),
         (label, f"{report['bytes']:,} bytes: {sizes}"),
@@ -56,6 +57,7 @@ def gc(console: Console, report: dict[str, Any]) -> None:
         ("folders", some(report["folders"])),
         ("snapshots", f"{report['n_snapshots']:,}"),
         ("from the catalogue into files", some(report["flushed"])),
+        (merging, f"{report['n_merged']:,} small files into {report['n_merged_into']:,}" if report["n_merged"] else ""),
     )
     facts(console, tuple(line for line in lines if line[1]))
 

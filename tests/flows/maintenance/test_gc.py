@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from flows.maintenance.forget import forget
 from flows.maintenance.gc import collect_garbage
 from flows.runtime.run import Run
 from pipeline.errors import WarehouseError
@@ -19,9 +20,10 @@ from pipeline.warehouse import gc as collecting
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.config import RetentionConfig, WarehouseConfig
 from pipeline.warehouse.gc import find_garbage
+from pipeline.warehouse.verify import inspect
 from pipeline.warehouse.warehouse import Warehouse
 from tests.support import forked
-from tests.support.small_feed import config_of, night
+from tests.support.small_feed import config_of, night, settings_of
 
 pytestmark = pytest.mark.slow
 LEAST = RetentionConfig(keep_days=0, keep_releases=2, resume_days=0)
@@ -29,6 +31,17 @@ GREEDY = ("--keep-days", "0", "--keep-releases", "2", "--resume-days", "0")
 STATE = (
     "SELECT count(*) AS n, sum(hash(user_id, user_seq, item_id, feedback)) AS events, (SELECT sum(hash(item_id, sid, slot)) "
     "FROM sids) AS sids, (SELECT sum(hash(item_id, vector)) FROM embeddings) AS vectors FROM events"
+)
+TABLES_OF_A_NIGHT = (
+    "events",
+    "records",
+    "items",
+    "users",
+    "splits",
+    "embeddings",
+    "sids",
+    "sid_history",
+    "codebooks",
 )
 HSRL = "from flows.cli.app import main; main()"
 
@@ -126,6 +139,25 @@ def test_killed_at_any_step_it_leaves_every_kept_release_whole_and_the_next_one_
     with Warehouse.open(torn) as warehouse, warehouse.writer("looking", 0):
         left = find_garbage(warehouse, LEAST, "looking")
     assert (left.releases, left.n_files, left.orphans, left.folders) == ([], 0, [], [])
+
+
+def test_nights_after_a_merge_are_as_without_it(
+    root: Path, three_nights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two warehouses of three nights, of which one has its small files merged; both take in a fourth and forget a user."""
+    unmerged = Path(shutil.copytree(three_nights, tmp_path / "unmerged")) / "w"
+    monkeypatch.setattr("pipeline.warehouse.small_files.MOST", 1)
+    report = collect_garbage(root, Run("gc"), RetentionConfig(), dry_run=False)
+    assert (report["n_merged"], report["n_merged_into"]) == (12, 4), "events and records, two user buckets, three nights"
+    found = []
+    for warehouse in (root, unmerged):
+        night(warehouse, 4)
+        forget(settings_of(warehouse, 4), warehouse, "user", "7", Run("forget"))
+        found.append({table: run_sql(warehouse, f"FROM {table} ORDER BY ALL") for table in TABLES_OF_A_NIGHT})
+        with Warehouse.open_copy(warehouse) as copy:
+            assert inspect(copy).damage == []
+    for table, frame in found[0].items():
+        assert frame.equals(found[1][table]), table
 
 
 def release_2(root: Path) -> list[tuple]:

@@ -1,4 +1,4 @@
-"""Five silent wrong results of DuckLake (docs/measurements.md): first that the trap is real, then that the warehouse does not fall into it.
+"""Six silent wrong results of DuckLake (docs/measurements.md): first that the trap is real, then that the warehouse does not fall into it.
 
 Where the trap itself is gone with a newer DuckLake, the first half fails, and its guard may be taken out.
 """
@@ -149,3 +149,21 @@ def test_5_what_is_staged_is_no_orphan(warehouse: Warehouse, draft: ReleaseDraft
     listed = warehouse.connection.execute("CALL ducklake_delete_orphaned_files('lake', cleanup_all => true)").fetchall()
     assert [path for (path, *_) in listed] == [str(inside)]
     assert warehouse.staging.exists("delivery", "f1")
+
+
+def test_6_ducklakes_merge_puts_rows_of_later_releases_into_a_file_that_only_sql_can_read(
+    two_nights: Path, tmp_path: Path
+) -> None:
+    """Why small files are merged by hsrl (pipeline/warehouse/small_files.py): release 1 has 2 events, the file that it names then 4."""
+    root = Path(shutil.copytree(two_nights, tmp_path / "copied"))
+    with Warehouse.open(root) as warehouse:
+        merged = warehouse.query(
+            "SELECT files_processed, files_created FROM ducklake_merge_adjacent_files('lake', 'events')"
+        ).row(0)
+        assert merged == (2, 1)
+    with Warehouse.open_release(root, 1) as first:
+        assert first.query("SELECT sum(user_seq) AS n, count(user_seq) AS n_rows FROM events").row(0) == (1, 2)
+        [file] = first.files("events")
+        assert pl.read_parquet(file).height == 4
+        assert "_ducklake_internal_snapshot_id" in pl.read_parquet_schema(file)
+        assert file.name.startswith("ducklake-"), "the name, by which Python knows the user bucket, is gone too"
