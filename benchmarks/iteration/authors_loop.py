@@ -100,7 +100,7 @@ class AuthorsLoop:
         torch.manual_seed(seed)
         self.world, self.learn_after = world, learn_after
         self.vectors, self.tokens = world.catalogue.vectors, world.catalogue.tokens
-        sizes = (self.vectors.shape[1], world.records.profiles.shape[1], world.records.history.shape[1])
+        sizes = (self.vectors.shape[1], world.records.profiles.shape[1], world.records.history_length)
         self.actor, self.target = Actor(*sizes), Actor(*sizes)
         self.critic, self.target_critic = Critic(), Critic()
         self.target.load_state_dict(self.actor.state_dict())
@@ -110,7 +110,7 @@ class AuthorsLoop:
         self.simulator = world.simulator.train()
         self.replay: deque[Sample] = deque(maxlen=CAPACITY)
         self.random = random.Random(seed)  # noqa: S311  (no secret)
-        rows = torch.randint(len(world.records.user), (SESSIONS,))
+        rows = torch.randint(len(world.records), (SESSIONS,))
         self.profile, self.history = world.records.profiles[world.records.user[rows]], world.records.history[rows]
         self.temper, self.n_steps = torch.full((SESSIONS,), 20.0), torch.zeros(SESSIONS)
 
@@ -143,7 +143,7 @@ class AuthorsLoop:
         return scores
 
     def _refill(self, b: int) -> None:
-        row = self.random.randrange(len(self.world.records.user))
+        row = self.random.randrange(len(self.world.records))
         self.profile[b] = self.world.records.profiles[self.world.records.user[row]]
         self.history[b] = self.world.records.history[row]
         self.temper[b], self.n_steps[b] = 20.0, 0

@@ -53,7 +53,7 @@ def _timed(world: World, config: Mapping[str, Any], n: int, spent: dict[str, flo
     """CPU seconds of ``n`` iterations; those of the parts are added to ``spent``, if it asks for them."""
     length = {"schedule": {"n_iterations": WARM_UP + n, "learn_after": LEARN_AFTER}, "search": {"n_rounds": 0}}
     settings = LearnerConfig.model_validate(config).changed(length)
-    sizes = (world.records.profiles.shape[1], world.records.history.shape[1])
+    sizes = (world.records.profiles.shape[1], world.records.history_length)
     learner = method_named(settings.method).fresh(world.catalogue, *sizes, settings, 0)
     began = 0.0
     with ExitStack() as stack:

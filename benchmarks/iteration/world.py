@@ -46,7 +46,7 @@ def random_world(seed: int) -> World:
         is_active=torch.arange(N_ITEMS + 1) > 0,
         popularity=torch.rand(N_ITEMS + 1, generator=generator),
     )
-    records = Records(
+    records = Records.of(
         user=torch.randint(N_USERS, (N_RECORDS,), generator=generator),
         exposed=torch.randint(1, N_ITEMS + 1, (N_RECORDS, K), generator=generator),
         feedback=torch.randint(2, (N_RECORDS, K), generator=generator).float(),

@@ -64,7 +64,7 @@ class Scene:
         method = method_named(learner.method)
         config = method.configured(learner).changed({"schedule": {"n_iterations": max(n_iterations, 2)}})
         records = world.records.select(world.records.is_train)
-        agent = method.fresh(world.catalogue, records.profiles.shape[1], records.history.shape[1], config, self.settings.seed)
+        agent = method.fresh(world.catalogue, records.profiles.shape[1], records.history_length, config, self.settings.seed)
         if begin is not None:
             agent.start_from(begin)
         if not n_iterations:
@@ -76,7 +76,7 @@ class Scene:
         learner, environment = decided_by_log(self.settings.learner, self.settings.environment, world)
         real = real_answers_of(world, "policy", policy, environment.memory, learner)
         states = sample_starts(world.records, SESSIONS, self.settings.seed, "test")
-        starts = SharedStarts(states, world.records.exposed.shape[1], world.catalogue, self.settings.seed)
+        starts = SharedStarts(states, world.records.k, world.catalogue, self.settings.seed)
         reward = float(evaluate("policy", [policy], [self.judged_by], starts).rewards.mean())
         figures = [interval.mean for metric in (AUC, NDCG) if (interval := real.interval(metric))]
         return [*(f"{figure:.4f}" for figure in figures), f"{reward:.2f}"]

@@ -114,7 +114,7 @@ def portrait_of(side: Side, policy: StoredPolicy, pinned: Pinned, curves: pl.Dat
     """
     records, catalogue = pinned.world.records, pinned.world.catalogue
     states = sample_starts(records, min(_N_STATES, int((~records.is_train).sum())), 0)
-    slates = policy.slates(states, records.exposed.shape[1], torch.Generator().manual_seed(0)).flatten().numpy()
+    slates = policy.slates(states, records.k, torch.Generator().manual_seed(0)).flatten().numpy()
     exposed = records.exposed.flatten().numpy()
     liked = exposed[records.feedback.flatten().numpy() > 0]
     levels: list[Level] = []

@@ -1,5 +1,7 @@
 """The space of score-aware codes, taken from the training simulators when a codebook is about to be learned."""
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -24,18 +26,19 @@ from pipeline.warehouse.warehouse import Warehouse
 _N_STATES = 5_000  # of users, whose tastes weigh the space; more change nothing that matters
 
 
-def world_of(models: Models, vectors: pl.DataFrame, inputs: ReleaseInputs) -> World:
+def world_of(models: Models, vectors: pl.DataFrame, inputs: ReleaseInputs, folder: Path) -> World:
     """The release to come as tensors, without Semantic IDs.
 
     Args:
         models: of items and users.
         vectors: EMBEDDINGS of ``models.items``.
         inputs: what the release is made from.
+        folder: see ``build_world``.
     """
     slates = labelled_slates(scan(inputs.records, RECORD_ROWS), inputs.tables.splits)
     _, features = models.items.standardised(vectors)
     items, users = inputs.tables.items.sort("item_id"), inputs.tables.users.sort("user_id")
-    return build_world(items, users, slates, features, models.profiles)
+    return build_world(items, users, [slates.sort("user_id", "record_index")], features, models.profiles, folder)
 
 
 def learn_weights(

@@ -44,7 +44,7 @@ def simulator_rows(simulators: list[Simulator], world: World, release_id: int) -
     rows: list[dict[str, Any]] = []
     for simulator in simulators:
         fitted = simulator.fitted
-        n_records = int(world.records.is_train.sum()) if fitted.fit_on == "train" else len(world.records.user)
+        n_records = int(world.records.is_train.sum()) if fitted.fit_on == "train" else len(world.records)
         rows.append(
             {
                 "simulator_id": simulator.simulator_id,

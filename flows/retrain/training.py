@@ -161,7 +161,7 @@ def _trained(store: ArtifactStore, world: World, job: TrainingJob, checkpoint: P
         model.to(device)
     environment = Environment(models, job.environment)
     catalogue = on_device(world.catalogue, device)
-    learner = method.fresh(catalogue, records.profiles.shape[1], records.history.shape[1], config, job.seed)
+    learner = method.fresh(catalogue, records.profiles.shape[1], records.history_length, config, job.seed)
     if job.starts_from is not None:
         learner.start_from(load_tensors(store.path(KIND, job.starts_from) / WEIGHTS))
 
@@ -220,7 +220,7 @@ def _early_stopping(store: ArtifactStore, job: TrainingJob, world: World) -> Ear
     """Judges in the training simulators, from starts of the training records: nothing that judges a policy is seen."""
     environment = Environment([load_fitted(store, world, spec).model for spec in job.simulators], job.environment)
     states = sample_starts(world.records, job.training.judge_sessions, job.run_seed, "train")
-    starts = SharedStarts(states, world.records.exposed.shape[1], world.catalogue, job.run_seed)
+    starts = SharedStarts(states, world.records.k, world.catalogue, job.run_seed)
 
     def mean_reward(policy: Policy) -> float:
         return float(evaluate("judgement", [policy], [environment], starts).rewards.mean())

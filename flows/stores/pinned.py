@@ -72,7 +72,6 @@ def pin(warehouse: Warehouse, latest: Release, memory_limit_mb: int) -> Pinned:
             )
         items = release.read(ITEMS, "FROM items ORDER BY item_id")
         users = release.read(USERS, "FROM users ORDER BY user_id")
-        records = release.query(statement("records_to_learn_from"))
         embeddings = release.read(EMBEDDINGS, "FROM embeddings")
         if n_missing := items_without_vector(release):
             raise WarehouseError(
@@ -83,9 +82,10 @@ def pin(warehouse: Warehouse, latest: Release, memory_limit_mb: int) -> Pinned:
         numbering = {"numbering": codebook.numbering_id}
         published = release.query(statement("published_policy_of_numbering"), numbering)
         older = release.query(statement("published_policy_of_old_numbers"), numbering)["policy_id"].to_list()
-    models = load_models(warehouse.artifacts, codebook.embedding_id)
-    _, vectors = models.items.standardised(of_codebook(embeddings, models.items.embedding_id))
-    world = build_world(items, users, records, vectors, models.profiles).with_sids(sids)
+        models = load_models(warehouse.artifacts, codebook.embedding_id)
+        _, vectors = models.items.standardised(of_codebook(embeddings, models.items.embedding_id))
+        records = release.stream(statement("records_to_learn_from"))
+        world = build_world(items, users, records, vectors, models.profiles, release.spill).with_sids(sids)
     policy = published.item() if published.height else None
     is_there = policy is not None and warehouse.artifacts.exists("policy", policy)
     return Pinned(

@@ -10,12 +10,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from hsrl_train.data.tensors import World, with_log
-from hsrl_train.data.world import Catalogue, Records
+from flows.stores.mapped import load_arrays, save_arrays
+from hsrl_train.data.tensors import World, records_of
+from hsrl_train.data.world import Catalogue
 from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 from pipeline.warehouse.warehouse import Warehouse
 
-_RECORDS = ("user", "exposed", "feedback", "history", "is_train", "profiles")
+_LOG = ("user", "shown", "likes", "ends", "is_train")
 _CATALOGUE = ("vectors", "tokens", "is_active", "popularity", "first_seen")
 _FILE = "world.safetensors"
 
@@ -53,7 +54,7 @@ class Workspace:
     def world(self) -> World:
         """The world as it was given or, in a worker process, as it is read from the file."""
         if self._world is None:
-            self._world = _read(self._folder / _FILE)
+            self._world = _read(self._folder)
         return self._world
 
     @property
@@ -64,7 +65,7 @@ class Workspace:
         """Write the world where workers find it, unless it is there."""
         if not self.staging.exists("training", self.name):
             with self.staging.writing("training", self.name) as folder:
-                _write(folder / _FILE, self.world)
+                _write(folder, self.world)
 
     def lay_out_sids(self, other: World) -> str:
         """Write other Semantic IDs of the same world; return the name under which ``world_under`` finds them."""
@@ -114,28 +115,25 @@ def _is_running(process: int) -> bool:
     return True
 
 
-def _write(path: Path, world: World) -> None:
-    tensors = {f"records/{name}": getattr(world.records, name).contiguous() for name in _RECORDS}
-    tensors |= {
-        f"catalogue/{name}": getattr(world.catalogue, name).contiguous()
-        for name in _CATALOGUE
-        if getattr(world.catalogue, name) is not None
-    }
-    tensors["catalogue/item_ids"] = torch.tensor(world.catalogue.item_ids)
-    vocabulary = "-".join(map(str, world.catalogue.vocabulary))
-    save_file(
-        tensors, path, {"vocabulary": vocabulary, "fingerprint": world.fingerprint, "sid_fingerprint": world.sid_fingerprint}
-    )
+def _write(folder: Path, world: World) -> None:
+    """The log as an array a file, which workers map, and all else as tensors."""
+    log, catalogue = world.records.log, world.catalogue
+    save_arrays({name: getattr(log, name).numpy() for name in _LOG}, folder)
+    tensors = {name: tensor.contiguous() for name in _CATALOGUE if (tensor := getattr(catalogue, name)) is not None}
+    tensors |= {"item_ids": torch.tensor(catalogue.item_ids), "profiles": log.profiles.contiguous()}
+    vocabulary = "-".join(map(str, catalogue.vocabulary))
+    fingerprints = {"fingerprint": world.fingerprint, "sid_fingerprint": world.sid_fingerprint}
+    save_file(tensors, folder / _FILE, {"vocabulary": vocabulary, **fingerprints})
 
 
-def _read(path: Path) -> World:
-    tensors, metadata = _load(path)
+def _read(folder: Path) -> World:
+    tensors, metadata = _load(folder / _FILE)
     catalogue = Catalogue(
-        item_ids=tensors["catalogue/item_ids"].numpy(),
+        item_ids=tensors["item_ids"].numpy(),
         vocabulary=_vocabulary(metadata),
-        **{name: tensors.get(f"catalogue/{name}") for name in _CATALOGUE},  # type: ignore[arg-type]
+        **{name: tensors.get(name) for name in _CATALOGUE},  # type: ignore[arg-type]
     )
-    records = with_log(Records(*(tensors[f"records/{name}"] for name in _RECORDS)))
+    records = records_of(load_arrays(folder), tensors["profiles"].numpy())
     return World(records, catalogue, metadata["fingerprint"], metadata["sid_fingerprint"])
 
 

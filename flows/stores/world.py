@@ -1,10 +1,14 @@
 """The tensors that policies and simulators learn from, with the features and profiles that the frozen models give."""
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from hsrl_train.data.tensors import World, build_catalogue, build_records, train_answers
+from flows.stores.mapped import put_together
+from hsrl_train.data.tensors import World, build_catalogue, log_arrays, records_of, train_answers
 from hsrl_train.data.world import Catalogue
 from pipeline.embeddings.profiles import ProfileModel, encode_profiles
 from pipeline.embeddings.score_aware import with_answers
@@ -13,25 +17,28 @@ from pipeline.embeddings.score_aware import with_answers
 def build_world(
     items: pl.DataFrame,
     users: pl.DataFrame,
-    records: pl.DataFrame,
+    records: Iterable[pl.DataFrame],
     vectors: npt.NDArray[np.float32],
     model: ProfileModel,
+    folder: Path,
 ) -> World:
     """Number items and users and lay everything out; Semantic IDs come by ``World.with_sids``.
 
     Args:
         items: ITEMS, by item_id.
         users: USERS, by user_id, every user of ``records`` among them.
-        records: user_id, record_index, exposed_items, feedback, history, split; all slates of one length K.
+        records: user_id, record_index, exposed_items, feedback, history, split, some at a time; all of them by user_id and
+            record_index, all slates of one length K.
         vectors: (n, d) standardised item vectors in the order of ``items``; the catalogue's have two columns more, see ``with_answers``.
         model: the frozen encoding of user attributes.
+        folder: where the log is laid out in files without a name, which go with the world.
 
     Raises:
         TrainingError: no test records, or slates of several lengths.
     """
-    profiles = encode_profiles(model, users)
-    tensors = build_records(records, items["item_id"].to_numpy(), users["user_id"].to_numpy(), profiles)
-    return World.of(tensors, catalogue_of(items, vectors, *train_answers(tensors, items.height)))
+    arrays = put_together(log_arrays(records, items["item_id"].to_numpy(), users["user_id"].to_numpy()), folder)
+    laid_out = records_of(arrays, encode_profiles(model, users))
+    return World.of(laid_out, catalogue_of(items, vectors, *train_answers(laid_out, items.height)))
 
 
 def catalogue_of(

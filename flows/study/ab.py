@@ -121,7 +121,7 @@ class _Test:
 
     def _served(self, arm: Arm, policy: StoredPolicy, day: int, number: int) -> Served:
         kinds = arm.users % len(self.service.models)
-        k, seed = self.world.records.exposed.shape[1], self.seed + 1000 * day + number
+        k, seed = self.world.records.k, self.seed + 1000 * day + number
         return serve(policy, self.service, arm.states, kinds, k, seed, self.values)
 
     def _learned(self, world: World, config: LearnerConfig, before: StoredPolicy | None, night: int) -> StoredPolicy:
@@ -129,7 +129,7 @@ class _Test:
         method = method_named(config.method)
         config = method.configured(config)
         records = world.records.select(world.records.is_train)
-        fresh = method.fresh(world.catalogue, records.profiles.shape[1], records.history.shape[1], config, self.seed)
+        fresh = method.fresh(world.catalogue, records.profiles.shape[1], records.history_length, config, self.seed)
         if before is not None:
             fresh.start_from(before.to_tensors())
         return train(fresh, self.taught, records, config, self.seed + night).policy

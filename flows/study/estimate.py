@@ -112,7 +112,7 @@ def _learning_speed(workspace: Workspace, trial: Trial) -> tuple[float, Training
         config = learner.changed(
             {"schedule": {"n_iterations": n_iterations, "learn_after": learn_after}, "search": {"n_rounds": 0}}
         )
-        method, sizes = method_named(config.method), (records.profiles.shape[1], records.history.shape[1])
+        method, sizes = method_named(config.method), (records.profiles.shape[1], records.history_length)
         began = time.process_time()
         trained = train(method.fresh(world.catalogue, *sizes, config, 0), environment, records, config, 0)
         spent.append(time.process_time() - began)

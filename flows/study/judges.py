@@ -36,7 +36,7 @@ def judge_rows(workspace: Workspace, plan: StudyPlan, tick: Tick) -> pl.DataFram
         drawn = torch.Generator().manual_seed(plan.settings.seed)
         found, why = None, None
         try:
-            audit = Audit(k=world.records.exposed.shape[1])
+            audit = Audit(k=world.records.k)
             found = audit_martingale(simulator.fitted.model, world.catalogue, states, drawn, audit)
         except TrainingError as error:
             why = str(error)

@@ -26,7 +26,7 @@ def sample_starts(records: Records, n: int, seed: int, split: Literal["train", "
     """
     rows = (records.is_train if split == "train" else ~records.is_train).nonzero().squeeze(1).cpu().numpy()
     if not len(rows):
-        raise TrainingError(f"starts: 0 of {len(records.user)} records are of the {split} split, expected some; check the split")
+        raise TrainingError(f"starts: 0 of {len(records)} records are of the {split} split, expected some; check the split")
     rows = np.random.default_rng(seed).permutation(rows)
     users = records.user.cpu().numpy()[rows]
     order = np.argsort(users, kind="stable")

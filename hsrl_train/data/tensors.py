@@ -1,7 +1,9 @@
 """From the tables of a release to the tensors of ``hsrl_train.data.world``: ids become dense numbers, 0 is padding."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
+from hsrl_train.data.log import Log
 from hsrl_train.data.world import Catalogue, Records, share_shown_again
 from pipeline.errors import TrainingError
 from pipeline.fingerprints import short_sha256
@@ -41,37 +44,69 @@ class World:
     @classmethod
     def of(cls, records: Records, catalogue: Catalogue) -> "World":
         """Take the fingerprints of what belongs together."""
-        tensors = (records.user, records.exposed, records.feedback, records.history, records.is_train, catalogue.vectors[1:])
-        arrays = (catalogue.item_ids, *(tensor.numpy() for tensor in (*tensors, records.profiles, catalogue.is_active[1:])))
-        return cls(records, catalogue, _fingerprint(*arrays), _fingerprint(catalogue.tokens[1:].numpy()))
+        known = (tensor.numpy() for tensor in (catalogue.vectors[1:], records.profiles, catalogue.is_active[1:]))
+        made = short_sha256(chain(_bytes_of(catalogue.item_ids), _bytes_of_columns(records), *map(_bytes_of, known)))
+        return cls(records, catalogue, made, _fingerprint(catalogue.tokens[1:]))
 
     def with_sids(self, sids: SidTable) -> "World":
         """The same world under other Semantic IDs."""
         catalogue = under_sids(self.catalogue, sids)
-        return replace(self, catalogue=catalogue, sid_fingerprint=_fingerprint(catalogue.tokens[1:].numpy()))
+        return replace(self, catalogue=catalogue, sid_fingerprint=_fingerprint(catalogue.tokens[1:]))
 
 
-def build_records(records: pl.DataFrame, item_ids: Ids, user_ids: Ids, profiles: npt.NDArray[np.float32]) -> Records:
-    """Number the items and users of the records and lay them out by user and position.
+def log_arrays(batches: Iterable[pl.DataFrame], item_ids: Ids, user_ids: Ids) -> Iterator[dict[str, npt.NDArray[Any]]]:
+    """Number the items and users of the records, some records at a time.
 
     Args:
-        records: user_id, record_index, exposed_items, feedback, history, split; all slates of one length K.
+        batches: user_id, record_index, exposed_items, feedback, history, split; all of them by user_id and record_index, all slates of
+            one length K.
         item_ids: (n,) rising.
-        user_ids: (m,) rising, every user of ``records`` among them.
-        profiles: (m, u) float32, the encoded attributes of those users.
+        user_ids: (m,) rising, every user of the records among them.
+
+    Returns:
+        The arrays ``user``, ``shown``, ``likes``, ``ends`` and ``is_train`` of ``Log``, in parts that belong one behind another.
 
     Raises:
         TrainingError: no test records, slates of several lengths, or an item that is not in the catalogue.
     """
-    records = records.sort("user_id", "record_index")
-    _require_slates(records)
-    exposed = _numbers(records["exposed_items"], item_ids)
-    feedback = np.asarray(records["feedback"].explode().to_numpy(), np.float32).reshape(exposed.shape)
-    history = _padded(records["history"], item_ids)
-    is_train = (records["split"] == "train").to_numpy()
-    user = np.searchsorted(user_ids, records["user_id"].to_numpy())
-    arrays = (user, exposed, feedback, history, is_train, profiles)
-    return with_log(Records(*(torch.from_numpy(array) for array in arrays)))
+    lengths: set[int] = set()
+    n_records = n_test = 0
+    n_likes = 1
+    yield {"likes": np.zeros(1, np.int32), "ends": np.ones(1, np.int64)}
+    for batch in batches:
+        lengths |= set(batch["exposed_items"].list.len().unique())
+        if len(lengths) > 1:
+            raise TrainingError(
+                f"records: slates of lengths {sorted(lengths)}, expected one length K; ingest into a new warehouse"
+            )
+        exposed = _look_up(batch["exposed_items"].explode().to_numpy(), item_ids).reshape(batch.height, -1)
+        liked = batch["feedback"].explode().to_numpy().reshape(exposed.shape) > 0
+        ends = n_likes + batch["history"].list.len().to_numpy().astype(np.int64).cumsum()
+        is_train = (batch["split"] == "train").to_numpy()
+        yield {
+            "user": np.searchsorted(user_ids, batch["user_id"].to_numpy()).astype(np.int32),
+            "shown": np.where(liked, exposed, -exposed),
+            "likes": _look_up(batch["history"].explode(empty_as_null=False).to_numpy(), item_ids),
+            "ends": ends,
+            "is_train": is_train,
+        }
+        n_records, n_test, n_likes = n_records + batch.height, n_test + int((~is_train).sum()), int(ends[-1])
+    if not 0 < n_test < n_records:
+        raise TrainingError(
+            f"records: {n_test} of {n_records} are for testing, expected some and not all; ingest more, or change [records]"
+        )
+
+
+def records_of(arrays: Mapping[str, npt.NDArray[Any]], profiles: npt.NDArray[np.float32]) -> Records:
+    """All records of a log, each of which knows what its user was shown before.
+
+    Args:
+        arrays: what ``log_arrays`` gave, put together.
+        profiles: (m, u) float32, the encoded attributes of the users.
+    """
+    length = max(int(np.diff(arrays["ends"]).max(initial=0)), 1)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return Records(Log(**tensors, profiles=torch.from_numpy(profiles), history_length=length).as_whole())
 
 
 def with_log(records: Records) -> Records:
@@ -80,18 +115,17 @@ def with_log(records: Records) -> Records:
     Args:
         records: all of them, by user and position.
     """
-    log = torch.where(records.feedback > 0, records.exposed, -records.exposed).to(torch.int32)
-    row = torch.arange(len(records.user))
-    is_first = torch.cat([torch.ones(1, dtype=torch.bool), records.user.diff() != 0])
-    turn = row - torch.where(is_first, row, 0).cummax(dim=0).values
-    return replace(records, log=log, row=row, turn=turn)
+    return replace(records, log=records.log.as_whole())
 
 
 def train_answers(records: Records, n_items: int) -> tuple[Ids, Ids]:
     """(n_items,) how often each item was shown in the training records, and how often it was liked there."""
-    shown, feedback = records.exposed[records.is_train], records.feedback[records.is_train]
-    n_shown, n_liked = (np.bincount(items.flatten().numpy(), minlength=n_items + 1)[1:] for items in (shown, shown[feedback > 0]))
-    return n_shown, n_liked
+    n_shown, n_liked = np.zeros(n_items + 1, np.int64), np.zeros(n_items + 1, np.int64)
+    for batch in records.select(records.is_train).batches():
+        shown, feedback = batch.exposed, batch.feedback
+        n_shown += np.bincount(shown.flatten().numpy(), minlength=n_items + 1)
+        n_liked += np.bincount(shown[feedback > 0].numpy(), minlength=n_items + 1)
+    return n_shown[1:], n_liked[1:]
 
 
 def build_catalogue(items: pl.DataFrame, features: npt.NDArray[np.float32], popularity: Ids) -> Catalogue:
@@ -135,32 +169,7 @@ def _first_seen(items: pl.DataFrame) -> torch.Tensor | None:
     return torch.from_numpy(_with_padding(seconds.fill_null(0.0).to_numpy(), 0))
 
 
-def _require_slates(records: pl.DataFrame) -> None:
-    lengths = records["exposed_items"].list.len().unique().to_list()
-    n_test = records.filter(pl.col("split") == "test").height
-    if len(lengths) != 1:
-        raise TrainingError(f"records: slates of lengths {sorted(lengths)}, expected one length K; ingest into a new warehouse")
-    if not 0 < n_test < records.height:
-        raise TrainingError(
-            f"records: {n_test} of {records.height} are for testing, expected some and not all; ingest more, or change [records]"
-        )
-
-
-def _numbers(lists: pl.Series, item_ids: Ids) -> Ids:
-    """Lists of one length as a matrix of item numbers."""
-    return _look_up(lists.explode().to_numpy(), item_ids).reshape(len(lists), -1)
-
-
-def _padded(lists: pl.Series, item_ids: Ids) -> Ids:
-    """Lists of many lengths as a matrix of item numbers, padded on the right; at least one column."""
-    lengths = lists.list.len().to_numpy()
-    width = max(int(lengths.max(initial=0)), 1)
-    matrix = np.zeros((len(lists), width), np.int64)
-    matrix[np.arange(width) < lengths[:, None]] = _look_up(lists.explode(empty_as_null=False).to_numpy(), item_ids)
-    return matrix
-
-
-def _look_up(ids: Ids, item_ids: Ids) -> Ids:
+def _look_up(ids: Ids, item_ids: Ids) -> npt.NDArray[np.int32]:
     """Item numbers, 1 = first.
 
     Raises:
@@ -173,7 +182,7 @@ def _look_up(ids: Ids, item_ids: Ids) -> Ids:
             f"records: {(~is_known).sum()} of {len(ids)} shown or liked items are not in items, such as {ids[~is_known][0]}; "
             "the warehouse is damaged: restore it from a copy of its folder"
         )
-    return rows + 1
+    return (rows + 1).astype(np.int32)
 
 
 def _with_padding(rows: npt.NDArray[Any], fill: float) -> npt.NDArray[Any]:
@@ -181,7 +190,28 @@ def _with_padding(rows: npt.NDArray[Any], fill: float) -> npt.NDArray[Any]:
     return np.concatenate([np.full((1, *rows.shape[1:]), fill, rows.dtype), rows])
 
 
-def _fingerprint(*arrays: npt.NDArray[Any]) -> str:
-    return short_sha256(
-        piece for array in arrays for piece in (str((array.dtype, array.shape)).encode(), np.ascontiguousarray(array).tobytes())
-    )
+def _fingerprint(tensor: torch.Tensor) -> str:
+    return short_sha256(_bytes_of(tensor.numpy()))
+
+
+def _bytes_of(array: npt.NDArray[Any]) -> Iterator[bytes]:
+    """Its type, shape and numbers."""
+    yield str((array.dtype, array.shape)).encode()
+    yield np.ascontiguousarray(array).tobytes()
+
+
+def _bytes_of_columns(records: Records) -> Iterator[bytes]:
+    """The same of each column of the records, which is never held as a whole."""
+    n = len(records)
+    for name, *width in (
+        ("user",),
+        ("exposed", records.k),
+        ("feedback", records.k),
+        ("history", records.history_length),
+        ("is_train",),
+    ):
+        for number, batch in enumerate(records.batches()):
+            column = getattr(batch, name).numpy()
+            if not number:
+                yield str((column.dtype, (n, *width))).encode()
+            yield np.ascontiguousarray(column).tobytes()

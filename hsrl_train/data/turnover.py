@@ -8,7 +8,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from hsrl_train.data.tensors import World
-from hsrl_train.data.world import PADDING
+from hsrl_train.data.world import PADDING, Records
 from pipeline.errors import TrainingError
 
 
@@ -44,7 +44,7 @@ class Turnover:
         active = world.catalogue.is_active.nonzero().squeeze(1).numpy()
         shuffled = torch.from_numpy(np.random.default_rng(self.seed).permutation(active))
         n_first = round(len(shuffled) / (1 + self.most))
-        k = world.records.exposed.shape[1]
+        k = world.records.k
         if n_first < k:
             raise TrainingError(
                 f"turnover: {n_first} of {len(shuffled)} active items are the first catalogue, expected the slate's {k} at least"
@@ -58,7 +58,7 @@ def _shown(world: World, active: Int[Tensor, " a"], unseen: Int[Tensor, " w"]) -
     is_active, is_unseen = (_mask(numbers, len(catalogue.is_active)) for numbers in (active, unseen))
     popularity = catalogue.popularity.masked_fill(is_unseen, 0.0)
     history = without(records.history, is_unseen)
-    known = replace(records, history=history, log=None, row=None, turn=None)
+    known = Records.of(records.user, records.exposed, records.feedback, history, records.is_train, records.profiles)
     made = World.of(known, replace(catalogue, is_active=is_active, popularity=popularity))
     return replace(made, sid_fingerprint=world.sid_fingerprint)
 

@@ -4,8 +4,9 @@ Items, users and records are dense numbers here; 0 is the padding item. Axes: b 
 v tokens (V), d width of an item vector, u width of a profile, n items.
 """
 
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,14 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
+from hsrl_train.data.log import PADDING, Log
 from hsrl_train.data.memory import MEMORY
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-PADDING = 0
+# Records whose columns are worked through at once where all are: some MB.
+BATCH = 16_384
 Placed = TypeVar("Placed", bound="DataclassInstance")
 
 
@@ -52,53 +55,102 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class Records:
-    """N slates with what came before them.
+    """N slates of a log with what came before them.
+
+    Selecting copies nothing: a column is gathered from the log when it is asked for, so that a batch costs the memory of a batch
+    wherever the log lies. Asking for a column of all records takes the memory of that column.
 
     Attributes:
-        user: row of ``profiles``.
-        exposed: the slate, item numbers 1 … n.
-        feedback: 1.0 = positive, 0.0 = not.
-        history: positives strictly before the slate, oldest first, padded with 0 on the right.
-        is_train: the split.
-        profiles: (n_users, u) standardised or one-hot user attributes; u may be 0.
-        log: every slate of the log, by user and position, the numbers of refused items negative. None where slates before the
-            record's own are not known.
-        row: of the record's own slate in ``log``.
-        turn: slates that its user was shown before, those right above it in ``log``.
+        log: every slate.
+        rows: which of them, int64; None = all.
     """
 
-    user: Int[Tensor, " N"]
-    exposed: Int[Tensor, "N k"]
-    feedback: Float[Tensor, "N k"]
-    history: Int[Tensor, "N h"]
-    is_train: Bool[Tensor, " N"]
-    profiles: Float[Tensor, "n_users u"]
-    log: Int[Tensor, "n_slates k"] | None = None
-    row: Int[Tensor, " N"] | None = None
-    turn: Int[Tensor, " N"] | None = None
+    log: Log
+    rows: Int[Tensor, " N"] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        user: Int[Tensor, " N"],
+        exposed: Int[Tensor, "N k"],
+        feedback: Float[Tensor, "N k"],
+        history: Int[Tensor, "N h"],
+        is_train: Bool[Tensor, " N"],
+        profiles: Float[Tensor, "n_users u"],
+    ) -> "Records":
+        """All slates of a log that is given as the properties below have it; slates before a record's own are not known."""
+        is_like = history != PADDING
+        shown = torch.where(feedback > 0, exposed, -exposed).to(torch.int32)
+        likes = torch.cat([history.new_zeros(1), history[is_like]]).to(torch.int32)
+        ends = torch.cat([history.new_ones(1), 1 + is_like.sum(dim=1).cumsum(0)])
+        return cls(Log(user.to(torch.int32), shown, likes, ends, is_train, profiles, history.shape[1]))
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.log.user) if self.rows is None else len(self.rows)
+
+    @property
+    def k(self) -> int:
+        """K, the items of a slate."""
+        return self.log.shown.shape[1]
+
+    @property
+    def history_length(self) -> int:
+        """H, places of a history."""
+        return self.log.history_length
+
+    @property
+    def profiles(self) -> Float[Tensor, "n_users u"]:
+        """Standardised or one-hot attributes of all users; u may be 0."""
+        return self.log.profiles
+
+    @property
+    def user(self) -> Int[Tensor, " N"]:
+        """Row of ``profiles``."""
+        return self._of(self.log.user).long()
+
+    @property
+    def exposed(self) -> Int[Tensor, "N k"]:
+        """The slate, item numbers 1 … n."""
+        return self._of(self.log.shown).abs().long()
+
+    @property
+    def feedback(self) -> Float[Tensor, "N k"]:
+        """1.0 = positive, 0.0 = not."""
+        return (self._of(self.log.shown) > 0).float()
+
+    @property
+    def history(self) -> Int[Tensor, "N h"]:
+        """Positives strictly before the slate, oldest first, padded with 0 on the right."""
+        return self.log.history(self._numbers())
+
+    @property
+    def is_train(self) -> Bool[Tensor, " N"]:
+        """The split."""
+        return self._of(self.log.is_train)
 
     def select(self, rows: Tensor) -> "Records":
-        """The records at ``rows`` (numbers or a mask); profiles and log stay whole."""
-        own = {name: getattr(self, name) for name in ("user", "exposed", "feedback", "history", "is_train", "row", "turn")}
-        return replace(self, **{name: part[rows] for name, part in own.items() if part is not None})
+        """The records at ``rows`` (numbers or a mask)."""
+        numbers = rows.nonzero().squeeze(1) if rows.dtype == torch.bool else rows
+        return replace(self, rows=numbers if self.rows is None else self.rows[numbers])
+
+    def batches(self, size: int = BATCH) -> Iterator["Records"]:
+        """The records in their order, ``size`` at a time."""
+        for begin in range(0, len(self), size):
+            yield self.select(torch.arange(begin, min(begin + size, len(self)), device=self.log.user.device))
 
     def shown_before(self, memory: int) -> Int[Tensor, "N m"]:
         """The newest ``memory`` items that each record's user was shown before, as ``State.recent`` has them.
 
-        m is ``memory``; 0 where the log is not known.
+        m is ``memory``; 0 where slates before the record's own are not known.
         """
-        if self.log is None or self.row is None or self.turn is None or not memory:
-            return self.history[:, :0]
-        k = self.log.shape[1]
-        n_slates = -(-memory // k)
-        # Slates of the user from the oldest that fits to the newest, then padding: every row begins at its own oldest.
-        n_kept = self.turn.clamp(max=n_slates)
-        place = torch.arange(n_slates, device=self.row.device)
-        slates = self.log[(self.row - n_kept)[:, None] + torch.minimum(place, n_kept[:, None])]
-        shown = torch.where((place < n_kept[:, None])[..., None], slates, PADDING).flatten(1)
-        too_many = (n_kept * k - memory).clamp_min(0)[:, None]
-        places = too_many + torch.arange(memory, device=self.row.device)
-        return torch.where(places < shown.shape[1], shown.gather(1, places.clamp(max=shown.shape[1] - 1)), PADDING).long()
+        return self.log.shown_before(self._numbers(), memory)
+
+    def _of(self, column: Tensor) -> Tensor:
+        return column if self.rows is None else column[self.rows]
+
+    def _numbers(self) -> Int[Tensor, " N"]:
+        return torch.arange(len(self), device=self.log.user.device) if self.rows is None else self.rows
 
 
 class State(NamedTuple):
@@ -161,9 +213,14 @@ class ResponseModel(Protocol):
 
 
 def on_device(thing: Placed, device: str) -> Placed:
-    """The dataclass with each of its tensors there; what lies there already is not copied."""
-    tensors = {field.name: value for field in fields(thing) if isinstance(value := getattr(thing, field.name), Tensor)}
-    return replace(thing, **{name: tensor.to(device) for name, tensor in tensors.items()})
+    """The dataclass with each of its tensors there, those of dataclasses in it too; what lies there already is not copied."""
+
+    def placed(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value.to(device)
+        return on_device(value, device) if is_dataclass(value) and not isinstance(value, type) else value
+
+    return replace(thing, **{field.name: placed(getattr(thing, field.name)) for field in fields(thing)})
 
 
 def remembered(state: State) -> Int[Tensor, "b m"]:
@@ -186,6 +243,10 @@ def states_of(records: Records, memory: int = MEMORY) -> State:
 
 def share_shown_again(records: Records) -> float:
     """Share of the places of the log whose item its user had been shown before, in [0, 1]."""
-    n_items = int(records.exposed.max()) + 1
-    pairs = records.user[:, None] * n_items + records.exposed
-    return 1 - len(pairs.unique()) / pairs.numel()
+    counts = torch.bincount(records.user, minlength=len(records.profiles))
+    part = (counts.cumsum(0) - counts) // (16 * BATCH)  # of users by the records before theirs: a user's records are in one part
+    parts, n_first = part[records.user], 0
+    for number in part.unique().tolist():
+        some = records.select(parts == number)
+        n_first += len((some.user[:, None] * 2**32 + some.exposed).unique())
+    return 1 - n_first / (len(records) * records.k)

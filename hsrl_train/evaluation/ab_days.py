@@ -1,6 +1,6 @@
 """Days of a service: users come, meet their arm's policy for a whole session, and leave rows for that arm's log."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -98,16 +98,14 @@ def with_rows(records: Records, rows: tuple[Tensor, Tensor, Tensor, Tensor]) -> 
         rows: user, history, slate and feedback, see ``Served.rows``.
     """
     user, history, slate, feedback = rows
-    is_train = torch.ones(len(user), dtype=torch.bool)
-    own = replace(records, log=None, row=None, turn=None)
-    joined = {
-        "user": torch.cat([own.user, user]),
-        "history": torch.cat([own.history, history]),
-        "exposed": torch.cat([own.exposed, slate]),
-        "feedback": torch.cat([own.feedback, feedback]),
-        "is_train": torch.cat([own.is_train, is_train]),
-    }
-    return replace(own, **joined)
+    return Records.of(
+        torch.cat([records.user, user]),
+        torch.cat([records.exposed, slate]),
+        torch.cat([records.feedback, feedback]),
+        torch.cat([records.history, history]),
+        torch.cat([records.is_train, torch.ones(len(user), dtype=torch.bool)]),
+        records.profiles,
+    )
 
 
 def arms_of(n_users: int, traffic: float, seed: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -34,9 +34,11 @@ class ItemScores:
 
 def item_scores(train: Records, catalogue: Catalogue) -> dict[str, ItemScores]:
     """Log-odds of each item's likes among its showings in the training records, half a like and half a refusal added; and its likes."""
-    n_items = len(catalogue.is_active)
-    shown = torch.bincount(train.exposed.flatten(), minlength=n_items).double()
-    liked = torch.bincount(train.exposed.flatten(), train.feedback.flatten().double(), minlength=n_items)
+    shown, liked = torch.zeros(2, len(catalogue.is_active), dtype=torch.float64)
+    for batch in train.batches():
+        items = batch.exposed.flatten()
+        shown += torch.bincount(items, minlength=len(shown))
+        liked += torch.bincount(items, batch.feedback.flatten().double(), minlength=len(shown))
     log_odds = torch.log((liked + 0.5) / (shown - liked + 0.5))
     return {LIKE_RATE: ItemScores(log_odds.float()), POPULARITY: ItemScores(catalogue.popularity)}
 

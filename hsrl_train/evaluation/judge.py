@@ -119,11 +119,12 @@ class Judge:
         self.evaluation = evaluation
         self.environment = environment
         self.seed = seed
-        self.k = world.records.exposed.shape[1]
+        self.k = world.records.k
         self._progress = progress
         self._n_over = self._n_expected = 0
         is_logged = torch.zeros(len(world.catalogue.is_active), dtype=torch.bool)
-        is_logged[world.records.exposed.flatten()] = True
+        for batch in world.records.batches():
+            is_logged[batch.exposed.flatten()] = True
         self._log = (is_logged, world.share_shown_again < REPEATS_FROM)
         self.starts = self._shared(sample_starts(world.records, evaluation.n_sessions, seed))
 

@@ -81,14 +81,15 @@ def judge_real_answers(name: str, policy: Scorer, test: Records, memory: int, *,
     Raises:
         TrainingError: there is no test record.
     """
-    if not len(test.user):
+    if not len(test):
         raise TrainingError("real answers: 0 records of the test split, expected some; check the split")
     scores = _scored(policy, test, test.exposed, memory)
     liked = test.feedback.double().numpy()
     users, rows = np.unique(test.user.numpy(), return_inverse=True)
+    some = [slice(begin, begin + _SLATES_AT_ONCE) for begin in range(0, len(liked), _SLATES_AT_ONCE)]
+    of_slates = (np.concatenate([figure(scores[part], liked[part]) for part in some]) for figure in (auc_in_slates, ndcg))
     figures = {
-        AUC: _by_user(auc_in_slates(scores, liked), rows, len(users)),
-        NDCG: _by_user(ndcg(scores, liked), rows, len(users)),
+        **{metric: _by_user(values, rows, len(users)) for metric, values in zip((AUC, NDCG), of_slates, strict=True)},
         NDCG_LATER: _later(policy, test, rows, memory),
     }
     p = torch.sigmoid(torch.from_numpy(scores)).numpy()
@@ -141,14 +142,14 @@ def _scored(policy: Scorer, records: Records, items: Int[Tensor, "N j"], memory:
     """(N, j) scores from the states before the records' slates."""
     parts = []
     with torch.no_grad():
-        for rows in torch.arange(len(records.user)).split(_SLATES_AT_ONCE):
+        for rows in torch.arange(len(records)).split(_SLATES_AT_ONCE):
             parts.append(policy.scores(states_of(records.select(rows), memory), items[rows]))
     return np.asarray(torch.cat(parts).double().numpy())
 
 
 def _later(policy: Scorer, test: Records, rows: npt.NDArray[np.int64], memory: int) -> Matrix:
     """(users, 2) NDCG@10 of all that each user was shown in his test slates, scored from the state before the first of them."""
-    k, starts = test.exposed.shape[1], np.flatnonzero(np.diff(rows, prepend=-1))
+    k, starts = test.k, np.flatnonzero(np.diff(rows, prepend=-1))
     counts = np.diff(np.append(starts, len(rows)))
     first = test.select(torch.from_numpy(starts))
     found = np.full(len(starts), np.nan)

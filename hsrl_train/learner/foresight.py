@@ -47,7 +47,7 @@ def with_foresight(
         seed: of candidates, starts and luck.
         progress: called with (rounds done, mean return of the best guess before the round) after each.
     """
-    config, k, device = policy.config, records.exposed.shape[1], policy.vectors.device
+    config, k, device = policy.config, records.k, policy.vectors.device
     generator = torch.Generator().manual_seed(seed)
     starts = sample_starts(records, N_STARTS, seed, "train")
     basis = token_directions(policy, starts.select(torch.arange(min(N_STATES, len(starts.history)), device=device)))

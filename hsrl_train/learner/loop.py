@@ -145,13 +145,13 @@ def train(
         TrainingError: no records, too few iterations to learn, a loss that is not finite, or a checkpoint that does not fit.
     """
     _require_work(records, config)
-    require_memory(environment.config, records.exposed.shape[1])
+    require_memory(environment.config, records.k)
     early = hooks.early_stopping
     settings = {
         **flat(config.model_dump(mode="json")),
         "seed": seed,
-        "k": records.exposed.shape[1],
-        "n_records": len(records.user),
+        "k": records.k,
+        "n_records": len(records),
     }
     settings |= early.settings() if early else {}
     run = TrainingState.fresh(environment, records, config, seed)
@@ -211,7 +211,7 @@ def rate_at(iteration: int, n_iterations: int, decay_share: float) -> float:
 
 def _interact(run: TrainingState, learner: Learner, environment: Environment, records: Records) -> None:
     """One slate for every session; finished sessions are stored as they ended, then begin anew elsewhere."""
-    before, b, k = run.sessions, len(run.user), records.exposed.shape[1]
+    before, b, k = run.sessions, len(run.user), records.k
     slate, log_prob, note = learner.act(before.state, k, run.generator)
     step = environment.step(before, slate, torch.rand(b, k, generator=run.generator).to(slate.device))
     steps = Transitions(
@@ -234,7 +234,7 @@ def _interact(run: TrainingState, learner: Learner, environment: Environment, re
     run.curves.add("episode_reward", run.episode_reward[step.done].tolist())
     run.curves.add("episode_depth", step.sessions.n_steps[step.done].tolist())
     run.episode_reward[step.done] = 0
-    rows = torch.randint(len(records.user), (b,), generator=run.generator).to(run.user.device)
+    rows = torch.randint(len(records), (b,), generator=run.generator).to(run.user.device)
     run.user = torch.where(step.done, records.user[rows], run.user)
     run.sessions = refill(environment, step.sessions, step.done, states_at(rows, records, environment), run.generator)
 
@@ -295,7 +295,7 @@ def _require_finite(tensors: Mapping[str, Tensor], iteration: int) -> None:
 
 
 def _require_work(records: Records, config: LearnerConfig) -> None:
-    if not len(records.user):
+    if not len(records):
         raise TrainingError("training: 0 train records, expected one at least; ingest more days or enlarge the train split")
     n_transitions = config.schedule.n_iterations * config.exploration.n_sessions
     if config.losses.answers != "logged" and n_transitions < config.schedule.learn_after:

@@ -43,7 +43,7 @@ class TrainingState:
     def fresh(cls, environment: Environment, records: Records, config: LearnerConfig, seed: int) -> "TrainingState":
         """Before the first iteration: sessions begin at records drawn uniformly."""
         generator = torch.Generator().manual_seed(seed)
-        rows = torch.randint(len(records.user), (config.exploration.n_sessions,), generator=generator).to(records.user.device)
+        rows = torch.randint(len(records), (config.exploration.n_sessions,), generator=generator).to(records.user.device)
         return cls(
             iteration=0,
             generator=generator,

@@ -101,8 +101,8 @@ def fit_response_model(
         TrainingError: there is no record to fit, or the loss is no longer a number.
     """
     fitted = records.select(records.is_train) if fit_on == "train" else records
-    if not len(fitted.user):
-        raise TrainingError(f"simulator: 0 of {len(records.user)} records are for training; check the split")
+    if not len(fitted):
+        raise TrainingError(f"simulator: 0 of {len(records)} records are for training; check the split")
     tensors = family_named(config.family).fit(fitted, catalogue, config, seed, progress)
     return FittedSimulator.from_tensors(tensors, catalogue, records.profiles.shape[1], config, seed, fit_on)
 
@@ -115,12 +115,12 @@ def quality(model: ResponseModel, records: Records) -> Quality:
     """
     from sklearn.metrics import roc_auc_score  # it takes longer to import than to rank a thousand requests
 
-    answers = records.feedback.flatten().numpy()
-    if len(np.unique(answers)) < 2:
+    answers = torch.cat([batch.feedback.flatten() for batch in records.batches()] or [torch.zeros(0)]).numpy()
+    if answers.min(initial=1) == answers.max(initial=0) or not len(answers):
         raise TrainingError(
             f"simulator: {len(answers)} answers to judge by, all alike, expected both kinds; check the test split"
         )
-    p = torch.cat([_probabilities(model, records.select(rows)) for rows in torch.arange(len(records.user)).split(SCORING_BATCH)])
+    p = torch.cat([_probabilities(model, batch) for batch in records.batches(SCORING_BATCH)])
     predicted = p.flatten().to(torch.float64).numpy()
     clipped = predicted.clip(1e-7, 1 - 1e-7)
     return Quality(

@@ -83,14 +83,14 @@ def gather_evidence(records: Records, n_items: int, weights: Float[Tensor, " n_u
         n_items: n.
         weights: how often each user counts.
     """
-    counts = weights[records.user].double()[:, None].expand(records.exposed.shape)
-    liked = (counts * records.feedback).flatten()
-    items = records.exposed.flatten()
-    count = torch.bincount(items, counts.flatten(), n_items + 1)
-    mean = liked.sum() / counts.sum()
-    rate = ((torch.bincount(items, liked, n_items + 1) + ITEM_PRIOR * mean) / (count + ITEM_PRIOR)).float()
-    surprises = records.feedback - rate[records.exposed]
-    return Evidence(rate, count.float(), _profile_weights(records, surprises, weights))
+    count, liked = torch.zeros(n_items + 1, dtype=torch.float64), torch.zeros(n_items + 1, dtype=torch.float64)
+    for batch in records.batches():
+        counts = weights[batch.user].double()[:, None].expand(-1, records.k)
+        count += torch.bincount(batch.exposed.flatten(), counts.flatten(), n_items + 1)
+        liked += torch.bincount(batch.exposed.flatten(), (counts * batch.feedback).flatten(), n_items + 1)
+    mean = liked.sum() / count.sum()
+    rate = ((liked + ITEM_PRIOR * mean) / (count + ITEM_PRIOR)).float()
+    return Evidence(rate, count.float(), _profile_weights(records, rate, weights))
 
 
 def surprise_factors(
@@ -113,12 +113,16 @@ def surprise_factors(
 
 
 def _profile_weights(
-    records: Records, surprises: Float[Tensor, "N k"], weights: Float[Tensor, " n_users"]
+    records: Records, rate: Float[Tensor, " n_plus_1"], weights: Float[Tensor, " n_users"]
 ) -> Float[Tensor, " u"]:
     """Ridge regression of surprises on profiles."""
     n_users = len(records.profiles)
-    answers = torch.bincount(records.user, minlength=n_users) * records.exposed.shape[1] * weights.double()
-    sums = torch.bincount(records.user, surprises.sum(dim=1).double(), n_users) * weights
+    sums, n_slates = torch.zeros(n_users, dtype=torch.float64), torch.zeros(n_users, dtype=torch.int64)
+    for batch in records.batches():
+        # Added one after another, so that the sums do not depend on where a batch ends.
+        sums.index_add_(0, batch.user, (batch.feedback - rate[batch.exposed]).sum(dim=1).double())
+        n_slates += torch.bincount(batch.user, minlength=n_users)
+    answers, sums = n_slates * records.k * weights.double(), sums * weights
     profiles = records.profiles.double()
     gram = (profiles * answers[:, None]).T @ profiles + PROFILE_PRIOR * torch.eye(profiles.shape[1], dtype=torch.float64)
     return torch.linalg.solve(gram, profiles.T @ sums).float()

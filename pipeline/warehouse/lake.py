@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 # Commits take milliseconds to minutes; a process that died does not hold the lock.
 _COMMIT_TIMEOUT_SECONDS = 3600.0
+_SPILL = Path("staging") / ".spill"
+# Rows that are read at once where not all are.
+_ROWS_AT_ONCE = 100_000
 
 
 class Lake:
@@ -160,10 +163,15 @@ class Lake:
 
     @classmethod
     def _attached(cls, root: Path, memory_limit_mb: int, *options: str) -> Self:
-        connection = connect(root / "staging" / ".spill", memory_limit_mb)
+        connection = connect(root / _SPILL, memory_limit_mb)
         attach(connection, root, "lake", CATALOGUE, *options, *WRITE_AHEAD)
         connection.execute("USE lake")
         return cls(root, connection)
+
+    @property
+    def spill(self) -> Path:
+        """The folder for what does not fit into memory."""
+        return self.root / _SPILL
 
     def close(self) -> None:
         """Give the catalogue back."""
@@ -178,6 +186,13 @@ class Lake:
     def query(self, sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> "pl.DataFrame":
         """The rows of a trusted query; text from outside is bound by ``parameters``, or goes to ``run_sql``."""
         return self.connection.execute(sql, parameters).pl()
+
+    def stream(self, sql: str) -> "Iterator[pl.DataFrame]":
+        """The same some rows at a time, for more than memory should hold; nothing else may be asked meanwhile."""
+        import polars as pl
+
+        for batch in self.connection.execute(sql).to_arrow_reader(_ROWS_AT_ONCE):
+            yield pl.DataFrame(batch)
 
     def read(self, table: "Table", sql: str, parameters: Sequence[Any] | dict[str, Any] | None = None) -> "pl.DataFrame":
         """Rows of a trusted query that has the columns of ``table``, in the types of its contract."""

@@ -37,7 +37,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def world() -> World:
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """The ranked ratings as tensors. The SIDs are arbitrary: nothing here depends on them."""
     source = MovieLensSource(
         path=DATA / "ml-1m-first-2999-users.zip",
@@ -57,7 +57,9 @@ def world() -> World:
     model = learn(items, [positives], EmbeddingsConfig(), seed=0)
     ids, vectors = model.standardised(embed(model, items, [positives]))
     sids = SidTable("any", (64,), ids, (np.arange(len(ids)) % 64).astype(np.uint16)[:, None], np.zeros(len(ids), np.uint32))
-    return build_world(items, users, records, vectors, learn_profiles(users)).with_sids(sids)
+    ordered = records.sort("user_id", "record_index")
+    folder = tmp_path_factory.mktemp("log")
+    return build_world(items, users, ordered.iter_slices(10_000), vectors, learn_profiles(users), folder).with_sids(sids)
 
 
 ID_OF = {"items": "item_id", "users": "user_id"}

@@ -27,7 +27,7 @@ def trained(world: Any, method: str, seed: int = 0, **settings: object) -> tuple
     """The learner and its policy after sessions in a ``KnownWorld``, all of which begin with nobody knowing anything."""
     config = learner_config(method=method, **{**SMALL, **settings})
     start = world.starts(1)
-    records = Records(
+    records = Records.of(
         user=torch.zeros(1, dtype=torch.int64),
         exposed=torch.ones(1, world.k, dtype=torch.int64),
         feedback=torch.zeros(1, world.k),

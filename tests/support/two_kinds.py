@@ -36,7 +36,7 @@ def log(n_users: int = 300, n_slates: int = 5, seed: int = 0) -> Records:
     user = torch.arange(n_users).repeat_interleave(n_slates)
     history = torch.zeros(len(user), 1, dtype=torch.int64)
     is_train = torch.arange(len(user)) % n_slates < n_slates - 1
-    return with_log(Records(user, exposed, feedback.float(), history, is_train, torch.zeros(n_users, 0)))
+    return with_log(Records.of(user, exposed, feedback.float(), history, is_train, torch.zeros(n_users, 0)))
 
 
 def after(*shown: int, memory: int = 12) -> State:

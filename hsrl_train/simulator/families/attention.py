@@ -50,15 +50,16 @@ def _descend(module: UserResponse, records: Records, config: SimulatorConfig, pr
     error was .015, .033 and .021 by three seeds (weight decay 3e-4), with it .016, .015 and .015.
     """
     optimizer = torch.optim.Adam(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
-    rows = torch.arange(len(records.user))
-    batches = [batch for _ in range(config.n_epochs) for batch in rows[torch.randperm(len(rows))].split(config.batch_size)]
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n_done: min(1.0, 2 * (1 - n_done / len(batches))))
+    orders = [torch.randperm(len(records), dtype=torch.int32) for _ in range(config.n_epochs)]
+    n_batches = config.n_epochs * -(-len(records) // config.batch_size)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n_done: min(1.0, 2 * (1 - n_done / n_batches)))
+    batches = (batch.long() for order in orders for batch in order.split(config.batch_size))
     for n_done, batch in enumerate(batches, start=1):
         picked = records.select(batch)
         loss = response_loss(module(states_of(picked, memory=0), picked.exposed), picked.feedback, config.preset)
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"simulator: the loss of update {n_done} of {len(batches)} is {loss.item()}, expected a number; "
+                f"simulator: the loss of update {n_done} of {n_batches} is {loss.item()}, expected a number; "
                 "check the item vectors and profiles"
             )
         optimizer.zero_grad()
@@ -66,7 +67,7 @@ def _descend(module: UserResponse, records: Records, config: SimulatorConfig, pr
         optimizer.step()
         schedule.step()
         if progress is not None:
-            progress(n_done, len(batches))
+            progress(n_done, n_batches)
 
 
 def read(tensors: Mapping[str, Tensor], catalogue: Catalogue, profile_width: int, config: SimulatorConfig) -> FrozenResponse:

@@ -167,18 +167,20 @@ def fit(
 
 def _descend(module: DeepSets, records: Records, catalogue: Catalogue, progress: Progress | None) -> None:
     optimizer = torch.optim.Adam(module.parameters(), lr=LEARNING_RATE, fused=True)
-    n = len(records.user)
+    n = len(records)
     size = min(max(n // UPDATES_IN_A_PASS, SMALLEST_BATCH), LARGEST_BATCH)
-    batches = [batch for _ in range(N_EPOCHS) for batch in torch.randperm(n).split(size)]
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n_done: min(1.0, 2 * (1 - n_done / len(batches))))
+    orders = [torch.randperm(n, dtype=torch.int32) for _ in range(N_EPOCHS)]
+    n_batches = N_EPOCHS * -(-n // size)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n_done: min(1.0, 2 * (1 - n_done / n_batches)))
+    batches = (batch.long() for order in orders for batch in order.split(size))
     for n_done, batch in enumerate(batches, start=1):
         picked = records.select(batch)
-        state = states_of(picked)
-        loss = F.binary_cross_entropy_with_logits(module(state, picked.exposed), picked.feedback)
-        loss = loss + DRIFT_PENALTY * squared_drift(module, state, picked.exposed, catalogue.is_active)
+        state, exposed = states_of(picked), picked.exposed
+        loss = F.binary_cross_entropy_with_logits(module(state, exposed), picked.feedback)
+        loss = loss + DRIFT_PENALTY * squared_drift(module, state, exposed, catalogue.is_active)
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"simulator: the loss of update {n_done} of {len(batches)} is {loss.item()}, expected a number; "
+                f"simulator: the loss of update {n_done} of {n_batches} is {loss.item()}, expected a number; "
                 "check the item vectors and profiles"
             )
         optimizer.zero_grad()
@@ -186,7 +188,7 @@ def _descend(module: DeepSets, records: Records, catalogue: Catalogue, progress:
         optimizer.step()
         schedule.step()
         if progress is not None:
-            progress(n_done, len(batches))
+            progress(n_done, n_batches)
 
 
 def squared_drift(

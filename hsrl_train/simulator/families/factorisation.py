@@ -81,26 +81,30 @@ def fit(
     records: Records, catalogue: Catalogue, config: SimulatorConfig, seed: int, progress: Progress | None
 ) -> dict[str, Tensor]:
     """Adam on the answers, its rate falling linearly to 0; ``seed`` decides initial factors and order."""
-    k = records.exposed.shape[1]
-    user, item = records.user.repeat_interleave(k), records.exposed.flatten()
-    liked = records.feedback.flatten()
-    size = max(len(user) // _N_UPDATES_A_PASS, _LEAST_BATCH)
+    k, n = records.k, len(records) * records.k
+    size = max(n // _N_UPDATES_A_PASS, _LEAST_BATCH)
+    n_batches = _N_EPOCHS * -(-n // size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = Factorisation(len(records.profiles), len(catalogue.is_active))
-        batches = [batch for _ in range(_N_EPOCHS) for batch in torch.randperm(len(user)).split(size)]
+        orders = torch.Generator()  # goes on where the weights' numbers end
+        orders.set_state(torch.random.get_rng_state())
     optimizer = torch.optim.Adam(module.parameters(), lr=_LEARNING_RATE, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n_done: 1 - n_done / len(batches))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n_done: 1 - n_done / n_batches)
+    shuffled = (torch.randperm(n, generator=orders, dtype=torch.int32) for _ in range(_N_EPOCHS))
+    batches = (batch.long() for order in shuffled for batch in order.split(size))
     for n_done, batch in enumerate(batches, start=1):
-        users, items = module.user(user[batch]), module.item(item[batch])
+        picked, place = records.select(batch // k), (batch % k)[:, None]
+        users, items = module.user(picked.user), module.item(picked.exposed.gather(1, place)[:, 0])
+        liked = picked.feedback.gather(1, place)[:, 0]
         penalty = users[:, :-1].square().sum(dim=1).mean() + items[:, :-1].square().sum(dim=1).mean()
-        loss = F.binary_cross_entropy_with_logits(module(users, items), liked[batch]) + _PENALTY * penalty
+        loss = F.binary_cross_entropy_with_logits(module(users, items), liked) + _PENALTY * penalty
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         schedule.step()
         if progress is not None:
-            progress(n_done, len(batches))
+            progress(n_done, n_batches)
     return module_tensors(module)
 
 

@@ -7,7 +7,9 @@ unsure they are, then B and S. Whoever has few answers stays near what profile o
 no case of their own.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,8 @@ import numpy.typing as npt
 from hsrl_train.simulator.families.family import Progress
 
 Array = npt.NDArray[np.float64]
+# Numbers of answers.
+Order = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 # Widths of 4, 6, 8 and 16 reach a test AUC of .8127, .8132, .8145 and .806 on ML-1M, at a calibration error of .008, .013, .014, .032.
 WIDTH = 6
@@ -28,9 +32,20 @@ _RIDGE = 10.0
 _FIRST_WEIGHT = 5.0
 
 
-@dataclass(frozen=True)
-class Answers:
-    """Logged answers of n places.
+class Answers(Protocol):
+    """Logged answers of n places; an answer's members are its user and its item."""
+
+    def __len__(self) -> int:
+        """N."""
+        ...
+
+    def at(self, places: npt.NDArray[np.int64]) -> "Picked":
+        """Some of them."""
+        ...
+
+
+class Picked(NamedTuple):
+    """Answers at hand.
 
     Attributes:
         user: row of the profiles.
@@ -72,36 +87,33 @@ class _Known:
     do: on ML-1M with thirty answers a user the calibration error was .031 so, and is .017 with users as unsure as they are. Means over
     a normal η are MacKay's, and E[σ(η) x] = E[σ(η)] x̄ + E[σ′(η)] Cov(x, η) is Stein's lemma.
 
+    They are gathered as they are worked through: n times w numbers are more than memory should hold.
+
     Attributes:
-        inputs: (n, w + 1) x.
-        offset: (n,).
-        liked: (n,).
-        other: (n,) the other member.
+        answers: all.
+        order: theirs.
+        is_item: whether the other side is that of the items.
+        z: (members of the other side, w + 1) factors, and an offset in the last column.
         unsure: (members of the other side, w + 1, w + 1) covariance of their factors (x without its 1, offset); None = they are known.
     """
 
-    inputs: Array
-    offset: Array
-    liked: Array
-    other: npt.NDArray[np.int64]
+    answers: Answers
+    order: Order
+    is_item: bool
+    z: Array
     unsure: Array | None = None
-
-    @classmethod
-    def of(
-        cls, answers: Answers, order: npt.NDArray[np.int64], other: npt.NDArray[np.int64], z: Array, unsure: Array | None = None
-    ) -> "_Known":
-        other = other[order]
-        return cls(_with_constant(z[other, :-1]), z[other, -1], answers.liked[order], other, unsure)
 
     def derivatives(self, rows: slice, z: Array) -> tuple[Array, Array]:
         """Of each answer's log-probability by z, its own member's: (n, w + 1) gradient and (n, w + 1, w + 1) curvature, negative."""
-        x = self.inputs[rows]
-        logit = self.offset[rows] + np.einsum("nw,nw->n", x, z)
+        picked = self.answers.at(self.order[rows].astype(np.int64))
+        other = picked.item if self.is_item else picked.user
+        x, liked = _with_constant(self.z[other, :-1]), picked.liked
+        logit = self.z[other, -1] + np.einsum("nw,nw->n", x, z)
         outer = x[:, :, None] * x[:, None]
         if self.unsure is None:
             p = sigmoid(logit)
-            return x * (self.liked[rows] - p)[:, None], outer * (p * (1 - p))[:, None, None]
-        covariance = self.unsure[self.other[rows]]
+            return x * (liked - p)[:, None], outer * (p * (1 - p))[:, None, None]
+        covariance = self.unsure[other]
         weights = np.concatenate([z[:, :-1], np.ones((len(z), 1))], axis=1)
         with_logit = np.einsum("nij,nj->ni", covariance, weights)
         flatness = 1 / np.sqrt(1 + np.pi / 8 * np.einsum("ni,ni->n", with_logit, weights))
@@ -109,7 +121,7 @@ class _Known:
         slope = flatness * p * (1 - p)
         with_logit[:, -1] = 0  # the last input is a 1 for sure
         outer[:, :-1, :-1] += covariance[:, :-1, :-1]
-        return x * (self.liked[rows] - p)[:, None] - with_logit * slope[:, None], outer * slope[:, None, None]
+        return x * (liked - p)[:, None] - with_logit * slope[:, None], outer * slope[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -121,12 +133,26 @@ class _Side:
         first: where each member's answers begin in that order, with their number as last entry.
     """
 
-    order: npt.NDArray[np.int64]
+    order: Order
     first: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, member: npt.NDArray[np.int64], n: int) -> "_Side":
-        return cls(np.argsort(member, kind="stable"), np.concatenate([[0], np.bincount(member, minlength=n).cumsum()]))
+    def of(cls, answers: Answers, n: int, *, is_item: bool) -> "_Side":
+        """Sorted by counting, some answers at a time; answers of a member stay in their order."""
+        counts = np.zeros(n, np.int64)
+        for _, picked in _some(answers):
+            counts += np.bincount(picked.item if is_item else picked.user, minlength=n)
+        first = np.concatenate([[0], counts.cumsum()])
+        free = first[:-1].copy()
+        order: Order = np.empty(len(answers), np.int32) if len(answers) < 2**31 else np.empty(len(answers), np.int64)
+        for places, picked in _some(answers):
+            member = picked.item if is_item else picked.user
+            sorted_places = np.argsort(member, kind="stable")
+            member = member[sorted_places]
+            in_run = np.arange(len(member)) - np.searchsorted(member, member)
+            order[free[member] + in_run] = places[sorted_places]
+            free += np.bincount(member, minlength=n)
+        return cls(order, first)
 
     @property
     def has_answers(self) -> npt.NDArray[np.bool_]:
@@ -179,17 +205,17 @@ def fit_factors(
         The factors, and (m, w + 1) the modes of the users' own, those of users without answers as their profile foretells.
     """
     profiles, features = _with_constant(profiles), _with_constant(features)
-    by_user, by_item = _Side.of(answers.user, len(profiles)), _Side.of(answers.item, len(features))
+    by_user, by_item = _Side.of(answers, len(profiles), is_item=False), _Side.of(answers, len(features), is_item=True)
     items = np.concatenate([start, _log_odds(answers, len(features))[:, None]], axis=1)
     width = items.shape[1]
     users, user_mean, user_covariance = np.zeros((len(profiles), width)), np.zeros((len(profiles), width)), np.eye(width)
     from_features, item_covariance = np.zeros((features.shape[1], width)), np.eye(width)
     for done in range(1, N_ROUNDS + 1):
-        seen_by_users = _Known.of(answers, by_user.order, answers.item, items)
+        seen_by_users = _Known(answers, by_user.order, True, items)
         users, unsure = by_user.given(seen_by_users, (user_mean, user_covariance), users)
         from_profile, user_covariance = _prior(profiles, users, unsure, by_user.has_answers)
         user_mean = profiles @ from_profile
-        seen_by_items = _Known.of(answers, by_item.order, answers.user, users, unsure)
+        seen_by_items = _Known(answers, by_item.order, False, users, unsure)
         items, item_unsure = by_item.given(seen_by_items, (features @ from_features, item_covariance), items)
         from_features, item_covariance = _prior(features, items, item_unsure, by_item.has_answers)
         if progress is not None:
@@ -207,10 +233,19 @@ def _prior(known: Array, z: Array, unsure: Array, has_answers: npt.NDArray[np.bo
 
 def _log_odds(answers: Answers, n_items: int) -> Array:
     """Of each item's likes among its answers, drawn towards the mean of all."""
-    mean = answers.liked.mean()
-    liked = np.bincount(answers.item, answers.liked, minlength=n_items) + _FIRST_WEIGHT * mean
-    refused = np.bincount(answers.item, 1 - answers.liked, minlength=n_items) + _FIRST_WEIGHT * (1 - mean)
-    return np.asarray(np.log(liked / refused))
+    shown, liked = np.zeros(n_items), np.zeros(n_items)
+    for _, picked in _some(answers):
+        shown += np.bincount(picked.item, minlength=n_items)
+        liked += np.bincount(picked.item, picked.liked, minlength=n_items)
+    mean = liked.sum() / len(answers)
+    return np.asarray(np.log((liked + _FIRST_WEIGHT * mean) / (shown - liked + _FIRST_WEIGHT * (1 - mean))))
+
+
+def _some(answers: Answers) -> Iterator[tuple[npt.NDArray[np.int64], Picked]]:
+    """All answers with their places, some at a time."""
+    for begin in range(0, len(answers), _ANSWERS_AT_ONCE):
+        places = np.arange(begin, min(begin + _ANSWERS_AT_ONCE, len(answers)))
+        yield places, answers.at(places)
 
 
 def _in_parts(members: npt.NDArray[np.int64], first: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:

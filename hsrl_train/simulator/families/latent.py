@@ -1,8 +1,10 @@
 """The latent user: a taste drawn once a session, so that what is shown reveals it and does not make it (docs/simulators.md)."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812  (the name everyone knows it by)
 from jaxtyping import Float, Int
@@ -11,7 +13,7 @@ from torch import Tensor
 from hsrl_train.data.weights import require_shapes
 from hsrl_train.data.world import PADDING, Catalogue, Records, State, remembered
 from hsrl_train.simulator.config import SimulatorConfig
-from hsrl_train.simulator.families.factors import WIDTH, Answers, fit_factors
+from hsrl_train.simulator.families.factors import WIDTH, Picked, fit_factors
 from hsrl_train.simulator.families.family import Family, Progress
 
 _N_NEWTON = 4
@@ -120,7 +122,7 @@ def fit(
     records: Records, catalogue: Catalogue, config: SimulatorConfig, seed: int, progress: Progress | None
 ) -> dict[str, Tensor]:
     """Fit the factors; items are then drawn from their posterior by ``seed``, so that simulators differ as far as the log leaves open."""
-    answers = answers_in(records)
+    answers = LoggedAnswers(records)
     features = catalogue.vectors.double().numpy()
     start = _first_directions(features, answers)
     factors, _ = fit_factors(answers, records.profiles.double().numpy(), features, start, progress)
@@ -136,16 +138,30 @@ def fit(
     return {name: torch.from_numpy(array.astype(np.float32)) for name, array in fitted.items()}
 
 
-def answers_in(records: Records) -> Answers:
-    """Every shown place of the records with its answer."""
-    k = records.exposed.shape[1]
-    liked = records.feedback.flatten().double().numpy()
-    return Answers(records.user.repeat_interleave(k).numpy(), records.exposed.flatten().numpy(), liked)
+@dataclass(frozen=True)
+class LoggedAnswers:
+    """Every shown place of the records with its answer, numbered record by record."""
+
+    records: Records
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.records) * self.records.k
+
+    def at(self, places: npt.NDArray[np.int64]) -> Picked:
+        """Some of them."""
+        rows, place = np.divmod(places, self.records.k)
+        log = self.records.log
+        slates = torch.from_numpy(rows) if self.records.rows is None else self.records.rows[torch.from_numpy(rows)]
+        shown = log.shown[slates, torch.from_numpy(place)].long().numpy()
+        return Picked(log.user[slates].long().numpy(), np.abs(shown), (shown > 0).astype(np.float64))
 
 
-def _first_directions(features: np.ndarray, answers: Answers) -> np.ndarray:
+def _first_directions(features: np.ndarray, answers: LoggedAnswers) -> np.ndarray:
     """(n + 1, w) leading directions of the features, about the mean over the items that were shown; .3 long in the mean."""
-    is_shown = np.bincount(answers.item, minlength=len(features)) > 0
+    is_shown = np.zeros(len(features), bool)
+    for batch in answers.records.batches():
+        is_shown[batch.exposed.flatten().numpy()] = True
     centred = features - features[is_shown].mean(axis=0)
     centred[PADDING] = 0
     left = np.linalg.svd(centred, full_matrices=False)[0][:, :WIDTH]

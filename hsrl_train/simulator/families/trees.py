@@ -181,9 +181,9 @@ def _features(
 
 def _rows(features: Features, records: Records) -> np.ndarray:
     """(N · k, f) features of every answer."""
-    k = records.exposed.shape[1]
+    k = records.k
     parts = []
-    for numbers in torch.arange(len(records.user)).split(ROWS_AT_ONCE):
+    for numbers in torch.arange(len(records)).split(ROWS_AT_ONCE):
         picked = records.select(numbers)
         state, slate = states_of(picked), picked.exposed
         columns = [

@@ -1,6 +1,8 @@
 """A release as tensors: two users, three items, checked by eye."""
 
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
@@ -35,7 +37,10 @@ def built(records: pl.DataFrame = RECORDS, *, has_times: bool = True) -> World:
     )
     users = pl.DataFrame({"user_id": [10, 20], "raw_id": ["a", "b"], "attributes": ["{}", "{}"]}, schema=USERS.schema)
     sids = SidTable("book", (4, 4), np.array([5, 7]), np.array([[1, 2], [3, 0]], np.uint16), np.zeros(2, np.uint32))
-    return build_world(items, users, records, VECTORS, learn_profiles(users)).with_sids(sids)
+    ordered = records.sort("user_id", "record_index")
+    with TemporaryDirectory() as folder:
+        world = build_world(items, users, ordered.iter_slices(2), VECTORS, learn_profiles(users), Path(folder))
+    return world.with_sids(sids)
 
 
 def test_ids_become_numbers_and_records_stand_by_user_and_place() -> None:
@@ -78,7 +83,7 @@ def test_what_cannot_be_learned_from_is_refused() -> None:
         built(RECORDS.with_columns(exposed_items=pl.Series([[5], [9, 7], [7, 5]])))
     with pytest.raises(TrainingError, match="0 of 3 are for testing"):
         built(RECORDS.with_columns(split=pl.lit("train")))
-    with pytest.raises(TrainingError, match=r"1 of 6 shown or liked items are not in items, such as 8"):
+    with pytest.raises(TrainingError, match=r"1 of 2 shown or liked items are not in items, such as 8"):
         built(RECORDS.with_columns(exposed_items=pl.Series([[5, 8], [9, 7], [7, 5]])))
     with pytest.raises(TrainingError, match=r"1 of 1 shown or liked items are not in items, such as 8"):
         built(RECORDS.with_columns(history=pl.Series([[8], [], []], dtype=pl.List(pl.Int64))))

@@ -21,7 +21,7 @@ def test_two_arms_for_two_days(refreshed: Any, tmp_path: Path, monkeypatch: pyte
     real = ab.train
 
     def train(learner: Any, environment: Any, records: Any, config: Any, seed: int) -> Any:
-        taught.append((config.method, len(records.user), config.schedule.n_iterations))
+        taught.append((config.method, len(records), config.schedule.n_iterations))
         return real(learner, environment, records, config, seed)
 
     monkeypatch.setattr(ab, "train", train)

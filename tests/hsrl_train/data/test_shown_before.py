@@ -11,7 +11,7 @@ from hsrl_train.data.world import Records, newest, share_shown_again, states_of
 # User 0 was shown 1 2, then 3 4, then 5 6; user 1 was shown 7 8, then 9 1.
 EXPOSED = torch.tensor([[1, 2], [3, 4], [5, 6], [7, 8], [9, 1]])
 LIKED = torch.tensor([[1.0, 0], [1, 1], [0, 1], [1, 1], [0, 0]])
-BARE = Records(
+BARE = Records.of(
     torch.tensor([0, 0, 0, 1, 1]),
     EXPOSED,
     LIKED,
@@ -63,6 +63,6 @@ def test_the_newest_of_padded_lists() -> None:
 def test_an_item_is_shown_again_where_the_same_user_had_it() -> None:
     """Item 1 was shown to both users, to each once. With 7 in place of it user 1 has it twice: one of ten places."""
     assert share_shown_again(LOG) == 0
-    again = EXPOSED.clone()
+    again = LOG.log.shown.clone()
     again[4, 1] = 7
-    assert share_shown_again(replace(LOG, exposed=again)) == pytest.approx(0.1)
+    assert share_shown_again(Records(replace(LOG.log, shown=again))) == pytest.approx(0.1)

@@ -11,7 +11,7 @@ from pipeline.errors import TrainingError
 def records(users: list[int], is_train: list[bool]) -> Records:
     """Record i has item i + 1 as its history."""
     n = len(users)
-    return Records(
+    return Records.of(
         torch.tensor(users),
         torch.ones(n, 1, dtype=torch.int64),
         torch.ones(n, 1),

@@ -28,7 +28,7 @@ def world() -> World:
     slates = torch.ones(4, 2, dtype=torch.int64)
     history = torch.tensor([[1, 2, 3, 4, 5, 6]] * 4)
     is_train = torch.tensor([True, True, True, False])
-    return World.of(Records(torch.arange(4), slates, torch.ones(4, 2), history, is_train, torch.zeros(4, 0)), catalogue)
+    return World.of(Records.of(torch.arange(4), slates, torch.ones(4, 2), history, is_train, torch.zeros(4, 0)), catalogue)
 
 
 def active(world: World) -> set[int]:

@@ -48,7 +48,7 @@ def world() -> World:
     user = torch.arange(N_USERS).repeat_interleave(N_SLATES)
     is_train = torch.arange(len(user)) % N_SLATES < N_SLATES - 2
     likes = torch.from_numpy(history.reshape(-1, HISTORY))
-    records = with_log(Records(user, exposed, feedback.float(), likes, is_train, torch.zeros(N_USERS, 0)))
+    records = with_log(Records.of(user, exposed, feedback.float(), likes, is_train, torch.zeros(N_USERS, 0)))
     vectors = np.column_stack([1.0 - 2 * kind_of_item, 0.3 * random.standard_normal((N_ITEMS, 3))]).astype(np.float32)
     popularity = torch.zeros(N_ITEMS + 1).index_add_(0, exposed[is_train].flatten(), feedback[is_train].flatten().float())
     catalogue = Catalogue(

@@ -17,7 +17,7 @@ from pipeline.errors import TrainingError
 
 
 def records(users: list[int], slates: list[list[int]], feedback: list[list[int]]) -> Records:
-    made = Records(
+    made = Records.of(
         user=torch.tensor(users),
         exposed=torch.tensor(slates),
         feedback=torch.tensor(feedback, dtype=torch.float32),

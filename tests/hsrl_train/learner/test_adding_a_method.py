@@ -47,7 +47,7 @@ def test_the_page_s_method_learns_and_is_read_back(registered: str, two_shelves:
     world, config = two_shelves, learner_config(method=registered, **SETTINGS)
     method = method_named(config.method)
     assert method.name == registered and method.n_units(config) == 60
-    records = Records(
+    records = Records.of(
         user=torch.zeros(1, dtype=torch.int64),
         exposed=torch.ones(1, world.k, dtype=torch.int64),
         feedback=torch.zeros(1, world.k),

@@ -62,7 +62,7 @@ class Unplaced(TorchFunctionMode):
 def learned(world: Any, device: str, changes: dict[str, Any], mode: TorchFunctionMode | None = None) -> Training:
     """A short training on ``device``."""
     config = learner_config(**{**SMALL, **changes})
-    records = Records(
+    records = Records.of(
         user=torch.zeros(1, dtype=torch.int64),
         exposed=torch.ones(1, world.k, dtype=torch.int64),
         feedback=torch.zeros(1, world.k),

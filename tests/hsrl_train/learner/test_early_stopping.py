@@ -35,7 +35,7 @@ def told(*figures: float, every: int = 10, patience: int = 2) -> EarlyStopping:
 
 
 def learned(world: Any, plateau: EarlyStopping | None, **more: object) -> Training:
-    records = Records(
+    records = Records.of(
         user=torch.zeros(1, dtype=torch.int64),
         exposed=torch.ones(1, world.k, dtype=torch.int64),
         feedback=torch.zeros(1, world.k),

@@ -36,7 +36,7 @@ TO_B = torch.tensor([0.0, 50.0, 0.0, 0.0])
 
 
 def records(k: int) -> Records:
-    return Records(
+    return Records.of(
         user=torch.zeros(1, dtype=torch.int64),
         exposed=torch.ones(1, k, dtype=torch.int64),
         feedback=torch.zeros(1, k),

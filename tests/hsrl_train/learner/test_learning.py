@@ -33,7 +33,7 @@ CATALOGUE = Catalogue(
     is_active=torch.tensor([False] + [True] * N_ITEMS),
     popularity=torch.zeros(N_ITEMS + 1),
 )
-RECORDS = Records(
+RECORDS = Records.of(
     user=torch.tensor([0, 1]),
     exposed=torch.ones(2, K, dtype=torch.int64),
     feedback=torch.zeros(2, K),
@@ -211,6 +211,6 @@ def test_no_records_and_too_few_iterations_are_refused() -> None:
 
 
 def test_a_loss_that_is_no_number_stops_the_training() -> None:
-    broken = replace(RECORDS, profiles=torch.full((2, 2), float("nan")))
+    broken = Records(replace(RECORDS.log, profiles=torch.full((2, 2), float("nan"))))
     with pytest.raises(TrainingError, match="the loss of iteration 8 of 60 is nan"):
         train(method(), ENVIRONMENT, broken, SMALL, seed=0)

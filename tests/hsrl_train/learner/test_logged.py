@@ -31,7 +31,7 @@ def logged(n: int = 60) -> Records:
     shown = torch.stack([torch.randperm(N_ITEMS, generator=torch.Generator().manual_seed(row))[:K] + 1 for row in range(n)])
     liked = ((shown > N_ITEMS // 2) == (user[:, None] == 1)).float()
     history, is_train = torch.zeros(n, H, dtype=torch.int64), torch.ones(n, dtype=torch.bool)
-    return with_log(Records(user, shown, liked, history, is_train, torch.eye(2)))
+    return with_log(Records.of(user, shown, liked, history, is_train, torch.eye(2)))
 
 
 class Unasked(OpenUsers):

@@ -20,7 +20,7 @@ from tests.support.updates import CATALOGUE, N_ITEMS
 from tests.support.users import OpenUsers
 
 K, H = 2, 6
-RECORDS = Records(
+RECORDS = Records.of(
     user=torch.tensor([0, 1]),
     exposed=torch.ones(2, K, dtype=torch.int64),
     feedback=torch.zeros(2, K),

@@ -49,7 +49,7 @@ SEARCHING: dict[str, Any] = {**SMALL, "n_iterations": 300, "pg_weight": 0.0, "se
 def learned(world: Any, seed: int, **settings: object) -> float:
     """Total reward of what HSRL learned, over 2,000 sessions."""
     config = learner_config(**settings)
-    records = Records(
+    records = Records.of(
         user=torch.zeros(1, dtype=torch.int64),
         exposed=torch.ones(1, world.k, dtype=torch.int64),
         feedback=torch.zeros(1, world.k),

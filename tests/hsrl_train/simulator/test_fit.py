@@ -30,7 +30,7 @@ def logs(n: int = 1_500) -> Records:
     feedback = is_kind & (random.random((n, 2)) < 0.9)
     history = np.zeros((n, 3), dtype=np.int64)
     history[:, :2] = 1 + 2 * kind[:, None] + random.integers(0, 2, (n, 2))
-    return Records(
+    return Records.of(
         torch.zeros(n, dtype=torch.int64),
         torch.from_numpy(exposed),
         torch.from_numpy(feedback.astype(np.float32)),
@@ -122,7 +122,7 @@ def test_calibration_error_by_hand() -> None:
 def test_quality_by_hand(fixed_response: Any) -> None:
     """Items liked at .2, .5, .8, .5; answers 0, 1, 1, 0. Four pairs, three right and one tied: AUC 3.5 / 4."""
     one = logs(1)
-    records = Records(
+    records = Records.of(
         one.user, torch.tensor([[1, 2, 3, 4]]), torch.tensor([[0.0, 1.0, 1.0, 0.0]]), one.history, one.is_train, one.profiles
     )
     judged = quality(fixed_response(0.2, 0.5, 0.8, 0.5), records)

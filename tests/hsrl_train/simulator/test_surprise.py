@@ -9,7 +9,7 @@ from hsrl_train.simulator.surprise import Evidence, gather_evidence, surprise_fa
 
 # Two users, two slates of two: user 0 likes 1 and 3 and refuses 2 and 4, user 1 the other way about.
 RECORDS = with_log(
-    Records(
+    Records.of(
         torch.tensor([0, 0, 1, 1]),
         torch.tensor([[1, 2], [3, 4], [1, 2], [3, 4]]),
         torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]]),

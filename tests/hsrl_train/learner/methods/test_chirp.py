@@ -55,7 +55,7 @@ class Task:
         config = learner_config(
             method="chirp", **SMALL, n_iterations=n_iterations, critic_lr=5e-3, polyak=0.03, chirp={**PLANNING, **own}
         )
-        records = Records(
+        records = Records.of(
             user=self.user,
             exposed=torch.ones(1, 2, dtype=torch.int64),
             feedback=torch.zeros(1, 2),

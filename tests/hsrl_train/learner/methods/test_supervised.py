@@ -61,7 +61,7 @@ def test_the_cross_entropy_is_over_the_whole_catalogue_and_refusals_have_no_say(
 def test_it_learns_what_follows_what_from_the_log_alone() -> None:
     """Records of a ring: after i comes i + 1, and a refused item. The simulator raises if it is asked."""
     number = torch.arange(RING)
-    records = Records(
+    records = Records.of(
         user=torch.zeros(RING, dtype=torch.int64),
         exposed=torch.stack([(number + 1) % RING + 1, (number + 3) % RING + 1], dim=1),
         feedback=torch.tensor([[1.0, 0.0]] * RING),

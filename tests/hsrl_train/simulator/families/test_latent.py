@@ -64,7 +64,7 @@ def planted(n_users: int = 1_500, n_times: int = 1) -> tuple[Records, np.ndarray
     exposed, feedback = (torch.from_numpy(part.reshape(-1, 4)) for part in (order + 1, liked))
     user = torch.arange(n_users).repeat_interleave(n_times * N // 4)
     history, is_train = torch.zeros(len(user), 1, dtype=torch.int64), torch.ones(len(user), dtype=torch.bool)
-    bare = Records(user, exposed, feedback.float(), history, is_train, torch.zeros(n_users, 0))
+    bare = Records.of(user, exposed, feedback.float(), history, is_train, torch.zeros(n_users, 0))
     return with_log(bare), 1.5 * np.outer(x, x) + 0.5
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from hsrl_train.data.tensors import with_log
 from hsrl_train.data.world import Records, State, states_of
 from hsrl_train.simulator.config import EnvironmentConfig, SimulatorConfig
 from hsrl_train.simulator.environment import Environment
@@ -19,8 +20,8 @@ SLATE = torch.tensor([[1, 20], [1, 20]])
 def records() -> Records:
     """With the kind's items as history, by which attention tells users apart."""
     log = two_kinds.log(n_users=600)
-    log.history[:, 0] = torch.where(log.feedback[:, 0] > 0, log.exposed[:, 0], 0)
-    return log
+    history = torch.where(log.feedback[:, :1] > 0, log.exposed[:, :1], 0)
+    return with_log(Records.of(log.user, log.exposed, log.feedback, history, log.is_train, log.profiles))
 
 
 @pytest.fixture(scope="module")
