@@ -35,4 +35,4 @@ def sample_starts(records: Records, n: int, seed: int, split: Literal["train", "
     turn = np.empty(len(rows), dtype=np.int64)
     turn[order] = np.arange(len(rows)) - first
     by_turn = rows[np.argsort(turn, kind="stable")]
-    return states_of(records.select(torch.from_numpy(by_turn[np.arange(n) % len(rows)]).to(records.user.device)))
+    return states_of(records.select(torch.from_numpy(by_turn[np.arange(n) % len(rows)]).to(records.device)))

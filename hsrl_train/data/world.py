@@ -90,6 +90,11 @@ class Records:
         return len(self.log.user) if self.rows is None else len(self.rows)
 
     @property
+    def device(self) -> torch.device:
+        """Where the log lies."""
+        return self.log.user.device
+
+    @property
     def k(self) -> int:
         """K, the items of a slate."""
         return self.log.shown.shape[1]
@@ -137,7 +142,7 @@ class Records:
     def batches(self, size: int = BATCH) -> Iterator["Records"]:
         """The records in their order, ``size`` at a time."""
         for begin in range(0, len(self), size):
-            yield self.select(torch.arange(begin, min(begin + size, len(self)), device=self.log.user.device))
+            yield self.select(torch.arange(begin, min(begin + size, len(self)), device=self.device))
 
     def shown_before(self, memory: int) -> Int[Tensor, "N m"]:
         """The newest ``memory`` items that each record's user was shown before, as ``State.recent`` has them.
@@ -150,7 +155,7 @@ class Records:
         return column if self.rows is None else column[self.rows]
 
     def _numbers(self) -> Int[Tensor, " N"]:
-        return torch.arange(len(self), device=self.log.user.device) if self.rows is None else self.rows
+        return torch.arange(len(self), device=self.device) if self.rows is None else self.rows
 
 
 class State(NamedTuple):

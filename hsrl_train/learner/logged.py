@@ -14,7 +14,7 @@ def logged_steps(
     generator: torch.Generator, environment: Environment, records: Records, n: int, note_width: int = 0
 ) -> Transitions:
     """Slates of the log as steps of sessions that never end, drawn uniformly; nobody knows how probable they were, nor noted anything."""
-    picked = torch.randint(len(records), (n,), generator=generator).to(records.user.device)
+    picked = torch.randint(len(records), (n,), generator=generator).to(records.device)
     drawn = records.select(picked)
     reward = slate_reward(drawn.feedback, environment.config)
     # As sessions remember it, also where the log does not tell what came before.

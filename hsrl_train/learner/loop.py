@@ -235,7 +235,7 @@ def _interact(run: TrainingState, learner: Learner, environment: Environment, re
     run.curves.add("episode_depth", step.sessions.n_steps[step.done].tolist())
     run.episode_reward[step.done] = 0
     rows = torch.randint(len(records), (b,), generator=run.generator).to(run.user.device)
-    run.user = torch.where(step.done, records.user[rows], run.user)
+    run.user = torch.where(step.done, records.select(rows).user, run.user)
     run.sessions = refill(environment, step.sessions, step.done, states_at(rows, records, environment), run.generator)
 
 

@@ -43,13 +43,13 @@ class TrainingState:
     def fresh(cls, environment: Environment, records: Records, config: LearnerConfig, seed: int) -> "TrainingState":
         """Before the first iteration: sessions begin at records drawn uniformly."""
         generator = torch.Generator().manual_seed(seed)
-        rows = torch.randint(len(records), (config.exploration.n_sessions,), generator=generator).to(records.user.device)
+        rows = torch.randint(len(records), (config.exploration.n_sessions,), generator=generator).to(records.device)
         return cls(
             iteration=0,
             generator=generator,
             sessions=environment.start(states_at(rows, records, environment), generator),
-            user=records.user[rows],
-            episode_reward=torch.zeros(config.exploration.n_sessions, device=records.user.device),
+            user=records.select(rows).user,
+            episode_reward=torch.zeros(config.exploration.n_sessions, device=records.device),
             replay=Replay(config.schedule.replay_capacity),
             curves=Curves(config.schedule.curve_every),
         )
