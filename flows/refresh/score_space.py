@@ -26,7 +26,7 @@ from pipeline.warehouse.warehouse import Warehouse
 _N_STATES = 5_000  # of users, whose tastes weigh the space; more change nothing that matters
 
 
-def world_of(models: Models, vectors: pl.DataFrame, inputs: ReleaseInputs, folder: Path) -> World:
+def world_of(models: Models, vectors: pl.DataFrame, inputs: ReleaseInputs, folder: Path, newest: int | None) -> World:
     """The release to come as tensors, without Semantic IDs.
 
     Args:
@@ -34,11 +34,12 @@ def world_of(models: Models, vectors: pl.DataFrame, inputs: ReleaseInputs, folde
         vectors: EMBEDDINGS of ``models.items``.
         inputs: what the release is made from.
         folder: see ``build_world``.
+        newest: see ``build_world``.
     """
     slates = labelled_slates(scan(inputs.records, RECORD_ROWS), inputs.tables.splits)
     _, features = models.items.standardised(vectors)
     items, users = inputs.tables.items.sort("item_id"), inputs.tables.users.sort("user_id")
-    return build_world(items, users, [slates.sort("user_id", "record_index")], features, models.profiles, folder)
+    return build_world(items, users, [slates.sort("user_id", "record_index")], features, models.profiles, folder, newest)
 
 
 def learn_weights(

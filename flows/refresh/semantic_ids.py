@@ -70,7 +70,7 @@ def make_semantic_ids(warehouse: Warehouse, settings: SidSettings, inputs: Relea
         if settings.embeddings.score_aware:
             from flows.refresh.score_space import learn_weights, world_of  # brings torch, which other nights do without
 
-            world = world_of(models, vectors, inputs, warehouse.spill)
+            world = world_of(models, vectors, inputs, warehouse.spill, settings.newest_records)
             weights, simulators = learn_weights(warehouse, settings, world, tick)
             models = replace(models, scores=ScoreAware(models.items.embedding_id, weights))
         models.save(store)

@@ -76,7 +76,9 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
         record_run(warehouse, run, config) as outcome,
     ):
         with run.stage("read the release"):
-            pinned = steps.run("read the release", pin_latest, warehouse, settings.engine.memory_limit_mb)
+            pinned = steps.run(
+                "read the release", pin_latest, warehouse, settings.engine.memory_limit_mb, settings.training.newest_records
+            )
         results = _learn_and_judge(warehouse, settings, pinned, run, steps)
         with run.stage("audits and publish"), warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say):
             outcome.release_id = steps.run("audits and publish", publish, warehouse, run, pinned, results, config)

@@ -73,6 +73,7 @@ class Settings(BaseSettings):
             n_buckets=self.ingest.buckets,
             simulator=self.simulator,
             workers=cluster or self.training.n_processes,
+            newest_records=self.training.newest_records,
         )
 
     def learning_on(self, device: str | None) -> "Settings":

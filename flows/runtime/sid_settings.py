@@ -22,6 +22,7 @@ class SidSettings:
         n_buckets: of users; positives are read a bucket at a time.
         simulator: of the simulators that score-aware codes take their space from.
         workers: that fit these; see ``run_parallel``.
+        newest_records: records that these are fitted on; None = all.
     """
 
     seed: int
@@ -31,3 +32,4 @@ class SidSettings:
     n_buckets: int
     simulator: SimulatorConfig
     workers: "Workers"
+    newest_records: int | None = None

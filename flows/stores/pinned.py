@@ -40,12 +40,13 @@ class Pinned:
     older_policy: str | None = None
 
 
-def pin_latest(warehouse: Warehouse, memory_limit_mb: int) -> Pinned:
+def pin_latest(warehouse: Warehouse, memory_limit_mb: int, newest_records: int | None = None) -> Pinned:
     """Read the newest release.
 
     Args:
         warehouse: the warehouse.
         memory_limit_mb: memory of the engine that reads it, MB.
+        newest_records: training records that the world is to have; None = all.
 
     Raises:
         WarehouseError: nothing is published yet, it has no Semantic IDs or lacks vectors, or a stored file is damaged.
@@ -53,10 +54,10 @@ def pin_latest(warehouse: Warehouse, memory_limit_mb: int) -> Pinned:
     latest = warehouse.latest_release()
     if latest is None:
         raise WarehouseError(f"{warehouse.root}: nothing is published yet; begin with: hsrl refresh")
-    return pin(warehouse, latest, memory_limit_mb)
+    return pin(warehouse, latest, memory_limit_mb, newest_records)
 
 
-def pin(warehouse: Warehouse, latest: Release, memory_limit_mb: int) -> Pinned:
+def pin(warehouse: Warehouse, latest: Release, memory_limit_mb: int, newest_records: int | None = None) -> Pinned:
     """Read a release as ``pin_latest`` reads the newest.
 
     Raises:
@@ -85,7 +86,7 @@ def pin(warehouse: Warehouse, latest: Release, memory_limit_mb: int) -> Pinned:
         models = load_models(warehouse.artifacts, codebook.embedding_id)
         _, vectors = models.items.standardised(of_codebook(embeddings, models.items.embedding_id))
         records = release.stream(statement("records_to_learn_from"))
-        world = build_world(items, users, records, vectors, models.profiles, release.spill).with_sids(sids)
+        world = build_world(items, users, records, vectors, models.profiles, release.spill, newest_records).with_sids(sids)
     policy = published.item() if published.height else None
     is_there = policy is not None and warehouse.artifacts.exists("policy", policy)
     return Pinned(

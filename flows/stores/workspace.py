@@ -17,6 +17,7 @@ from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 from pipeline.warehouse.warehouse import Warehouse
 
 _LOG = ("user", "shown", "likes", "ends", "is_train")
+_ROWS = "rows"
 _CATALOGUE = ("vectors", "tokens", "is_active", "popularity", "first_seen")
 _FILE = "world.safetensors"
 
@@ -117,8 +118,9 @@ def _is_running(process: int) -> bool:
 
 def _write(folder: Path, world: World) -> None:
     """The log as an array a file, which workers map, and all else as tensors."""
-    log, catalogue = world.records.log, world.catalogue
-    save_arrays({name: getattr(log, name).numpy() for name in _LOG}, folder)
+    log, rows, catalogue = world.records.log, world.records.rows, world.catalogue
+    arrays = {name: getattr(log, name).numpy() for name in _LOG}
+    save_arrays(arrays if rows is None else {**arrays, _ROWS: rows.numpy()}, folder)
     tensors = {name: tensor.contiguous() for name in _CATALOGUE if (tensor := getattr(catalogue, name)) is not None}
     tensors |= {"item_ids": torch.tensor(catalogue.item_ids), "profiles": log.profiles.contiguous()}
     vocabulary = "-".join(map(str, catalogue.vocabulary))
@@ -133,7 +135,9 @@ def _read(folder: Path) -> World:
         vocabulary=_vocabulary(metadata),
         **{name: tensors.get(name) for name in _CATALOGUE},  # type: ignore[arg-type]
     )
-    records = records_of(load_arrays(folder), tensors["profiles"].numpy())
+    arrays = load_arrays(folder)
+    rows = arrays.pop(_ROWS, None)
+    records = records_of(arrays, tensors["profiles"].numpy(), rows)
     return World(records, catalogue, metadata["fingerprint"], metadata["sid_fingerprint"])
 
 

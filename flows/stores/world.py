@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from flows.stores.mapped import put_together
-from hsrl_train.data.tensors import World, build_catalogue, log_arrays, records_of, train_answers
+from hsrl_train.data.tensors import World, build_catalogue, log_arrays, newest_rows, records_of, train_answers
 from hsrl_train.data.world import Catalogue
 from pipeline.embeddings.profiles import ProfileModel, encode_profiles
 from pipeline.embeddings.score_aware import with_answers
@@ -21,23 +21,26 @@ def build_world(
     vectors: npt.NDArray[np.float32],
     model: ProfileModel,
     folder: Path,
+    newest: int | None = None,
 ) -> World:
     """Number items and users and lay everything out; Semantic IDs come by ``World.with_sids``.
 
     Args:
         items: ITEMS, by item_id.
         users: USERS, by user_id, every user of ``records`` among them.
-        records: user_id, record_index, exposed_items, feedback, history, split, some at a time; all of them by user_id and
+        records: user_id, record_index, exposed_items, feedback, history, split, occurred_at, some at a time; all of them by user_id and
             record_index, all slates of one length K.
         vectors: (n, d) standardised item vectors in the order of ``items``; the catalogue's have two columns more, see ``with_answers``.
         model: the frozen encoding of user attributes.
         folder: where the log is laid out in files without a name, which go with the world.
+        newest: ``training.newest_records``; None = all. What came before a record is known all the same.
 
     Raises:
-        TrainingError: no test records, or slates of several lengths.
+        TrainingError: no test records, slates of several lengths, or no times where the newest are asked for.
     """
     arrays = put_together(log_arrays(records, items["item_id"].to_numpy(), users["user_id"].to_numpy()), folder)
-    laid_out = records_of(arrays, encode_profiles(model, users))
+    rows = None if newest is None else newest_rows(arrays["is_train"], arrays["time"], newest)
+    laid_out = records_of(arrays, encode_profiles(model, users), rows)
     return World.of(laid_out, catalogue_of(items, vectors, *train_answers(laid_out, items.height)))
 
 

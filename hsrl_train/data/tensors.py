@@ -18,6 +18,8 @@ from pipeline.fingerprints import short_sha256
 from pipeline.sids.table import SidTable
 
 Ids = npt.NDArray[np.int64]
+# The time of slates of a log that tells none.
+NO_TIME = int(np.iinfo(np.int64).min)
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,14 @@ def log_arrays(batches: Iterable[pl.DataFrame], item_ids: Ids, user_ids: Ids) ->
     """Number the items and users of the records, some records at a time.
 
     Args:
-        batches: user_id, record_index, exposed_items, feedback, history, split; all of them by user_id and record_index, all slates of
-            one length K.
+        batches: user_id, record_index, exposed_items, feedback, history, split, occurred_at; all of them by user_id and record_index,
+            all slates of one length K.
         item_ids: (n,) rising.
         user_ids: (m,) rising, every user of the records among them.
 
     Returns:
-        The arrays ``user``, ``shown``, ``likes``, ``ends`` and ``is_train`` of ``Log``, in parts that belong one behind another.
+        The arrays ``user``, ``shown``, ``likes``, ``ends`` and ``is_train`` of ``Log``, in parts that belong one behind another; and
+        ``time``, int64 µs, when each slate was shown, the least number where the log does not tell.
 
     Raises:
         TrainingError: no test records, slates of several lengths, or an item that is not in the catalogue.
@@ -89,6 +92,7 @@ def log_arrays(batches: Iterable[pl.DataFrame], item_ids: Ids, user_ids: Ids) ->
             "likes": _look_up(batch["history"].explode(empty_as_null=False).to_numpy(), item_ids),
             "ends": ends,
             "is_train": is_train,
+            "time": batch["occurred_at"].dt.timestamp("us").fill_null(NO_TIME).to_numpy(),
         }
         n_records, n_test, n_likes = n_records + batch.height, n_test + int((~is_train).sum()), int(ends[-1])
     if not 0 < n_test < n_records:
@@ -97,16 +101,44 @@ def log_arrays(batches: Iterable[pl.DataFrame], item_ids: Ids, user_ids: Ids) ->
         )
 
 
-def records_of(arrays: Mapping[str, npt.NDArray[Any]], profiles: npt.NDArray[np.float32]) -> Records:
-    """All records of a log, each of which knows what its user was shown before.
+def records_of(arrays: Mapping[str, npt.NDArray[Any]], profiles: npt.NDArray[np.float32], rows: Ids | None = None) -> Records:
+    """Records of a log, each of which knows what its user was shown before.
 
     Args:
-        arrays: what ``log_arrays`` gave, put together.
+        arrays: what ``log_arrays`` gave, put together; times are not looked at.
         profiles: (m, u) float32, the encoded attributes of the users.
+        rows: which slates of the log, rising; None = all.
     """
     length = max(int(np.diff(arrays["ends"]).max(initial=0)), 1)
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    return Records(Log(**tensors, profiles=torch.from_numpy(profiles), history_length=length).as_whole())
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items() if name != "time"}
+    log = Log(**tensors, profiles=torch.from_numpy(profiles), history_length=length).as_whole()
+    return Records(log, None if rows is None else torch.from_numpy(rows))
+
+
+def newest_rows(is_train: npt.NDArray[np.bool_], time: npt.NDArray[np.int64], n_train: int) -> npt.NDArray[np.int64]:
+    """Which slates to learn from and to test with where a log is long: the newest of each split, as large a share of both.
+
+    Args:
+        is_train: (n,) the split.
+        time: (n,) when each was shown; slates of the same time count as the later, the later they stand.
+        n_train: slates of the training split to keep; all where there are no more.
+
+    Returns:
+        Rising rows; one of each split at least.
+
+    Raises:
+        TrainingError: the log tells no times.
+    """
+    if (time == NO_TIME).all():
+        raise TrainingError(
+            f"[training] newest_records is {n_train:,}, but the log tells no times, so no record is newer than another; leave it out"
+        )
+    share = min(1.0, n_train / int(is_train.sum()))
+    rows = []
+    for of_split in (np.flatnonzero(is_train), np.flatnonzero(~is_train)):
+        n_kept = max(1, round(share * len(of_split)))
+        rows.append(of_split[np.argsort(time[of_split], kind="stable")[-n_kept:]])
+    return np.sort(np.concatenate(rows))
 
 
 def with_log(records: Records) -> Records:

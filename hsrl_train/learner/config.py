@@ -127,6 +127,12 @@ class TrainingConfig(BaseModel):
         description="Where policies learn: cpu, cuda or cuda:1. Random numbers are drawn on the processor either way, so that the same comes "
         "out but for rounding; simulators are fitted, and policies judged, on the processor.",
     )
+    newest_records: int | None = Field(
+        None,
+        description="Training records that simulators and policies learn from, the newest, with the newest test records in proportion: so "
+        "that a nightly retrain costs the same however long the log; not given: all.",
+        ge=1,
+    )
     warm_start: bool = Field(
         False,
         description="Whether a retrain begins at the weights of the published policy of this codebook, or of the one before a rebuild.",

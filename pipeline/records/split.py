@@ -33,14 +33,14 @@ def make_splits(config: RecordsConfig, states: pl.LazyFrame, records: pl.LazyFra
 
 
 def labelled_slates(records: pl.LazyFrame, splits: pl.DataFrame) -> pl.DataFrame:
-    """user_id, record_index, exposed_items, feedback, history and split (``train`` or ``test``) of all records.
+    """user_id, record_index, exposed_items, feedback, history, occurred_at and split (``train`` or ``test``) of all records.
 
     Args:
         records: RECORD_ROWS.
         splits: SPLITS with every user of ``records``.
     """
     label = pl.when(IS_TRAINING).then(pl.lit("train")).otherwise(pl.lit("test"))
-    slates = records.select("user_id", "record_index", "exposed_items", "feedback", "history")
+    slates = records.select("user_id", "record_index", "exposed_items", "feedback", "history", "occurred_at")
     return _with_n_train(slates, splits).with_columns(split=label).collect()
 
 

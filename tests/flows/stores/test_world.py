@@ -24,12 +24,13 @@ RECORDS = pl.DataFrame(
         "feedback": [[0, 1], [1, 1], [1, 0]],
         "history": [[], [7], []],
         "split": ["train", "test", "train"],
+        "occurred_at": [datetime(2020, 1, day, tzinfo=UTC) for day in (3, 2, 1)],
     }
 )
 VECTORS = np.array([[1, 0], [0, 1], [1, 1]], np.float32)
 
 
-def built(records: pl.DataFrame = RECORDS, *, has_times: bool = True) -> World:
+def built(records: pl.DataFrame = RECORDS, *, has_times: bool = True, newest: int | None = None) -> World:
     came = [None, datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC)] if has_times else [None] * 3
     items = pl.DataFrame(
         {"item_id": [5, 7, 9], "is_active": [True, True, False], "first_seen": came},
@@ -39,7 +40,7 @@ def built(records: pl.DataFrame = RECORDS, *, has_times: bool = True) -> World:
     sids = SidTable("book", (4, 4), np.array([5, 7]), np.array([[1, 2], [3, 0]], np.uint16), np.zeros(2, np.uint32))
     ordered = records.sort("user_id", "record_index")
     with TemporaryDirectory() as folder:
-        world = build_world(items, users, ordered.iter_slices(2), VECTORS, learn_profiles(users), Path(folder))
+        world = build_world(items, users, ordered.iter_slices(2), VECTORS, learn_profiles(users), Path(folder), newest)
     return world.with_sids(sids)
 
 
@@ -87,3 +88,21 @@ def test_what_cannot_be_learned_from_is_refused() -> None:
         built(RECORDS.with_columns(exposed_items=pl.Series([[5, 8], [9, 7], [7, 5]])))
     with pytest.raises(TrainingError, match=r"1 of 1 shown or liked items are not in items, such as 8"):
         built(RECORDS.with_columns(history=pl.Series([[8], [], []], dtype=pl.List(pl.Int64))))
+
+
+def test_the_newest_records_are_learned_from_and_know_what_came_before_them() -> None:
+    """Of two training records the newer one, and half a test record, which is one; the other is shown before it all the same."""
+    records = built(newest=1).records
+    assert records.user.tolist() == [0, 1] and records.is_train.tolist() == [False, True]
+    assert records.exposed.tolist() == [[3, 2], [1, 2]]
+    assert records.shown_before(2).tolist() == [[2, -1], [0, 0]]
+    whole = built()
+    assert built(newest=2).fingerprint == built(newest=100).fingerprint == whole.fingerprint != built(newest=1).fingerprint
+    assert built(newest=1).catalogue.popularity.tolist() == [0, 0, 1, 0]
+
+
+def test_the_newest_of_a_log_without_times_are_refused() -> None:
+    timeless = RECORDS.with_columns(occurred_at=pl.lit(None, pl.Datetime("us", "UTC")))
+    assert built(timeless).fingerprint == built().fingerprint
+    with pytest.raises(TrainingError, match="newest_records is 1, but the log tells no times"):
+        built(timeless, newest=1)
