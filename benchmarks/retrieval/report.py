@@ -151,7 +151,7 @@ def _codes_table(results: Sequence[Result], tested: dict[str, list[Result]]) -> 
             by_rate,
             checks,
             f"{mean('n_epochs'):.1f}",
-            f"{np.mean([result.figures['cpu_seconds']['codes'] for result in own]):.1f}",
+            f"{max(result.figures['cpu_seconds']['codes'] for result in tried):.1f}",  # the second rate finds them made
             f"{len(own)}",
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")

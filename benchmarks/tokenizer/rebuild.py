@@ -62,7 +62,7 @@ class Scene:
         """The policy after some iterations, from ``begin`` or from fresh weights; 0 iterations: as it begins."""
         learner, _ = decided_by_log(self.settings.learner, self.settings.environment, world)
         method = method_named(learner.method)
-        config = method.configured(learner).changed({"schedule": {"n_iterations": max(n_iterations, 2)}})
+        config = method.configured(learner).shortened(max(n_iterations, 2))
         records = world.records.select(world.records.is_train)
         agent = method.fresh(world.catalogue, records.profiles.shape[1], records.history_length, config, self.settings.seed)
         if begin is not None:

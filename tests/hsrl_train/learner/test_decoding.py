@@ -76,6 +76,10 @@ def test_an_order_that_the_share_overrules_is_refused(within: str) -> None:
         DecodingConfig(within_sid=within, sid_share="popularity")  # type: ignore[arg-type]
 
 
+def test_a_policy_stored_before_there_were_shares_decodes_as_it_did() -> None:
+    assert DecodingConfig.model_validate_json('{"within_sid": "recency", "leaves_out_seen": true}').sid_share == "whole"
+
+
 def test_scores_are_products_of_token_probabilities() -> None:
     index = SidIndex.of(catalogue([[1, 0], [0, 1], [0, 0]]))
     assert index.scores(LOG_PROBS).exp().tolist() == [pytest.approx([0.56, 0.24, 0.14])]
