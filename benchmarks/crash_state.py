@@ -79,13 +79,19 @@ def torn(seen: Seen, before: Seen, after: Seen) -> set[str]:
 
 def orphans(root: Path) -> list[str]:
     """Whatever lies in the warehouse's folder and is neither in use nor a lock."""
+    from pipeline.warehouse.bucket import ARTIFACTS, Bucket
+    from pipeline.warehouse.garbage_folders import stray_objects
     from pipeline.warehouse.warehouse import Warehouse
 
     with Warehouse.open(root) as warehouse:
         named = {str(root / path) for path in warehouse.query("SELECT path FROM artifacts")["path"]}
         listed = {str(path) for table in ("events", "record_rows", "embeddings") for path in warehouse.files(table)}
         spare = warehouse.connection.execute("CALL ducklake_delete_orphaned_files('lake', dry_run => true, cleanup_all => true)")
-        found = [path for (path, *_) in spare.fetchall()]
+        bucket = Bucket.of(root)
+        # In S3 artifacts lie below the data path; DuckLake knows none of them.
+        kept = f"{bucket.url}{ARTIFACTS}/" if bucket else None
+        found = [path for (path, *_) in spare.fetchall() if kept is None or not path.startswith(kept)]
+        found += map(str, stray_objects(warehouse))
     found += [str(path) for path in (root / "data").rglob("*.parquet") if str(path) not in listed | named]
     found += [str(path) for path in (root / "staging").rglob("*") if path.is_file()]
     found += [str(path) for path in (root / "artifacts").glob("*/*") if str(path) not in named]
