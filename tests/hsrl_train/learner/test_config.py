@@ -75,7 +75,7 @@ def test_a_name_of_before_is_refused_with_the_new_one() -> None:
 
 # Sections whose keys lay in one flat list before, and keys that came after they had sections.
 OLD_SECTIONS = [["learner", name] for name in ("network", "exploration", "decoding", "losses", "schedule", "search")]
-SINCE = {"learner.losses.log_share", "learner.network.critic", "learner.losses.ratio_clip"}
+SINCE = {"learner.losses.log_share", "learner.network.critic", "learner.losses.ratio_clip", "learner.decoding.sid_share"}
 
 
 def test_every_renamed_setting_exists_under_its_new_name() -> None:

@@ -114,7 +114,8 @@ def test_drawn_answers_are_of_sessions_alone() -> None:
 
 def test_slates_without_a_known_past_remember_nothing_before() -> None:
     """Records without a log, half of each batch: their states are as wide as those of sessions, and empty."""
-    given, records = config("hsrl", n_iterations=15, learn_after=40, log_share=0.5), replace(logged(), log=None)
+    given, records = config("hsrl", n_iterations=15, learn_after=40, log_share=0.5), logged()
+    records = replace(records, log=replace(records.log, first=None))
     learner = Watched(CATALOGUE, 2, H, given, 0)
     learner.batches = []
     train(learner, environment(Contrary()), records, given, seed=0)

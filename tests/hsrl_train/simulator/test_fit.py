@@ -11,6 +11,7 @@ from hsrl_train.simulator.config import SimulatorConfig
 from hsrl_train.simulator.families.attention import response_loss
 from hsrl_train.simulator.fit import FitOn, FittedSimulator, calibration_error, fit_response_model, quality
 from pipeline.errors import TrainingError
+from tests.support.records import answered
 
 CONFIG = SimulatorConfig(family="attention", n_epochs=2, learning_rate=0.02)
 
@@ -84,8 +85,7 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_torch_as_it_was(catalog
 
 def test_the_training_fit_does_not_see_the_test(catalogue: Catalogue) -> None:
     records = logs(200)
-    altered = logs(200)
-    altered.feedback[~altered.is_train] = 1 - altered.feedback[~altered.is_train]
+    altered = answered(records, torch.where(records.is_train[:, None], records.feedback, 1 - records.feedback))
 
     def weights(of: Records, fit_on: FitOn) -> torch.Tensor:
         return fit_response_model(of, catalogue, CONFIG, 1, fit_on).tensors["item.weight"]
@@ -133,7 +133,7 @@ def test_quality_by_hand(fixed_response: Any) -> None:
 
 def test_answers_all_alike_cannot_be_judged(fixed_response: Any) -> None:
     records = logs(4)
-    records.feedback[:] = 1
+    records = answered(records, torch.ones_like(records.feedback))
     with pytest.raises(TrainingError, match="8 answers to judge by, all alike"):
         quality(fixed_response(0.5, 0.5, 0.5, 0.5), records)
 

@@ -161,7 +161,7 @@ def test_a_table_is_not_built_upon_where_one_of_its_files_is_damaged(root: Path)
 
 @pytest.mark.parametrize(
     ("state", "fault"),
-    [("missing", "missing"), ("empty", "empty"), ("old", "ends with commit 5 but its copy with 7, so that 2 of them were lost")],
+    [("missing", "missing"), ("empty", "empty"), ("old", "ends with commit 6 but its copy with 8, so that 2 of them were lost")],
 )
 def test_a_catalogue_that_is_gone_or_behind_is_damage_with_the_command_that_restores_it(
     root: Path, two_nights: Path, state: str, fault: str

@@ -9,6 +9,7 @@ from hsrl_train.simulator.families import trees
 from hsrl_train.simulator.fit import FittedSimulator, fit_response_model, quality
 from pipeline.errors import TrainingError
 from tests.support import two_kinds
+from tests.support.records import answered
 
 CONFIG = SimulatorConfig(family="trees")
 CATALOGUE = two_kinds.catalogue()
@@ -54,11 +55,11 @@ def test_all_items_are_answered_as_a_slate_is(fitted: FittedSimulator, records: 
 
 def test_an_answer_is_not_foretold_from_itself() -> None:
     """Answers by coin: whoever counted an item with the answer to be explained would rank what he was fitted on above chance."""
-    records = two_kinds.log(n_users=400)
-    records.feedback.copy_(torch.rand(records.feedback.shape, generator=torch.Generator().manual_seed(0)).round())
+    records, fresh = (
+        answered(log, torch.rand(log.feedback.shape, generator=torch.Generator().manual_seed(seed)).round())
+        for seed, log in enumerate((two_kinds.log(n_users=400), two_kinds.log(n_users=400)))
+    )
     model = trees.read(trees.fit(records, CATALOGUE, CONFIG, 1, None), CATALOGUE, 0, CONFIG)
-    fresh = two_kinds.log(n_users=400)
-    fresh.feedback.copy_(torch.rand(records.feedback.shape, generator=torch.Generator().manual_seed(1)).round())
     assert abs(quality(model, fresh).auc - 0.5) < 0.04
     assert abs(quality(model, fresh).mean_p - 0.5) < 0.03
 
