@@ -63,7 +63,9 @@ class SidsConfig(BaseModel):
         "warning in audits, or not looked at; a rebuild, which makes new codes, is exempt.",
     )
     explained_drop_limits: Limits = Field(
-        (0.10, 0.25), description="Fall of the explained variance, from one release to the next, that warns and that blocks."
+        (0.10, 0.25),
+        description="Fall of the explained variance, from one release to the next, that warns and that blocks; the first of them also "
+        "warns of a fall since the codes were learned.",
     )
     strayed_limits: Limits = Field(
         (0.10, 0.25), description="Share of the items whose vector jumped away from its Semantic ID that warns and that blocks."
