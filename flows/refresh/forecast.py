@@ -74,7 +74,7 @@ def _mode(
     if external is not None and external.is_new and models.takes_external:
         given, _ = read_external_vectors(embeddings, external, incumbent.tables.items)
         vectors = embed(models.items, incumbent.tables.items, (), given)
-    return mode_of(sids, drift(vectors, codebook, before.history, before.same_numbering_ids, before.earlier))
+    return mode_of(sids, drift(vectors, codebook, before.history, before.same_numbering_ids, before.earlier, before.explained))
 
 
 def _nights(warehouse: Warehouse) -> list[tuple[int, int, int, float]]:

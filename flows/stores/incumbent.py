@@ -186,6 +186,7 @@ def _sid_incumbents(warehouse: Warehouse, codebook: Codebook | None, tombstone_n
         codebook=codebook,
         same_numbering_ids=frozenset(warehouse.query(statement("codebooks_of_numbering"), numbering)["codebook_id"]),
         earlier=_earlier_codebooks(warehouse, codebook) if codebook else (),
+        explained=dict(warehouse.query(statement("explained_by_codebooks"), numbering).iter_rows()),
         waiting=warehouse.read(SID_WAITING, "FROM sid_waiting ORDER BY item_id"),
         last_night=nights[0] if nights else 0,
         reserved_from=_reserved_from(nights, tombstone_nights),

@@ -1,7 +1,8 @@
 """Drift triggers: which mode tonight needs, and why (docs/tokenizer.md)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -12,7 +13,7 @@ from pipeline.contracts import IS_OPEN, SID_HISTORY, check
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import encode, reconstruction_errors
 from pipeline.sids.names import fixed_hash
-from pipeline.sids.vectors import matrix, sorted_embeddings
+from pipeline.sids.vectors import matrix, mean_square_from_centre, sorted_embeddings
 
 Mode = Literal["append", "refresh", "rebuild"]
 SAMPLE_ROWS = 20_000
@@ -85,6 +86,7 @@ def drift(
     history: pl.DataFrame,
     same_numbering_ids: Collection[str],
     earlier: Sequence[Codebook] = (),
+    explained: Mapping[str, float] = MappingProxyType({}),
 ) -> Drift:
     """Compare tonight's vectors with those that the codes were last centred on, and with those that they were learned on.
 
@@ -94,6 +96,8 @@ def drift(
         history: SID_HISTORY, at least the rows of this numbering since it began.
         same_numbering_ids: ids of all codebooks with the numbering of ``codebook``, its own among them.
         earlier: some of these codebooks, which the night may go back to.
+        explained: by codebook_id, what Semantic IDs explained of the vectors' variance in its first release, the first codebook of the
+            numbering first; where it is not known, what they explain now is compared with nothing.
 
     Raises:
         ContractError: a broken contract, or vectors of another width.
@@ -108,6 +112,7 @@ def drift(
     in_use = float(reconstruction_errors(vectors, tokens, codebook).mean(dtype=np.float64))
     best, now = _best_codes(vectors, tokens, codebook, in_use, earlier)
     then = _first_error(rows.filter(pl.col("codebook_id") == best.codebook_id))
+    unexplained = now / max(mean_square_from_centre(vectors), 1e-12)
     nearest, nearest_error = encode(vectors, best)
     shift = _divergence(np.bincount(nearest[:, 0], minlength=best.vocabulary[0]), best.n_items[0])
     known = rows.filter(pl.col("valid_from") == rows["valid_from"].min())["item_id"]
@@ -115,8 +120,11 @@ def drift(
     return Drift(
         (
             Trigger("error_growth", now / max(then, 1e-12) - 1, 0.05, 1.0),
+            # where vectors draw together, the error falls although the codes tell them apart worse and worse
+            Trigger("unexplained_growth", _growth(unexplained, explained.get(best.codebook_id)), 0.05, 1.0),
             # codes centred anew forget what they started from: many small steps are seen only from there
             Trigger("error_since_rebuild", now / max(_first_error(rows), 1e-12) - 1, None, 1.0),
+            Trigger("unexplained_since_rebuild", _growth(unexplained, next(iter(explained.values()), None)), None, 1.0),
             Trigger("unlike_share", float((nearest_error > best.ood_error).mean()), 0.05, 0.25),
             Trigger("code_shift", shift, 0.05, 0.25),
             Trigger("newcomer_share", n_strangers / held.height, None, 0.5),
@@ -150,6 +158,11 @@ def _sample(rows: pl.DataFrame) -> pl.DataFrame:
 def _first_error(rows: pl.DataFrame) -> float:
     """Mean error of the Semantic IDs that were given in the first release of some rows of SID_HISTORY."""
     return float(rows.filter(pl.col("valid_from") == pl.col("valid_from").min())["recon_error"].to_numpy().mean(dtype=np.float64))
+
+
+def _growth(unexplained: float, explained_then: float | None) -> float:
+    """By how much the share of the variance that is not explained has grown, as a share of what it was; 0 where that is not known."""
+    return 0.0 if explained_then is None else unexplained / max(1 - explained_then, 1e-12) - 1
 
 
 def _divergence(now: npt.NDArray[np.int64], then: npt.NDArray[np.int64]) -> float:

@@ -13,7 +13,7 @@ from pipeline.sids.encode import encode, reconstruction_errors
 from pipeline.sids.mutual_information import adjusted, normalised
 from pipeline.sids.names import fixed_hash
 from pipeline.sids.quality import NEIGHBOURS, QUERIES, SAMPLE_ROWS, Pairs, Share, nearest_others, shares_of_pairs
-from pipeline.sids.vectors import distinct_rows, squared_norms
+from pipeline.sids.vectors import distinct_rows, mean_square_from_centre, squared_norms
 
 Matrix = npt.NDArray[np.float32]
 
@@ -76,7 +76,7 @@ class MeasuredRelease:
     @cached_property
     def variance(self) -> float:
         """Mean ‖x − x̄‖²."""
-        return float(squared_norms(self.vectors - self.vectors.mean(axis=0)).mean(dtype=np.float64))
+        return mean_square_from_centre(self.vectors)
 
     @cached_property
     def bucket_sizes(self) -> npt.NDArray[np.int64]:

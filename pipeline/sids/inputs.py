@@ -1,6 +1,6 @@
 """What the nightly decision takes: tonight's items, what earlier nights decided, and the rules."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -38,6 +38,8 @@ class SidIncumbents:
         codebook: the codes of the last release; None where a codebook has to be learned.
         same_numbering_ids: ids of the codebooks with the numbering of ``codebook``.
         earlier: the last of these codebooks, without ``codebook``, in any order.
+        explained: by codebook_id of this numbering, what Semantic IDs explained of the vectors' variance in its first release, in [0, 1];
+            the first codebook first.
         waiting: SID_WAITING of the last release: which items have waited for a move, and how often.
         last_night: the last release that was a refresh; 0 before the first.
         reserved_from: where Semantic IDs have a capacity, rows closed in this release or later still count as taken (tombstones).
@@ -48,6 +50,7 @@ class SidIncumbents:
     codebook: Codebook | None = None
     same_numbering_ids: Collection[str] = ()
     earlier: Sequence[Codebook] = ()
+    explained: Mapping[str, float] = field(default_factory=dict)
     waiting: pl.DataFrame = field(default_factory=SID_WAITING.empty)
     last_night: int = 0
     reserved_from: int = 0

@@ -10,7 +10,7 @@ from pipeline.contracts import IS_OPEN
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.encode import reconstruction_errors
 from pipeline.sids.inputs import NightInputs, SidIncumbents
-from pipeline.sids.vectors import matrix, sorted_embeddings, squared_norms
+from pipeline.sids.vectors import matrix, mean_square_from_centre, sorted_embeddings, squared_norms
 
 Matrix = npt.NDArray[np.float32]
 GIVEN_BY_VECTOR = ("new", "moved", "returned")
@@ -162,7 +162,7 @@ def shift_figures(
 
 def _explained(vectors: Matrix, errors: Matrix) -> float:
     """Share of the variance that Semantic IDs explain, at least 0; 0 where all vectors are the same."""
-    variance = float(squared_norms(vectors - vectors.mean(axis=0)).mean(dtype=np.float64))
+    variance = mean_square_from_centre(vectors)
     return max(0.0, 1.0 - float(errors.mean(dtype=np.float64)) / variance) if variance > 0 else 0.0
 
 

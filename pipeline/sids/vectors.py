@@ -50,6 +50,11 @@ def squared_norms(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(np.einsum("nd,nd->n", rows, rows))
 
 
+def mean_square_from_centre(rows: npt.NDArray[np.float32]) -> float:
+    """Mean ‖r − r̄‖² of (n, d), n ≥ 1: the variance that Semantic IDs explain a part of."""
+    return float(squared_norms(rows - rows.mean(axis=0)).mean(dtype=np.float64))
+
+
 def distinct_rows(rows: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The first row of each distinct vector of (n, d), rising, and for each row which of them it equals (exact twins)."""
     if not rows.size:

@@ -51,7 +51,7 @@ def test_a_retrain_refuses_where_the_codebook_changed_meanwhile(root: Path, monk
     monkeypatch.setattr(
         retraining, "_learn_and_judge", lambda *_: (feed.night(root, 2, vocabulary=5, rebuild=True), SimpleNamespace())[1]
     )
-    monkeypatch.setattr(retraining, "pin_latest", lambda warehouse, _: SimpleNamespace(
+    monkeypatch.setattr(retraining, "pin_latest", lambda warehouse, *_: SimpleNamespace(
         codebook=SimpleNamespace(
             codebook_id=run_sql(root, "SELECT any_value(codebook_id) FROM sids").item(),
             numbering_id=run_sql(root, "SELECT any_value(numbering_id) FROM codebooks").item()),

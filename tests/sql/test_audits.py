@@ -336,6 +336,21 @@ def test_codes_that_erode_a_little_every_night_are_seen_after_weeks(world: duckd
 
 
 @pytest.mark.parametrize(
+    ("before", "tonight", "is_said"),
+    [
+        ("(1, 'c', 0.69)", 0.65, False),  # it was said last night
+        ("(-2, 'c', 0.69), (1, 'c', 0.71)", 0.69, False),  # up and down at the limit
+        ("(1, 'c', 0.65)", 0.59, True),  # twice the limit
+        ("(-8, 'c', 0.1), " + ", ".join(f"({n}, 'c', 0.72)" for n in range(-5, 2)), 0.69, True),  # a bad night, a week ago
+    ],
+)
+def test_erosion_is_said_once_for_each_tenth(world: duckdb.DuckDBPyConnection, before: str, tonight: float, is_said: bool) -> None:
+    """A notice every night is one that nobody reads."""
+    world.execute(GUARDED + RIGHT + EXPLAINED.format(f"(-9, 'c', 0.8), {before}, (2, 'c', {tonight})"))
+    assert bool(offenders(world, "codes_eroded")) == is_said
+
+
+@pytest.mark.parametrize(
     ("change", "is_seen"),
     [
         ("UPDATE codebooks SET codebook_id = 'd' WHERE level = 1", True),  # centred anew tonight: the codes of c by number
