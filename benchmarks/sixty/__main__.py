@@ -21,7 +21,7 @@ from io import BytesIO
 from pathlib import Path
 
 from benchmarks.sixty.checks import Checks
-from benchmarks.sixty.log import ALERTS, SETTINGS, RawLog
+from benchmarks.sixty.log import SETTINGS, SINCE, RawLog
 from benchmarks.sixty.night import Played
 from benchmarks.sixty.plan import Nights
 from benchmarks.sixty.report import report
@@ -68,8 +68,8 @@ def main() -> None:
         home.mkdir(parents=True, exist_ok=True)
         log = RawLog.of(home / "raw", arguments.users, arguments.nights)
         config, notices = home / "shop.toml", home / "notices.jsonl"
-        alerts = "" if arguments.before else ALERTS.format(python=sys.executable, notices=notices)
-        config.write_text(SETTINGS.format(raw=log.folder) + alerts)
+        since = "" if arguments.before else SINCE.format(python=sys.executable, notices=notices)
+        config.write_text(SETTINGS.format(raw=log.folder) + since)
         code = checkout(arguments.before, home / "code") if arguments.before else HERE
         service = Service(code, home, config, home / "disk" / "warehouse", home / "up.log")
 

@@ -77,6 +77,14 @@ class Checks:
         self.before = now
         return share
 
+    def explained(self) -> float | None:
+        """What the Semantic IDs of the newest release with such figures explain of the vectors' variance; None before there is one."""
+        with open_readers(self.root) as connection:
+            row = connection.execute(
+                "SELECT arg_max(value, release_id) FROM sid_metrics WHERE level = 0 AND metric = 'explained_variance'"
+            ).fetchone()
+        return None if row is None else row[0]
+
     def last_run(self, flow: str) -> dict[str, object]:
         """Status, processor seconds, peak memory and message of the newest run of a flow."""
         with open_readers(self.root) as connection:

@@ -58,15 +58,16 @@ n_iterations = 40
 learn_after = 100
 [learner.search]
 n_rounds = 1
-[training]
-n_processes = 1
 [evaluation]
 n_sessions = 30
 families = ["factorisation", "frozen_attention"]
 n_simulators = 1
+[training]
+n_processes = 1
 """
-# The earlier version knows no such section.
-ALERTS = """
+# What the earlier version does not know. Simulators and policies learn from the records of about ten nights.
+SINCE = """
+newest_records = 6000
 [alerts]
 command = ["{python}", "-c", "import sys; open(sys.argv[1], 'a').write(sys.stdin.read().strip() + chr(10))", "{notices}"]
 on = ["failed", "warned"]

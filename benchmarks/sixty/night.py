@@ -17,6 +17,7 @@ class Night:
         megabytes: of the warehouse and of its catalogue.
         catalogue_rows: rows of all tables of the catalogue.
         kept: share of the items that kept their Semantic ID.
+        explained: share of the vectors' variance that the Semantic IDs explain.
         n_rows: events so far.
         n_checked: invariants that were looked at; 0 where the night did not come so far.
         n_broken: how many of them did not hold.
@@ -31,6 +32,7 @@ class Night:
     megabytes: tuple[float, float] = (0.0, 0.0)
     catalogue_rows: int = 0
     kept: float | None = None
+    explained: float | None = None
     n_rows: int = 0
     n_checked: int = 0
     n_broken: int = 0

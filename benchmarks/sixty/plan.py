@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.sixty.checks import N_CHECKED, Checks, events_of
-from benchmarks.sixty.log import ALERTS, SHIFT, RawLog, night_of
+from benchmarks.sixty.log import SHIFT, SINCE, RawLog, night_of
 from benchmarks.sixty.night import Night
 from benchmarks.sixty.schedules import Service, pass_a_day, wait_until
 
@@ -135,6 +135,7 @@ class Nights:
         night.cpu_seconds = (float(refreshed["cpu_seconds"] or 0), float(retrained["cpu_seconds"] or 0))  # type: ignore[arg-type]
         night.megabytes, night.catalogue_rows = self.checks.sizes(), self.checks.catalogue_rows()
         night.n_rows, night.kept = events_of(self.service.root)[0], self.checks.kept()
+        night.explained = self.checks.explained()
 
     # What goes wrong.
 
@@ -150,7 +151,7 @@ class Nights:
         self._command("migrate", "--dry-run")
         self._command("migrate")
         with self.service.config.open("a") as config:
-            config.write(ALERTS.format(python=sys.executable, notices=self.notices))
+            config.write(SINCE.format(python=sys.executable, notices=self.notices))
         self._start()
         self._as_usual(day, night)
 

@@ -42,17 +42,20 @@ def report(played: Played) -> str:
         "What a calm night costs: medians; CPU seconds of the flows' own processes; the warehouse without those copies for readers that",
         "go when they are an hour old.",
         "",
-        *_table(["calm nights", *_FIGURES, "events", "kept Semantic IDs, least"], [_of(group) for group in _grouped(calm)]),
+        *_table(
+            ["calm nights", *_FIGURES, "events", "kept Semantic IDs, least", "variance explained, least"],
+            [_of(group) for group in _grouped(calm)],
+        ),
         "",
         "What a night more adds, by a straight line through the calm nights; for sizes through the nights of `hsrl gc`, once a week. A",
-        "retrain fits its simulators on all records, so its cost follows the log; the warehouse holds the log.",
+        "retrain learns from the newest 6,000 records, those of about ten nights; the warehouse holds the log.",
         "",
         *_table(["figure", "a night more", "of its mean"], _slopes(calm, weekly)),
         "",
         "Every night:",
         "",
         *_table(
-            ["night", "what happened", "flow runs", *_FIGURES, "events", "kept", "invariants held"],
+            ["night", "what happened", "flow runs", *_FIGURES, "events", "kept", "explained", "invariants held"],
             [_row(number, night) for number, night in enumerate(played.seen, 1)],
         ),
     ]
@@ -87,9 +90,10 @@ def _grouped(calm: Sequence[tuple[int, Night]]) -> list[Sequence[tuple[int, Nigh
 def _of(group: Sequence[tuple[int, Night]]) -> list[str]:
     nights = [night for _, night in group]
     kept = [night.kept for night in nights if night.kept is not None]
+    explained = [night.explained for night in nights if night.explained is not None]
     middles = [_number(statistics.median(figure(night) for night in nights)) for figure in _FIGURES.values()]
     numbers = f"{group[0][0]} to {group[-1][0]} ({len(group)})"
-    return [numbers, *middles, f"{nights[-1].n_rows:,}", _share(min(kept, default=None))]
+    return [numbers, *middles, f"{nights[-1].n_rows:,}", _share(min(kept, default=None)), _share(min(explained, default=None))]
 
 
 def _slopes(calm: Sequence[tuple[int, Night]], weekly: Sequence[tuple[int, Night]]) -> list[list[str]]:
@@ -108,7 +112,7 @@ def _row(number: int, night: Night) -> list[str]:
     held = f"{night.n_checked - night.n_broken} of {night.n_checked}" if night.n_checked else "–"
     figures = [_number(figure(night)) for figure in _FIGURES.values()]
     happened, states = "; ".join(night.happened) or "–", " ".join(state.lower() for state in night.states)
-    return [str(number), happened, states, *figures, f"{night.n_rows:,}", _share(night.kept), held]
+    return [str(number), happened, states, *figures, f"{night.n_rows:,}", _share(night.kept), _share(night.explained), held]
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

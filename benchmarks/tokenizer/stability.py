@@ -22,6 +22,7 @@ from pipeline.sids.encode import reconstruction_errors
 from pipeline.sids.inputs import NightInputs, SidIncumbents
 from pipeline.sids.learn import learn_codebook
 from pipeline.sids.recentre import recentre
+from pipeline.sids.vectors import mean_square_from_centre
 
 NOISE, CHURN, NIGHTS = 0.15, 0.05, 30
 Ids = npt.NDArray[np.int64]
@@ -49,6 +50,7 @@ class Ours:
         self.book, self.config = book, config.model_copy(update=changes)
         self.history, self.release = SID_HISTORY.empty(), 0
         self.modes: list[str] = []
+        self.explained: dict[str, float] = {}  # by codebook, in its first release
 
     def night(self, embeddings: pl.DataFrame) -> None:
         """Decide one night."""
@@ -58,7 +60,8 @@ class Ours:
         mode = self.config.mode
         same_numbering_ids = set(self.history["codebook_id"])
         if mode == "auto":
-            mode = "append" if self.release == 1 else drift(embeddings, before, self.history, same_numbering_ids).mode
+            seen = None if self.release == 1 else drift(embeddings, before, self.history, same_numbering_ids, (), self.explained)
+            mode = seen.mode if seen else "append"
         if mode != "append" and self.release > 1:
             self.book = recentre(before, embeddings, self.history.filter(is_open))
         self.modes.append(mode)
@@ -69,6 +72,9 @@ class Ours:
             self.config.assignment_rules,
         )
         self.history = apply_changes(self.history, changes.upserts)
+        vectors = vectors_of(embeddings)
+        error = float(reconstruction_errors(vectors, self.tokens(ids), self.book).mean(dtype=np.float64))
+        self.explained.setdefault(self.book.codebook_id, 1 - error / mean_square_from_centre(vectors))
 
     def tokens(self, ids: Ids) -> npt.NDArray[np.uint16]:
         """Open SIDs of ``ids``."""
