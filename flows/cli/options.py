@@ -18,14 +18,14 @@ Device = Annotated[
     str | None,
     typer.Option(
         "--device",
-        help="Where policies learn: cpu, cuda (the first graphics card) or cuda:1 (the second); not given: as device in [training] says.",
+        help="Where policies learn: cpu, cuda (the first graphics card) or cuda:1 (the second); not given: as training.device says.",
     ),
 ]
 Runner = Annotated[
     str | None,
     typer.Option(
         "--runner",
-        help="threads, dask, dask@tcp://host:port, ray or ray@host:port; not given: as runner in [engine] says.",
+        help="threads, dask, dask@tcp://host:port, ray or ray@host:port; not given: as engine.runner says.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]

@@ -19,7 +19,7 @@ from pipeline.warehouse.artifacts import fingerprint
 
 _ITERATIONS = (5, 35)  # the first warm up; the difference is what counts
 _SESSIONS = 50
-_ROUNDS = 3
+_ROUNDS = 3  # where lengths follow from them; to foretell how long a study takes, one will do
 _KIND, _FILE = "speed", "speed.json"
 
 
@@ -37,17 +37,19 @@ class Speeds:
         return self.seconds[_way(trial)]
 
 
-def measured_speeds(workspace: Workspace, trials: Sequence[Trial]) -> Speeds:
+def measured_speeds(workspace: Workspace, trials: Sequence[Trial], *, decide_lengths: bool) -> Speeds:
     """The speeds of all that these trials learn; kept together, so that a study that goes on has the lengths that it began with.
 
     Args:
         workspace: where their simulators are fitted already.
         trials: of the whole study; reference rows learn nothing.
+        decide_lengths: whether a budget is turned into iterations by them; then the middle of three is taken, else one is measured.
     """
+    n_rounds = _ROUNDS if decide_lengths else 1
     store, ways = workspace.artifacts, {_way(trial): trial for trial in trials if trial.seed is not None}
-    name = fingerprint(_KIND, sorted(ways), workspace.world.fingerprint)
+    name = fingerprint(_KIND, sorted(ways), workspace.world.fingerprint, n_rounds)
     if not store.exists(_KIND, name):
-        rounds = [{way: _learning_speed(workspace, trial)[0] for way, trial in ways.items()} for _ in range(_ROUNDS)]
+        rounds = [{way: _learning_speed(workspace, trial)[0] for way, trial in ways.items()} for _ in range(n_rounds)]
         middle = {way: statistics.median(found[way] for found in rounds) for way in ways}
         with store.writing(_KIND, name) as folder:
             (folder / _FILE).write_text(json.dumps(middle))

@@ -134,7 +134,9 @@ def _done(
     with run.stage("simulators") as tick:
         fit_missing(workspace, plan.simulators if left or request.budget or plan.study.is_tuned else [], workers, tick)
     with run.stage("speeds"):
-        speeds = measured_speeds(workspace, plan.trials) if left or request.budget or plan.study.is_tuned else Speeds({})
+        speeds = Speeds({})
+        if left or request.budget or plan.study.is_tuned:
+            speeds = measured_speeds(workspace, plan.trials, decide_lengths=request.budget is not None)
     if request.budget:
         plan = on_budget(plan, request.budget, speeds)
         left = _left(workspace, plan)
