@@ -50,26 +50,29 @@ class ItemIndex:
 
     def __init__(self, items: pl.DataFrame) -> None:
         """``items``: item_id, raw_id."""
-        self._by_id = items.select("item_id", found="item_id")
+        self._ids = items["item_id"].sort().to_numpy()
         self._by_raw = items.select("raw_id", found="item_id").drop_nulls("raw_id").unique("raw_id", keep="first")
 
     def find(self, ids: pl.Series) -> pl.Series:
         """item_id of each of ``ids``, null where no item has it; ``ids`` bears the name of its column."""
-        texts = self._found(ids.cast(pl.String).alias("raw_id"), self._by_raw)
+        texts = ids.cast(pl.String).alias("raw_id").to_frame().join(self._by_raw, on="raw_id", how="left", maintain_order="left")["found"]
         if ids.name == "raw_id":
             return texts
         numbers = ids.cast(pl.Int64, strict=False)
         if ids.dtype == pl.String:  # 7, but neither 07 nor +7
             numbers = numbers.set(numbers.cast(pl.String).ne_missing(ids), None)
-        by_number = self._found(numbers.alias("item_id"), self._by_id)
+        by_number = numbers.set(~self._is_known(numbers), None)
         pair = pl.DataFrame(
             {"first": texts, "second": by_number} if ids.dtype == pl.String else {"first": by_number, "second": texts}
         )
         return pair.select(item_id=pl.coalesce("first", "second"))["item_id"]
 
-    @staticmethod
-    def _found(ids: pl.Series, known: pl.DataFrame) -> pl.Series:
-        return ids.to_frame().join(known, on=ids.name, how="left", maintain_order="left")["found"]
+    def _is_known(self, numbers: pl.Series) -> pl.Series:
+        """Whether an item has each number; a chunk of a file is looked up without a table of all items being made for it."""
+        asked = numbers.fill_null(0).to_numpy()
+        at = np.searchsorted(self._ids, asked)
+        found = self._ids[np.minimum(at, len(self._ids) - 1)] == asked if len(self._ids) else np.zeros(len(asked), dtype=bool)
+        return pl.Series(found) & numbers.is_not_null()
 
 
 def match_vectors(chunks: Iterable[VectorRows], items: pl.DataFrame, where: str) -> tuple[pl.DataFrame, Coverage]:

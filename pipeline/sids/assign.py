@@ -15,7 +15,7 @@ from pipeline.sids.codebook import Codebook
 from pipeline.sids.decide import Decided, decide
 from pipeline.sids.inputs import AssignmentRules, NightInputs, SidIncumbents
 from pipeline.sids.names import fixed_hash
-from pipeline.sids.vectors import matrix, sorted_embeddings, squared_norms
+from pipeline.sids.vectors import matrix, rows_kept, sorted_embeddings, squared_norms
 
 OUTCOMES = ("unchanged", "hysteresis", "deferred", "carried", "new", "moved", "returned", "rebuild", "closed", "without")
 KEEP_THEIR_ROW = ("unchanged", "hysteresis", "deferred")
@@ -34,12 +34,14 @@ class SidChanges:
             centred anew, and wait for nothing; *closed* had a SID and have none now; *without* are those of ``missing``.
         missing: ``item_id``, ``reason``: active items that get no SID.
         waiting: SID_WAITING: the *deferred*, under whatever codes.
+        nearest: ``item_id``, ``nearest_error`` (f32): of each item with a SID, the error of the nearest codes, whoever holds them.
     """
 
     upserts: pl.DataFrame
     summary: pl.DataFrame
     missing: pl.DataFrame
     waiting: pl.DataFrame
+    nearest: pl.DataFrame
 
 
 def assign(night: NightInputs, codebook: Codebook, incumbents: SidIncumbents, rules: AssignmentRules) -> SidChanges:
@@ -88,6 +90,7 @@ def assign(night: NightInputs, codebook: Codebook, incumbents: SidIncumbents, ru
         _summary(rows, n_closed, missing.height),
         missing,
         _waiting(decided, release_id),
+        decided.rows.select("item_id", "nearest_error"),
     )
 
 
@@ -164,14 +167,13 @@ def _usable(items: pl.DataFrame, embeddings: pl.DataFrame, codebook: Codebook) -
             "with: hsrl refresh --rebuild"
         )
     active = check(items, ITEMS, "SIDs").filter("is_active").select("item_id")
-    rows = rows.join(active, on="item_id", how="semi", maintain_order="left")
+    rows = rows_kept(rows, rows["item_id"].is_in(active["item_id"].implode()))
     has_length = pl.Series("has_length", squared_norms(matrix(rows, "SIDs")) > 0, dtype=pl.Boolean)
-    found = active.join(rows.with_columns(has_length), on="item_id", how="left").sort("item_id")
+    found = active.join(rows.select("item_id", has_length), on="item_id", how="left").sort("item_id")
     missing = found.filter(pl.col("has_length").not_().fill_null(True)).select(
         "item_id", reason=pl.when(pl.col("has_length").is_null()).then(pl.lit("no vector")).otherwise(pl.lit("zero vector"))
     )
-    usable = found.filter(pl.col("has_length").fill_null(False)).select("item_id", "vector", "has_signal")
-    return usable, missing
+    return rows_kept(rows, has_length).select("item_id", "vector", "has_signal"), missing
 
 
 def _with_slots(opened: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:

@@ -24,8 +24,8 @@ class Decided(NamedTuple):
     """What becomes of the usable items.
 
     Attributes:
-        rows: item_id, tokens, sid, sid_key, recon_error, outcome, assigned_by, waits; one row for each item that has a Semantic ID
-            tonight.
+        rows: item_id, tokens, sid, sid_key, recon_error, nearest_error, outcome, assigned_by, waits; one row for each item that has a
+            Semantic ID tonight.
         waiting: item_id, sid, recon_error, best_error, n_nights, since_release (empty where tonight is the first); the items that
             should move and have to wait.
         missing: item_id, reason: items for which no Semantic ID is free.
@@ -102,6 +102,7 @@ def decide(
         "has_signal": usable["has_signal"],
         "recon_error": np.where(keeps, prior.errors, best_error),
         "best_error": best_error,
+        "nearest_error": greedy_error,
         "n_nights": n_waited + 1,
         "missing": np.where(keeps, "", reasons),
     }

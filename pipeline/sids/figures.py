@@ -25,6 +25,7 @@ class MeasuredRelease:
     Attributes:
         rows: open SID_HISTORY rows of the release.
         vectors: (n, d) of the same items.
+        nearest_errors: (n,) ‖x − dec(nearest)‖² where they are known already; None: they are worked out.
         codebook: the codes.
         previous: open rows of the release before; None at the first.
         release_id: the release.
@@ -38,6 +39,7 @@ class MeasuredRelease:
 
     rows: pl.DataFrame
     vectors: Matrix
+    nearest_errors: npt.NDArray[np.float32] | None
     codebook: Codebook
     previous: pl.DataFrame | None
     release_id: int
@@ -61,7 +63,8 @@ class MeasuredRelease:
     @cached_property
     def nearest_mse(self) -> float:
         """Mean error of the nearest codes, as if nothing had to be kept or resolved."""
-        return float(encode(self.vectors, self.codebook).recon_error.mean(dtype=np.float64))
+        errors = encode(self.vectors, self.codebook).recon_error if self.nearest_errors is None else self.nearest_errors
+        return float(errors.mean(dtype=np.float64))
 
     @cached_property
     def level_errors(self) -> list[float]:

@@ -27,7 +27,7 @@ from pipeline.sids.figures import (
 )
 from pipeline.sids.quality import Pairs
 from pipeline.sids.shift import FIGURES
-from pipeline.sids.vectors import matrix, sorted_embeddings
+from pipeline.sids.vectors import matrix, rows_kept, sorted_embeddings
 
 
 def _n_begun(release: MeasuredRelease, reason: str) -> float:
@@ -134,6 +134,7 @@ class ReleaseSids:
         embeddings: EMBEDDINGS with a row for each of their items.
         previous: open rows of the release before, of any codebook; None at the first.
         same_numbering_ids: ids of earlier codebooks with the same numbering of codes.
+        nearest: item_id and nearest_error of their items, where ``assign`` has found them; None: they are looked for.
     """
 
     release_id: int
@@ -142,6 +143,7 @@ class ReleaseSids:
     embeddings: pl.DataFrame
     previous: pl.DataFrame | None = None
     same_numbering_ids: Collection[str] = ()
+    nearest: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,8 @@ def _measured(release: ReleaseSids, background: Background) -> MeasuredRelease:
         )
     if rows.is_empty():
         raise ContractError("SID metrics: 0 items have a Semantic ID, expected at least one; embed active items first")
-    vectors = sorted_embeddings(release.embeddings, "SID metrics").join(rows.select("item_id"), on="item_id", how="semi")
+    vectors = sorted_embeddings(release.embeddings, "SID metrics")
+    vectors = rows_kept(vectors, vectors["item_id"].is_in(rows["item_id"].implode()))
     if n_missing := rows.height - vectors.height:
         raise ContractError(f"SID metrics: {n_missing} of {rows.height} items have no vector; give the embeddings of all of them")
     categories = popularity = None
@@ -219,7 +222,8 @@ def _measured(release: ReleaseSids, background: Background) -> MeasuredRelease:
         popularity = liked["n_positives"].fill_null(0).to_numpy()
     return MeasuredRelease(
         rows=rows,
-        vectors=matrix(vectors.sort("item_id"), "SID metrics"),
+        vectors=matrix(vectors, "SID metrics"),
+        nearest_errors=None if release.nearest is None else _in_order_of(rows, release.nearest),
         codebook=release.codebook,
         previous=release.previous,
         release_id=release.release_id,
@@ -230,6 +234,14 @@ def _measured(release: ReleaseSids, background: Background) -> MeasuredRelease:
         shift=dict(background.shift),
         follows=None if background.follows is None else _rows_of(background.follows, rows["item_id"].to_numpy()),
     )
+
+
+def _in_order_of(rows: pl.DataFrame, nearest: pl.DataFrame) -> npt.NDArray[np.float32]:
+    """(n,) the errors of the nearest codes."""
+    found = rows.select("item_id").join(nearest, on="item_id", how="left", maintain_order="left")["nearest_error"]
+    if found.null_count():
+        raise ContractError(f"SID metrics: {found.null_count()} of {rows.height} items have no nearest error; give those of all of them")
+    return found.to_numpy()
 
 
 def _rows_of(pairs: pl.DataFrame, item_ids: npt.NDArray[np.int64]) -> Pairs:

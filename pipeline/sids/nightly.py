@@ -110,5 +110,6 @@ def _metrics(
         embeddings=night.embeddings,
         previous=open_rows(incumbents.history) if incumbents.history.height else None,
         same_numbering_ids=incumbents.same_numbering_ids,
+        nearest=changes.nearest,
     )
     return sid_metrics(release, Background(night.items, night.popularity, dict(changes.summary.rows()), seen, night.follows))

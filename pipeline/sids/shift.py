@@ -8,9 +8,9 @@ import polars as pl
 
 from pipeline.contracts import IS_OPEN
 from pipeline.sids.codebook import Codebook
-from pipeline.sids.encode import reconstruction_errors
+from pipeline.sids.encode import CHUNK_ROWS, reconstruction_errors
 from pipeline.sids.inputs import NightInputs, SidIncumbents
-from pipeline.sids.vectors import matrix, mean_square_from_centre, sorted_embeddings, squared_norms
+from pipeline.sids.vectors import matrix, mean_square_from_centre, rows_kept, sorted_embeddings, squared_norms
 
 Matrix = npt.NDArray[np.float32]
 GIVEN_BY_VECTOR = ("new", "moved", "returned")
@@ -67,8 +67,8 @@ class VectorShift:
     @classmethod
     def between(cls, before: pl.DataFrame, night: NightInputs) -> "VectorShift":
         """Pair tonight's vectors with ``before``, EMBEDDINGS of the last release."""
-        active = night.items.filter("is_active").select("item_id")
-        old, new = (each.join(active, on="item_id", how="semi") for each in (before, night.embeddings))
+        active = night.items.filter("is_active")["item_id"].implode()
+        old, new = (rows_kept(each, each["item_id"].is_in(active)) for each in (before, night.embeddings))
         return cls(old, new, pair_up(old, new))
 
 
@@ -80,14 +80,27 @@ def pair_up(before: pl.DataFrame, now: pl.DataFrame) -> Pairs:
         now: EMBEDDINGS of tonight, of one model.
     """
     rows = sorted_embeddings(now, "vectors")
-    both = rows.join(before, on=["embedding_id", "item_id"], suffix="_before", maintain_order="left")
-    both = both.filter(pl.col("vector").list.len() == pl.col("vector_before").list.len())
-    new, old = (matrix(both.select("item_id", vector=name), "vectors") for name in ("vector", "vector_before"))
-    has_both = (squared_norms(new) > 0) & (squared_norms(old) > 0)
-    new, old = new[has_both], old[has_both]
-    spread = float(squared_norms(old - old.mean(axis=0)).mean(dtype=np.float64)) if len(old) else 0.0
+    places = (
+        each.select("item_id", "embedding_id", width=pl.col("vector").list.len()).with_row_index("row") for each in (rows, before)
+    )
+    both = next(places).join(next(places), on=["embedding_id", "item_id", "width"], suffix="_before", maintain_order="left")
+    new, old = (_matrix_of(each, both[name]) for each, name in ((rows, "row"), (before, "row_before")))
+    has_both = np.flatnonzero((squared_norms(new) > 0) & (squared_norms(old) > 0))
+    new, old = _taken(new, has_both), _taken(old, has_both)
+    spread = mean_square_from_centre(old) if len(old) else 0.0
     moved = squared_norms(new - old) / max(spread, float(np.finfo(np.float32).tiny))
     return Pairs(both["item_id"].to_numpy()[has_both], old, new, moved.astype(np.float64))
+
+
+def _matrix_of(embeddings: pl.DataFrame, rows: pl.Series) -> Matrix:
+    """The vectors of some rows, which are not copied where these are all, in their order."""
+    is_all = len(rows) == embeddings.height and bool((rows == pl.int_range(len(rows), eager=True)).all())
+    return matrix(embeddings if is_all else embeddings[rows], "vectors")
+
+
+def _taken(vectors: Matrix, rows: npt.NDArray[np.int64]) -> Matrix:
+    """The vectors of different rows, rising; not copied where these are all."""
+    return vectors if len(rows) == len(vectors) else vectors[rows]
 
 
 def decided_by_vanished_vectors(incumbents: SidIncumbents, pairs: Pairs) -> list[int]:
@@ -123,7 +136,8 @@ def _collapsed(pairs: Pairs, held: pl.DataFrame, codes: Codebook) -> bool:
     rows, tokens = pairs.with_tokens(held)
     if not len(rows):
         return False
-    was, is_now = (_explained(each[rows], reconstruction_errors(each[rows], tokens, codes)) for each in (pairs.before, pairs.now))
+    both = (_taken(each, rows) for each in (pairs.before, pairs.now))
+    was, is_now = (_explained(vectors, reconstruction_errors(vectors, tokens, codes)) for vectors in both)
     return was - is_now > CLEARLY_BETTER
 
 
@@ -151,9 +165,10 @@ def shift_figures(
         figures["lost_columns_share"] = _lost_columns(pairs)
     rows, tokens = pairs.with_tokens(held)
     if len(rows):
-        was = reconstruction_errors(pairs.before[rows], tokens, codes[0])
-        is_now = reconstruction_errors(pairs.now[rows], tokens, codes[1])
-        figures["explained_drop"] = _explained(pairs.before[rows], was) - _explained(pairs.now[rows], is_now)
+        before_held, now_held = _taken(pairs.before, rows), _taken(pairs.now, rows)
+        was = reconstruction_errors(before_held, tokens, codes[0])
+        is_now = reconstruction_errors(now_held, tokens, codes[1])
+        figures["explained_drop"] = _explained(before_held, was) - _explained(now_held, is_now)
         # the first right night after a bad one explains much more: nothing strays then, though codes may have fitted the bad vectors
         strays = pairs.jumped[rows] & (is_now > (1.0 + epsilon) * was) & (figures["explained_drop"] > -CLEARLY_BETTER)
         figures["strayed_share"] = float(strays.mean())
@@ -168,5 +183,14 @@ def _explained(vectors: Matrix, errors: Matrix) -> float:
 
 def _lost_columns(pairs: Pairs) -> float:
     """Share of the last release's variance in coordinates of which a fiftieth or less is left."""
-    then, now = (vectors.var(axis=0, dtype=np.float64) for vectors in (pairs.before, pairs.now))
+    then, now = (_variances(vectors) for vectors in (pairs.before, pairs.now))
     return float(then[now <= _CONSTANT * then].sum() / then.sum()) if then.sum() > 0 else 0.0
+
+
+def _variances(vectors: Matrix) -> npt.NDArray[np.float64]:
+    """(d,) the variance of each coordinate."""
+    centre, total = vectors.mean(axis=0, dtype=np.float64), np.zeros(vectors.shape[1])
+    for start in range(0, len(vectors), CHUNK_ROWS):
+        away = vectors[start : start + CHUNK_ROWS] - centre
+        total += np.einsum("nd,nd->d", away, away)
+    return total / len(vectors)
