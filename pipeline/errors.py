@@ -69,4 +69,13 @@ class QuarantineError(SourceError):
 def reason_of(error: BaseException) -> str:
     """What the system or a library says went wrong, in its first line; some raise OSError with a text only."""
     reason = error.strerror if isinstance(error, OSError) else None
-    return reason or next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return reason or first_line_of(error)
+
+
+def first_line_of(error: BaseException) -> str:
+    """What an error says, in a line; that a process was told to end says no more than a number by itself."""
+    if isinstance(error, SystemExit):
+        return f"told to end from outside (exit code {error.code}), as when its worker or the machine is stopped"
+    if isinstance(error, KeyboardInterrupt):
+        return "ended by Ctrl-C"
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -7,6 +7,7 @@ from typing import Any
 
 from flows.runtime.resources import code_version, peak_memory_mb, total_cpu_seconds
 from flows.runtime.run import Run
+from pipeline.errors import first_line_of
 from pipeline.warehouse.ledger import RunEnd, close_dead_runs, finish_run, start_run
 from pipeline.warehouse.lock import alive
 from pipeline.warehouse.warehouse import Warehouse
@@ -48,7 +49,7 @@ def record_run(warehouse: Warehouse, run: Run, config: Mapping[str, Any]) -> Ite
             status = "completed" if outcome.release_id is not None or outcome.is_done else "nothing new"
             message = outcome.message
         except BaseException as error:
-            message = str(error).splitlines()[0] if str(error) else type(error).__name__
+            message = first_line_of(error)
             raise
         finally:
             cpu_seconds = round(total_cpu_seconds(), 3)

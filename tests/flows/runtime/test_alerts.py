@@ -88,6 +88,13 @@ def test_a_failure_is_sent_to_the_webhook(webhook: tuple[str, list[dict[str, Any
     assert "-daily-refresh-" in notice["run_id"] and notice["warehouse"] == "/w"
 
 
+def test_a_run_that_was_told_to_end_says_so(webhook: tuple[str, list[dict[str, Any]]]) -> None:
+    """SystemExit says its number alone: a worker that was killed once sent `failed: SystemExit: 1`."""
+    url, received = webhook
+    assert do(AlertsConfig(webhook=url), SystemExit(1)) == []
+    assert received[0]["message"].endswith("told to end from outside (exit code 1), as when its worker or the machine is stopped")
+
+
 def test_drift_and_a_refused_policy_are_sent_and_a_quiet_night_is_not(webhook: tuple[str, list[dict[str, Any]]]) -> None:
     url, received = webhook
     for report in (PUBLISHED, DRIFTED, REFUSED):
