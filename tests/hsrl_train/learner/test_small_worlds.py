@@ -12,6 +12,7 @@ from hsrl_train.learner.loop import train
 from hsrl_train.learner.methods.hsrl import Hsrl
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
+from tests.support.known_worlds import FAR_SIGHTED, MYOPIC, total_reward, trained
 from tests.support.learner import learner_config
 
 H = 20
@@ -24,8 +25,18 @@ SMALL: dict[str, Any] = {
     "n_blocks": 1,
     "actor_lr": 2e-3,
 }
-# As published, but with the rate of `best` and a λ_bc small enough that the clicks of this slate do not outvote the next ones.
-LOOKING_AHEAD = {**SMALL, "preset": "paper", "n_iterations": 1500, "likelihood_weight": 0.1}
+# As published, with rates and targets that are quick enough for so few updates, without cloning, which repeats the clicks of this slate
+# whatever comes after, and on the newest 2,000 transitions: where (21) is learned from all that was ever shown, it has no lower bound, and
+# what sessions taught at first is lost again (docs/baselines.md §4).
+LOOKING_AHEAD: dict[str, Any] = {
+    "preset": "paper",
+    "n_iterations": 800,
+    "polyak": 0.05,
+    "actor_lr": 2e-3,
+    "critic_lr": 3e-3,
+    "likelihood_weight": 0.0,
+    "replay_capacity": 2000,
+}
 # `best` with refusals in the state and exploration by the policy itself; each simulator is a taste, so that answers must be drawn from the one
 # that the session has; both kinds of reward of an item weigh alike (K = 2).
 HIDDEN_TASTE = {
@@ -62,14 +73,16 @@ def learned(world: Any, seed: int, **settings: object) -> float:
     return summarise(played).total_reward
 
 
-def test_it_gives_up_clicks_now_for_more_clicks_later(two_shelves: Any) -> None:
-    """At least 95 % of 10.731, which only a user taught to like shelf B gives."""
-    assert learned(two_shelves, 0, **LOOKING_AHEAD) >= 0.95 * 10.731
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_it_gives_up_clicks_now_for_more_clicks_later(two_shelves: Any, seed: int) -> None:
+    """At least 95 % of 10.731, which only a user taught to like shelf B gives; all of ten seeds did, these are the first."""
+    assert total_reward(two_shelves, trained(two_shelves, "hsrl", seed, **LOOKING_AHEAD)[1]) >= 0.95 * FAR_SIGHTED
 
 
 def test_without_a_future_it_stays_with_the_shelf_that_pays_now(two_shelves: Any) -> None:
     """γ = 0: shelf A for ever, 5.363."""
-    assert learned(two_shelves, 0, **LOOKING_AHEAD, gamma=0.0) == pytest.approx(5.363, abs=0.2)
+    policy = trained(two_shelves, "hsrl", 0, **LOOKING_AHEAD, gamma=0.0)[1]
+    assert total_reward(two_shelves, policy) == pytest.approx(MYOPIC, abs=0.2)
 
 
 def test_the_search_finds_what_supervision_cannot_see(two_shelves: Any) -> None:
