@@ -20,13 +20,13 @@ from tests.support.learner import learner_config
 
 K, H = 2, 3
 LOOKING_AHEAD: dict[str, Any] = {
-    "n_iterations": 350,
+    "n_iterations": 700,
     "temperature": 1.0,
     "polyak": 0.05,
     "critic_trains_encoder": True,
     "actor_lr": 2e-3,
     "critic_lr": 5e-3,
-    "actor_critic": {"entropy_weight": 0.03},
+    "actor_critic": {"entropy_weight": 0.1},
 }
 CATALOGUE = Catalogue(
     item_ids=np.arange(1, 5),
@@ -132,17 +132,18 @@ def test_only_the_decomposed_critic_has_an_action_value_and_it_moves_with_an_upd
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("method", ["a2c", "item_a2c"])
-def test_it_gives_up_clicks_now_for_more_clicks_later(two_shelves: Any, method: str) -> None:
+def test_it_gives_up_clicks_now_for_more_clicks_later(two_shelves: Any, method: str, seed: int) -> None:
     """At least 95 % of 10.731, which only a user taught to like shelf B gives."""
-    assert total_reward(two_shelves, trained(two_shelves, method, **LOOKING_AHEAD)[1]) >= 0.95 * 10.731
+    assert total_reward(two_shelves, trained(two_shelves, method, seed, **LOOKING_AHEAD)[1]) >= 0.95 * 10.731
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["a2c", "item_a2c"])
 def test_without_a_future_it_stays_with_the_shelf_that_pays_now(two_shelves: Any, method: str) -> None:
     """γ = 0: shelf A, 5.363, but for the few users who were taught before it was settled."""
-    policy = trained(two_shelves, method, **LOOKING_AHEAD, gamma=0.0)[1]
+    policy = trained(two_shelves, method, **{**LOOKING_AHEAD, "n_iterations": 350}, gamma=0.0)[1]
     assert total_reward(two_shelves, policy) == pytest.approx(5.363, abs=0.25)
 
 

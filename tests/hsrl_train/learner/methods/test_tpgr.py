@@ -18,7 +18,7 @@ from tests.support.known_worlds import SMALL, total_reward, trained
 from tests.support.learner import learner_config
 
 LOOKING_AHEAD: dict[str, Any] = {
-    "n_iterations": 350,
+    "n_iterations": 700,
     "temperature": 1.0,
     "polyak": 0.05,
     "critic_trains_encoder": True,
@@ -121,9 +121,10 @@ def test_items_without_a_sid_are_not_shown_and_none_with_a_sid_is_refused(catalo
 
 
 @pytest.mark.slow
-def test_it_gives_up_clicks_now_for_more_clicks_later(two_shelves: Any) -> None:
-    """At least 95 % of 10.731, which only a user taught to like shelf B gives."""
-    policy = trained(two_shelves, "tpgr", **LOOKING_AHEAD)[1]
+@pytest.mark.parametrize("seed", [0, 3])
+def test_it_gives_up_clicks_now_for_more_clicks_later(two_shelves: Any, seed: int) -> None:
+    """At least 95 % of 10.731, which only a user taught to like shelf B gives; with half the iterations seed 3 is not there yet."""
+    policy = trained(two_shelves, "tpgr", seed, **LOOKING_AHEAD)[1]
     assert total_reward(two_shelves, policy) >= 0.95 * 10.731
     assert int(policy.slates(two_shelves.starts(1), 1, torch.Generator())) in (3, 4)
 
@@ -131,5 +132,5 @@ def test_it_gives_up_clicks_now_for_more_clicks_later(two_shelves: Any) -> None:
 @pytest.mark.slow
 def test_without_a_future_it_begins_with_the_shelf_that_pays_now(two_shelves: Any) -> None:
     """γ = 0: the first slate is shelf A. With a future it is B, as the test above has it."""
-    policy = trained(two_shelves, "tpgr", **LOOKING_AHEAD, gamma=0.0)[1]
+    policy = trained(two_shelves, "tpgr", **{**LOOKING_AHEAD, "n_iterations": 350}, gamma=0.0)[1]
     assert set(policy.slates(two_shelves.starts(1), 2, torch.Generator())[0].tolist()) == {1, 2}
