@@ -18,8 +18,8 @@ from pipeline.errors import TrainingError
 
 WithinSid = Literal["popularity", "recency", "uniform"]
 SidShare = Literal["whole", "popularity", "equal"]
-# Far below any score on the log scale, and finite.
-LEFT_OUT = 1e4
+# Below any score of what may be shown, and finite, as 0 times it has to be 0.
+FAR_BELOW = -1e30
 
 
 @dataclass(frozen=True)
@@ -196,6 +196,12 @@ def highest(scores: Float[Tensor, "b n"], is_last: Bool[Tensor, "b n"], k: int) 
     order = scores.argsort(dim=1, descending=True, stable=True)
     rank = torch.where(scores == -torch.inf, 2, is_last.to(torch.uint8)).gather(1, order)
     return order.gather(1, rank.argsort(dim=1, stable=True)[:, :k])
+
+
+def best_one(scores: Float[Tensor, "b n"], is_last: Bool[Tensor, "b n"]) -> Int[Tensor, "b 1"]:
+    """The column of the highest score; one that comes last only where nothing else can be had (see ``highest``)."""
+    first = scores.masked_fill(is_last, -torch.inf).max(dim=1, keepdim=True)
+    return torch.where(first.values > -torch.inf, first.indices, scores.argmax(dim=1, keepdim=True))
 
 
 def seen(state: State) -> Int[Tensor, "b e"]:

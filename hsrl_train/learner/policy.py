@@ -12,7 +12,7 @@ from hsrl_train.data.weights import load_module, module_tensors
 from hsrl_train.data.world import Catalogue, State
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.critic import ActionValue, MultiLevelCritic
-from hsrl_train.learner.decoding import LEFT_OUT, SidIndex, left_out
+from hsrl_train.learner.decoding import FAR_BELOW, SidIndex, left_out
 from hsrl_train.learner.encoder import StateEncoder, sizes_in
 from hsrl_train.learner.hpn import HierarchicalPolicyNetwork, TokenPolicy, summed_over_levels, token_columns
 from hsrl_train.learner.sections import NetworkConfig
@@ -112,7 +112,7 @@ class HsrlPolicy:
         tokens = self.tokens[items]
         columns = token_columns(tokens.clamp_min(0), self.network.hpn.vocabulary)
         summed = summed_over_levels(logits, columns) + self.network.bias
-        return summed.masked_fill((tokens < 0).any(dim=2), -LEFT_OUT)
+        return summed.masked_fill((tokens < 0).any(dim=2), FAR_BELOW)
 
     @torch.no_grad()
     def log_probs(self, state: State, foresight: Float[Tensor, "b all_tokens"] | None = None) -> Float[Tensor, "b all_tokens"]:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from hsrl_train.learner.decoding import best_one
 from hsrl_train.learner.methods.networked import mlp
 
 # Hidden width of DIN's activation unit, as published there (Zhou et al., KDD '18).
@@ -53,6 +54,7 @@ class LowLevel(nn.Module):
         goal: Float[Tensor, "b d"],
         items: Float[Tensor, "n_plus_1 d"],
         added: Float[Tensor, "b n_plus_1"],
+        is_last: Bool[Tensor, "b n_plus_1"],
         k: int,
     ) -> Int[Tensor, "b k"]:
         """k different items for each user.
@@ -62,13 +64,14 @@ class LowLevel(nn.Module):
             goal: of the slates.
             items: e_i of the catalogue.
             added: to the scores of items; −∞ where one may not be shown.
+            is_last: items that come last, whatever their scores.
             k: length of a slate.
         """
         hidden = self.start(c0, goal)[None]
         free, places = added, []
         for _ in range(k):
             proto = self.proto(hidden.transpose(0, 1), goal)[:, 0]
-            item = (proto @ items.T + free).argmax(dim=1, keepdim=True)
+            item = best_one(proto @ items.T + free, is_last)
             places.append(item)
             free = free.scatter(1, item, -torch.inf)
             _, hidden = self.prefix(items[item], hidden)
@@ -131,6 +134,7 @@ def nearest_free(
     proto: Float[Tensor, "b k d"],
     items: Float[Tensor, "n_plus_1 d"],
     added: Float[Tensor, "b n_plus_1"],
+    is_last: Bool[Tensor, "b n_plus_1"],
     slate: Int[Tensor, "b k_plus_1"],
 ) -> Int[Tensor, "b k"]:
     """The item of highest inner product with each proto-item that no earlier place of the slate holds; exact.
@@ -139,9 +143,11 @@ def nearest_free(
         proto: for places 2 … K.
         items: e_i of the catalogue.
         added: to the scores of items; −∞ where one may not be shown.
+        is_last: items that come last, whatever their scores.
         slate: whose places 1 … K−1 lie before them.
     """
     k = proto.shape[1]
     scores = proto @ items.T + added[:, None]
     before = slate[:, None, :k] * torch.ones(k, k, dtype=slate.dtype, device=slate.device).tril()  # 0 is padding, never free
-    return scores.scatter_(2, before, -torch.inf).argmax(dim=2)
+    scores.scatter_(2, before, -torch.inf)
+    return best_one(scores.flatten(0, 1), is_last.repeat_interleave(k, dim=0)).unflatten(0, (len(slate), k))[..., 0]

@@ -17,7 +17,6 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from hsrl_train.data.world import State
-from hsrl_train.learner.decoding import LEFT_OUT
 from hsrl_train.learner.methods.mcchrl import McchrlNetwork
 from hsrl_train.learner.methods.networked import NetworkPolicy
 from hsrl_train.learner.slate_sequence import LowLevel
@@ -46,8 +45,9 @@ class DeviceModel(nn.Module):
 
     def forward(self, c0: Float[Tensor, "b d"], goal: Float[Tensor, "b d"], not_again: Int[Tensor, "b e"]) -> Int[Tensor, "b k"]:
         """Slates; the items of ``not_again`` come last, 0 names none."""
-        added = torch.zeros(c0.shape[0], self.items.shape[0]).scatter(1, not_again, -LEFT_OUT) + self.never
-        return self.low.slate(c0, goal, self.items, added, self.k)
+        free = torch.zeros(c0.shape[0], self.items.shape[0]) + self.never
+        is_last = torch.zeros(free.shape, dtype=torch.bool).scatter(1, not_again, torch.ones_like(not_again, dtype=torch.bool))
+        return self.low.slate(c0, goal, self.items, free, is_last, self.k)
 
 
 @dataclass(frozen=True)

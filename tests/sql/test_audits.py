@@ -344,7 +344,9 @@ def test_codes_that_erode_a_little_every_night_are_seen_after_weeks(world: duckd
         ("(-8, 'c', 0.1), " + ", ".join(f"({n}, 'c', 0.72)" for n in range(-5, 2)), 0.69, True),  # a bad night, a week ago
     ],
 )
-def test_erosion_is_said_once_for_each_tenth(world: duckdb.DuckDBPyConnection, before: str, tonight: float, is_said: bool) -> None:
+def test_erosion_is_said_once_for_each_tenth(
+    world: duckdb.DuckDBPyConnection, before: str, tonight: float, is_said: bool
+) -> None:
     """A notice every night is one that nobody reads."""
     world.execute(GUARDED + RIGHT + EXPLAINED.format(f"(-9, 'c', 0.8), {before}, (2, 'c', {tonight})"))
     assert bool(offenders(world, "codes_eroded")) == is_said

@@ -17,7 +17,7 @@ from hsrl_train.data.world import Catalogue, State
 from hsrl_train.learner import losses
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.critic import ActionValue, Judged, critic_term
-from hsrl_train.learner.decoding import LEFT_OUT
+from hsrl_train.learner.decoding import FAR_BELOW
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.methods.networked import NetworkLearner, PolicyNetwork, drawn, mlp
@@ -95,7 +95,7 @@ class A2c(NetworkLearner):
 
     def log_probs(self, c0: Float[Tensor, "b d"]) -> Float[Tensor, "b n_plus_1"]:
         """log π(i | s) of all items; far below everything for those that are not active."""
-        return self.network.scores_in(c0, self.catalogue).masked_fill(~self.catalogue.is_active, -LEFT_OUT).log_softmax(dim=1)
+        return self.network.scores_in(c0, self.catalogue).masked_fill(~self.catalogue.is_active, FAR_BELOW).log_softmax(dim=1)
 
     def terms(self, batch: Batch, done_share: float) -> dict[str, Tensor]:
         """Policy gradient, entropy and critic on the learner's own slates; the likelihood, where it has a weight, on all."""

@@ -26,7 +26,7 @@ from hsrl_train.learner.checkpoint import nested, part
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.method import Method
-from hsrl_train.learner.methods.networked import NetworkLearner, Part, PolicyNetwork, handicap, mlp
+from hsrl_train.learner.methods.networked import NetworkLearner, Part, PolicyNetwork, mlp, showable
 from hsrl_train.learner.options import Library, OptionModel
 from hsrl_train.learner.replay import Batch, Choice, Transitions
 from hsrl_train.simulator.environment import answered
@@ -139,7 +139,7 @@ class Chirp(NetworkLearner):
         )
         values = network.wants(network.encoder(state, catalogue.vectors), option) @ network.encoder.item(catalogue.vectors).T
         values = torch.where(luck[1][:, None], torch.rand(values.shape, generator=generator).to(device), values)
-        slate = (values + handicap(state, catalogue, self.config.decoding, k)).topk(k, dim=1).indices
+        slate = showable(values, state, catalogue, self.config.decoding, k)
         return Choice(slate, values.new_zeros(b, k), torch.stack([option, age], dim=1).float())
 
     @torch.no_grad()
@@ -238,7 +238,7 @@ class Chirp(NetworkLearner):
         values = (
             target.wants(target.encoder(batch.state_tp1, catalogue.vectors), option) @ target.encoder.item(catalogue.vectors).T
         )
-        best = (values + handicap(batch.state_tp1, catalogue, self.config.decoding, k)).topk(k, dim=1).indices
+        best = showable(values, batch.state_tp1, catalogue, self.config.decoding, k)
         within = values.gather(1, best).mean(dim=1)
         future = torch.where(is_over, self.network.node_value[leaf], within)
         later = self.config.losses.gamma * (~batch.done_t) * future + self.config.chirp.target_bonus * is_reached

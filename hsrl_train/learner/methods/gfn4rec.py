@@ -18,9 +18,10 @@ from torch.nn import functional
 
 from hsrl_train.data.world import PADDING, Catalogue, State
 from hsrl_train.learner.config import LearnerConfig
+from hsrl_train.learner.decoding import best_one
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.method import Method
-from hsrl_train.learner.methods.networked import NetworkLearner, PolicyNetwork, handicap
+from hsrl_train.learner.methods.networked import Free, NetworkLearner, PolicyNetwork, free_items
 from hsrl_train.learner.replay import Batch, Choice
 from hsrl_train.learner.sections import DecodingConfig
 from pipeline.errors import TrainingError
@@ -87,14 +88,15 @@ class FlowNetwork(PolicyNetwork):
         self, state: State, catalogue: Catalogue, decoding: DecodingConfig, k: int, generator: torch.Generator
     ) -> Int[Tensor, "b k"]:
         """The most probable item at every place, given those before it."""
-        return self.built(state, catalogue, handicap(state, catalogue, decoding, k), k)
+        return self.built(state, catalogue, free_items(state, catalogue, decoding, k), k)
 
-    def built(self, state: State, catalogue: Catalogue, added: Float[Tensor, "b n_plus_1"], k: int) -> Int[Tensor, "b k"]:
-        """Place by place the free item of highest logit + ``added``."""
+    def built(self, state: State, catalogue: Catalogue, free: Free, k: int) -> Int[Tensor, "b k"]:
+        """Place by place the free item of highest logit + ``free.added``."""
+        added = free.added
         c0, items = self.encoder(state, catalogue.vectors), self.encoder.item(catalogue.vectors)
         hidden, places = self.next_item.of_state(c0), []
         for place in range(k):
-            item = (self.next_item.read(hidden) @ items.T + added).argmax(dim=1, keepdim=True)
+            item = best_one(self.next_item.read(hidden) @ items.T + added, free.is_last)
             added = added.scatter(1, item, -torch.inf)
             places.append(item)
             hidden = hidden + self.next_item.added(items[item[:, 0]], place)
@@ -116,10 +118,11 @@ class Gfn4rec(NetworkLearner):
     @torch.no_grad()
     def act(self, state: State, k: int, generator: torch.Generator) -> Choice:
         """Items as if drawn place by place from P to the power 1 / ``exploration.temperature``; an item has one luck for all places."""
-        added = handicap(state, self.catalogue, self.config.decoding, k)
-        minus_gumbel = torch.rand(added.shape, generator=generator).to(added.device).log_().neg_().log_()
-        slate = self.network.built(state, self.catalogue, added - self.config.exploration.temperature * minus_gumbel, k)
-        return Choice(slate, added.new_zeros(len(slate), k))  # log π is read by policy gradients only
+        free = free_items(state, self.catalogue, self.config.decoding, k)
+        minus_gumbel = torch.rand(free.added.shape, generator=generator).to(free.added.device).log_().neg_().log_()
+        lucky = free._replace(added=free.added - self.config.exploration.temperature * minus_gumbel)
+        slate = self.network.built(state, self.catalogue, lucky, k)
+        return Choice(slate, free.added.new_zeros(len(slate), k))  # log π is read by policy gradients only
 
     def terms(self, batch: Batch, done_share: float) -> dict[str, Tensor]:
         """L_DB and L_end.

@@ -23,7 +23,6 @@ from torch.nn import functional
 from hsrl_train.data.world import Catalogue, State
 from hsrl_train.learner.checkpoint import nested, part
 from hsrl_train.learner.config import LearnerConfig
-from hsrl_train.learner.decoding import LEFT_OUT
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.guidance import NO_LABEL, Guidance, Taken
 from hsrl_train.learner.methods.method import Method
@@ -31,6 +30,9 @@ from hsrl_train.learner.methods.networked import NetworkLearner, NetworkPolicy, 
 from hsrl_train.learner.methods.own_sessions import is_own, require_own_sessions
 from hsrl_train.learner.replay import Batch, Choice, Transitions
 from hsrl_train.learner.sid_trie import with_sids
+
+# What the scores of the first code's items and the last one's are apart; values are cut to a third of a code's step.
+_CODES_APART = 5e3
 
 
 class GoalNetwork(PolicyNetwork):
@@ -67,7 +69,7 @@ class GoalNetwork(PolicyNetwork):
         """Scores that put the goal's items first, then those of the next most probable code, each by their values."""
         codes = self.controller(c0).scatter(1, goal[:, None], torch.inf)
         rank = codes.argsort(dim=1, descending=True).argsort(dim=1)
-        step = LEFT_OUT / (2 * codes.shape[1])  # above any difference of values, below what may not be shown
+        step = _CODES_APART / codes.shape[1]
         return values.clamp(-step / 3, step / 3) - step * rank[:, catalogue.tokens[:, 0].clamp_min(0)]
 
     def scores(self, state: State, catalogue: Catalogue) -> Float[Tensor, "b n_plus_1"]:

@@ -24,12 +24,9 @@ from hsrl_train.learner.asked_attributes import WorkerOdds, attributes_of, belie
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.method import Method
-from hsrl_train.learner.methods.networked import NetworkLearner, PolicyNetwork, handicap, mlp
+from hsrl_train.learner.methods.networked import Free, NetworkLearner, PolicyNetwork, free_items, mlp
 from hsrl_train.learner.replay import Batch, Choice
 from hsrl_train.learner.sections import DecodingConfig
-
-# Items of other attributes come behind all of the wanted one that may be shown, before what should not be shown again.
-OF_OTHERS = 1e3
 
 
 class Drawn(NamedTuple):
@@ -94,19 +91,30 @@ class KgcrNetwork(PolicyNetwork):
     ) -> Int[Tensor, "b k"]:
         """The best items of the best M attributes."""
         c0, believed = self.encoder(state, catalogue.vectors), self.believed(state, catalogue)
-        scores = self.item_scores(c0, believed, catalogue) + handicap(state, catalogue, decoding, k)
-        return self.filled(self.director_logits(c0, believed, catalogue), scores, catalogue, k).slate
+        free = free_items(state, catalogue, decoding, k)
+        free = free._replace(added=free.added + self.item_scores(c0, believed, catalogue))
+        return self.filled(self.director_logits(c0, believed, catalogue), free, catalogue, k).slate
 
-    def filled(self, logits: Float[Tensor, "b a"], scores: Float[Tensor, "b n_plus_1"], catalogue: Catalogue, k: int) -> Drawn:
-        """Slates of the M attributes of highest logit, each with ⌈K / M⌉ places until the slate is full, the best items first."""
-        attributes = attributes_of(catalogue)
+    def filled(self, logits: Float[Tensor, "b a"], free: Free, catalogue: Catalogue, k: int) -> Drawn:
+        """Slates of the M attributes of highest logit, each with ⌈K / M⌉ places until the slate is full, the best items first.
+
+        Args:
+            logits: of the attributes.
+            free: ``added`` are the items' scores, −∞ where one may not be shown; what comes last does so whatever its attribute.
+            catalogue: items.
+            k: length of a slate.
+        """
+        attributes, n = attributes_of(catalogue), free.added.shape[1]
+        # Places in the order of the scores, so that a step of n is more than any difference.
+        order = free.added.argsort(dim=1, stable=True).argsort(dim=1).double()
+        scores = (order - 2 * n * free.is_last).masked_fill(free.added == -torch.inf, -torch.inf)
         n_asked = min(self.config.n_attributes, int((logits[0] > -torch.inf).sum()), k)
         asked = logits.topk(n_asked, dim=1).indices
         slate, of = [], []
         for place, quota in enumerate(quotas(k, n_asked)):
             attribute = asked[:, place : place + 1]
             is_other = attributes != attribute
-            items = (scores - OF_OTHERS * is_other).topk(quota, dim=1).indices
+            items = (scores - n * is_other).topk(quota, dim=1).indices
             scores = scores.scatter(1, items, -torch.inf)
             slate.append(items)
             of.append(attribute.expand(-1, quota))
@@ -133,9 +141,10 @@ class Kgcr(NetworkLearner):
         c0, believed = network.encoder(state, catalogue.vectors), network.believed(state, catalogue)
         logits = network.director_logits(c0, believed, catalogue)
         scores = network.item_scores(c0, believed, catalogue) / self.config.kgcr.worker_temperature
-        free = scores + handicap(state, catalogue, self.config.decoding, k)
+        free = free_items(state, catalogue, self.config.decoding, k)
         luck = [torch.rand(each.shape, generator=generator).to(each.device).log_().neg_().log_() for each in (logits, scores)]
-        drawn = network.filled(logits - temperature * luck[0], free - temperature * luck[1], catalogue, k)
+        lucky = free._replace(added=free.added + scores - temperature * luck[1])
+        drawn = network.filled(logits - temperature * luck[0], lucky, catalogue, k)
         return Choice(drawn.slate, self._log_probs(logits, scores, drawn)[2], drawn.attributes.float())
 
     def terms(self, batch: Batch, done_share: float) -> dict[str, Tensor]:

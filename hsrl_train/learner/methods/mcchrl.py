@@ -26,7 +26,7 @@ from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.losses import critic_loss, td_target
 from hsrl_train.learner.mcchrl_config import McchrlConfig
 from hsrl_train.learner.methods.method import Method
-from hsrl_train.learner.methods.networked import NetworkLearner, Part, PolicyNetwork, handicap, held, mlp
+from hsrl_train.learner.methods.networked import NetworkLearner, Part, PolicyNetwork, free_items, held, mlp
 from hsrl_train.learner.replay import Batch, Choice
 from hsrl_train.learner.sections import DecodingConfig
 from hsrl_train.learner.slate_sequence import DinCritic, LowLevel, nearest_free, seen_before
@@ -76,8 +76,8 @@ class McchrlNetwork(PolicyNetwork):
         """Picked in sequence, without noise."""
         c0 = self.encoder(state, catalogue.vectors)
         goal = self.kept_goal(state, c0, catalogue, k)
-        added = handicap(state, catalogue, decoding, k)
-        return self.low.slate(c0, goal, self.encoder.item(catalogue.vectors), added, k)
+        free = free_items(state, catalogue, decoding, k)
+        return self.low.slate(c0, goal, self.encoder.item(catalogue.vectors), free.added, free.is_last, k)
 
 
 class Replayed(NamedTuple):
@@ -116,10 +116,10 @@ class Mcchrl(NetworkLearner):
         c0 = network.encoder(state, catalogue.vectors)
         goal = network.kept_goal(state, c0, catalogue, k)
         goal = goal + self.config.mcchrl.goal_noise * torch.randn(goal.shape, generator=generator).to(c0.device)
-        added = handicap(state, catalogue, self.config.decoding, k)
-        minus_gumbel = torch.rand(added.shape, generator=generator).to(c0.device).log_().neg_().log_()
-        added = added - self.config.exploration.temperature * minus_gumbel  # the same for all places of a slate
-        slate = network.low.slate(c0, goal, network.encoder.item(catalogue.vectors), added, k)
+        free = free_items(state, catalogue, self.config.decoding, k)
+        minus_gumbel = torch.rand(free.added.shape, generator=generator).to(c0.device).log_().neg_().log_()
+        lucky = free.added - self.config.exploration.temperature * minus_gumbel  # the same for all places of a slate
+        slate = network.low.slate(c0, goal, network.encoder.item(catalogue.vectors), lucky, free.is_last, k)
         return Choice(slate, torch.zeros_like(slate, dtype=goal.dtype), goal)  # log π is read by policy gradients only
 
     def terms(self, batch: Batch, done_share: float) -> dict[str, Tensor]:
@@ -191,8 +191,8 @@ class Mcchrl(NetworkLearner):
         of_slate = items[batch.slate]
         c0 = network.encoder(batch.state_t, self.catalogue.vectors)
         hidden = network.low.hidden(c0, shown.goal, of_slate)[:, 1:k]
-        added = handicap(batch.state_t, self.catalogue, self.config.decoding, k)
-        chosen = items[nearest_free(network.low.proto(hidden, shown.goal), items, added, batch.slate)]
+        free = free_items(batch.state_t, self.catalogue, self.config.decoding, k)
+        chosen = items[nearest_free(network.low.proto(hidden, shown.goal), items, free.added, free.is_last, batch.slate)]
         seen = torch.cat([items[history], of_slate], dim=1)
         is_seen = seen_before(history, k)[:, 1:]
         target[:, :-1] += own.item_gamma * network.low_critic(hidden, shown.goal, chosen, seen, is_seen)

@@ -5,10 +5,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -16,7 +16,7 @@ from hsrl_train.data.weights import load_module, module_tensors
 from hsrl_train.data.world import Catalogue, Records, State, on_device
 from hsrl_train.learner.checkpoint import load_optimizer, nested, optimizer_tensors, part
 from hsrl_train.learner.config import LearnerConfig
-from hsrl_train.learner.decoding import LEFT_OUT, left_out
+from hsrl_train.learner.decoding import highest, left_out
 from hsrl_train.learner.encoder import StateEncoder, sizes_in
 from hsrl_train.learner.loop import WARM_START
 from hsrl_train.learner.replay import Batch, Choice
@@ -213,11 +213,24 @@ def showable(
     Raises:
         TrainingError: fewer than k items are active.
     """
-    return (scores + handicap(state, catalogue, decoding, k)).topk(k, dim=1).indices
+    free = free_items(state, catalogue, decoding, k)
+    return highest(scores + free.added, free.is_last, k)
 
 
-def handicap(state: State, catalogue: Catalogue, decoding: DecodingConfig, k: int) -> Float[Tensor, "b n_plus_1"]:
-    """What is added to finite scores: −∞ where an item may not be shown, ``LEFT_OUT`` less for what comes last, else 0.
+class Free(NamedTuple):
+    """What may be shown.
+
+    Attributes:
+        added: to finite scores: −∞ where an item may not be shown, else 0.
+        is_last: what comes last, whatever its score: no number is far enough below scores that nothing bounds.
+    """
+
+    added: Float[Tensor, "b n_plus_1"]
+    is_last: Bool[Tensor, "b n_plus_1"]
+
+
+def free_items(state: State, catalogue: Catalogue, decoding: DecodingConfig, k: int) -> Free:
+    """What may be shown to each user.
 
     Raises:
         TrainingError: fewer than k items are active.
@@ -227,10 +240,11 @@ def handicap(state: State, catalogue: Catalogue, decoding: DecodingConfig, k: in
             f"policy: {int(catalogue.is_active.sum())} items are active, expected the slate's {k}; shorten the slate"
         )
     added = torch.zeros(len(state.history), len(catalogue.is_active), device=catalogue.device)
+    is_last = torch.zeros(added.shape, dtype=torch.bool, device=added.device)
     not_again = left_out(state, decoding)
     if not_again is not None:
-        added.scatter_(1, not_again, -LEFT_OUT)
-    return added.masked_fill_(~catalogue.is_active, -torch.inf)
+        is_last.scatter_(1, not_again, value=True)
+    return Free(added.masked_fill_(~catalogue.is_active, -torch.inf), is_last)
 
 
 def drawn(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hsrl_train.data.world import Catalogue
 from hsrl_train.learner.config import LearnerConfig
-from hsrl_train.learner.decoding import LEFT_OUT
+from hsrl_train.learner.decoding import FAR_BELOW
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.item_sasrec import ItemNetwork
 from hsrl_train.learner.methods.method import Method
@@ -36,7 +36,7 @@ class NextItem(NetworkLearner):
         """The cross-entropy; 0 where a whole batch holds no like."""
         items, answers = batch.supervision
         scores = self.network.scores(batch.state_t, self.catalogue)
-        log_probs = scores.masked_fill(~self.catalogue.is_active, -LEFT_OUT).log_softmax(dim=1)
+        log_probs = scores.masked_fill(~self.catalogue.is_active, FAR_BELOW).log_softmax(dim=1)
         weighted = (answers * log_probs.gather(1, items)).sum()
         return {"next_item_loss": -weighted / answers.sum().clamp_min(torch.finfo(answers.dtype).eps)}
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from hsrl_train.data.weights import load_module
 from hsrl_train.data.world import Catalogue, State
 from hsrl_train.learner.config import LearnerConfig
-from hsrl_train.learner.decoding import LEFT_OUT
+from hsrl_train.learner.decoding import FAR_BELOW
 from hsrl_train.learner.encoder import StateEncoder, sizes_in
 from hsrl_train.learner.methods.a2c import A2c, ValuedItems
 from hsrl_train.learner.methods.method import Method
@@ -80,7 +80,7 @@ class TreeNetwork(ValuedItems):
         """log π(i | s)."""
         trie = self.trees.of(catalogue)
         log_probs = trie.summed(trie.log_softmax(self.edge_logits(c0, trie))) + trie.log_share
-        return log_probs.masked_fill(~catalogue.is_active, -LEFT_OUT)
+        return log_probs.masked_fill(~catalogue.is_active, FAR_BELOW)
 
     def logits_in(self, c0: Float[Tensor, "b d"], catalogue: Catalogue) -> Float[Tensor, "b n_plus_1"]:
         """Σ_l of the logits of an item's edges, as HSRL's two-sided likelihood has them."""

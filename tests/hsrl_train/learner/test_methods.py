@@ -112,6 +112,18 @@ def test_items_that_should_not_be_shown_again_come_last() -> None:
     assert [set(slate) for slate in policy.slates(liked, 2, torch.Generator()).tolist()] == [{7, 8}] * 2
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_scores_of_any_size_show_nothing_again_that_should_come_last(method: str) -> None:
+    """Long trainings let scores grow without bound; whatever was taken off for having been shown, scores once passed it."""
+    policy = fresh(with_settings(config(method), leaves_out_seen=True)).policy()
+    with torch.no_grad():
+        for weight in policy.network.parameters():  # type: ignore[attr-defined]
+            weight.mul_(1e3)
+    liked = State(torch.eye(2), torch.tensor([[1, 2, 3, 4, 5, 6]] * 2))
+    assert [set(slate) for slate in policy.slates(liked, 2, torch.Generator()).tolist()] == [{7, 8}] * 2
+    assert all(len({*slate}) == 3 and {7, 8} < {*slate} for slate in policy.slates(liked, 3, torch.Generator()).tolist())
+
+
 def test_a_slate_longer_than_the_catalogue_is_refused() -> None:
     policy = fresh(config("item_sasrec")).policy()
     with pytest.raises(TrainingError, match="8 items are active, expected the slate's 9"):

@@ -35,9 +35,9 @@ def test_the_nearest_item_is_one_that_no_earlier_place_holds() -> None:
     """On a line at 1, 2, 3, 4: whoever wants the largest gets 4, behind a slate that began with it 3, behind 4 and 3 he gets 2."""
     items, added = torch.tensor([[0.0], [1.0], [2.0], [3.0], [4.0]]), torch.tensor([[-torch.inf, 0.0, 0.0, 0.0, 0.0]])
     proto = torch.ones(1, 2, 1)
-    assert nearest_free(proto, items, added, torch.tensor([[4, 3, 1]])).tolist() == [[3, 2]]
-    assert nearest_free(proto, items, added, torch.tensor([[1, 2, 3]])).tolist() == [[4, 4]]
-    assert nearest_free(-proto, items, added, torch.tensor([[1, 2, 3]])).tolist() == [[2, 3]]
+    assert nearest_free(proto, items, added, added > 0, torch.tensor([[4, 3, 1]])).tolist() == [[3, 2]]
+    assert nearest_free(proto, items, added, added > 0, torch.tensor([[1, 2, 3]])).tolist() == [[4, 4]]
+    assert nearest_free(-proto, items, added, added > 0, torch.tensor([[1, 2, 3]])).tolist() == [[2, 3]]
 
 
 def test_a_replayed_slate_has_the_hidden_states_it_was_picked_with() -> None:
@@ -46,8 +46,8 @@ def test_a_replayed_slate_has_the_hidden_states_it_was_picked_with() -> None:
     low, c0, goal, items = LowLevel(D), torch.randn(4, D), torch.randn(4, D), torch.randn(30, D)
     added = torch.zeros(4, 30)
     added[:, 0] = -torch.inf
-    slate = low.slate(c0, goal, items, added, K)
+    slate = low.slate(c0, goal, items, added, added > 0, K)
     proto = low.proto(low.hidden(c0, goal, items[slate])[:, :K], goal)
-    assert torch.equal(slate[:, 1:], nearest_free(proto[:, 1:], items, added, slate))
+    assert torch.equal(slate[:, 1:], nearest_free(proto[:, 1:], items, added, added > 0, slate))
     assert torch.equal(slate[:, 0], (proto[:, 0] @ items.T + added).argmax(dim=1))
     assert (slate.sort(dim=1).values.diff(dim=1) > 0).all() and (slate > 0).all()

@@ -10,6 +10,7 @@ from torch import Tensor
 from hsrl_train.data.world import State
 from hsrl_train.learner.loop import StoredPolicy
 from hsrl_train.learner.methods.kgcr import METHOD, Kgcr
+from hsrl_train.learner.methods.networked import Free
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
 from tests.support.known_worlds import SMALL, total_reward, trained
@@ -59,11 +60,15 @@ def test_a_slate_has_each_attributes_places_and_no_item_twice(catalogue_of: Any)
     learner = METHOD.fresh(catalogue, 0, 4, learner_config(method="kgcr", **SMALL, kgcr={"n_attributes": 2}), 0)
     assert isinstance(learner, Kgcr)
     scores = torch.tensor([[-torch.inf, 4.0, 3.0, 2.0, 1.0, 0.5, 0.4, 9.0]])
-    drawn = learner.network.filled(torch.tensor([[2.0, 1.0, 0.0, -torch.inf]]), scores, catalogue, 5)
+    free = Free(scores, torch.zeros(1, 8, dtype=torch.bool))
+    drawn = learner.network.filled(torch.tensor([[2.0, 1.0, 0.0, -torch.inf]]), free, catalogue, 5)
     assert drawn.slate.tolist() == [[1, 2, 3, 5, 6]]
     assert drawn.attributes.tolist() == [[0, 0, 0, 1, 1]]
-    drawn = learner.network.filled(torch.tensor([[1.0, 2.0, 0.0, -torch.inf]]), scores, catalogue, 5)
+    drawn = learner.network.filled(torch.tensor([[1.0, 2.0, 0.0, -torch.inf]]), free, catalogue, 5)
     assert drawn.slate.tolist() == [[5, 6, 7, 1, 2]]
+    free.is_last[0, 1:6] = True
+    drawn = learner.network.filled(torch.tensor([[2.0, 1.0, 0.0, -torch.inf]]), free, catalogue, 5)
+    assert drawn.slate.tolist() == [[7, 6, 1, 5, 2]], "what is free of whatever attribute, then what comes last"
 
 
 def test_an_attribute_without_active_items_is_never_asked(catalogue_of: Any) -> None:

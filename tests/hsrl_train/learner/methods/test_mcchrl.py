@@ -61,7 +61,7 @@ def test_paid_for_the_goal_alone_it_picks_from_the_code_that_the_goal_points_to(
     nobody = State(torch.zeros(5, 0), torch.zeros(5, H, dtype=torch.int64))
     c0, items = learner.network.encoder(nobody, catalogue.vectors), learner.network.encoder.item(catalogue.vectors)
     added = torch.zeros(5, 41).masked_fill(~catalogue.is_active, -torch.inf)
-    slates = learner.network.low.slate(c0, centroids(), items, added, 4)
+    slates = learner.network.low.slate(c0, centroids(), items, added, added > 0, 4)
     assert ((slates - 1) // 8 == torch.arange(5)[:, None]).float().mean() >= 0.9
 
 
