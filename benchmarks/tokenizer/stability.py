@@ -21,6 +21,7 @@ from pipeline.sids.drift import drift
 from pipeline.sids.encode import reconstruction_errors
 from pipeline.sids.inputs import NightInputs, SidIncumbents
 from pipeline.sids.learn import learn_codebook
+from pipeline.sids.nightly import mode_of
 from pipeline.sids.recentre import recentre
 from pipeline.sids.vectors import mean_square_from_centre
 
@@ -61,7 +62,7 @@ class Ours:
         same_numbering_ids = set(self.history["codebook_id"])
         if mode == "auto":
             seen = None if self.release == 1 else drift(embeddings, before, self.history, same_numbering_ids, (), self.explained)
-            mode = seen.mode if seen else "append"
+            mode = mode_of(self.config, seen)[0] if seen else "append"
         if mode != "append" and self.release > 1:
             self.book = recentre(before, embeddings, self.history.filter(is_open))
         self.modes.append(mode)

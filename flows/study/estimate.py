@@ -47,7 +47,8 @@ def measured_speeds(workspace: Workspace, trials: Sequence[Trial], *, decide_len
     """
     n_rounds = _ROUNDS if decide_lengths else 1
     store, ways = workspace.artifacts, {_way(trial): trial for trial in trials if trial.seed is not None}
-    name = fingerprint(_KIND, sorted(ways), workspace.world.fingerprint, n_rounds)
+    # A study that a budget began before one measurement was enough for the others goes on with the lengths that it had.
+    name = fingerprint(_KIND, sorted(ways), workspace.world.fingerprint, *([] if decide_lengths else [n_rounds]))
     if not store.exists(_KIND, name):
         rounds = [{way: _learning_speed(workspace, trial)[0] for way, trial in ways.items()} for _ in range(n_rounds)]
         middle = {way: statistics.median(found[way] for found in rounds) for way in ways}

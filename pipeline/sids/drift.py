@@ -70,6 +70,14 @@ class Drift:
         return "rebuild" if "rebuild" in modes else "refresh" if "refresh" in modes else "append"
 
     @property
+    def may_follow(self) -> bool:
+        """Whether centring anew may help: since the codes were last centred something drifted, not only since they were learned.
+
+        What only a rebuild can mend stays so; to centre anew for it night after night would write the whole history anew each time.
+        """
+        return any(trigger.refresh_above is not None and trigger.asks_for != "append" for trigger in self.triggers)
+
+    @property
     def goes_back(self) -> bool:
         """Whether ``codes`` are earlier ones that are still right as they are."""
         return [trigger.name for trigger in self.triggers if trigger.asks_for != "append"] == [_GO_BACK]

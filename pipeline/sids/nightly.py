@@ -87,7 +87,7 @@ def mode_of(config: SidsConfig, seen: Drift | None) -> tuple[str, tuple[str, ...
     if config.mode != "auto":
         return config.mode, (f"sids.mode is {config.mode}",)
     if seen.mode == "rebuild":
-        return "refresh", (*seen.reasons, "a rebuild is advised: hsrl refresh --rebuild")
+        return "refresh" if seen.may_follow else "append", (*seen.reasons, "a rebuild is advised: hsrl refresh --rebuild")
     return seen.mode, seen.reasons
 
 
