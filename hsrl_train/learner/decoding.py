@@ -198,7 +198,7 @@ def highest(scores: Float[Tensor, "b n"], is_last: Bool[Tensor, "b n"], k: int) 
     return order.gather(1, rank.argsort(dim=1, stable=True)[:, :k])
 
 
-def best_one(scores: Float[Tensor, "b n"], is_last: Bool[Tensor, "b n"]) -> Int[Tensor, "b 1"]:
+def best_column(scores: Float[Tensor, "b n"], is_last: Bool[Tensor, "b n"]) -> Int[Tensor, "b 1"]:
     """The column of the highest score; one that comes last only where nothing else can be had (see ``highest``)."""
     first = scores.masked_fill(is_last, -torch.inf).max(dim=1, keepdim=True)
     return torch.where(first.values > -torch.inf, first.indices, scores.argmax(dim=1, keepdim=True))

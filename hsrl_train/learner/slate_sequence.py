@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from hsrl_train.learner.decoding import best_one
+from hsrl_train.learner.decoding import best_column
 from hsrl_train.learner.methods.networked import mlp
 
 # Hidden width of DIN's activation unit, as published there (Zhou et al., KDD '18).
@@ -71,7 +71,7 @@ class LowLevel(nn.Module):
         free, places = added, []
         for _ in range(k):
             proto = self.proto(hidden.transpose(0, 1), goal)[:, 0]
-            item = best_one(proto @ items.T + free, is_last)
+            item = best_column(proto @ items.T + free, is_last)
             places.append(item)
             free = free.scatter(1, item, -torch.inf)
             _, hidden = self.prefix(items[item], hidden)
@@ -150,4 +150,4 @@ def nearest_free(
     scores = proto @ items.T + added[:, None]
     before = slate[:, None, :k] * torch.ones(k, k, dtype=slate.dtype, device=slate.device).tril()  # 0 is padding, never free
     scores.scatter_(2, before, -torch.inf)
-    return best_one(scores.flatten(0, 1), is_last.repeat_interleave(k, dim=0)).unflatten(0, (len(slate), k))[..., 0]
+    return best_column(scores.flatten(0, 1), is_last.repeat_interleave(k, dim=0)).unflatten(0, (len(slate), k))[..., 0]

@@ -55,7 +55,12 @@ class ItemIndex:
 
     def find(self, ids: pl.Series) -> pl.Series:
         """item_id of each of ``ids``, null where no item has it; ``ids`` bears the name of its column."""
-        texts = ids.cast(pl.String).alias("raw_id").to_frame().join(self._by_raw, on="raw_id", how="left", maintain_order="left")["found"]
+        texts = (
+            ids.cast(pl.String)
+            .alias("raw_id")
+            .to_frame()
+            .join(self._by_raw, on="raw_id", how="left", maintain_order="left")["found"]
+        )
         if ids.name == "raw_id":
             return texts
         numbers = ids.cast(pl.Int64, strict=False)

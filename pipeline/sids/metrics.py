@@ -240,7 +240,9 @@ def _in_order_of(rows: pl.DataFrame, nearest: pl.DataFrame) -> npt.NDArray[np.fl
     """(n,) the errors of the nearest codes."""
     found = rows.select("item_id").join(nearest, on="item_id", how="left", maintain_order="left")["nearest_error"]
     if found.null_count():
-        raise ContractError(f"SID metrics: {found.null_count()} of {rows.height} items have no nearest error; give those of all of them")
+        raise ContractError(
+            f"SID metrics: {found.null_count()} of {rows.height} items have no nearest error; give those of all of them"
+        )
     return found.to_numpy()
 
 

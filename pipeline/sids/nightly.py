@@ -56,9 +56,7 @@ def decide_night(config: SidsConfig, seed: int, night: NightInputs, incumbents: 
     trusted = incumbents.history.filter(~pl.col("item_id").is_in(exempt))
     seen = None
     if before is not None:
-        seen = drift(
-            night.embeddings, before, trusted, incumbents.same_numbering_ids, incumbents.earlier, incumbents.explained
-        )
+        seen = drift(night.embeddings, before, trusted, incumbents.same_numbering_ids, incumbents.earlier, incumbents.explained)
     mode, why = mode_of(config, seen)
     numbers: dict[str, float] = {}
     if before is None or seen is None:

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from hsrl_train.data.world import PADDING, Catalogue, State
 from hsrl_train.learner.config import LearnerConfig
-from hsrl_train.learner.decoding import best_one
+from hsrl_train.learner.decoding import best_column
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.methods.networked import Free, NetworkLearner, PolicyNetwork, free_items
@@ -96,7 +96,7 @@ class FlowNetwork(PolicyNetwork):
         c0, items = self.encoder(state, catalogue.vectors), self.encoder.item(catalogue.vectors)
         hidden, places = self.next_item.of_state(c0), []
         for place in range(k):
-            item = best_one(self.next_item.read(hidden) @ items.T + added, free.is_last)
+            item = best_column(self.next_item.read(hidden) @ items.T + added, free.is_last)
             added = added.scatter(1, item, -torch.inf)
             places.append(item)
             hidden = hidden + self.next_item.added(items[item[:, 0]], place)

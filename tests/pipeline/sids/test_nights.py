@@ -10,8 +10,10 @@ from pipeline.contracts import IS_OPEN, SID_HISTORY, SID_WAITING, open_rows
 from pipeline.errors import ContractError
 from pipeline.sids.assign import SidChanges, apply_changes
 from pipeline.sids.codebook import Codebook
+from pipeline.sids.config import SidsConfig
 from pipeline.sids.drift import drift
 from pipeline.sids.metrics import ReleaseSids, sid_metrics
+from pipeline.sids.nightly import mode_of
 from pipeline.sids.recentre import recentre
 from tests.support.sids import assign_night
 
@@ -134,7 +136,7 @@ def test_errors_that_grew_ask_for_a_refresh_and_strangers_for_a_rebuild(
     assert grown.mode == "refresh"
     assert grown.reasons[0] == "error_growth 0.44 > 0.05"
     strange = drift(embed({1: [7.2], 2: [3.0], 3: [-3.0], 4: [-7.2]}), line, was, {line.codebook_id})
-    assert strange.mode == "rebuild"
+    assert strange.mode == "rebuild" and mode_of(SidsConfig(), strange)[0] == "refresh"
     assert "unlike_share 0.5 > 0.25" in strange.reasons
 
 
@@ -166,6 +168,9 @@ def test_what_creeps_is_seen_from_where_the_codes_were_learned(line: Codebook, e
     result = drift(now, line, pl.concat([older, began.head(2), since], how="vertical_relaxed"), same_numbering_ids)
     assert result.mode == "rebuild"
     assert result.reasons == ("error_since_rebuild 1.5 > 1",)
+    assert mode_of(SidsConfig(), result) == ("append", (*result.reasons, "a rebuild is advised: hsrl refresh --rebuild")), (
+        "centring anew every night would not mend it"
+    )
     assert [trigger.value for trigger in result.triggers if trigger.name == "newcomer_share"] == [0.5]
 
 
