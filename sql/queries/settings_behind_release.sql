@@ -1,14 +1,18 @@
 -- query: settings_behind_release
 -- reads: releases
 -- doc: The settings that the Semantic IDs of release $id were made with: of the last refresh, rebuild or rollback that it is built upon.
-WITH RECURSIVE line AS (
-    SELECT * FROM releases WHERE release_id = $id
+WITH RECURSIVE known AS MATERIALIZED (
+    SELECT release_id, parent_id, kind
+    FROM releases
+),
+
+-- Back to the first that is no retrain, and no further.
+line AS (
+    SELECT * FROM known WHERE release_id = $id
     UNION
-    SELECT releases.* FROM releases INNER JOIN line ON releases.release_id = line.parent_id
+    SELECT known.* FROM known INNER JOIN line ON known.release_id = line.parent_id AND line.kind = 'retrain'
 )
 
-SELECT config
-FROM line
-WHERE kind <> 'retrain'
-ORDER BY release_id DESC
-LIMIT 1;
+SELECT releases.config
+FROM releases
+WHERE releases.release_id = (SELECT max(release_id) FROM line WHERE kind <> 'retrain');
