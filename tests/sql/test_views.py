@@ -1,5 +1,6 @@
 """What the views, macros and examples answer in the small world of world.sql."""
 
+import random
 import threading
 from datetime import datetime
 
@@ -102,6 +103,26 @@ def test_a_rollback_withdraws_what_lies_between(world: duckdb.DuckDBPyConnection
     assert rows(world, "SELECT release_id FROM withdrawn ORDER BY 1") == [(2,)]
     world.execute(add.format(5, "rollback", 2))
     assert rows(world, "SELECT release_id FROM withdrawn ORDER BY 1") == [(3,), (4,)]
+
+
+def test_any_line_of_releases_is_followed_as_one_would_by_hand(world: duckdb.DuckDBPyConnection) -> None:
+    """Forty random histories: from the last release to the one it is built upon, and so on; whatever was not met is withdrawn."""
+    draw = random.Random(4)  # noqa: S311
+    for _ in range(40):
+        numbers = sorted(draw.sample(range(1, 60), draw.randint(1, 25)))
+        parents = {
+            number: None if not earlier else earlier[-1] if draw.random() < 0.7 else draw.choice(earlier)
+            for place, number in enumerate(numbers)
+            for earlier in [numbers[:place]]
+        }
+        world.execute("DELETE FROM releases")
+        for number, parent in parents.items():
+            world.execute("INSERT INTO releases SELECT ?, 'r', 'refresh', ?, '', '{}', 0, [], now()", [number, parent])
+        at, line = numbers[-1], set[int | None]()
+        while at is not None:
+            line.add(at)
+            at = parents[at]
+        assert rows(world, "SELECT release_id FROM withdrawn ORDER BY 1") == [(n,) for n in numbers if n not in line], parents
 
 
 @pytest.mark.parametrize(("release", "parent"), [(2, 2), (1, 2)])
