@@ -91,7 +91,17 @@ def test_the_version_is_told(hsrl: Callable[..., Any]) -> None:
 def test_where_to_learn_is_told_in_plain_words(name: str) -> None:
     command = COMMANDS[name]
     [device] = [option for option in command.params if option.name == "device"]
-    assert "Else" not in device.help and "cuda:1 (the second)" in device.help and "device in [training]" in device.help
+    assert "Else" not in device.help and "cuda:1 (the second)" in device.help and "training.device" in device.help
+
+
+def test_no_help_page_swallows_a_word() -> None:
+    """A name in square brackets is markup to what prints the page, and vanishes from it."""
+    assert [
+        (name, option.name)
+        for name, command in COMMANDS.items()
+        for option in command.params
+        if re.search(r"\[[a-z]", getattr(option, "help", None) or "")
+    ] == []
 
 
 def test_a_bug_keeps_its_traceback(hsrl: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
