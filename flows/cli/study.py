@@ -51,7 +51,7 @@ def reproduce(
     from flows.study.variants import applied
 
     root = warehouse_path(warehouse)
-    request = StudyRequest(study, seeds, iterations, out, budget, tuple(only or ()))
+    request = StudyRequest(study, seeds, iterations, out, budget, tuple(only or ()), data, simulator)
     settings = load_settings(ready_config(data) if data else config, root).learning_on(device).with_runner(runner)
     if simulator:
         settings = applied(settings, {"simulator.preset": simulator})

@@ -42,6 +42,8 @@ class StudyRequest:
         out: folder for the pages.
         budget: CPU seconds of every training, in place of iterations; None = iterations.
         only: names of the variants that are wanted, beside the first; empty = all.
+        data: name of the ready configuration that was asked for; None = a file of one's own.
+        simulator: preset that was asked for; None = as configured.
     """
 
     study: str
@@ -50,11 +52,15 @@ class StudyRequest:
     out: Path
     budget: float | None = None
     only: tuple[str, ...] = ()
+    data: str | None = None
+    simulator: str | None = None
 
     @property
     def words(self) -> str:
         """The study and what it was asked for beside it, as the command has it."""
-        given = [f"--seeds {self.n_seeds}"]
+        given = [f"--data {self.data}"] if self.data else []
+        given += [f"--simulator {self.simulator}"] if self.simulator else []
+        given += [f"--seeds {self.n_seeds}"]
         given += [f"--iterations {self.n_iterations}"] if self.n_iterations else []
         given += [f"--budget {self.budget:g}"] if self.budget else []
         given += [f'--only "{name}"' for name in self.only]

@@ -199,7 +199,14 @@ def highest(scores: Float[Tensor, "b n"], is_last: Bool[Tensor, "b n"], k: int) 
 
 
 def best_column(scores: Float[Tensor, "b n"], is_last: Bool[Tensor, "b n"]) -> Int[Tensor, "b 1"]:
-    """The column of the highest score; one that comes last only where nothing else can be had (see ``highest``)."""
+    """The column of the highest score; one that comes last only where nothing else can be had.
+
+    As ``highest`` for one place, but without a branch, so that a trace of it holds for every input.
+
+    Args:
+        scores: −∞ where a column may not be had.
+        is_last: columns that come last.
+    """
     first = scores.masked_fill(is_last, -torch.inf).max(dim=1, keepdim=True)
     return torch.where(first.values > -torch.inf, first.indices, scores.argmax(dim=1, keepdim=True))
 

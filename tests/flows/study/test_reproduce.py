@@ -178,3 +178,9 @@ def test_an_unknown_study_is_refused(refreshed: Any, tmp_path: Path) -> None:
     world = refreshed.copy(tmp_path)
     with pytest.raises(ConfigError, match="reproduce: unknown study ablations; known are small, swept"):
         flow.reproduce(world.settings, world.root, Heard(), StudyRequest("ablations", 1, 50, tmp_path / "out"))
+
+
+def test_a_page_names_the_whole_command() -> None:
+    request = StudyRequest("table2", 3, None, Path("out"), 20.0, ("A2C",), "ml-1m", "calibrated")
+    assert request.words == 'table2 --data ml-1m --simulator calibrated --seeds 3 --budget 20 --only "A2C"'
+    assert StudyRequest("ablation", 5, 400, Path("out")).words == "ablation --seeds 5 --iterations 400"
