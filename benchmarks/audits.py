@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from benchmarks.pages import out_file
 from flows.refresh.flow import refresh
 from flows.runtime.run import Run
 from flows.runtime.settings import load_settings
@@ -65,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--items", type=int, default=100_000)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=out_file)
     arguments = parser.parse_args()
     spent: dict[str, float] = {}
 

@@ -28,6 +28,7 @@ import polars as pl
 from benchmarks.crash_page import Conditions, page
 from benchmarks.crash_served import DATA, SERVER, catalogue_for, copy_warehouse, data_for
 from benchmarks.crash_state import LEAST, Seen, garbage, look, orphans, torn
+from benchmarks.pages import out_file
 from tests.support.small_feed import TOKENIZER, feed
 
 MORE = """
@@ -221,7 +222,6 @@ def run(n_kills: int, seed: int, out: Path | None, *, with_retrain: bool, served
             results.append({"case": case.name, **_judge(bench, case, before, after)})
             print(len(results), json.dumps(results[-1]), flush=True)
             if out:  # after every kill, so that a run that is stopped leaves what it saw
-                out.parent.mkdir(parents=True, exist_ok=True)
                 unbroken = {name: seconds for name, (*_, seconds) in whole.items()}
                 out.write_text(page(results, unbroken, conditions))
         return sum(bool(result["faults"]) for result in results) + (len(results) < n_kills)
@@ -262,7 +262,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=out_file)
     parser.add_argument(
         "--server", help="PostgreSQL for the catalogues: a connection string without dbname, of a user that makes databases"
     )

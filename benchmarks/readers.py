@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from benchmarks.pages import out_file
 from pipeline import contracts
 from pipeline.contracts import Table
 from pipeline.warehouse.adhoc import run_sql
@@ -87,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--readers", type=int, default=4)
     parser.add_argument("--publishes", type=int, default=20)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=out_file)
     arguments = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     done, results = context.Event(), context.Queue()

@@ -28,6 +28,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from benchmarks.night_costs import catalogue_rows, disk_mb
+from benchmarks.pages import out_file
 from benchmarks.scale_page import page
 
 N_ITEMS = 100_000
@@ -175,7 +176,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--most-cpu", type=float, help="CPU seconds after which no further night begins")
     parser.add_argument("--folder", type=Path, help="where the log and the warehouse lie meanwhile; a temporary one")
     parser.add_argument("--page", type=Path, help="what was measured, to make the page of")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=out_file, required=True)
     arguments = parser.parse_args(words)
     if arguments.page:
         arguments.out.write_text(page(json.loads(arguments.page.read_text())))

@@ -19,6 +19,7 @@ import torch
 
 from benchmarks.iteration.measure import PARTS, authors, ours, parts, two_processes
 from benchmarks.iteration.world import random_world
+from benchmarks.pages import out_file
 from hsrl_train.learner.methods import METHODS
 
 MIRROR = "the authors' loop, mirrored"
@@ -76,7 +77,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=200, help="of the product's loop in a round; of the mirror a fifth")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), help="measure these, preset best, and nothing else")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=out_file)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     n, world = arguments.iterations, random_world(0)

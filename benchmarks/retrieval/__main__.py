@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.pages import out_file
 from benchmarks.retrieval.codes import ROWS
 from benchmarks.retrieval.log import amazon_beauty
 from benchmarks.retrieval.report import page
@@ -26,7 +27,7 @@ def main() -> None:
     """Carry out what is not done yet, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=15.6, help="CPU minutes of learning, all rows together")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/retrieval.md"))
+    parser.add_argument("--out", type=out_file, default=Path("docs/results/retrieval.md"))
     parser.add_argument("--work", type=Path, default=Path("warehouse/retrieval"), help="where what is done is kept")
     parser.add_argument("--report", action="store_true", help="write the page of what is done, learn nothing")
     given = parser.parse_args()

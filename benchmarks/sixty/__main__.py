@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
+from benchmarks.pages import out_file
 from benchmarks.sixty.checks import Checks
 from benchmarks.sixty.log import SETTINGS, SINCE, RawLog
 from benchmarks.sixty.night import Played
@@ -60,7 +61,7 @@ def main() -> None:
     parser.add_argument("--nights", type=int, default=60)
     parser.add_argument("--users", type=int, default=300)
     parser.add_argument("--before", help="commit of the version that makes the first three nights; else there is no upgrade")
-    parser.add_argument("--out", type=Path, help="a Markdown page; the morning page goes beside it as .html")
+    parser.add_argument("--out", type=out_file, help="a Markdown page; the morning page goes beside it as .html")
     parser.add_argument("--home", type=Path, help="scratch folder that stays; else a temporary one")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hsrl-sixty-") as scratch:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.pages import out_file
 from benchmarks.sixty.night import Night, Played
 
 _GROUPS = 5
@@ -131,6 +132,6 @@ def _share(value: float | None) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kept", type=Path, help="nights.json of a run's scratch folder")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=out_file, required=True)
     arguments = parser.parse_args()
     arguments.out.write_text(report(Played.load_from(arguments.kept)))
