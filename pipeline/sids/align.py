@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from scipy.optimize import linear_sum_assignment
 
 from pipeline.contracts import open_rows
 from pipeline.sids.codebook import Codebook
@@ -34,15 +33,16 @@ def old_numbers(old: npt.NDArray[np.uint16], new: npt.NDArray[np.uint16], vocabu
     Returns:
         Per level (V_l,), a permutation: the new number of each code.
     """
+    from scipy.optimize import linear_sum_assignment  # it takes long to import, and few nights align
+
     numbers, whole = [], np.ones(len(new), dtype=bool)
     for level, codes in enumerate(vocabulary):
         before, after = old[:, level].astype(np.int64), new[:, level].astype(np.int64)
         known = before < codes
         weights = np.where(whole, WHOLE_PREFIX if level else 1.0, 1.0)[known]
         cells = np.bincount(after[known] * codes + before[known], weights, codes * codes).reshape(codes, codes)
-        own = np.eye(codes) * (
-            0.5 / codes
-        )  # where items do not mind, a code stays where it is: the same codes again are renumbered nowhere
+        # Where items do not mind, a code stays where it is: the same codes again are renumbered nowhere.
+        own = np.eye(codes) * (0.5 / codes)
         numbers.append(linear_sum_assignment(cells + own, maximize=True)[1].astype(np.int64))
         whole &= numbers[-1][after] == before
     return tuple(numbers)
