@@ -12,18 +12,25 @@ from flows.plots.style import INK, colour, figure, label_ends
 
 _UNIT = "total reward a session"
 _PAIRED = "difference in total reward a session,\npaired, 95 % interval"
+_COLOURS = {"worse": colour(1), "better": colour(2)}  # of verdicts; the others are black
 _ROW, _FRAME = 0.34, 1.45  # inches of a row, and of what stands above and below the rows
 _OUTLYING = 4.0  # times the middle reach from 0, beyond which a difference stands at the edge, written out
 
 
 @dataclass(frozen=True)
 class Point:
-    """A mean with the ends of its interval; ``x`` is a position on an axis or the number of a row."""
+    """A mean with the ends of its interval.
+
+    Attributes:
+        x: a position on an axis, or the number of a row.
+        verdict: of the rule of claims, which asks more than the interval does; None where nothing was claimed.
+    """
 
     x: float
     mean: float
     low: float
     high: float
+    verdict: str | None = None
 
     @property
     def reach(self) -> float:
@@ -100,11 +107,14 @@ def _means(axes: Axes, means: Sequence[Dots], marks: Sequence[tuple[str, float]]
 
 
 def _differences(axes: Axes, differences: Sequence[Point], first: str) -> None:
-    """A difference each, with its interval; those far beyond the others stand at the edge as an arrow and their value."""
+    """A difference each, with its interval, coloured as its verdict or, without one, as the interval is above or below 0.
+
+    Those far beyond the others stand at the edge as an arrow and their value.
+    """
     edge = _edge(differences)
     axes.axvline(0, color=INK, linewidth=0.8)
     for point in differences:
-        shade = colour(1) if point.high < 0 else colour(2) if point.low > 0 else INK
+        shade = _COLOURS.get(point.verdict or _by_interval(point), INK)
         if abs(point.mean) > edge:
             side = edge if point.mean > 0 else -edge
             axes.plot([side], [point.x], ">" if side > 0 else "<", color=shade)
@@ -117,6 +127,12 @@ def _differences(axes: Axes, differences: Sequence[Point], first: str) -> None:
         _at_point(axes, f"{point.mean:+.2f}", (point.mean, point.x), (0, 5), ha="center", va="bottom")
     axes.set(xlim=(-1.08 * edge, 1.08 * edge), xlabel=f"{_PAIRED}; 0 = {first}")
     axes.grid(visible=False, axis="y")
+    if any(point.verdict for point in differences):
+        axes.set_title("in colour: better or worse by the rule of claims (docs/learner.md)", fontsize=7.5, loc="right")
+
+
+def _by_interval(point: Point) -> str | None:
+    return "worse" if point.high < 0 else "better" if point.low > 0 else None
 
 
 def _edge(differences: Sequence[Point]) -> float:

@@ -209,8 +209,8 @@ def _sweep(found: Found, panel: str, setting: str) -> Sweep:
 
 def _differences(rows: pl.DataFrame, positions: Sequence[int]) -> tuple[Point, ...]:
     """The paired differences, at their positions; the row that all are compared with has none."""
-    figures = rows.select("difference", "difference_low", "difference_high").rows()
-    return tuple(Point(x, *row) for x, row in zip(positions, figures, strict=True) if None not in row)
+    figures = rows.select("difference", "difference_low", "difference_high", "verdict").rows()
+    return tuple(Point(x, *row) for x, row in zip(positions, figures, strict=True) if None not in row[:3])
 
 
 def _weight_curves(weights: pl.DataFrame) -> list[Curve]:

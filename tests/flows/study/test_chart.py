@@ -58,6 +58,15 @@ def test_above_and_below_nothing_have_other_colours(drawn: Figure) -> None:
     assert len(set(dots)) == 3
 
 
+def test_a_verdict_decides_the_colour_where_there_is_one() -> None:
+    """An interval above 0 is no "better" yet: a family may pay for it (docs/learner.md)."""
+    points = (Point(1, 0.2, 0.1, 0.3, "no difference shown"), Point(2, 0.2, 0.1, 0.3, "better"), Point(3, 0.1, -0.1, 0.3))
+    with styled():
+        made = difference_chart("title", ROWS[:4], [Dots("panel", (3.0, 3.2, 3.2, 3.1))], points, [])
+    shown, better, unclear = [line.get_color() for line in made.axes[1].lines if line.get_marker() == "o"]
+    assert shown == unclear != better
+
+
 def test_axes_name_what_they_measure(drawn: Figure) -> None:
     left, right = drawn.axes
     assert left.get_xlabel() == "total reward a session"
