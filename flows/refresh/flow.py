@@ -95,8 +95,10 @@ def _bring_up_to_date(
     if not (found.deliveries or found.has_new_vectors or request.rebuild or items_left_behind(warehouse)):
         return _nothing_new(run, request, [])
     with run.stage("check stored files"):
-        require_intact(warehouse, (*TABLES, "user_state", "like_sums"))
-        (require_whole_or_gone if request.rebuild else require_intact)(warehouse, ("embedding_model",))
+        model = ("embedding_model",)
+        require_intact(warehouse, (*TABLES, "user_state", "like_sums", *(() if request.rebuild else model)))
+        if request.rebuild:
+            require_whole_or_gone(warehouse, model)
     with run.stage("read the last release"):
         incumbent = read_incumbent(warehouse, settings.sids.tombstone_nights, rebuild=request.rebuild)
     external, is_first = found.external, incumbent.release is None
