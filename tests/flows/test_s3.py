@@ -170,7 +170,9 @@ def test_a_swapped_and_a_lost_artifact_are_found_and_nothing_is_built_on_them(aw
         stored.remove(stored.sizes(model))
         assert [damage.fault for damage in find_damage(warehouse)] == ["missing in S3"]
         assert not warehouse.artifacts.exists("embedding_model", model.name)
-        refused = hsrl("refresh", "--config", away.config, "--warehouse", root)
+        later = tmp_path / "later.toml"
+        later.write_text(away.config.read_text().replace("days = 3", "days = 5"))  # more than any test here has taken in
+        refused = hsrl("refresh", "--config", later, "--warehouse", root)
         assert refused.code == 2 and f"{model}: missing in S3" in refused.err and refused.err.count("\n") <= 2, refused.err
         shutil.move(kept, model)
         assert warehouse.artifacts.remote is not None
