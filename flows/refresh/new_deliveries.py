@@ -1,13 +1,14 @@
 """Which deliveries are new, changed, or to be read again."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 from flows.refresh.raw_hashes import RawHashes
-from flows.stores.incumbent import KnownFiles
+from flows.stores.incumbent import KnownFiles, PastIngest
 from pipeline.errors import ConfigError
 from pipeline.ingest.files import Snapshot
 from pipeline.ingest.source import Delivery, Source
@@ -97,7 +98,7 @@ def new_deliveries(
             if any(ingest.n_quarantined for ingest in past):
                 name = fingerprint(source.name, hashes, "again after", names)
                 found.append(NewDelivery(sized, snapshots, name, requeues=tuple(names)))
-        elif again == "corrected" and past and not own.issubset(past[-1].hashes):
+        elif again == "corrected" and _is_corrected([file for file in snapshots if file.path not in delivery.shared], past):
             name = fingerprint(source.name, hashes, "instead of", names)
             found.append(NewDelivery(sized, snapshots, name, replaces=tuple(names), requeues=tuple(names)))
         else:
@@ -108,3 +109,19 @@ def new_deliveries(
     if newest and not taken.issuperset(file.sha256 for file in newest.snapshots):
         found.append(newest)
     return found
+
+
+def _is_corrected(own: Sequence[Snapshot], past: Sequence[PastIngest]) -> bool:
+    """Whether one of a delivery's files is not what an ingest whose events stand had read of it, nor that with more behind it.
+
+    A night that was not asked for corrections may have taken in what was new of the file: what it took away stands all the same.
+    """
+    gone = {replaced for ingest in past for replaced in ingest.replaces}
+    by_name: dict[str, list[Snapshot]] = {}
+    for file in own:
+        by_name.setdefault(file.path.name, []).append(file)
+    read = [file for ingest in past if ingest.ingest_id not in gone for file in ingest.files]
+    return any(
+        (files := by_name.get(PurePath(name).name)) and not any(file.goes_on_from(sha256, n_bytes) for file in files)
+        for name, sha256, n_bytes in read
+    )

@@ -76,12 +76,14 @@ class PastIngest:
 
     Attributes:
         ingest_id: its id.
-        hashes: sha256 of its files, sorted.
+        files: that it read, each with its name, sha256 and bytes.
+        replaces: earlier ingests of the delivery whose events went.
         n_quarantined: its rows that are in quarantine.
     """
 
     ingest_id: str
-    hashes: tuple[str, ...]
+    files: tuple[tuple[str, str, int], ...]
+    replaces: tuple[str, ...]
     n_quarantined: int
 
 
@@ -160,8 +162,11 @@ def known_files(warehouse: Warehouse) -> KnownFiles:
 
 def _past_ingests(warehouse: Warehouse) -> dict[tuple[str, str], list[PastIngest]]:
     found: dict[tuple[str, str], list[PastIngest]] = {}
-    for source, delivery_id, ingest_id, hashes, n_quarantined in warehouse.query(statement("ingests_by_delivery")).iter_rows():
-        found.setdefault((source, delivery_id), []).append(PastIngest(ingest_id, tuple(hashes or ()), n_quarantined))
+    for source, delivery_id, ingest_id, read, replaces, n_quarantined in warehouse.query(
+        statement("ingests_by_delivery")
+    ).iter_rows():
+        files = tuple((file["file"], file["sha256"], file["bytes"]) for file in read or ())
+        found.setdefault((source, delivery_id), []).append(PastIngest(ingest_id, files, tuple(replaces), n_quarantined))
     return found
 
 

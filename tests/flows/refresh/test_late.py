@@ -146,6 +146,35 @@ def test_a_corrected_day_takes_the_place_of_what_it_had_brought(shop: Shop) -> N
     assert shop.run("verify").code == 0
 
 
+def test_a_correction_that_a_night_took_for_growth_is_still_one(shop: Shop) -> None:
+    """A night adds what is new of the corrected day; asked for corrections, the next takes away what had been there before."""
+    days = {day: shown(day, range(1, 21)) for day in (1, 2)}
+    for day, rows in days.items():
+        shop.deliver(day, rows)
+    shop.run("refresh")
+    corrected = days[2].with_columns(clicked=1 - pl.col("clicked"))
+    shop.deliver(2, corrected)
+    shop.run("refresh")
+    assert shop.ask("select count(*) from events").item() == 3 * 20 * 12, "both answers stand"
+    shop.run("refresh", "--corrected")
+    same_as_in_time(shop, days | {2: corrected})
+    assert "nothing new" in shop.run("refresh", "--corrected").err
+
+
+def test_a_file_that_only_grew_is_no_correction(shop: Shop) -> None:
+    rows = shown(1)
+    shop.deliver(1, rows[:200])
+    shop.run("refresh")
+    shop.deliver(1, rows)
+    shop.run("refresh", "--corrected")
+    assert shop.ask("select n_accepted, len(replaces) from ingests order by sequence").rows() == [
+        (200, 0),
+        (rows.height - 200, 0),
+    ]
+    assert "nothing new" in shop.run("refresh", "--corrected").err
+    same_as_in_time(shop, {1: rows})
+
+
 def test_a_user_who_was_only_in_what_was_corrected_has_no_record_left(shop: Shop) -> None:
     shop.deliver(1, shown(1, range(1, 21)))
     shop.deliver(2, shown(2, range(15, 31)))
