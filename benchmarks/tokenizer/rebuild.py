@@ -122,7 +122,7 @@ def _scene(folder: Path) -> Scene:
     settings = load_settings(CONFIG, root)
     refresh(settings, root, Run("daily-refresh"), DirectSteps())
     with Warehouse.open(root) as warehouse:
-        pinned = pin_latest(warehouse, settings.engine.memory_limit_mb)
+        pinned = pin_latest(warehouse, settings.source.name, settings.engine.memory_limit_mb)
         items = warehouse.query("FROM items ORDER BY item_id")
         vectors = of_codebook(warehouse.read(EMBEDDINGS, "FROM embeddings"), pinned.codebook.embedding_id).sort("item_id")
         world, evaluation = pinned.world, settings.evaluation.model_copy(update={"families": ("attention",), "n_simulators": 1})

@@ -34,7 +34,8 @@ def reproduce(
         str | None, typer.Option("--simulator", help="calibrated, saturating or released, in place of the configured preset.")
     ] = None,
     budget: Annotated[
-        float | None, typer.Option(min=0.1, help="CPU seconds of every training, in place of iterations, by each method's speed.")
+        float | None,
+        typer.Option(min=0.1, help="CPU seconds of every training, in place of --iterations, by each method's speed."),
     ] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="A variant beside the first; give it again for more.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the Markdown, CSV and PNG.")] = Path("results"),
@@ -49,7 +50,12 @@ def reproduce(
     from flows.study.plan import StudyRequest
     from flows.study.reproduce import reproduce
     from flows.study.variants import applied
+    from pipeline.errors import ConfigError
 
+    if config and data:
+        raise ConfigError("--config and --data: 2 configurations, expected one; leave one of them out")
+    if budget and iterations:
+        raise ConfigError("--budget and --iterations: 2 lengths, expected one; leave one of them out")
     root = warehouse_path(warehouse)
     request = StudyRequest(study, seeds, iterations, out, budget, tuple(only or ()), data, simulator)
     settings = load_settings(ready_config(data) if data else config, root).learning_on(device).with_runner(runner)

@@ -77,7 +77,12 @@ def retrain(settings: Settings, root: Path, run: Run, steps: Steps) -> dict[str,
     ):
         with run.stage("read the release"):
             pinned = steps.run(
-                "read the release", pin_latest, warehouse, settings.engine.memory_limit_mb, settings.training.newest_records
+                "read the release",
+                pin_latest,
+                warehouse,
+                settings.source.name,
+                settings.engine.memory_limit_mb,
+                settings.training.newest_records,
             )
         results = _learn_and_judge(warehouse, settings, pinned, run, steps)
         with run.stage("audits and publish"), warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say):

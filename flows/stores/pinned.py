@@ -7,7 +7,7 @@ from flows.stores.models import load_models, of_codebook
 from flows.stores.world import build_world
 from hsrl_train.data.tensors import World
 from pipeline.contracts import EMBEDDINGS, ITEMS, SID_HISTORY, USERS, open_rows
-from pipeline.errors import WarehouseError
+from pipeline.errors import ConfigError, WarehouseError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.table import SidTable
 from pipeline.warehouse.release import Release
@@ -40,20 +40,28 @@ class Pinned:
     older_policy: str | None = None
 
 
-def pin_latest(warehouse: Warehouse, memory_limit_mb: int, newest_records: int | None = None) -> Pinned:
+def pin_latest(warehouse: Warehouse, source: str, memory_limit_mb: int, newest_records: int | None = None) -> Pinned:
     """Read the newest release.
 
     Args:
         warehouse: the warehouse.
+        source: name of the source in the configuration, which pages and rows will say that they are of.
         memory_limit_mb: memory of the engine that reads it, MB.
         newest_records: training records that the world is to have; None = all.
 
     Raises:
+        ConfigError: the release was made from another source.
         WarehouseError: nothing is published yet, it has no Semantic IDs or lacks vectors, or a stored file is damaged.
     """
     latest = warehouse.latest_release()
     if latest is None:
         raise WarehouseError(f"{warehouse.root}: nothing is published yet; begin with: hsrl refresh")
+    known = warehouse.query(statement("sources_of_ingests"))["source"].to_list()
+    if source not in known:
+        raise ConfigError(
+            f"source.name is {source!r}, but release {latest.release_id} of {warehouse.root} was made from "
+            f"{' and '.join(map(repr, known))}; name the configuration of that source, or the warehouse of this one with --warehouse"
+        )
     return pin(warehouse, latest, memory_limit_mb, newest_records)
 
 

@@ -52,7 +52,9 @@ def ab_test(settings: Settings, root: Path, run: Run, request: AbRequest) -> dic
         record_run(warehouse, run, settings.model_dump(mode="json")) as outcome,
     ):
         with run.stage("read the release"):
-            pinned = pin_latest(warehouse, settings.engine.memory_limit_mb, settings.training.newest_records)
+            pinned = pin_latest(
+                warehouse, settings.source.name, settings.engine.memory_limit_mb, settings.training.newest_records
+            )
             workspace = Workspace.of(warehouse, pinned.world)
             values = read_values(request.values, warehouse, pinned.world.catalogue) if request.values else None
         learned_in = training_specs(workspace.artifacts, pinned.world, settings.simulator, settings.seed)

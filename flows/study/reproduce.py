@@ -54,7 +54,9 @@ def reproduce(settings: Settings, root: Path, run: Run, request: StudyRequest, c
         locked(root / "study.lock", run.run_id, 0.0),  # two would do the same trials at once
     ):
         with run.stage("read the release"):
-            pinned = pin_latest(warehouse, settings.engine.memory_limit_mb, settings.training.newest_records)
+            pinned = pin_latest(
+                warehouse, settings.source.name, settings.engine.memory_limit_mb, settings.training.newest_records
+            )
             workspace = Workspace.of(warehouse, pinned.world)
             plan = plan_study(warehouse, workspace, pinned, settings, request)
         try:

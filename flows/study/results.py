@@ -151,7 +151,8 @@ def _learned(variant: Variant, outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 def help_of(learner: LearnerConfig, n_simulators: int) -> str:
     """What a row had beside its own idea: answers, asked items, training simulators, refusals in the state, a search at the end."""
-    learner = method_named(learner.method).configured(learner)
+    method = method_named(learner.method)
+    learner = method.configured(learner)
     losses = learner.losses
     if losses.answers == "logged":
         given = ["the log alone"]
@@ -160,7 +161,7 @@ def help_of(learner: LearnerConfig, n_simulators: int) -> str:
         logged = f"{losses.log_share:.0%} of a batch from the log"
         given = [
             f"{losses.answers} answers{asked}",
-            *([logged] if learner.n_logged else []),
+            *([logged] if learner.n_logged and method.reads(learner).logged_rows else []),
             f"{n_simulators} {plural('simulator', n_simulators)}",
         ]
     given += ["refusals"] if learner.network.uses_refusals else []

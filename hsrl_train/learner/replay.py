@@ -50,6 +50,18 @@ class Transitions(NamedTuple):
     note: Float[Tensor, "b w"]
 
 
+class Reads(NamedTuple):
+    """What the updates of a method learn from in addition to the answers to its own slates.
+
+    Attributes:
+        asked_items: the simulators' answers of items that they were asked about beside the slate (``[learner.losses] n_asked``).
+        logged_rows: people's answers to slates of the log (``log_share``).
+    """
+
+    asked_items: bool
+    logged_rows: bool
+
+
 class Batch(NamedTuple):
     """b transitions as a method learns from them: with profiles in place of users, and a reward of each item.
 

@@ -56,6 +56,11 @@ def supervise(
     return Supervision(items, environment.expected(state, items))
 
 
+def has_likelihood(config: LossesConfig) -> bool:
+    """Whether the supervision weighs anything at any time of a training."""
+    return bool(config.likelihood_weight or config.likelihood_end_weight)
+
+
 def likelihood_weight_at(done_share: float, config: LossesConfig) -> float:
     """The supervision's weight: as configured, and with an end weight linearly there over the first half of the training."""
     if config.likelihood_end_weight is None:

@@ -22,7 +22,7 @@ from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.methods.networked import NetworkLearner, PolicyNetwork, drawn, mlp
 from hsrl_train.learner.methods.own_sessions import own_note, own_rows, require_own_sessions
-from hsrl_train.learner.replay import Batch, Choice
+from hsrl_train.learner.replay import Batch, Choice, Reads
 
 
 class ValuedItems(PolicyNetwork):
@@ -96,6 +96,12 @@ class A2c(NetworkLearner):
     def log_probs(self, c0: Float[Tensor, "b d"]) -> Float[Tensor, "b n_plus_1"]:
         """log π(i | s) of all items; far below everything for those that are not active."""
         return self.network.scores_in(c0, self.catalogue).masked_fill(~self.catalogue.is_active, FAR_BELOW).log_softmax(dim=1)
+
+    @classmethod
+    def reads(cls, config: LearnerConfig) -> Reads:
+        """The likelihood alone reads more than its own slates."""
+        is_supervised = config.actor_critic.likelihood_weight > 0
+        return Reads(asked_items=is_supervised, logged_rows=is_supervised)
 
     def terms(self, batch: Batch, done_share: float) -> dict[str, Tensor]:
         """Policy gradient, entropy and critic on the learner's own slates; the likelihood, where it has a weight, on all."""

@@ -16,15 +16,21 @@ from jaxtyping import Float
 from torch import Tensor
 
 from hsrl_train.learner import losses
+from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.hyper_action import alignment_loss, log_odds, pooled
 from hsrl_train.learner.methods.hyper_actor import Draft, HyperActor
 from hsrl_train.learner.methods.method import Method
-from hsrl_train.learner.replay import Batch
-from hsrl_train.learner.supervision import likelihood_weight_at
+from hsrl_train.learner.replay import Batch, Reads
+from hsrl_train.learner.supervision import has_likelihood, likelihood_weight_at
 
 
 class Hac(HyperActor):
     """The learner: a critic of effect-actions, an actor of hyper-actions."""
+
+    @classmethod
+    def reads(cls, config: LearnerConfig) -> Reads:
+        """Answers of further items where it is supervised."""
+        return Reads(asked_items=has_likelihood(config.losses), logged_rows=True)
 
     def taken(self, batch: Batch, items: Float[Tensor, "n_plus_1 d"]) -> Float[Tensor, "b d"]:
         """Ẑ of the slate that was shown (6)."""

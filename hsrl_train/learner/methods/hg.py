@@ -28,7 +28,7 @@ from hsrl_train.learner.guidance import NO_LABEL, Guidance, Taken
 from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.methods.networked import NetworkLearner, NetworkPolicy, PolicyNetwork, mlp, showable
 from hsrl_train.learner.methods.own_sessions import is_own, require_own_sessions
-from hsrl_train.learner.replay import Batch, Choice, Transitions
+from hsrl_train.learner.replay import Batch, Choice, Reads, Transitions
 from hsrl_train.learner.sid_trie import with_sids
 
 # What the scores of the first code's items and the last one's are apart; values are cut to a third of a code's step.
@@ -169,6 +169,11 @@ class Hg(NetworkLearner):
         for row in is_done.nonzero()[:, 0].tolist():
             self.guidance.close(row)
         self.n_shown, self.rewarded = self.n_shown.masked_fill(ends, 0), self.rewarded.masked_fill(ends, 0.0)
+
+    @classmethod
+    def reads(cls, config: LearnerConfig) -> Reads:
+        """The log's slates for the first labels."""
+        return Reads(asked_items=False, logged_rows=config.hg.warm_share > 0)
 
     def terms(self, batch: Batch, done_share: float) -> dict[str, Tensor]:
         """Imitation of labels, item values of what the gate let through, and the expert's regression."""

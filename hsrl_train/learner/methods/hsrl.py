@@ -19,8 +19,8 @@ from hsrl_train.learner.hpn import TokenPolicy, summed_over_levels, token_column
 from hsrl_train.learner.loop import WARM_START
 from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.policy import HsrlNetwork, HsrlPolicy
-from hsrl_train.learner.replay import Batch, Choice
-from hsrl_train.learner.supervision import likelihood_weight_at
+from hsrl_train.learner.replay import Batch, Choice, Reads
+from hsrl_train.learner.supervision import has_likelihood, likelihood_weight_at
 from hsrl_train.simulator.environment import Environment
 
 
@@ -57,6 +57,11 @@ class Hsrl:
             ],
             fused=True,
         )
+
+    @classmethod
+    def reads(cls, config: LearnerConfig) -> Reads:
+        """Slates of the log, and answers of further items where it is supervised."""
+        return Reads(asked_items=has_likelihood(config.losses), logged_rows=True)
 
     @torch.no_grad()
     def act(self, state: State, k: int, generator: torch.Generator) -> Choice:

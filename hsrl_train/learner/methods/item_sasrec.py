@@ -10,7 +10,7 @@ from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.methods.networked import NetworkLearner, PolicyNetwork
-from hsrl_train.learner.replay import Batch
+from hsrl_train.learner.replay import Batch, Reads
 
 
 class ItemNetwork(PolicyNetwork):
@@ -38,6 +38,11 @@ class ItemSasrec(NetworkLearner):
     def fresh_network(cls, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig) -> ItemNetwork:
         """Encoder and bias."""
         return ItemNetwork(StateEncoder(catalogue.vectors.shape[1], profile_width, max_history, config.network))
+
+    @classmethod
+    def reads(cls, config: LearnerConfig) -> Reads:
+        """Every answer there is."""
+        return Reads(asked_items=True, logged_rows=True)
 
     def terms(self, batch: Batch, done_share: float) -> dict[str, Tensor]:
         """The two-sided likelihood."""

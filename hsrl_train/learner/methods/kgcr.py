@@ -25,7 +25,7 @@ from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.methods.networked import Free, NetworkLearner, PolicyNetwork, free_items, mlp
-from hsrl_train.learner.replay import Batch, Choice
+from hsrl_train.learner.replay import Batch, Choice, Reads
 from hsrl_train.learner.sections import DecodingConfig
 
 
@@ -146,6 +146,11 @@ class Kgcr(NetworkLearner):
         lucky = free._replace(added=free.added + scores - temperature * luck[1])
         drawn = network.filled(logits - temperature * luck[0], lucky, catalogue, k)
         return Choice(drawn.slate, self._log_probs(logits, scores, drawn)[2], drawn.attributes.float())
+
+    @classmethod
+    def reads(cls, config: LearnerConfig) -> Reads:
+        """Answers of further items where its online update weighs anything."""
+        return Reads(asked_items=config.losses.likelihood_weight > 0, logged_rows=True)
 
     def terms(self, batch: Batch, done_share: float) -> dict[str, Tensor]:
         """L_V, L_D, L_W, the online update and the entropies."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from hsrl_train.data.world import Catalogue
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.loop import Learner, StoredPolicy
+from hsrl_train.learner.replay import Reads
 
 
 class FreshLearner(Protocol):
@@ -16,6 +17,10 @@ class FreshLearner(Protocol):
 
     def __call__(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> Learner:
         """See ``Method.fresh``."""
+        ...
+
+    def reads(self, config: LearnerConfig) -> Reads:
+        """What its updates learn from; ``config`` is with what the method fixes."""
         ...
 
 
@@ -44,8 +49,13 @@ class Method:
     fixed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def configured(self, config: LearnerConfig) -> LearnerConfig:
-        """The configuration with what the method fixes."""
-        return config.changed(self.fixed)
+        """The configuration with what the method fixes; items are asked about only where their answers are read."""
+        fixed = config.changed(self.fixed)
+        return fixed if self.learner.reads(fixed).asked_items else fixed.changed({"losses": {"n_asked": 0}})
+
+    def reads(self, config: LearnerConfig) -> Reads:
+        """What its updates learn from beside the answers to its own slates."""
+        return self.learner.reads(self.configured(config))
 
     def fresh(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> Learner:
         """An untrained learner.

@@ -19,7 +19,7 @@ from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.decoding import highest, left_out
 from hsrl_train.learner.encoder import StateEncoder, sizes_in
 from hsrl_train.learner.loop import WARM_START
-from hsrl_train.learner.replay import Batch, Choice
+from hsrl_train.learner.replay import Batch, Choice, Reads
 from hsrl_train.learner.sections import DecodingConfig
 from hsrl_train.simulator.environment import Environment
 from pipeline.errors import TrainingError
@@ -109,6 +109,11 @@ class NetworkLearner(ABC):
     @abstractmethod
     def fresh_network(cls, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig) -> PolicyNetwork:
         """The network before it learns; random numbers are those of torch's global generator, seeded by the caller."""
+
+    @classmethod
+    def reads(cls, config: LearnerConfig) -> Reads:
+        """Slates of the log, and no answer of another item; a method of which this is not true says so here."""
+        return Reads(asked_items=False, logged_rows=True)
 
     @abstractmethod
     def terms(self, batch: Batch, done_share: float) -> dict[str, Tensor]:

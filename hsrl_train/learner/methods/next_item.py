@@ -17,7 +17,7 @@ from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.item_sasrec import ItemNetwork
 from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.methods.networked import NetworkLearner
-from hsrl_train.learner.replay import Batch
+from hsrl_train.learner.replay import Batch, Reads
 
 
 class NextItem(NetworkLearner):
@@ -31,6 +31,11 @@ class NextItem(NetworkLearner):
         network = ItemNetwork(StateEncoder(catalogue.vectors.shape[1], profile_width, max_history, config.network))
         network.bias.requires_grad_(False)
         return network
+
+    @classmethod
+    def reads(cls, config: LearnerConfig) -> Reads:
+        """Every answer there is."""
+        return Reads(asked_items=True, logged_rows=True)
 
     def terms(self, batch: Batch, done_share: float) -> dict[str, Tensor]:
         """The cross-entropy; 0 where a whole batch holds no like."""

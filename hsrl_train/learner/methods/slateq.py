@@ -27,7 +27,7 @@ from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.methods.networked import NetworkLearner, PolicyNetwork, mlp, showable
 from hsrl_train.learner.methods.own_sessions import is_own, own_note, own_rows, require_own_sessions
-from hsrl_train.learner.replay import Batch, Choice
+from hsrl_train.learner.replay import Batch, Choice, Reads
 
 
 class ItemValues(PolicyNetwork):
@@ -95,6 +95,11 @@ class SlateQ(NetworkLearner):
         """Items drawn by u, noted as its own."""
         choice = super().act(state, k, generator)
         return choice._replace(note=own_note(len(choice.slate)).to(choice.slate.device))
+
+    @classmethod
+    def reads(cls, config: LearnerConfig) -> Reads:
+        """Every answer, for p̂."""
+        return Reads(asked_items=True, logged_rows=True)
 
     def terms(self, batch: Batch, done_share: float) -> dict[str, Tensor]:
         """Q̃ on its own slates, p̂ on all answers."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Self
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from hsrl_train.data.weights import load_module
@@ -71,8 +71,7 @@ class TreeNetwork(ValuedItems):
 
     def edge_logits(self, c0: Float[Tensor, "b d"], trie: SidTrie) -> Float[Tensor, "e b"]:
         """Logits of the edges of a tree."""
-        row = torch.searchsorted(self.edges, trie.keys).clamp_max(len(self.edges) - 1)
-        is_known = self.edges[row] == trie.keys
+        row, is_known = found_in(self.edges, trie.keys)
         logits = self.edge_weight[row] @ c0.T + self.edge_bias[row, None]
         return logits * is_known[:, None]
 
@@ -95,6 +94,12 @@ class TreeNetwork(ValuedItems):
         return showable(scores, state, catalogue, decoding, k)
 
 
+def found_in(edges: Int[Tensor, " known"], keys: Int[Tensor, " e"]) -> tuple[Int[Tensor, " e"], Bool[Tensor, " e"]]:
+    """The row of each key among rising edges, and whether it is there; where it is not, the row means nothing."""
+    row = torch.searchsorted(edges, keys).clamp_max(len(edges) - 1)
+    return row, edges[row] == keys
+
+
 def _turn(catalogue: Catalogue, decoding: DecodingConfig, generator: torch.Generator) -> Float[Tensor, " n_plus_1"]:
     """Ranks in [0, 1) by ``decoding.within_sid``; the higher comes first."""
     n = len(catalogue.is_active)
@@ -115,6 +120,9 @@ class Tpgr(A2c):
         TrainingError: no active item has a SID, or its batches would hold logged slates alone.
     """
 
+    network: TreeNetwork
+    target: TreeNetwork
+
     def __init__(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> None:
         super().__init__(with_sids(catalogue), profile_width, max_history, config, seed)
 
@@ -123,6 +131,19 @@ class Tpgr(A2c):
         """With weights for the edges of the catalogue's tree."""
         encoder = StateEncoder(catalogue.vectors.shape[1], profile_width, max_history, config.network)
         return TreeNetwork(encoder, config, SidTrie.of(catalogue).keys)
+
+    def start_from(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over a policy's weights: known edges of this catalogue's tree by their keys, others begin at logit 0.
+
+        Raises:
+            TrainingError: the policy is of another method, width or set of switches.
+        """
+        if {"edges", "edge_weight", "edge_bias"} <= set(tensors):
+            keys = self.network.edges.to(tensors["edges"].device)
+            row, is_known = found_in(tensors["edges"], keys)
+            weight, bias = tensors["edge_weight"][row] * is_known[:, None], tensors["edge_bias"][row] * is_known
+            tensors = {**tensors, "edges": keys, "edge_weight": weight, "edge_bias": bias}
+        super().start_from(tensors)
 
     @classmethod
     def read(cls, tensors: Mapping[str, Tensor], config: LearnerConfig, catalogue: Catalogue) -> NetworkPolicy:

@@ -50,6 +50,11 @@ def test_there_are_the_commands_of_the_issue() -> None:
         (("retrain",), "no configuration; name one with --config or HSRL_CONFIG"),
         (("refresh", "--config", "none.toml"), "configuration none.toml: No such file or directory"),
         (("reproduce", "ablation", "--seeds", "0"), "Invalid value for '--seeds'"),
+        (
+            ("reproduce", "weights", "--config", "a.toml", "--data", "ml-1m"),
+            "--config and --data: 2 configurations, expected one",
+        ),
+        (("reproduce", "weights", "--budget", "9", "--iterations", "9"), "--budget and --iterations: 2 lengths, expected one"),
         (("status", "--warehouse", "none"), "none; make one with: hsrl demo"),
     ],
 )

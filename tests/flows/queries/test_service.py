@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 def test_a_service_sees_items_and_users_as_the_policy_learned_them(retrained: World) -> None:
     service = open_service(retrained.root, 384)
     with Warehouse.open(retrained.root) as warehouse:
-        pinned = pin_latest(warehouse, retrained.settings.engine.memory_limit_mb)
+        pinned = pin_latest(warehouse, retrained.settings.source.name, retrained.settings.engine.memory_limit_mb)
     catalogue = pinned.world.catalogue
     assert torch.equal(service.ranker.policy.vectors, catalogue.vectors)
     assert (service.ranker.item_ids == catalogue.item_ids).all()

@@ -113,7 +113,7 @@ def test_too_few_items_with_semantic_ids_are_refused(fitted: Any, tmp_path: Path
     """All but three items lose theirs; K = 10."""
     world = fitted.copy(tmp_path)
     with Warehouse.open(world.root) as warehouse:
-        pinned = pin_latest(warehouse, world.settings.engine.memory_limit_mb)
+        pinned = pin_latest(warehouse, world.settings.source.name, world.settings.engine.memory_limit_mb)
         pinned.world.catalogue.tokens[4:] = -1
         place = Workspace.of(warehouse, pinned.world)
         simulators = tuple(training_specs(place.artifacts, pinned.world, world.settings.simulator, world.settings.seed))
@@ -128,7 +128,7 @@ def test_records_of_items_without_semantic_ids_are_learned_from(fitted: Any, tmp
     """Twenty items keep theirs: sessions still begin at records of the others, which are seen by their vectors and never shown."""
     world = fitted.copy(tmp_path)
     with Warehouse.open(world.root) as warehouse:
-        pinned = pin_latest(warehouse, world.settings.engine.memory_limit_mb)
+        pinned = pin_latest(warehouse, world.settings.source.name, world.settings.engine.memory_limit_mb)
         pinned.world.catalogue.tokens[21:] = -1
         place = Workspace.of(warehouse, pinned.world)
         simulators = tuple(training_specs(place.artifacts, pinned.world, world.settings.simulator, world.settings.seed))

@@ -276,7 +276,7 @@ def test_after_a_rebuild_a_warm_start_begins_at_the_policy_before_it(retrained: 
         assert policies.started_from(warehouse.artifacts, learned) == retrained.report["policy_id"]
     world.refresh(world.changed(("days = 3", "days = 4"), ("vocabulary = 4", "vocabulary = 5")), RefreshRequest(rebuild=True))
     with Warehouse.open(world.root) as warehouse:
-        assert pin_latest(warehouse, 500).older_policy is None
+        assert pin_latest(warehouse, retrained.settings.source.name, 500).older_policy is None
 
 
 def test_a_warm_start_from_another_network_is_refused(retrained: Any, tmp_path: Path) -> None:

@@ -159,7 +159,9 @@ def test_of_several_seeds_the_best_where_it_learned_is_published(fitted, tmp_pat
 def test_what_a_killed_process_laid_out_is_cleared_by_the_next_and_a_running_ones_stays(refreshed: Any, tmp_path: Path) -> None:
     world = refreshed.copy(tmp_path)
     with Warehouse.open(world.root) as warehouse:
-        place = Workspace.of(warehouse, pin_latest(warehouse, world.settings.engine.memory_limit_mb).world)
+        place = Workspace.of(
+            warehouse, pin_latest(warehouse, world.settings.source.name, world.settings.engine.memory_limit_mb).world
+        )
         place.lay_out()
         ended = subprocess.Popen([sys.executable, "-c", ""])
         ended.wait()

@@ -105,6 +105,38 @@ def test_a_new_item_at_a_known_leaf_is_known_and_a_new_branch_has_logit_0(
     assert torch.allclose(scores[:, 6], -torch.cat([root, torch.zeros(2, 1)], dim=1).logsumexp(dim=1), atol=1e-5)
 
 
+def test_a_training_takes_known_edges_over_by_key_and_new_ones_begin_at_logit_0(
+    taught: Tpgr, catalogue_of: Callable[..., Catalogue]
+) -> None:
+    """Branch 0 goes with items 1 and 2; items 6 and 7 open branch 2 and a leaf of branch 1. Keys of the second level begin at 3.
+
+    What the policy scores on tonight's catalogue is what the learner begins with.
+    """
+    wide = replace(taught.catalogue, vocabulary=(3, 3))
+    learned: Tpgr = learner(wide)
+    torch.nn.init.normal_(learned.network.edge_weight, generator=torch.Generator().manual_seed(1))
+    torch.nn.init.normal_(learned.network.edge_bias, generator=torch.Generator().manual_seed(2))
+    tonight = replace(catalogue_of([*TOKENS, [2, 1], [1, 2]]), vectors=torch.cat([wide.vectors, wide.vectors[:2]]))
+    tonight = replace(tonight, is_active=torch.tensor([0, 0, 0, 1, 1, 1, 1, 1]).bool())
+    before = learned.policy().to_tensors()
+    begun: Tpgr = learner(tonight)
+    begun.start_from(before)
+    assert before["edges"].tolist() == [0, 1, 3, 4, 6, 7]
+    for network in (begun.network, begun.target):
+        assert network.edges.tolist() == [1, 2, 6, 7, 8, 10]
+        assert torch.equal(network.edge_weight[[0, 2, 3]], before["edge_weight"][[1, 4, 5]])
+        assert torch.equal(network.edge_bias[[0, 2, 3]], before["edge_bias"][[1, 4, 5]])
+        assert not network.edge_weight[[1, 4, 5]].any() and not network.edge_bias[[1, 4, 5]].any()
+    items = torch.tensor([[3, 4, 5, 6, 7]]).expand(2, -1)
+    read = method_named("tpgr").read(before, learned.config, tonight)
+    assert torch.equal(begun.policy().scores(STATE, items), read.scores(STATE, items))
+
+
+def test_a_training_refuses_the_policy_of_another_method(taught: Tpgr) -> None:
+    with pytest.raises(TrainingError, match=r"^warm start, published policy: .* are missing \(edge"):
+        taught.start_from(learner(taught.catalogue, "a2c").policy().to_tensors())
+
+
 def test_at_one_leaf_the_most_popular_comes_first(taught: Tpgr) -> None:
     """Items 4 and 5 are equally probable; 5 has the likes. A bias opens their leaf."""
     opened = copy.deepcopy(taught)
