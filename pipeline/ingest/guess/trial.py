@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 
 from pipeline.errors import SourceError
-from pipeline.ingest.ids import OtherKinds
+from pipeline.ingest.ids import IdKinds, OtherKinds
 from pipeline.ingest.registry import SECTION_OF_KIND
 from pipeline.ingest.section import SourceSection
-from pipeline.ingest.source import Delivery, Source
+from pipeline.ingest.source import Delivery, RawBatch, Source
 
 SHOWN_ROWS = 10
 _LOOKED_AT = 1_000_000  # events after which the look ends
@@ -120,22 +120,25 @@ def tried(section: SourceSection, looked_at: int = _LOOKED_AT) -> Trial:
     )
 
 
-def _batches(source: Source, delivery: Delivery) -> Any:
-    """The batches of a delivery; of one whose ids turn out to be of another kind those of the second reading alone."""
+def _batches(source: Source, delivery: Delivery) -> list[RawBatch]:
+    """The batches of a delivery; read again, as a refresh does, as often as its ids turn out to be of other kinds."""
     kinds = None
-    for _ in range(2):
-        batches = []
+    while True:
         try:
-            with closing(source.read(delivery, kinds)) as reading:  # type: ignore[type-var]  # each is a generator
-                for batch in reading:
-                    batches.append(batch)
-                    if sum(each.events.height for each in batches) >= _LOOKED_AT:
-                        break
-        except OtherKinds as error:
-            kinds = error.kinds
-            continue
-        return batches
-    raise AssertionError("ids that were read as decided are others again")
+            return _batches_as(source, delivery, kinds)
+        except OtherKinds as others:
+            kinds = others.kinds
+
+
+def _batches_as(source: Source, delivery: Delivery, kinds: IdKinds | None) -> list[RawBatch]:
+    batches, n_events = [], 0
+    with closing(source.read(delivery, kinds)) as reading:  # type: ignore[type-var]  # each is a generator
+        for batch in reading:
+            batches.append(batch)
+            n_events += batch.events.height
+            if n_events >= _LOOKED_AT:
+                break
+    return batches
 
 
 def _usual_slate(events: pl.DataFrame) -> int | None:
