@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -124,9 +125,10 @@ def _of_stream(stream: BinaryIO, path: Path, member: str | None) -> Sample:
     if b"\0" in begin:
         raise SourceError(f"{label}: holds null bytes, so it is no text; give it as CSV, JSON lines or Parquet")
     text, encoding, doubts = _decoded(begin.removeprefix(b"\xef\xbb\xbf"))
+    text = _with_line_feeds(text, label)
     if rest:
         text = text[: text.rfind("\n") + 1] or text
-    lines = [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
+    lines = [line for line in text.split("\n") if line.strip()]
     if not lines:
         raise EmptyFileError(f"{label}: no rows; expected some")
     is_open = not rest and not text.endswith("\n") and member is None
@@ -136,6 +138,23 @@ def _of_stream(stream: BinaryIO, path: Path, member: str | None) -> Sample:
     return Sample(
         path, member, found.kind, found.names, found.rows, found.text, found.has_names, (*doubts, *found.doubts), is_open
     )
+
+
+def _with_line_feeds(text: str, label: str) -> str:
+    """The text with each line ended by a line feed alone, as the reader takes it; other carriage returns become blanks.
+
+    Raises:
+        SourceError: nearly all lines end by a carriage return alone, and the reader, which sees a line feed, would not part them.
+    """
+    if "\n" not in text:
+        return text.replace("\r", "\n")
+    text = re.sub("\r+\n", "\n", text)
+    if "\r" in text.strip() and "\n" not in text.strip():
+        raise SourceError(
+            f"{label}: its lines end by a carriage return alone, as on old Macs, but for a line feed at an end; convert it: "
+            "tr '\\r' '\\n' < FILE > NEW_FILE"
+        )
+    return text.replace("\r", " ")
 
 
 def _decoded(begin: bytes) -> tuple[str, str, tuple[str, ...]]:
