@@ -3,11 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SourceError
 from pipeline.ingest.guess.form import Sample, samples_of
+from pipeline.ingest.guess.location import location
 from pipeline.ingest.guess.names import named, plain
 from pipeline.ingest.guess.published import fits_list, kind_of, movielens_members, text_settings
 from pipeline.ingest.guess.roles import Roles, roles_of
@@ -139,7 +140,7 @@ def _no_log(samples: Sequence[Sample], roles: Sequence[Roles]) -> SourceError:
 
 def _plan(chosen: Sequence[Sample], kind: str | None, roles: Roles, others: Sequence[Sample]) -> Plan:
     first = chosen[0]
-    located, doubts = _location(chosen)
+    located, doubts = location(chosen)
     plan = Plan({"kind": kind or "table"}, log=[sample.label for sample in chosen])
     plan.is_open = any(sample.is_open for sample in chosen)
     if kind is not None:
@@ -156,68 +157,6 @@ def _plan(chosen: Sequence[Sample], kind: str | None, roles: Roles, others: Sequ
     return plan
 
 
-def _location(chosen: Sequence[Sample]) -> tuple[dict[str, Any], list[str]]:
-    """``path`` and ``member`` that name these files and no others."""
-    paths = list(dict.fromkeys(sample.path for sample in chosen))
-    if len(paths) > 1:
-        return {"path": _glob_of(paths)}, []
-    members = [sample.member for sample in chosen if sample.member]
-    if not members:
-        return {"path": paths[0]}, []
-    everything = list(members_of(paths[0], "*") or [])
-    if everything == members:
-        return {"path": paths[0], **({"member": "*"} if len(members) > 1 else {})}, []
-    for pattern in _patterns(members):
-        if sorted(name for name in everything if PurePosixPath(name).match(pattern)) == sorted(members):
-            return {"path": paths[0], "member": pattern}, []
-    return {"path": paths[0], "member": members[0]}, [
-        f"which of the {len(members)} members of {paths[0].name} are the log; {members[0]} was taken, others by a glob in member"
-    ]
-
-
-def _patterns(members: Sequence[str]) -> list[str]:
-    """Globs that may match these members and no others."""
-    suffix = PurePosixPath(members[0]).suffix
-    begin, depth = _common_begin(members), members[0].count("/")
-    last = {PurePosixPath(member).name for member in members}
-    several = [f"*/{last.pop()}"] if len(last) == 1 else []
-    several += [f"*{suffix}", f"{'*/' * depth}[!i]*{suffix}", f"{begin}*", f"{begin}*{suffix}"]
-    return [members[0]] if len(members) == 1 else several
-
-
-def _common_begin(names: Sequence[str]) -> str:
-    """The letters with which all names begin."""
-    first, last = min(names), max(names)
-    n_equal = next(
-        (at for at, (letter, other) in enumerate(zip(first, last, strict=False)) if letter != other), min(len(first), len(last))
-    )
-    return first[:n_equal]
-
-
-def _glob_of(paths: Sequence[Path]) -> Path:
-    """A glob of files that matches these and no others.
-
-    Raises:
-        SourceError: they lie in several folders, or others match too.
-    """
-    folders = {path.parent for path in paths}
-    if len(folders) > 1:
-        raise SourceError(
-            f"{paths[0]}: a log of {len(paths)} files in {len(folders)} folders; put them into a folder of their own"
-        )
-    names = [path.name for path in paths]
-    begin, end = _common_begin(names), _common_begin([name[::-1] for name in names])[::-1]
-    end = end[: min(map(len, names)) - len(begin)] if len(begin) + len(end) > min(map(len, names)) else end
-    pattern = f"{begin}*{end}"
-    found = {path for path in paths[0].parent.glob(pattern) if path.is_file()}
-    if extra := found - set(paths):
-        raise SourceError(
-            f"{paths[0].parent / pattern}: would match {len(extra)} more files, such as {min(extra).name}; name them too, or put the log's "
-            "files into a folder of their own"
-        )
-    return paths[0].parent / pattern
-
-
 def _add_lists(plan: Plan, kind: str | None, roles: Roles, log: Sample, others: Sequence[Sample]) -> None:
     """The catalogue and the user file among the other files; what is neither is said."""
     left: list[str] = []
@@ -225,7 +164,7 @@ def _add_lists(plan: Plan, kind: str | None, roles: Roles, log: Sample, others: 
         fitting = [sample for sample in others if _is_list(what, kind, sample)]
         if not fitting:
             continue
-        located, doubts = _location([sample for sample in fitting if sample.names == fitting[0].names])
+        located, doubts = location([sample for sample in fitting if sample.names == fitting[0].names])
         plan.source[what] = located | _list_settings(what, kind, fitting[0])
         plan.doubts += doubts
         taken = fitting[0].names
@@ -296,5 +235,6 @@ def name_of(plan: Plan) -> str:
     path = Path(plan.source["path"])
     if plan.source["kind"] not in ("table", "movielens"):
         return str(plan.source["kind"])
-    stem = re.sub(r"[^a-z0-9]+", "-", path.name.split(".")[0].lower().replace("*", "")).strip("-")
+    name = re.sub(r"\[0-9\]|\[!i\]|[*?]", "", path.name).split(".")[0]
+    stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     return stem if plain(stem) else "my-log"
