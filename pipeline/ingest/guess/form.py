@@ -1,12 +1,9 @@
 """How a raw file is written (packing, encoding, separator, quotes, header), and its first rows as texts."""
 
-import csv
-import io
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -17,17 +14,14 @@ from pipeline.errors import EmptyFileError, SourceError
 from pipeline.ingest.cells import JOINED, OWN
 from pipeline.ingest.files import open_raw, refusing, require_regular
 from pipeline.ingest.formats import HEAD_BYTES, is_json_lines
-from pipeline.ingest.guess.names import is_known
+from pipeline.ingest.guess.fields import MOST, SAMPLE_ROWS, SEPARATORS, has_header, is_sequences, parted
 from pipeline.ingest.parquet import MAGIC, parquet_rows
 from pipeline.ingest.recbole import default_separator
 from pipeline.ingest.wanted import WantedColumns
 from pipeline.ingest.zip_members import members_of, open_member
 
-SAMPLE_BYTES, SAMPLE_ROWS = 1 << 20, 2_000
-_SEPARATORS = ("::", "\t", ",", ";", "|", "@", " ")
+SAMPLE_BYTES = 1 << 20
 _IN_WORDS = 'a comma, a semicolon, a tab, "|", "::", "@" or a blank'
-# Share of lines that have as many fields as most, from which on a separator is taken for the right one.
-_MOST = 0.9
 _MAP_KEYS = 20
 Kind = Literal["text", "json", "parquet", "sequences", "map"]
 
@@ -46,6 +40,7 @@ class Sample:
         has_names: whether the file itself names its columns.
         doubts: what was not certain, a sentence each.
         is_open: whether its last line has no line end.
+        fault: why it has no rows; None where it has some.
     """
 
     path: Path
@@ -57,11 +52,17 @@ class Sample:
     has_names: bool = True
     doubts: tuple[str, ...] = ()
     is_open: bool = False
+    fault: SourceError | None = None
 
     @property
     def label(self) -> str:
         """Its name for people."""
         return f"{self.path.name}/{self.member}" if self.member else self.path.name
+
+    @property
+    def why(self) -> str:
+        """Its fault, without its path."""
+        return str(self.fault).removeprefix(str(self.path)).removeprefix(f"/{self.member}").removeprefix(": ")
 
     def column(self, name: str) -> list[str]:
         """The cells of a column that are not blank."""
@@ -70,10 +71,9 @@ class Sample:
 
 
 def samples_of(path: Path) -> list[Sample]:
-    """Look at a file; of a zip at each member that is a table.
+    """Look at a file; of a zip at each member. What has no rows, or is no table within a zip, says so by its ``fault``.
 
     Raises:
-        EmptyFileError: it has no rows.
         SourceError: it is missing, a folder, or no table.
     """
     with refusing(path):
@@ -84,18 +84,28 @@ def samples_of(path: Path) -> list[Sample]:
             return [_of_parquet(path)]
         members = members_of(path, "*")
         if members is None:
-            with open_raw(path, takes_json="any") as stream:
-                return [_of_stream(stream, path, None)]
-        found, refused = [], []
-        for member in members:
-            try:
-                with open_member(path, member, "any") as stream:
-                    found.append(_of_stream(stream, path, member))
-            except SourceError as error:
-                refused.append(str(error))
-    if not found:
-        raise SourceError(f"{path}: none of its {len(refused)} members is a table, the first: {refused[0]}")
+            return [_of_file(path)]
+        found = [_of_member(path, member) for member in members]
+    faults = [sample.fault for sample in found if sample.fault]
+    if len(faults) == len(found):
+        raise SourceError(f"{path}: none of its {len(found)} members is a table, the first: {faults[0]}")
     return found
+
+
+def _of_file(path: Path) -> Sample:
+    try:
+        with open_raw(path, takes_json="any") as stream:
+            return _of_stream(stream, path, None)
+    except EmptyFileError as error:
+        return Sample(path, None, "text", (), (), fault=error)
+
+
+def _of_member(path: Path, member: str) -> Sample:
+    try:
+        with open_member(path, member, "any") as stream:
+            return _of_stream(stream, path, member)
+    except SourceError as error:
+        return Sample(path, member, "text", (), (), fault=error)
 
 
 def _begins(path: Path, magic: bytes) -> bool:
@@ -135,9 +145,7 @@ def _of_stream(stream: BinaryIO, path: Path, member: str | None) -> Sample:
     if begin.lstrip()[:1] == b"{":
         return _of_json(lines, bool(rest), path, member, is_open=is_open, is_lines=is_json_lines(begin[:HEAD_BYTES]))
     found = _of_lines(lines, text, path, member, encoding)
-    return Sample(
-        path, member, found.kind, found.names, found.rows, found.text, found.has_names, (*doubts, *found.doubts), is_open
-    )
+    return replace(found, doubts=(*doubts, *found.doubts), is_open=is_open)
 
 
 def _with_line_feeds(text: str, label: str) -> str:
@@ -208,33 +216,21 @@ def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
             yield prefix + key, "" if inner is None else str(inner).lower() if isinstance(inner, bool) else str(inner)
 
 
-@dataclass(frozen=True)
-class _Parted:
-    """Lines parted by a separator: records, the share of them as wide as most, and how they were quoted."""
-
-    separator: str
-    quote: str
-    multiline: bool
-    records: Sequence[Sequence[str]]
-    width: int
-    share: float
-
-
 def _of_lines(lines: Sequence[str], text: str, path: Path, member: str | None, encoding: str) -> Sample:
     """A delimited text, or a user and the items a line."""
     name = member or path.name
-    parted = [found for separator in _SEPARATORS if (found := _parted(lines, text, separator)) is not None]
-    if not parted:
-        if _is_sequences(lines):
+    ways = [found for separator in SEPARATORS if (found := parted(lines, text, separator)) is not None]
+    if not ways:
+        if is_sequences(lines):
             rows = [(line.split()[0], JOINED.join(line.split()[1:])) for line in lines[:SAMPLE_ROWS]]
             return Sample(path, member, "sequences", ("user", "items"), rows, {"format": "sequences"}, has_names=False)
         raise SourceError(
             f"{path if member is None else path / member}: no table; its {len(lines):,} first lines do not part into the same number of "
             f"fields by {_IN_WORDS}"
         )
-    best = max(parted, key=lambda found: (found.width > 1, found.share > _MOST, found.width))
+    best = max(ways, key=lambda found: (found.width > 1, found.share > MOST, found.width))
     records = [record for record in best.records if len(record) == best.width]
-    has_names, doubts = _has_header(records)
+    has_names, doubts = has_header(records)
     settings: dict[str, Any] = {} if encoding == "utf-8" else {"encoding": encoding}
     if best.separator != default_separator(name):
         settings["separator"] = best.separator
@@ -244,61 +240,7 @@ def _of_lines(lines: Sequence[str], text: str, path: Path, member: str | None, e
         names, records = tuple(cell.strip() for cell in records[0]), records[1:]
     else:
         names = tuple(f"column_{number}" for number in range(1, best.width + 1))
-    if not records:
-        raise EmptyFileError(f"{path if member is None else path / member}: a header and no rows; expected some")
-    return Sample(path, member, "text", names, records[:SAMPLE_ROWS], settings, has_names, doubts)
-
-
-def _parted(lines: Sequence[str], text: str, separator: str) -> _Parted | None:
-    """The lines parted by a separator, if it parts nearly all of them, and the first, into as many fields."""
-    if separator not in lines[0]:
-        return None
-    some = lines[: SAMPLE_ROWS + 1]
-    ways = [("", False, [line.split(separator) for line in some])]
-    if len(separator) == 1 and '"' in text:
-        csv.field_size_limit(1 << 30)
-        ways.append(('"', False, [next(csv.reader([line], delimiter=separator), []) for line in some]))
-        records = [record for record in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if record]
-        if any("\n" in cell for record in records[: len(some)] for cell in record):
-            ways.append(('"', True, records[: len(some)]))
-    found = []
-    for quote, multiline, records in ways:
-        width, n_wide = Counter(map(len, records)).most_common(1)[0]
-        if width > 1 and len(records[0]) == width and n_wide >= _MOST * len(records):
-            found.append(_Parted(separator, quote, multiline, records, width, n_wide / len(records)))
-    if not found:
-        return None
-    best = max(found, key=lambda each: (each.share, bool(each.quote), not each.multiline))
-    is_plain = len(separator) == 1 and '"' not in text
-    return _Parted(separator, '"', False, best.records, best.width, best.share) if is_plain else best
-
-
-def _is_sequences(lines: Sequence[str]) -> bool:
-    parts = [line.split() for line in lines[:SAMPLE_ROWS]]
-    good = [len(words) > 1 and all(any(letter.isdigit() for letter in word) for word in words) for words in parts]
-    return sum(good) >= _MOST * len(good)
-
-
-def _has_header(records: Sequence[Sequence[str]]) -> tuple[bool, tuple[str, ...]]:
-    """Whether the first record names the columns, and what is uncertain of it."""
-    first = [cell.strip() for cell in records[0]]
-    if any(_is_number(cell) or cell[:4].isdigit() for cell in first if cell):
-        return False, ()
-    if any(is_known(cell) for cell in first):
-        return True, ()
-    if len(records) == 1:
-        return False, ("it has one row, which was taken for a row and not for a header",)
-    again = any(cell in {record[at].strip() for record in records[1:]} for at, cell in enumerate(first))
-    if again:
-        return False, (
-            "its first line was taken for a row, since it holds values of further rows; else leave out has_header and names",
-        )
-    return True, ("its first line was taken for the names of the columns; if it is a row, set has_header = false and names",)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    fault = (
+        None if records else EmptyFileError(f"{path if member is None else path / member}: a header and no rows; expected some")
+    )
+    return Sample(path, member, "text", names, records[:SAMPLE_ROWS], settings, has_names, doubts, fault=fault)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.errors import SourceError
+from pipeline.errors import EmptyFileError, SourceError
 from pipeline.ingest.guess.form import Sample
 from pipeline.ingest.zip_members import members_of
 
@@ -18,20 +18,26 @@ _DATED = re.compile(r"([A-Za-z_]+=)?\d[\d\W_]*")  # folders of a day, month or y
 _HIVE = re.compile(r"([A-Za-z_]\w*)=")
 
 
-def location(chosen: Sequence[Sample]) -> tuple[dict[str, Any], list[str]]:
+def location(chosen: Sequence[Sample], faulty: Sequence[Sample] = ()) -> tuple[dict[str, Any], list[str]]:
     """``path`` and ``member`` that name these files and no others, and what a person should know of them.
+
+    Args:
+        chosen: the files, or members of a zip.
+        faulty: others; those that are empty may be taken too, since a refresh passes over them.
 
     Raises:
         SourceError: the files have no glob of their own.
     """
     paths = list(dict.fromkeys(sample.path for sample in chosen))
+    empty = [sample for sample in faulty if isinstance(sample.fault, EmptyFileError)]
     if len(paths) > 1:
-        path, shown = _glob_of(paths)
+        path, shown = _glob_of(paths, {sample.path for sample in empty})
         return {"path": path}, [f"the log is all that {shown} matches: {len(paths)} files now, and later ones too", *_hive(paths)]
     members = [sample.member for sample in chosen if sample.member]
     if not members:
         return {"path": paths[0]}, _hive(paths)
-    everything = list(members_of(paths[0], "*") or [])
+    passed_over = {sample.member for sample in empty if sample.path == paths[0]}
+    everything = [name for name in members_of(paths[0], "*") or [] if name not in passed_over]
     if everything == members:
         return {"path": paths[0], **({"member": "*"} if len(members) > 1 else {})}, []
     for pattern in _patterns(members):
@@ -62,7 +68,7 @@ def _patterns(members: Sequence[str]) -> list[str]:
     return [*several, *_globs([PurePosixPath(member).parts for member in members]), f"{'*/' * depth}[!i]*{suffix}"]
 
 
-def _glob_of(paths: Sequence[Path]) -> tuple[Path, str]:
+def _glob_of(paths: Sequence[Path], passed_over: Collection[Path]) -> tuple[Path, str]:
     """A glob that matches these files and no others, and the part of it that is one.
 
     Raises:
@@ -75,7 +81,7 @@ def _glob_of(paths: Sequence[Path]) -> tuple[Path, str]:
     if not patterns:
         n_folders = len({path.parent for path in paths})
         raise SourceError(f"{paths[0]}: a log of {len(paths)} files in {n_folders} folders; put them into a folder of their own")
-    extra = {pattern: {path for path in folder.glob(pattern) if path.is_file()} - set(paths) for pattern in patterns}
+    extra = {pattern: {path for path in folder.glob(pattern) if path.is_file()} - {*paths, *passed_over} for pattern in patterns}
     for pattern in patterns:
         if not extra[pattern]:
             return folder / pattern, pattern

@@ -45,7 +45,10 @@ def plan_of(files: Sequence[Path]) -> Plan:
     absolute = list(dict.fromkeys(file.absolute() for file in files))
     if (archive := _movielens(absolute)) is not None:
         return archive
-    samples = [sample for file in absolute for sample in samples_of(file)]
+    looked_at = [sample for file in absolute for sample in samples_of(file)]
+    samples, faulty = [each for each in looked_at if not each.fault], [each for each in looked_at if each.fault]
+    if not samples and faulty[0].fault:
+        raise faulty[0].fault
     kinds = [kind_of(sample) for sample in samples]
     roles = [roles_of(sample) for sample in samples]
     logs = [at for at, found in enumerate(roles) if kinds[at] or (found.is_log and samples[at].kind != "map")]
@@ -62,7 +65,8 @@ def plan_of(files: Sequence[Path]) -> Plan:
             f"({_shown(roles[first].columns['item'])}), but lacks {' and '.join(roles[first].missing)}; its columns are "
             f"{_few(samples[first].names)}: add one, as column time or order"
         )
-    return _plan(chosen, kinds[first], roles[first], others)
+    chosen = [each for each in looked_at if each in chosen or (each.fault and each.names == samples[first].names)]
+    return _plan(chosen, kinds[first], roles[first], others, [each for each in faulty if each not in chosen])
 
 
 def _shown(columns: str | list[str]) -> str:
@@ -138,9 +142,9 @@ def _no_log(samples: Sequence[Sample], roles: Sequence[Roles]) -> SourceError:
     )
 
 
-def _plan(chosen: Sequence[Sample], kind: str | None, roles: Roles, others: Sequence[Sample]) -> Plan:
-    first = chosen[0]
-    located, doubts = location(chosen)
+def _plan(chosen: Sequence[Sample], kind: str | None, roles: Roles, others: Sequence[Sample], faulty: Sequence[Sample]) -> Plan:
+    first = next(sample for sample in chosen if not sample.fault)
+    located, doubts = location(chosen, faulty)
     plan = Plan({"kind": kind or "table"}, log=[sample.label for sample in chosen])
     plan.is_open = any(sample.is_open for sample in chosen)
     if kind is not None:
@@ -153,11 +157,14 @@ def _plan(chosen: Sequence[Sample], kind: str | None, roles: Roles, others: Sequ
         ids = {role: roles.columns[role] for role in ("user", "item")}  # which stand first
         plan.source |= roles.settings | {"columns": ids | roles.columns}
         plan.doubts = [*first.doubts, *roles.doubts, *doubts]
-    _add_lists(plan, kind, roles, first, others)
+    _add_lists(plan, kind, others)
+    plan.doubts += [f"{sample.label} is left out: {sample.why}" for sample in faulty[:_FEW]]
+    if len(faulty) > _FEW:
+        plan.doubts.append(f"{len(faulty) - _FEW} more are left out, such as {faulty[-1].label}: {faulty[-1].why}")
     return plan
 
 
-def _add_lists(plan: Plan, kind: str | None, roles: Roles, log: Sample, others: Sequence[Sample]) -> None:
+def _add_lists(plan: Plan, kind: str | None, others: Sequence[Sample]) -> None:
     """The catalogue and the user file among the other files; what is neither is said."""
     left: list[str] = []
     for what in ("items", "users"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.errors import SourceError
+from pipeline.errors import EmptyFileError, SourceError
 from pipeline.ingest.ids import IdKinds, OtherKinds
 from pipeline.ingest.registry import SECTION_OF_KIND
 from pipeline.ingest.section import SourceSection
@@ -78,15 +78,21 @@ def tried(section: SourceSection, looked_at: int = _LOOKED_AT) -> Trial:
         looked_at: events after which to end.
 
     Raises:
+        EmptyFileError: no file has rows.
         SourceError: a file is refused as a whole, or no row of it is read.
     """
     source = section.open(_CHUNK_ROWS)
     events: list[pl.DataFrame] = []
     names: dict[str, dict[int, str]] = {"users": {}, "items": {}}
     reasons: Counter[str] = Counter()
-    n_events, is_whole, first_reject = 0, True, None
+    n_events, is_whole, first_reject, empty = 0, True, None, None
     for delivery in source.deliveries():
-        for batch in _batches(source, delivery):
+        try:
+            batches = _batches(source, delivery)
+        except EmptyFileError as error:  # a refresh passes over it
+            empty = error
+            continue
+        for batch in batches:
             for what, key in (("users", "user_id"), ("items", "item_id")):
                 frame = getattr(batch, what)
                 names[what].update(zip(frame[key].to_list(), frame["raw_id"].to_list(), strict=True))
@@ -101,6 +107,8 @@ def tried(section: SourceSection, looked_at: int = _LOOKED_AT) -> Trial:
         if not is_whole:
             break
     read = pl.concat(events) if events else pl.DataFrame()
+    if read.is_empty() and empty and not reasons:
+        raise empty
     if read.is_empty():
         why = f", the first, line {first_reject['line']}, since {first_reject['reason']}" if first_reject else ""
         raise SourceError(

@@ -87,3 +87,29 @@ def test_columns_of_hive_folders_are_named(tmp_path: Path) -> None:
         (tmp_path / f"day={day}/policy=a/x.csv").write_text(LOG)
     found = propose([tmp_path / f"day={day}/policy=a/x.csv" for day in (1, 2)], tmp_path)
     assert any('path_columns = "day={day}/policy={policy}/*"' in doubt for doubt in found.doubts)
+
+
+def test_no_member_of_a_zip_is_left_out_in_silence(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("day_1.csv", LOG)
+        archive.writestr("day_2.csv", LOG.encode("utf-16"))
+        archive.writestr("notes.txt", "Some words, of no table.\n\nEnd\n")
+    found = propose([tmp_path / "a.zip"], tmp_path)
+    assert tomllib.loads(found.text)["source"]["member"] == "day_1.csv"
+    assert any(doubt.startswith("a.zip/day_2.csv is left out: UTF-16 text") and "iconv" in doubt for doubt in found.doubts)
+    assert any(doubt.startswith("a.zip/notes.txt is left out: no table") for doubt in found.doubts)
+
+
+@pytest.mark.parametrize("content", ["user,item,clicked,ts\n", ""])
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_a_file_without_rows_is_of_the_log_as_its_neighbours(tmp_path: Path, content: str, is_zip: bool) -> None:
+    contents = {"day_1.csv": LOG, "day_2.csv": content, "day_3.csv": LOG}
+    for name, text in contents.items():
+        (tmp_path / name).write_text(text)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name, text in contents.items():
+            archive.writestr(name, text)
+    found = propose([tmp_path / "a.zip"] if is_zip else [tmp_path / name for name in contents], tmp_path)
+    source = tomllib.loads(found.text)["source"]
+    assert found.trial.n_events == 60 and source["member" if is_zip else "path"] in ("*", "*.csv", "day_*.csv")
+    assert content or any("day_2.csv is left out: " in doubt and "0 bytes" in doubt for doubt in found.doubts)
