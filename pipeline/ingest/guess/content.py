@@ -9,7 +9,6 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.ingest.cells import JOINED
 from pipeline.ingest.date_formats import format_in
 from pipeline.ingest.times import Clock, require_format
 
@@ -189,14 +188,9 @@ def is_place_within(users: Sequence[str], places: Sequence[str]) -> bool:
     return len(set(pairs)) == len(pairs) and len(set(users)) < len(users)
 
 
-def list_separator(values: Sequence[str]) -> str | None:
-    """What parts the elements of lists in the cells; None where they hold single values. Lists that need none give ``JOINED``."""
-    for mark in (JOINED, ",", "|", ";", " "):
-        if 2 * sum(mark in value for value in values) > len(values):
-            parts = [part.strip() for value in values for part in value.split(mark)]
-            if mark == JOINED or (all(parts) and all(re.fullmatch(r"[\w-]{1,64}", part) for part in parts)):
-                return mark
-    return None
+def is_answer(text: str) -> bool:
+    """Whether a text is a number or a word that answers are given by."""
+    return text.strip().lower() in _YES | _NO or _numbers([text]) is not None
 
 
 def is_sorted(values: Sequence[str]) -> bool:

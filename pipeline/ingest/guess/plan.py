@@ -59,6 +59,8 @@ def plan_of(files: Sequence[Path]) -> Plan:
     chosen = _of_same_form(logs, samples, kinds)
     first = logs[0]
     others = [samples[at] for at in range(len(samples)) if at not in logs]
+    if catalogue := _ids_of_items(others, kinds[first]):
+        roles[first] = roles_of(samples[first], catalogue)
     if kinds[first] is None and roles[first].missing:
         raise SourceError(
             f"{samples[first].label}: has users ({_shown(roles[first].columns['user'])}) and items "
@@ -179,6 +181,15 @@ def _add_lists(plan: Plan, kind: str | None, others: Sequence[Sample]) -> None:
     left = [sample.label for sample in others]
     if left:
         plan.doubts.append(f"what {_few(left)} {'is' if len(left) == 1 else 'are'} for; left out")
+
+
+def _ids_of_items(others: Sequence[Sample], kind: str | None) -> set[str]:
+    """The first ids of the lists of items among other files."""
+    found = set[str]()
+    for sample in others:
+        if kind is None and sample.kind != "map" and _is_list("items", kind, sample):
+            found.update(sample.column(named("item", sample.names)[0] if sample.has_names else sample.names[0]))
+    return found
 
 
 def _is_list(what: str, kind: str | None, sample: Sample) -> bool:

@@ -1,7 +1,7 @@
 """Which column of a sample is what: by its name where it has one, by its cells where it has none."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,10 @@ from pipeline.ingest.guess.content import (
     answer_form,
     is_few,
     is_place_within,
-    list_separator,
     time_form,
 )
 from pipeline.ingest.guess.form import Sample
+from pipeline.ingest.guess.listed import Listed, listed
 from pipeline.ingest.guess.names import named, plain
 
 _SIDE = ("request", "session", "position", "policy", "propensity")
@@ -45,8 +45,13 @@ class Roles:
         return {"user", "item"} <= self.columns.keys()
 
 
-def roles_of(sample: Sample) -> Roles:
-    """What the columns of a table are; of a file without users or items ``is_log`` is false."""
+def roles_of(sample: Sample, catalogue: Collection[str] = ()) -> Roles:
+    """What the columns of a table are; of a file without users or items ``is_log`` is false.
+
+    Args:
+        sample: the table.
+        catalogue: ids of a list of items, by which ids that look like lists are told from lists.
+    """
     roles = Roles()
     if sample.has_names:
         _ids_by_name(sample, roles)
@@ -57,7 +62,7 @@ def roles_of(sample: Sample) -> Roles:
     taken = set(_flat(roles.columns))
     _find_time(sample, roles, taken)
     _find_order(sample, roles, taken)
-    _find_lists(sample, roles)
+    _find_lists(sample, roles, catalogue)
     if roles.missing and not sample.has_names:  # two columns of ids alone may be anything
         return Roles()
     _find_answer(sample, roles, taken)
@@ -166,17 +171,25 @@ def _find_order(sample: Sample, roles: Roles, taken: set[str]) -> None:
             return
 
 
-def _find_lists(sample: Sample, roles: Roles) -> None:
+def _find_lists(sample: Sample, roles: Roles, catalogue: Collection[str]) -> None:
     """Items that come as lists: a row is then a slate, or all that a user did."""
     item = roles.columns["item"]
-    mark = list_separator(sample.column(item)) if isinstance(item, str) else None
     if sample.kind == "sequences":
         roles.settings |= {"lists": ["item"], "list_separator": " "}
-    elif mark is not None:
+        return
+    found = listed(sample, item, catalogue) if isinstance(item, str) else Listed()
+    if found.mark is not None:
         roles.settings["lists"] = ["item"]
-        roles.settings |= {} if mark == JOINED else {"list_separator": mark}
+        roles.settings |= {} if found.mark == JOINED else {"list_separator": found.mark}
         roles.doubts.append(f"{item} holds lists of items; each row was taken for a slate")
-    elif "time" not in roles.columns and "order" not in roles.columns:
+        return
+    if found.alike is not None:
+        roles.doubts.append(
+            f'{item}: each cell, such as {sample.column(item)[0]}, was taken for an id; lists = ["item"] and list_separator = '
+            f'"{found.alike}" read lists'
+        )
+    roles.settings |= {"ids": "text"} if found.is_text else {}
+    if "time" not in roles.columns and "order" not in roles.columns:
         roles.missing.append("a column of times, or of the order of a user's events")
 
 
