@@ -356,6 +356,7 @@ def test_answers_are_graded_and_a_log_may_hold_positives_only(tmp_path: Path) ->
     ("text", "config", "expected"),
     [
         ("31/12/2020 23:05", {"time_format": "%d/%m/%Y %H:%M"}, datetime(2020, 12, 31, 23, 5)),
+        ("31/12/2020 23", {"time_format": "%d/%m/%Y %H"}, datetime(2020, 12, 31, 23)),
         (
             "12/31/2020 9:05:58 PM",
             {"time_format": "%m/%d/%Y %I:%M:%S %p", "utc_offset": "+08:00"},
