@@ -18,6 +18,8 @@ _UNITS = (("s", 1), ("ms", 1_000), ("us", 1_000_000))
 _NEARLY_ALL = 0.95
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?$")
 _ZONED = re.compile(r"(?i)(z|utc|[+-]\d\d:?(\d\d)?)$")
+# What may stand around a date: an hour alone, a zone, the day of the week.
+_AROUND = ("{}", "{} %H", *(f"{day}{{}}{zone}" for day in ("", "%a, ") for zone in (" UTC", " GMT", "Z", " %z", "%z")))
 _YES = frozenset(
     (
         *("1", "true", "yes", "y", "t", "like", "liked", "love", "click", "clicked", "buy", "bought", "purchase"),
@@ -64,7 +66,7 @@ def time_form(values: Sequence[str], *, is_named: bool) -> TimeForm | None:
             return None
         if form := _read_by_format(values):
             return form
-        if all(number >= 0 for number in numbers):
+        if min(numbers) >= 0 and max(numbers) < _LEAST and not all(1900 <= number <= 2100 for number in numbers):
             return TimeForm(
                 {"time_unit": "s"}, ("its numbers are no times since 1970; they were taken for seconds from an own start",)
             )
@@ -79,21 +81,25 @@ def _zone_doubt() -> tuple[str, ...]:
 
 
 def _read_by_format(values: Sequence[str]) -> TimeForm | None:
-    form = format_in(values)
-    if form is None:
+    date = format_in(values)
+    form = next((form for around in _AROUND if date and _reads(form := around.format(date), values)), None)
+    if date is None or form is None:
         return None
-    try:
-        require_format(form)
-    except ValueError:
-        return None
-    if not _share_read(Clock("iso", form), values):
-        return None
-    doubts: tuple[str, ...] = _zone_doubt()
+    doubts: tuple[str, ...] = () if any(zone in form for zone in ("UTC", "GMT", "Z", "%z")) else _zone_doubt()
     if "%d" in form and "%m" in form and not form.startswith("%Y"):
         other = form.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m")
         if _share_read(Clock("iso", other), values):
             doubts = (f"day and month cannot be told apart: read as {form}, and {other} reads them too", *doubts)
     return TimeForm({"time_format": form}, doubts)
+
+
+def _reads(form: str, values: Sequence[str]) -> bool:
+    """Whether a format is one, and reads nearly all values."""
+    try:
+        require_format(form)
+    except ValueError:
+        return False
+    return _share_read(Clock("iso", form), values)
 
 
 def _share_read(clock: Clock, values: Sequence[str]) -> bool:

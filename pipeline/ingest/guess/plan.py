@@ -61,6 +61,12 @@ def plan_of(files: Sequence[Path]) -> Plan:
     others = [samples[at] for at in range(len(samples)) if at not in logs]
     if catalogue := _ids_of_items(others, kinds[first]):
         roles[first] = roles_of(samples[first], catalogue)
+    if kinds[first] is None and roles[first].missing and (unread := roles[first].unread):
+        raise SourceError(
+            f"{samples[first].label}: column {unread[0]} is named like a time, but {unread[1][:60]} is in no form that is known here; "
+            "write the columns by hand in a copy of flows/configs/table.toml, with time_format as strptime writes it, such as "
+            '"%d/%m/%Y %H:%M", or write the times as seconds since 1970'
+        )
     if kinds[first] is None and roles[first].missing:
         raise SourceError(
             f"{samples[first].label}: has users ({_shown(roles[first].columns['user'])}) and items "

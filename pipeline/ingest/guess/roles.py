@@ -30,6 +30,7 @@ class Roles:
         settings: what else of the source follows from them.
         doubts: what was uncertain, a sentence each.
         missing: what a log needs and this file has not, in words.
+        unread: a column that is named like a time, but whose cells are in no form that is known, and such a cell.
         names: for a file without a header the names of its columns.
     """
 
@@ -37,6 +38,7 @@ class Roles:
     settings: dict[str, Any] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    unread: tuple[str, str] | None = None
     names: list[str] = field(default_factory=list)
 
     @property
@@ -135,8 +137,11 @@ def _is_list_of_things(sample: Sample, first: str) -> bool:
 def _find_time(sample: Sample, roles: Roles, taken: set[str]) -> None:
     found: list[tuple[str, TimeForm]] = []
     for name in named("time", sample.names) if sample.has_names else ():
-        if name not in taken and (form := time_form(sample.column(name), is_named=True)):
+        values = [] if name in taken else sample.column(name)
+        if form := time_form(values, is_named=True):
             found.append((name, form))
+        elif values and roles.unread is None:
+            roles.unread = name, values[0]
     if not found:
         for name in sample.names:
             if name not in taken and (form := time_form(sample.column(name), is_named=False)):
@@ -145,6 +150,8 @@ def _find_time(sample: Sample, roles: Roles, taken: set[str]) -> None:
                     roles.doubts.append(f"no column is named like a time; {name} holds what looks like times")
                 break
     if not found:
+        if roles.unread:
+            roles.doubts.append(f"{roles.unread[0]}: {roles.unread[1]} is a time in no form that is known here; set time_format")
         return
     # Of a day and a moment the moment; of equals the likelier name, which stands first.
     name, form = max(found, key=lambda each: (not each[1].doubts or len(found) == 1, len(set(sample.column(each[0])))))
