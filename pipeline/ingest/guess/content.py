@@ -17,6 +17,7 @@ _LEAST, _MOST = 300_000_000, 4_200_000_000
 _UNITS = (("s", 1), ("ms", 1_000), ("us", 1_000_000))
 _NEARLY_ALL = 0.95
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?$")
+_CLOCK = re.compile(r"(?i)\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[ap]m)?")
 _ZONED = re.compile(r"(?i)(z|utc|[+-]\d\d:?(\d\d)?)$")
 # What may stand around a date: an hour alone, a zone, the day of the week.
 _AROUND = ("{}", "{} %H", *(f"{day}{{}}{zone}" for day in ("", "%a, ") for zone in (" UTC", " GMT", "Z", " %z", "%z")))
@@ -42,10 +43,24 @@ _SCALES = ((1.0, 0.5), (5.0, 3.0), (10.0, 6.0), (100.0, 60.0))
 
 @dataclass(frozen=True)
 class TimeForm:
-    """How a column writes times: settings of the source, and what is uncertain."""
+    """How a column writes times.
+
+    Attributes:
+        settings: of the source.
+        doubts: what is uncertain, a sentence each.
+        has_own_start: whether they count from a start of their own and not from 1970.
+    """
 
     settings: dict[str, Any]
     doubts: tuple[str, ...] = ()
+    has_own_start: bool = False
+
+    def has_days_alone(self, values: Sequence[str]) -> bool:
+        """Whether the cells are days without a time of the day."""
+        form = self.settings.get("time_format", "")
+        if self.settings.get("time_unit", "iso") != "iso":
+            return False
+        return not any(mark in form for mark in ("%H", "%I")) and not any(":" in value for value in values)
 
 
 def time_form(values: Sequence[str], *, is_named: bool) -> TimeForm | None:
@@ -68,12 +83,21 @@ def time_form(values: Sequence[str], *, is_named: bool) -> TimeForm | None:
             return form
         if min(numbers) >= 0 and max(numbers) < _LEAST and not all(1900 <= number <= 2100 for number in numbers):
             return TimeForm(
-                {"time_unit": "s"}, ("its numbers are no times since 1970; they were taken for seconds from an own start",)
+                {"time_unit": "s"},
+                ("its numbers are no times since 1970; they were taken for seconds from an own start",),
+                has_own_start=True,
             )
         return None
     if sum(bool(_ISO.match(value)) for value in values) >= _NEARLY_ALL * len(values) and _share_read(Clock("iso"), values):
         return TimeForm({"time_unit": "iso"}, () if _ZONED.search(values[0][10:]) else _zone_doubt())
     return _read_by_format(values)
+
+
+def is_clock(name: str, values: Sequence[str]) -> bool:
+    """Whether a column holds times of the day: 22:13:20, 10:13 PM, or hours in a column that is named so."""
+    if re.search(r"(?i)hour|^time$|clock", name) and values and all(re.fullmatch(r"\d{1,2}", value) for value in values):
+        return max(map(int, values)) < 24
+    return bool(values) and sum(bool(_CLOCK.fullmatch(value)) for value in values) >= _NEARLY_ALL * len(values)
 
 
 def _zone_doubt() -> tuple[str, ...]:

@@ -27,6 +27,8 @@ _COMMENTS = {
     "source.time_format": "as strptime writes it",
     "source.positive": "answers that are positive; all: every row is",
     "source.positive_above": "a value above this is positive",
+    "source.ids": "ids are texts and no numbers",
+    "source.identity": "row: each row is an event, also where all its mapped columns are those of another",
     "source.lists": "columns that hold a list; a row is a slate",
     "source.columns": "docs/logs.md says what each means",
     "source.items": "the catalogue; its other columns become attributes",

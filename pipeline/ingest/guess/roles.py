@@ -10,6 +10,7 @@ from pipeline.ingest.guess.content import (
     Answer,
     TimeForm,
     answer_form,
+    is_clock,
     is_few,
     is_place_within,
     time_form,
@@ -154,11 +155,28 @@ def _find_time(sample: Sample, roles: Roles, taken: set[str]) -> None:
             roles.doubts.append(f"{roles.unread[0]}: {roles.unread[1]} is a time in no form that is known here; set time_format")
         return
     # Of a day and a moment the moment; of equals the likelier name, which stands first.
-    name, form = max(found, key=lambda each: (not each[1].doubts or len(found) == 1, len(set(sample.column(each[0])))))
+    name, form = max(
+        found,
+        key=lambda each: (not each[1].has_own_start, not each[1].doubts or len(found) == 1, len(set(sample.column(each[0])))),
+    )
     roles.columns["time"] = name
     roles.settings |= form.settings
     roles.doubts += [f"{name}: {doubt}" for doubt in form.doubts]
     taken.add(name)
+    if form.has_days_alone(sample.column(name)):
+        _note_clocks(sample, roles, name)
+
+
+def _note_clocks(sample: Sample, roles: Roles, day: str) -> None:
+    """Says which columns hold the time of the day, where that of the time holds days; rows of a day stay events of their own."""
+    clocks = [name for name in sample.names if name != day and is_clock(name, sample.column(name))]
+    if not clocks:
+        return
+    roles.settings["identity"] = "row"
+    roles.doubts.append(
+        f'{", ".join(clocks)} was not used, since a time is a column: all rows of a day have the same moment, and identity = "row" keeps '
+        f"those that are alike; better write both into a column, such as {sample.column(day)[0]} {sample.column(clocks[0])[0]}"
+    )
 
 
 def _find_order(sample: Sample, roles: Roles, taken: set[str]) -> None:

@@ -54,3 +54,29 @@ def test_a_column_of_times_that_no_form_reads_is_named(tmp_path: Path, time: Cal
     """Years are neither times nor seconds from a start of their own, which would be 33 minutes."""
     with pytest.raises(SourceError, match=rf"column event_time is named like a time, but {time(START)}.* time_format"):
         propose([write(tmp_path, time)], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("header", "clock"),
+    [
+        ("date,time", lambda at: f"{at:%H:%M:%S}"),
+        ("time,date", lambda at: f"{at:%H:%M}"),
+        ("date,hour", lambda at: f"{at.hour}"),
+        ("date,time", lambda at: f"{at.hour}"),
+        ("date,start_clock", lambda at: f"{at:%I:%M %p}"),
+    ],
+)
+@pytest.mark.parametrize("day", ["%Y-%m-%d", "%d/%m/%Y", "%Y%m%d"])
+def test_a_clock_in_a_column_of_its_own_is_named_and_no_row_is_lost(
+    tmp_path: Path, header: str, clock: Callable[[datetime], str], day: str
+) -> None:
+    """A user meets an item at 2 and at 3 on the same day: two events, which the day alone would make one."""
+    log, times = tmp_path / "log.csv", [START + timedelta(hours=at % 2, days=at // 2) for at in range(60)]
+    cells = [{"date": f"{at.strftime(day)}", "clock": clock(at)} for at in times]
+    names = ["date" if name == "date" else "clock" for name in header.split(",")]
+    rows = [f"{at // 2 % 7},{at // 2 % 9},{','.join(cells[at][name] for name in names)},1\n" for at in range(60)]
+    log.write_text(f"user,item,{header},clicked\n" + "".join(rows))
+    found = propose([log], tmp_path)
+    source, other = tomllib.loads(found.text)["source"], header.replace("date", "").strip(",")
+    assert (source["columns"]["time"], source["identity"]) == ("date", "row") and found.trial.n_events == 60
+    assert any(f"{other} was not used" in doubt and "of a day" in doubt for doubt in found.doubts)
