@@ -218,6 +218,11 @@ def is_place_within(users: Sequence[str], places: Sequence[str]) -> bool:
     return len(set(pairs)) == len(pairs) and len(set(users)) < len(users)
 
 
+def means_no(answer: str) -> bool:
+    """Whether an answer is a word or number of a no."""
+    return answer.strip().lower() in _NO
+
+
 def is_answer(text: str) -> bool:
     """Whether a text is a number or a word that answers are given by."""
     return text.strip().lower() in _YES | _NO or _numbers([text]) is not None
