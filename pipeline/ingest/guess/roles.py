@@ -94,6 +94,8 @@ def _ids_by_name(sample: Sample, roles: Roles) -> None:
             roles.doubts.append(f"whether items are {items[0]} or {' or '.join(items[1:4])}; {items[0]} was taken")
     if users:
         roles.columns["user"] = users[0]
+        if len(users) > 1:
+            roles.doubts.append(f"whether users are {users[0]} or {' or '.join(users[1:4])}; {users[0]} was taken")
         return
     features = [name for name in sample.names if re.fullmatch(r"userfeature\d*", plain(name))]
     if len(features) > 1 and items:
