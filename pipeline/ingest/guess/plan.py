@@ -1,8 +1,8 @@
 """Which of several files is the log, its catalogue, its users; and the settings of ``[source]`` that read them."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,9 @@ def plan_of(files: Sequence[Path]) -> Plan:
             f"({_shown(roles[first].columns['item'])}), but lacks {' and '.join(roles[first].missing)}; its columns are "
             f"{_few(samples[first].names)}: add one, as column time or order"
         )
-    chosen = [each for each in looked_at if each in chosen or (each.fault and each.names == samples[first].names)]
+    empty = [each for each in faulty if each.names and each.names == samples[first].names]
+    place = {(each.path, each.member): at for at, each in enumerate(looked_at)}
+    chosen = sorted([*chosen, *empty], key=lambda each: place[each.path, each.member])
     return _plan(chosen, kinds[first], roles[first], others, [each for each in faulty if each not in chosen])
 
 
@@ -119,17 +121,56 @@ def _without_lists(logs: list[int], samples: Sequence[Sample], roles: Sequence[R
 
 
 def _of_same_form(logs: Sequence[int], samples: Sequence[Sample], kinds: Sequence[str | None]) -> list[Sample]:
-    first = samples[logs[0]]
-    for at in logs[1:]:
-        other = samples[at]
-        if kinds[at] is not None and kinds[at] == kinds[logs[0]]:
-            continue
-        if (other.names, other.kind, dict(other.text)) != (first.names, first.kind, dict(first.text)):
+    """The samples of a log, with settings that read all of them.
+
+    Raises:
+        SourceError: they have other columns, forms or encodings.
+    """
+    first, *others = [samples[at] for at in logs]
+    if kinds[logs[0]] is not None and len({kinds[at] for at in logs}) == 1:
+        return [first, *others]
+    text = first.text
+    for n_read, other in enumerate(others, start=1):
+        both = f"{first.label} and {other.label}"
+        found = _reading_both(text, all(map(_is_ascii, [first, *others[: n_read - 1]])), other)
+        encodings = [each.get("encoding", "utf-8") for each in (text, other.text)]
+        has_same_columns = (other.names, other.kind) == (first.names, first.kind)
+        if found is None and has_same_columns and len(set(encodings)) > 1:
             raise SourceError(
-                f"{first.label} and {other.label}: {len(logs)} logs of different columns or forms ({_few(first.names)}; "
-                f"{_few(other.names)}); name files of one log at a time"
+                f"{both}: files of different encodings, {' and '.join(encodings)}; write those of a log in the same: "
+                f"iconv -f {next(each for each in encodings if each != 'utf-8')} -t utf-8 FILE > NEW_FILE"
             )
-    return [samples[at] for at in logs]
+        if found is None or not has_same_columns:
+            raise SourceError(
+                f"{both}: {len(logs)} logs of different columns or forms ({_few(first.names)}; {_few(other.names)}); name files of one "
+                "log at a time"
+            )
+        text = found
+    return [replace(sample, text=text) for sample in (first, *others)]
+
+
+def _reading_both(text: Mapping[str, Any], is_ascii: bool, other: Sample) -> dict[str, Any] | None:
+    """Settings that read a further file as well; None where there are none.
+
+    Args:
+        text: settings that read the files before.
+        is_ascii: whether these have no other letters, so that every encoding reads them.
+        other: the further file.
+    """
+    mine, its = dict(text), dict(other.text)
+    if "multiline" in mine or "multiline" in its:  # a file without such fields is read by it too
+        mine["multiline"] = its["multiline"] = True
+    if is_ascii and "encoding" not in mine and "encoding" in its:
+        mine["encoding"] = its["encoding"]
+    elif _is_ascii(other) and "encoding" not in its and "encoding" in mine:
+        its["encoding"] = mine["encoding"]
+    elif {mine.get("encoding"), its.get("encoding")} == {"latin-1", "cp1252"}:  # which is the former and more
+        mine["encoding"] = its["encoding"] = "cp1252"
+    return mine if mine == its else None
+
+
+def _is_ascii(sample: Sample) -> bool:
+    return all(cell.isascii() for row in sample.rows for cell in row)
 
 
 def _no_log(samples: Sequence[Sample], roles: Sequence[Roles]) -> SourceError:
@@ -164,7 +205,8 @@ def _plan(chosen: Sequence[Sample], kind: str | None, roles: Roles, others: Sequ
             plan.source |= {"has_header": False, "names": roles.names}
         ids = {role: roles.columns[role] for role in ("user", "item")}  # which stand first
         plan.source |= roles.settings | {"columns": ids | roles.columns}
-        plan.doubts = [*first.doubts, *roles.doubts, *doubts]
+        of_files = dict.fromkeys(doubt for sample in chosen for doubt in sample.doubts if not sample.fault)
+        plan.doubts = [*of_files, *roles.doubts, *doubts]
     _add_lists(plan, kind, others)
     plan.doubts += [f"{sample.label} is left out: {sample.why}" for sample in faulty[:_FEW]]
     if len(faulty) > _FEW:
