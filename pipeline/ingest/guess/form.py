@@ -1,5 +1,6 @@
 """How a raw file is written (packing, encoding, separator, quotes, header), and its first rows as texts."""
 
+import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,9 @@ from pipeline.ingest.zip_members import members_of, open_member
 SAMPLE_BYTES = 1 << 20
 _IN_WORDS = 'a comma, a semicolon, a tab, "|", "::", "@" or a blank'
 _MAP_KEYS = 20
+# Of an object at most some members before the list: plain values, or objects and lists of plain values.
+_PLAIN = r'(?:"(?:[^"\\\\]|\\\\.)*"|[^\[\]{}",]+|\{[^\[\]{}]*\}|\[[^\[\]{}]*\])'
+_LIST_OF_OBJECTS = re.compile(rf'\s*\{{\s*(?:"[^"]*"\s*:\s*{_PLAIN}\s*,\s*){{0,20}}"(\w+)"\s*:\s*\[\s*\{{')
 Kind = Literal["text", "json", "parquet", "sequences", "map"]
 
 
@@ -134,7 +138,8 @@ def _of_stream(stream: BinaryIO, path: Path, member: str | None) -> Sample:
     label = f"{path}/{member}" if member else str(path)
     if b"\0" in begin:
         raise SourceError(f"{label}: holds null bytes, so it is no text; give it as CSV, JSON lines or Parquet")
-    text, encoding, doubts = _decoded(begin.removeprefix(b"\xef\xbb\xbf"))
+    begin = begin.removeprefix(codecs.BOM_UTF8)
+    text, encoding, doubts = _decoded(begin)
     text = _with_line_feeds(text, label)
     if rest:
         text = text[: text.rfind("\n") + 1] or text
@@ -143,6 +148,7 @@ def _of_stream(stream: BinaryIO, path: Path, member: str | None) -> Sample:
         raise EmptyFileError(f"{label}: no rows; expected some")
     is_open = not rest and not text.endswith("\n") and member is None
     if begin.lstrip()[:1] == b"{":
+        _require_an_object_a_line(lines, text, path)
         return _of_json(lines, bool(rest), path, member, is_open=is_open, is_lines=is_json_lines(begin[:HEAD_BYTES]))
     found = _of_lines(lines, text, path, member, encoding)
     return replace(found, doubts=(*doubts, *found.doubts), is_open=is_open)
@@ -182,6 +188,31 @@ def _decoded(begin: bytes) -> tuple[str, str, tuple[str, ...]]:
             pass
     doubt = f"it is no UTF-8 and was read as {encoding}; look at letters with accents, and set encoding if they are wrong"
     return begin.decode(encoding), encoding, (doubt,)
+
+
+def _require_an_object_a_line(lines: Sequence[str], text: str, path: Path) -> None:
+    """Refuse objects that are not one a line, with the command that writes them so; a lone object may be a list of items.
+
+    Raises:
+        SourceError: the text is an object that holds a list of events, or begins with an object of several lines before others.
+    """
+    if len(lines) > 1 and _object_in(lines[0]) is not None:
+        return
+    if found := _LIST_OF_OBJECTS.match(text):
+        what, of = f"a JSON object whose {found[1]} is a list of objects", f"'.{found[1]}[]'"
+    elif (end := _object_in(text.lstrip())) and text.lstrip()[end:].strip():
+        what, of = "JSON objects over several lines", "."
+    else:
+        return
+    raise SourceError(f"{path}: {what}; write an object a line with: jq -c {of} {path.name} > NEW.jsonl")
+
+
+def _object_in(text: str) -> int | None:
+    """Where the JSON value ends that a text begins with; None where it does not end."""
+    try:
+        return json.JSONDecoder().raw_decode(text)[1]
+    except ValueError:
+        return None
 
 
 def _of_json(lines: Sequence[str], is_cut: bool, path: Path, member: str | None, *, is_open: bool, is_lines: bool) -> Sample:
