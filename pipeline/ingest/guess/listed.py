@@ -7,6 +7,7 @@ from typing import NamedTuple
 from pipeline.ingest.cells import JOINED
 from pipeline.ingest.guess.content import is_answer
 from pipeline.ingest.guess.form import Sample
+from pipeline.ingest.guess.names import named
 
 _MARKS = (JOINED, ",", "|", ";", " ")
 _NEARLY_ALL = 0.95
@@ -67,12 +68,15 @@ def _vary(lists: Sequence[Sequence[str]], mark: str) -> bool:
 
 
 def _has_lists_of_answers(sample: Sample, item: str, mark: str) -> bool:
-    """Whether another column holds as many answers as there are items, row by row."""
+    """Whether a column of answers, by its name if it has one, holds as many of them as there are items, row by row."""
     at = sample.names.index(item)
-    for other in range(len(sample.names)):
+    usual = [*named("feedback", sample.names), *named("value", sample.names)]
+    for other, name in enumerate(sample.names):
+        if other == at or (sample.has_names and name not in usual):
+            continue
         pairs = [(row[at].split(mark), row[other].split(mark)) for row in sample.rows if max(at, other) < len(row)]
         fitting = [answers for items, answers in pairs if len(items) == len(answers) and all(map(is_answer, answers))]
-        if other != at and len(fitting) >= _NEARLY_ALL * len(pairs) and any(len(answers) > 1 for answers in fitting):
+        if len(fitting) >= _NEARLY_ALL * len(pairs) and any(len(answers) > 1 for answers in fitting):
             return True
     return False
 

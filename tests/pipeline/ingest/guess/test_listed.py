@@ -45,6 +45,12 @@ def test_an_id_with_a_mark_is_an_id(tmp_path: Path, item: Callable[[int], str]) 
     assert any("was taken for an id" in doubt and 'lists = ["item"] and list_separator = ' in doubt for doubt in found.doubts)
 
 
+def test_prices_with_a_comma_are_no_list_of_answers(tmp_path: Path) -> None:
+    rows = [f"{at % 9};shoe,{at % 7};{START + 60 * at};{at % 2};{at},99\n" for at in range(N_ROWS)]
+    (tmp_path / "a.csv").write_text("user;item;ts;clicked;price\n" + "".join(rows))
+    assert proposed(tmp_path / "a.csv")[1].trial.n_events == N_ROWS
+
+
 def test_lists_are_known_by_their_lengths(tmp_path: Path) -> None:
     """1, 2 or 3 items a row, 120 in all."""
     source, found = proposed(write(tmp_path, lambda at: "|".join(f"i{(at + place) % 7}" for place in range(1 + at % 3))))
