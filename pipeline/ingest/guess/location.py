@@ -32,7 +32,7 @@ def location(chosen: Sequence[Sample], faulty: Sequence[Sample] = ()) -> tuple[d
     empty = [sample for sample in faulty if isinstance(sample.fault, EmptyFileError)]
     if len(paths) > 1:
         path, shown = _glob_of(paths, {sample.path for sample in empty})
-        return {"path": path}, [f"the log is all that {shown} matches: {len(paths)} files now, and later ones too", *_hive(paths)]
+        return {"path": path}, [f"taken is all that {shown} matches: {len(paths)} files now, and later ones too", *_hive(paths)]
     members = [sample.member for sample in chosen if sample.member]
     if not members:
         return {"path": paths[0]}, _hive(paths)
@@ -50,10 +50,12 @@ def location(chosen: Sequence[Sample], faulty: Sequence[Sample] = ()) -> tuple[d
 
 def _hive(paths: Sequence[Path]) -> list[str]:
     """Says how columns that hive folders hold are read."""
-    keys = [found[1] for part in paths[0].parts[:-1] if (found := _HIVE.match(part))]
+    folders = [_HIVE.match(part) for part in paths[0].parts[:-1]]
+    keys = [found[1] for found in folders if found]
     if not keys or any(f"{key}=" not in str(path) for key in keys for path in paths):
         return []
-    template = "/".join(f"{key}={{{key}}}" for key in keys) + "/*"
+    first = next(at for at, found in enumerate(folders) if found)
+    template = "/".join([*(f"{found[1]}={{{found[1]}}}" if found else "*" for found in folders[first:]), "*"])
     return [f'whether {", ".join(keys)} of the folders matters; path_columns = "{template}" makes columns of it, to be mapped']
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.ingest.guess.propose import propose
+from pipeline.ingest.path_columns import values_in
 from pipeline.ingest.tabular import matching
 
 START = 1_700_000_000  # 2023-11-14 22:13:20 UTC
@@ -81,12 +82,19 @@ def test_a_glob_of_members_ends_before_a_number(tmp_path: Path) -> None:
     assert (found["member"], found["items"]["member"]) == ("log/day_*.csv", "log/items.csv")
 
 
-def test_columns_of_hive_folders_are_named(tmp_path: Path) -> None:
-    for day in (1, 2):
-        (tmp_path / f"day={day}/policy=a").mkdir(parents=True)
-        (tmp_path / f"day={day}/policy=a/x.csv").write_text(LOG)
-    found = propose([tmp_path / f"day={day}/policy=a/x.csv" for day in (1, 2)], tmp_path)
-    assert any('path_columns = "day={day}/policy={policy}/*"' in doubt for doubt in found.doubts)
+@pytest.mark.parametrize(
+    ("folder", "template"),
+    [("day={}/policy=a", "day={{day}}/policy={{policy}}/*"), ("day={}/new", "day={{day}}/*/*")],
+)
+def test_columns_of_hive_folders_are_named(tmp_path: Path, folder: str, template: str) -> None:
+    files = [tmp_path / folder.format(day) / "x.csv" for day in (1, 2)]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.write_text(LOG)
+    found = propose(files, tmp_path)
+    template = template.format()
+    assert any(f'path_columns = "{template}"' in doubt for doubt in found.doubts)
+    assert [values_in(template, str(file))["day"] for file in files] == ["1", "2"]
 
 
 def test_no_member_of_a_zip_is_left_out_in_silence(tmp_path: Path) -> None:
