@@ -7,7 +7,7 @@ _CLOCK = r"(?:[ T](\d{1,2}):\d\d(:\d\d([.,]\d+)?)?( ?[AaPp][Mm])?)?"
 _NUMBERS = re.compile(rf"(?<!\d)(\d{{1,4}})([/.-])(\d{{1,2}})\2(\d{{2,4}})(?!\d){_CLOCK}")
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _NAMED = re.compile(rf"(?<!\d)(\d{{1,2}})([ /-])(?:{_MONTHS})[a-z]*\2(\d{{4}})(?!\d){_CLOCK}")
-_PACKED = re.compile(r"(?<!\d)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(\d{4}(?:\d\d)?)?(?!\d)")
+_PACKED = re.compile(r"(?<!\d)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])((?:\d\d){1,3})?(?!\d)")
 
 
 def format_in(texts: Sequence[str]) -> str | None:
@@ -39,7 +39,7 @@ def _of_named(found: Sequence[re.Match[str]]) -> str:
 
 def _of_packed(found: Sequence[re.Match[str]]) -> str:
     lengths = {len(match[1] or "") for match in found}
-    return {6: "%Y%m%d%H%M%S", 4: "%Y%m%d%H%M"}.get(min(lengths) if len(lengths) == 1 else 0, "%Y%m%d")
+    return {6: "%Y%m%d%H%M%S", 4: "%Y%m%d%H%M", 2: "%Y%m%d%H"}.get(min(lengths) if len(lengths) == 1 else 0, "%Y%m%d")
 
 
 def _clock(found: Sequence[re.Match[str]], group: int) -> str:

@@ -14,6 +14,7 @@ from pipeline.ingest.times import Clock, require_format
 
 # Seconds since 1970 of 1979 and 2103, between which counted times of logs lie.
 _LEAST, _MOST = 300_000_000, 4_200_000_000
+_FROM_2030 = 1_900_000_000
 _UNITS = (("s", 1), ("ms", 1_000), ("us", 1_000_000))
 _NEARLY_ALL = 0.95
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?$")
@@ -74,6 +75,8 @@ def time_form(values: Sequence[str], *, is_named: bool) -> TimeForm | None:
         return None
     numbers = _numbers(values)
     if numbers is not None:
+        if _FROM_2030 <= min(numbers) < _MOST and (form := _read_by_format(values)):  # 2023111422 is no second of 2034
+            return form
         for unit, factor in _UNITS:
             if sum(_LEAST * factor <= number < _MOST * factor for number in numbers) >= _NEARLY_ALL * len(numbers):
                 return TimeForm({"time_unit": unit})

@@ -176,8 +176,9 @@ def _note_clocks(sample: Sample, roles: Roles, day: str) -> None:
         return
     roles.settings["identity"] = "row"
     roles.doubts.append(
-        f'{", ".join(clocks)} was not used, since times are read from a single column: all rows of a day have the same moment, and identity = "row" keeps '
-        f"those that are alike; better write both into a column, such as {sample.column(day)[0]} {sample.column(clocks[0])[0]}"
+        f"{', '.join(clocks)} was not used, since times are read from a single column: all rows of a day have the same moment, and "
+        f'identity = "row" keeps those that are alike; better write both into a column, such as {sample.column(day)[0]} '
+        f"{sample.column(clocks[0])[0]}"
     )
 
 

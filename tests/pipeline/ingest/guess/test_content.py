@@ -30,6 +30,7 @@ def write(folder: Path, time: Callable[[datetime], str], name: str = "event_time
         (lambda at: f"{at:%Y-%m-%d %H:%M:%S},123", "%Y-%m-%d %H:%M:%S,%3f", START.replace(microsecond=123_000)),
         (lambda at: format_datetime(at, usegmt=True), "%a, %d %b %Y %H:%M:%S GMT", START),
         (lambda at: f"{at:%Y%m%d%H%M}", "%Y%m%d%H%M", START.replace(second=0)),
+        (lambda at: f"{at:%Y%m%d%H}", "%Y%m%d%H", START.replace(minute=0, second=0)),
         (lambda at: f"{at:%Y%m%d}", "%Y%m%d", START.replace(hour=0, minute=0, second=0)),
     ],
 )
