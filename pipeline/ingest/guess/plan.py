@@ -55,12 +55,14 @@ def plan_of(files: Sequence[Path]) -> Plan:
     if len(logs) > 1:
         logs = _without_lists(logs, samples, roles, kinds)
     if not logs:
-        raise _no_log(samples, roles)
+        raise _no_log(samples[0], roles[0])
     chosen = _of_same_form(logs, samples, kinds)
     first = logs[0]
     others = [samples[at] for at in range(len(samples)) if at not in logs]
     if catalogue := _ids_of_items(others, kinds[first]):
         roles[first] = roles_of(samples[first], catalogue)
+        if kinds[first] is None and not roles[first].is_log:
+            raise _no_log(samples[first], roles[first])
     if kinds[first] is None and roles[first].missing and (unread := roles[first].unread):
         raise SourceError(
             f"{samples[first].label}: column {unread[0]} is named like a time, but {unread[1][:60]} is in no form that is known here; "
@@ -173,9 +175,8 @@ def _is_ascii(sample: Sample) -> bool:
     return all(cell.isascii() for row in sample.rows for cell in row)
 
 
-def _no_log(samples: Sequence[Sample], roles: Sequence[Roles]) -> SourceError:
-    """Says of the first file what it is, and what a log has that it lacks."""
-    sample, found = samples[0], roles[0]
+def _no_log(sample: Sample, found: Roles) -> SourceError:
+    """Says of a file what it is, and what a log has that it lacks."""
     columns = f"its columns are {_few(sample.names)}" if sample.has_names else f"{len(sample.names)} columns without names"
     if sample.kind == "map":
         what, lacks = "a JSON object of ids, as a list of items", "users and events"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.errors import SourceError
 from pipeline.ingest.guess.propose import Proposal, propose
 
 START = 1_700_000_000  # 2023-11-14 22:13:20 UTC
@@ -80,6 +81,15 @@ def test_a_catalogue_decides_what_an_id_is(tmp_path: Path, ids: list[str], n_eve
     source, found = proposed(write(tmp_path, lambda at: f"a{at % 3}|b{at % 2}"), items)
     assert ("lists" in source) == (n_events > N_ROWS) and found.trial.n_events == n_events
     assert not any("was taken for an id" in doubt for doubt in found.doubts)
+
+
+def test_a_nameless_file_that_is_a_log_only_by_its_lists_is_none_where_these_are_ids(tmp_path: Path) -> None:
+    log, items = tmp_path / "log.csv", tmp_path / "items.csv"
+    log.write_text("".join(f"{at % 9};a{at % 3}|{'b|' * (at % 2)}c\n" for at in range(N_ROWS)))
+    assert proposed(log)[0]["lists"] == ["item"]
+    items.write_text("item,title\n" + "".join(f"a{a}|{b}c,Thing\n" for a in range(3) for b in ("", "b|")))
+    with pytest.raises(SourceError, match=r"log.csv: a table, and no log"):
+        propose([log, items], tmp_path)
 
 
 def test_lists_of_json_need_no_evidence(tmp_path: Path) -> None:
