@@ -48,6 +48,11 @@ class RefreshRequest:
         return f"nothing new: every raw file{self.days_in_words} is in the warehouse already{but}"
 
     @property
+    def may_bring_nothing(self) -> bool:
+        """Whether deliveries are read again only for their refused rows, under settings that mean what they did."""
+        return self.again == "quarantined" and not (self.accept or self.rebuild)
+
+    @property
     def days_in_words(self) -> str:
         """The days as a part of a sentence: `` from 2026-01-02 to 2026-01-05``; empty where all are meant."""
         return "".join(f" {word} {day}" for word, day in (("from", self.first), ("to", self.last)) if day)

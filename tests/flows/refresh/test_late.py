@@ -193,7 +193,9 @@ def test_what_is_refused_again_stays_in_quarantine_once(shop: Shop) -> None:
     shop.run("refresh")
     before = shop.ask("from quarantine order by line")
     assert before.height == 12
-    shop.run("requeue")
+    n_releases = shop.ask("select count(*) from releases").item()
+    assert "nothing new: the same rows are refused for the same reasons" in shop.run("requeue").err
+    assert shop.ask("select count(*) from releases").item() == n_releases
     assert shop.ask("from quarantine order by line").equals(before)
     # A corrected file has the row on another line.
     spoilt = pl.read_csv(shop.folder / "logs" / "day-1.csv", infer_schema=False)
