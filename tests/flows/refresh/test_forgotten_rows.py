@@ -1,6 +1,7 @@
 """Refused rows of the forgotten are parted from those of others, whatever other cells spell."""
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 import polars as pl
 
@@ -16,7 +17,11 @@ FIELDS = ("user", "item", "at", "clicked")
 
 
 class Log(SourceSection):
-    """A log of lines; only ``a.csv`` is still there."""
+    """A log of lines; ``a.csv`` and ``slates.csv`` are still there."""
+
+    kind: str = "log"
+    name: str = "log"
+    path: Path = Path()
 
     def raw_rows(self, files: Collection[str]) -> Mapping[str, RawRows]:
         """See ``SourceSection``."""
@@ -25,7 +30,7 @@ class Log(SourceSection):
         return {"a.csv": lines, "slates.csv": slates}
 
 
-LOG = Log.model_construct()
+LOG = Log()
 
 
 def rejects(*raws: str, file: str = "a.csv") -> pl.DataFrame:
@@ -62,7 +67,7 @@ def test_where_the_column_is_not_known_the_row_stays_and_the_id_goes() -> None:
 
 def test_slate_that_holds_other_items_keeps_them() -> None:
     found = part_refused(
-        rejects("u1,7 8,x,1", "u1,7,x,1", file="slates.csv"), Forgotten(items=frozenset([hash_of("item", 7)])), Log()
+        rejects("u1,7 8,x,1", "u1,7,x,1", file="slates.csv"), Forgotten(items=frozenset([hash_of("item", 7)])), LOG
     )
     assert (found.others["raw"].to_list(), found.theirs["raw"].to_list()) == ([f"u1,{BLANK} 8,x,1"], ["u1,7,x,1"])
 
