@@ -22,9 +22,9 @@ class Mention:
 
     def __init__(self, raw_id: str, number: int) -> None:
         columns = [part.replace("\\|", "|").replace("\\\\", "\\") for part in re.split(r"(?<!\\)\|", raw_id)]
-        spellings = [re.escape(raw_id), str(number)]
+        spellings = [_spelled(raw_id), str(number)]
         if len(columns) > 1:
-            spellings.append(_BETWEEN_COLUMNS.join(re.escape(column) for column in columns))
+            spellings.append(_BETWEEN_COLUMNS.join(_spelled(column) for column in columns))
         words = "|".join(dict.fromkeys(spellings))
         self.is_number = raw_id == str(number)
         self.sql = rf"(^|[^\pL\pN_-])({words})($|[^\pL\pN_-])"
@@ -36,6 +36,11 @@ class Mention:
         if not self.is_number:
             return self.pattern.sub(BLANK, message)
         return message if quote is None else message[: quote.end()] + self.pattern.sub(BLANK, message[quote.end() :])
+
+
+def _spelled(text: str) -> str:
+    """A pattern of a text, in which CSV doubles a quote and JSON puts a backslash before it."""
+    return re.escape(text).replace('"', r'\\?"{1,2}')
 
 
 def audits_without(warehouse: Warehouse, mention: Mention) -> pl.DataFrame:
