@@ -1,13 +1,14 @@
 """Taking back a bad night: a new release with the Semantic IDs, codebooks and policies of an earlier one."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from flows.refresh.external_vectors import inputs_of_vectors
+from flows.refresh.forgotten import Forgotten
 from flows.runtime.resources import code_version
 from flows.runtime.run import Run
 from flows.runtime.run_outcome import record_run
@@ -18,6 +19,7 @@ from pipeline.errors import WarehouseError
 from pipeline.sids.codebook import Codebook
 from pipeline.sids.metrics import ReleaseSids, sid_metrics
 from pipeline.sids.restore import restore
+from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.config import WarehouseConfig
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.release import Changes, ReleaseDraft
@@ -45,9 +47,9 @@ class _Past:
 def rollback(root: Path, target: int, run: Run, engine: WarehouseConfig | None = None) -> dict[str, Any]:
     """Publish release ``target``'s Semantic IDs, codebooks and policies again, as a new release.
 
-    Events, records, ledgers and everything measured stay. The releases in between stand in the view ``withdrawn``; what was trained
-    in them is not used again. Vectors stay too, unless they are of another model than the old codebook; items that came
-    later are without a Semantic ID until the next refresh.
+    Events, records, ledgers and everything measured stay; who was forgotten since does not come back. The releases in between stand in
+    the view ``withdrawn``; what was trained in them is not used again. Vectors stay too, unless they are of another model than the old
+    codebook; items that came later are without a Semantic ID until the next refresh.
 
     Raises:
         WarehouseError: there is no such release before the last one, its snapshot has expired, or another run is writing.
@@ -67,15 +69,16 @@ def rollback(root: Path, target: int, run: Run, engine: WarehouseConfig | None =
         require_intact(warehouse, tuple(TABLES))
         config = _config_of(warehouse, target)
         with record_run(warehouse, run, config) as outcome:
-            with run.stage("read the release"):
-                past = _read(warehouse, target)
             release_id = last.release_id + 1
+            with run.stage("read the release"):
+                past = _without_forgotten(warehouse, _read(warehouse, target), release_id)
             inputs = (f"release:{target}", *past.codebooks["codebook_id"].unique().sort())
             seed = int(warehouse.query("SELECT seed FROM releases WHERE release_id = $id", {"id": target}).item())
             draft = ReleaseDraft(run.run_id, "rollback", code_version(), config, seed, inputs, restores=target)
             with run.stage("audits and publish"):
                 changes = _changes(warehouse, past, target, release_id)
                 warehouse.publish(draft, changes)
+            warehouse.staging.discard_all("embeddings")
             outcome.release_id = release_id
         opened = changes.upsert["sid_history"].filter(IS_OPEN).height
         return {
@@ -109,6 +112,20 @@ def _read(warehouse: Warehouse, target: int) -> _Past:
             past.files("embeddings"),
             tuple(sorted(inputs_of_vectors(past))),
         )
+
+
+def _without_forgotten(warehouse: Warehouse, past: _Past, release_id: int) -> _Past:
+    """What is taken from the earlier release, without items that were forgotten since; their vectors are written anew without these."""
+    forgotten = Forgotten.of(warehouse)
+    embeddings, waiting = forgotten.without(past.embeddings), forgotten.without(past.waiting)
+    if embeddings.height == past.embeddings.height:
+        return replace(past, waiting=waiting)
+    name = fingerprint("rollback", release_id, *forgotten.parts)
+    warehouse.staging.discard("embeddings", name)  # of a run that was killed: cheap to write again
+    with warehouse.staging.writing("embeddings", name) as folder:
+        embeddings.write_parquet(folder / "embeddings.parquet")
+    files = [warehouse.staging.path("embeddings", name) / "embeddings.parquet"]
+    return replace(past, waiting=waiting, embeddings=embeddings, embedding_files=files)
 
 
 def _changes(warehouse: Warehouse, past: _Past, target: int, release_id: int) -> Changes:

@@ -14,6 +14,7 @@ import polars as pl
 
 from flows.refresh.buckets import BucketResult, BucketStaging
 from flows.refresh.delivery_job import DeliveryJob, EarlierData, RowCounts
+from flows.refresh.forgotten_rows import part_refused
 from flows.refresh.spill import Spill
 from flows.runtime.steps import Steps
 from pipeline.errors import EmptyFileError
@@ -55,9 +56,9 @@ def stage_delivery(job: DeliveryJob, earlier: EarlierData, folder: Path, steps: 
         f"records of {job.delivery.id}", BucketStaging(job, earlier, folder, rules).stage, range(job.ingest.buckets)
     )
     shutil.rmtree(folder / "spill")
-    refused = pl.concat([read.rejects, *(bucket.rejects for bucket in buckets)])
+    refused, of_forgotten = _without_forgotten(job, pl.concat([read.rejects, *(bucket.rejects for bucket in buckets)]))
     rejects, known_rejects = _split_known(refused, quarantined)
-    known = pl.concat([known_rejects, *(bucket.known for bucket in buckets)])
+    known = pl.concat([known_rejects, of_forgotten, *(bucket.known for bucket in buckets)])
     lines = count_by_file(read.lines, rejects, known)
     job.reject_limit.require(lines, rejects)
     seen = pl.concat([bucket.items for bucket in buckets])
@@ -75,6 +76,12 @@ def stage_delivery(job: DeliveryJob, earlier: EarlierData, folder: Path, steps: 
     meaning = {"user": read.kinds.user, "item": read.kinds.item, "counts_own_time": read.counts_own_time}
     (folder / "meaning.json").write_text(json.dumps(meaning))
     return counts
+
+
+def _without_forgotten(job: DeliveryJob, rejects: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rejects but those of the forgotten, and file, n_known of these: they count as known, as their events do."""
+    parted = part_refused(rejects, job.forgotten, job.source.config)
+    return parted.others, parted.theirs.group_by("file").agg(n_known=pl.len().cast(pl.Int64))
 
 
 def _split_known(rejects: pl.DataFrame, quarantined: Quarantined) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -127,7 +134,8 @@ def _spill(job: DeliveryJob, kinds: IdKinds, folder: Path, quarantined: Quaranti
             spill.add(batch.events)
             reading.add(batch)
             if reading.n_rejected > _REJECTS_TO_STOP:
-                new, known = _split_known(reading.rejects, quarantined)
-                job.reject_limit.require(count_by_file(reading.lines, new, known), new)
+                refused, of_forgotten = _without_forgotten(job, reading.rejects)
+                new, known = _split_known(refused, quarantined)
+                job.reject_limit.require(count_by_file(reading.lines, new, pl.concat([known, of_forgotten])), new)
     spill.close()
     return reading.result(kinds, job.decided.counts_own_time)

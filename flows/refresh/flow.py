@@ -13,6 +13,7 @@ from flows.refresh.ingest_rows import rows_of_deliveries
 from flows.refresh.meaning import stored_meaning
 from flows.refresh.release_inputs import ReleaseInputs, gather_inputs
 from flows.refresh.request import RefreshRequest
+from flows.refresh.requeued import brings_nothing
 from flows.refresh.search import Search
 from flows.refresh.staging import KIND, StagingNight, stage_deliveries
 from flows.runtime.context import RunContext
@@ -21,7 +22,7 @@ from flows.runtime.run import Run
 from flows.runtime.run_outcome import record_run
 from flows.runtime.settings import Settings
 from flows.runtime.steps import Steps
-from flows.stores.incumbent import items_left_behind, read_incumbent, require_same_settings
+from flows.stores.incumbent import Incumbent, items_left_behind, read_incumbent, require_same_settings
 from pipeline.contracts import REJECTS
 from pipeline.ingest.meaning import require_acceptable, require_same_meaning
 from pipeline.warehouse.naming_damage import naming_damage
@@ -94,10 +95,7 @@ def _bring_up_to_date(
         found.hashes.save()
     if not (found.deliveries or found.has_new_vectors or request.rebuild or items_left_behind(warehouse)):
         return _nothing_new(run, request, [])
-    with run.stage("check stored files"):
-        _require_stored_whole(warehouse, makes_model=request.rebuild)
-    with run.stage("read the last release"):
-        incumbent = read_incumbent(warehouse, settings.sids.tombstone_nights, rebuild=request.rebuild)
+    incumbent = _incumbent(context, settings.sids.tombstone_nights, rebuild=request.rebuild)
     external, is_first = found.external, incumbent.release is None
     has_new_vectors, is_rebuild = found.has_new_vectors and not is_first, request.rebuild and not is_first
     if external is not None and (found.deliveries or request.rebuild or has_new_vectors):
@@ -107,8 +105,12 @@ def _bring_up_to_date(
             context, search.source, settings.ingest, settings.records, incumbent, stored, Forgotten.of(warehouse)
         )
         staged, passed_over = stage_deliveries(night, found.deliveries, tick)
-    if not (staged or is_rebuild or has_new_vectors or items_left_behind(warehouse)):
+    has_other_work = is_rebuild or has_new_vectors or items_left_behind(warehouse)
+    if not (staged or has_other_work):
         return _nothing_new(run, request, passed_over)
+    if request.may_bring_nothing and not has_other_work and brings_nothing(warehouse, staged, incumbent.tables):
+        run.say("nothing new: the same rows are refused for the same reasons")
+        return _report_nothing(run, passed_over)
     if external is not None and has_new_vectors:
         run.say(f"{external.paths[0]}: vectors that no release was made from yet")
 
@@ -132,17 +134,24 @@ def _bring_up_to_date(
     return _report(context, inputs, sids) | {"passed_over": passed_over}
 
 
-def _require_stored_whole(warehouse: Warehouse, *, makes_model: bool) -> None:
-    """Refuse to build upon damaged files; a model that is made anew may have been removed, but not be damaged."""
-    model = ("embedding_model",)
-    require_intact(warehouse, (*TABLES, "user_state", "like_sums", *(() if makes_model else model)))
-    if makes_model:
-        require_whole_or_gone(warehouse, model)
+def _incumbent(context: RunContext, tombstone_nights: int, *, rebuild: bool) -> Incumbent:
+    """The last release, once its stored files are known to be whole; ``rebuild``: whether a new codebook is to be learned."""
+    warehouse, run, model = context.warehouse, context.run, ("embedding_model",)
+    with run.stage("check stored files"):
+        require_intact(warehouse, (*TABLES, "user_state", "like_sums", *(() if rebuild else model)))
+        if rebuild:
+            require_whole_or_gone(warehouse, model)
+    with run.stage("read the last release"):
+        return read_incumbent(warehouse, tombstone_nights, rebuild=rebuild)
 
 
 def _nothing_new(run: Run, request: RefreshRequest, passed_over: list[str]) -> dict[str, Any]:
     """The report where no release is to be made."""
     run.say(request.nothing_new(len(passed_over)))
+    return _report_nothing(run, passed_over)
+
+
+def _report_nothing(run: Run, passed_over: list[str]) -> dict[str, Any]:
     return {"status": "nothing new", "run_id": run.run_id, "release_id": None, "passed_over": passed_over}
 
 

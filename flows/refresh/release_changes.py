@@ -9,13 +9,13 @@ import polars as pl
 
 from flows.refresh.changed_rows import changed_rows
 from flows.refresh.release_inputs import ReleaseInputs
+from flows.refresh.requeued import no_longer_refused
 from flows.refresh.semantic_ids import SemanticIds
-from flows.refresh.staging import StagedDelivery, live_files, no_longer_refused
+from flows.refresh.staging import StagedDelivery, live_files
 from pipeline.contracts import CODEBOOKS, EVENTS, RECORD_ROWS
 from pipeline.warehouse.artifact_rows import Artifact, artifact_rows, records_up_to
 from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.release import Changes
-from pipeline.warehouse.tables import QUARANTINE
 from pipeline.warehouse.warehouse import Warehouse
 
 
@@ -46,9 +46,7 @@ def changes_of(
             "events": rebuilt.select("user_id"),
             "record_rows": rebuilt.select("user_id"),
             "splits": gone,
-            "quarantine": pl.concat([QUARANTINE.empty(), *(no_longer_refused(warehouse, delivery) for delivery in staged)])
-            .select("ingest_id", "file", "line", "reason")
-            .unique(),
+            "quarantine": no_longer_refused(warehouse, staged),
         },
         replace_files={"embeddings": [embeddings]},
         register={"events": list(events), "record_rows": list(records)},

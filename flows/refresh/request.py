@@ -41,13 +41,16 @@ class RefreshRequest:
         return Days(self.first, self.last)
 
     def nothing_new(self, n_passed_over: int) -> str:
-        """Why there is nothing to do, where ``n_passed_over`` deliveries have no rows, or none that leave the quarantine."""
+        """Why there is nothing to do, where ``n_passed_over`` new deliveries have no rows."""
         if self.again == "quarantined":
-            if n_passed_over:
-                return "nothing new: the rows in quarantine are refused again for the same reasons"
             return "nothing new: no raw file that is still there has rows in quarantine"
         but = f" but for {n_passed_over} without rows" if n_passed_over else ""
         return f"nothing new: every raw file{self.days_in_words} is in the warehouse already{but}"
+
+    @property
+    def may_bring_nothing(self) -> bool:
+        """Whether deliveries are read again only for their refused rows, under settings that mean what they did."""
+        return self.again == "quarantined" and not (self.accept or self.rebuild)
 
     @property
     def days_in_words(self) -> str:

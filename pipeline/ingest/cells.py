@@ -124,12 +124,17 @@ def number(name: str) -> pl.Expr:
     return pl.when(value.is_finite()).then(value)
 
 
+def hash_of_id(text: str) -> int:
+    """See ``hashed``: the number of one id."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
 def hashed(name: str, dtype: pl.DataType = TEXT) -> pl.Expr:
     """The id's text as a number in [0, 2^63): BLAKE2b of its UTF-8 bytes, the same in every run and version."""
 
     def hash_each(cells: pl.Series) -> pl.Series:
         raw = cells.unique().drop_nulls()
-        digests = [int.from_bytes(hashlib.blake2b(t.encode(), digest_size=8).digest(), "big") >> 1 for t in raw]
+        digests = [hash_of_id(text) for text in raw]
         return cells.replace_strict(raw, pl.Series(digests, dtype=pl.Int64), default=None, return_dtype=pl.Int64)
 
     return id_text(name, dtype).map_batches(hash_each, return_dtype=pl.Int64)

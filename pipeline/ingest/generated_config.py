@@ -1,6 +1,6 @@
 """Settings of the source "generated": the world that its days are drawn from."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import ClassVar, Literal, Self
@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, Self
 import polars as pl
 from pydantic import Field, model_validator
 
+from pipeline.ingest.raw_rows import RawRows
 from pipeline.ingest.section import CHUNK_ROWS, IDS_LIMIT, SourceSection
 from pipeline.ingest.source import Source
 
@@ -46,6 +47,10 @@ class GeneratedSource(SourceSection):
         from pipeline.ingest.generated import GeneratedFeed  # its parts are functions of this section
 
         return GeneratedFeed(self, chunk_rows)
+
+    def raw_rows(self, files: Collection[str]) -> Mapping[str, RawRows]:
+        """See ``SourceSection``: all its files are Parquet, whose raw rows name their columns."""
+        return dict.fromkeys(files, RawRows({"user": "user_id", "item": "item_id"}))
 
     def is_begun(self) -> bool:
         """Whether a day was written."""

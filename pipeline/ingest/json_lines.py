@@ -138,7 +138,7 @@ def _refuse_constant(text: str) -> Any:
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse_constant)
 
 
-def _object(line: str) -> dict[str, Any] | None:
+def object_of(line: str) -> dict[str, Any] | None:
     """The object that a line is; None where it is none."""
     try:
         value = ast.literal_eval(line) if line.startswith(_PYTHON) else _DECODER.decode(line)
@@ -160,7 +160,7 @@ def _rows_of(block: Block, file: str, wanted: WantedFields, open_line: OpenLine)
         lines, count = lines[:-1], count + LineCount(n_open=1)
     written = lines.filter(pl.col(RAW).str.strip_chars() != "")
     count += LineCount(n_blank=lines.height - written.height)
-    cells, faults = _cells(written[RAW], lambda line: _object(line.strip()), wanted)
+    cells, faults = _cells(written[RAW], lambda line: object_of(line.strip()), wanted)
     names = list(dict.fromkeys([*wanted.names, *(name for row in cells for name in row)]))
     marked = written.with_columns(pl.Series("reason", faults, dtype=pl.String))
     bad = marked.filter(pl.col("reason").is_not_null())
@@ -223,7 +223,7 @@ def _refuse_if_most(file: str, rows: Rows, wanted: WantedFields) -> None:
 
 def _names_found(rows: Rows) -> list[str]:
     """Dotted names of the first objects, in order."""
-    objects = [_object(line.strip()) or {} for line in rows.cells[RAW].head(100).to_list()]
+    objects = [object_of(line.strip()) or {} for line in rows.cells[RAW].head(100).to_list()]
     return list(dict.fromkeys(name for each in objects for name in _names(each, "")))
 
 

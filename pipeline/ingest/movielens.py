@@ -5,7 +5,7 @@ flags behind each title; neither has a header.
 """
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Literal
@@ -23,6 +23,7 @@ from pipeline.ingest.files import Archive, open_raw, refusing
 from pipeline.ingest.identity import Identity
 from pipeline.ingest.ids import IdKinds
 from pipeline.ingest.layout import Layout, open_line_of
+from pipeline.ingest.raw_rows import KINDS, RawRows
 from pipeline.ingest.section import CHUNK_ROWS, IDS_LIMIT, SourceSection
 from pipeline.ingest.source import Delivery, RawBatch, file_lines
 
@@ -44,6 +45,13 @@ class MovieLensSource(SourceSection):
     def open(self, chunk_rows: int = CHUNK_ROWS, ids_limit: float = IDS_LIMIT) -> "MovieLens":
         """See ``SourceSection``."""
         return MovieLens(self, chunk_rows)
+
+    def raw_rows(self, files: Collection[str]) -> Mapping[str, RawRows]:
+        """See ``SourceSection``."""
+        try:
+            return self.open().raw_rows(files)
+        except SourceError:  # the archive is gone
+            return {}
 
 
 ML_100K_GENRES = [
@@ -167,6 +175,27 @@ class MovieLens:
             good, rejects = split_rejects(rows.cells, _rating_checks(self.config.ratings_order), ratings.name)
             events = self._events(good, ratings.name)
             yield RawBatch(events=events, rejects=pl.concat([rows.rejects, rejects]), lines=lines)
+
+    def raw_rows(self, files: Collection[str]) -> dict[str, RawRows]:
+        """How the raw rows of the release's members, and of a ratings file, name their user and item.
+
+        Raises:
+            SourceError: the archive is missing, damaged, shut, or no MovieLens release.
+        """
+        archive, release = self._opened()
+        texts = {
+            release.items: release.items_layout,
+            release.users: release.users_layout,
+            release.ratings: release.ratings_layout,
+        }
+        layouts = {f"{archive.path.name}/{member}": layout for member, layout in texts.items()}
+        if self.config.ratings:
+            layouts[self.config.ratings.name] = release.ratings_layout
+        return {
+            file: RawRows({kind: kind for kind in KINDS if kind in layout.names}, layout.names, layout.separator, layout.quote)
+            for file, layout in layouts.items()
+            if file in files
+        }
 
     def _opened(self) -> tuple[Archive, _Release]:
         archive = Archive(self.config.path)

@@ -1,7 +1,7 @@
 """What the section ``[source]`` of each kind can do: open its reader, say what gives rows their meaning, make its own files."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from pipeline.ingest.ids import IdKinds
+    from pipeline.ingest.raw_rows import RawRows
     from pipeline.ingest.source import Source
 
 SECTION = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +48,16 @@ class SourceSection(BaseModel):
             SourceError: what the reader needs to know of its files cannot be read.
         """
         raise NotImplementedError
+
+    def raw_rows(self, files: Collection[str]) -> "Mapping[str, RawRows]":
+        """How the raw rows of some files, as rejects have them, name their user and item; ``hsrl forget`` asks.
+
+        Of a file that is left out it is not known whose its refused rows are; of a source that does not say it, of none.
+
+        Args:
+            files: names of files as rejects have them.
+        """
+        return {}
 
     def id_kinds(self) -> "IdKinds | None":
         """What ids are, where a setting says so; None where the first delivery decides it."""

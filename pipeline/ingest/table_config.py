@@ -1,8 +1,9 @@
 """Settings of the source "table": which columns of a log are what, how its files are written, and what its answers mean."""
 
+from collections.abc import Collection, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -13,6 +14,9 @@ from pipeline.ingest.section import CHUNK_ROWS, IDS_LIMIT, SourceSection
 from pipeline.ingest.source import Source
 from pipeline.ingest.table_layout import CoreConfig, EventColumns, ItemColumns, ItemFile, TextFormat, UserColumns, UserFile
 from pipeline.ingest.times import Clock, offset_of, require_format
+
+if TYPE_CHECKING:
+    from pipeline.ingest.raw_rows import RawRows
 
 __all__ = ["EventColumns", "ItemColumns", "ItemFile", "TableSource", "TextFormat", "UserColumns", "UserFile"]
 
@@ -169,6 +173,12 @@ class TableSource(SourceSection, TextFormat):
         from pipeline.ingest.table import TableLog  # which reads by this section
 
         return TableLog(self, chunk_rows, ids_limit)
+
+    def raw_rows(self, files: Collection[str]) -> "Mapping[str, RawRows]":
+        """See ``SourceSection``."""
+        from pipeline.ingest.table_raw_rows import raw_rows_of_table  # which reads by this section
+
+        return raw_rows_of_table(self, files)
 
     @property
     def clock(self) -> Clock:

@@ -156,6 +156,29 @@ def _rows(file: RawFile, text: TextFormat | None, wanted: WantedColumns, chunk_r
         yield rows._replace(cells=cells.with_columns(pl.lit(None, pl.String).alias(column) for column in missing))
 
 
+def fields_of(file: RawFile, text: TextFormat, wanted: WantedColumns) -> tuple[str, ...]:
+    """The names of the fields of a text's lines, in order; none where its rows are no delimited lines.
+
+    Args:
+        file: to read the header of.
+        text: how it is written.
+        wanted: columns that are read of it, which say whether its header names types.
+
+    Raises:
+        EmptyFileError: it holds no rows.
+        SourceError: it is refused as a whole.
+    """
+    if text.format == "map" or (file.member is None and _is_parquet(file.path)):
+        return ()
+    if text.format != "sequences":
+        with refusing(file.path), file.open("lines") as stream:
+            if is_json_lines(stream.peek(HEAD_BYTES)[:HEAD_BYTES]):  # type: ignore[attr-defined]  # whatever is opened can peek
+                return ()
+    first = next(_text_rows(file, text, 1, wanted))
+    in_file = [name for name in wanted.names if name not in file.path_values]
+    return tuple(name for name in without_types(first.cells, in_file).columns if not name.startswith(OWN))
+
+
 def _is_parquet(path: Path) -> bool:
     with refusing(path), path.open("rb") as file:
         return path.suffix == ".parquet" or file.read(len(MAGIC)) == MAGIC

@@ -92,6 +92,23 @@ def close_dead_runs(lake: Lake) -> list[str]:
     return dead
 
 
+def replace_messages(lake: Lake, run_id: str, messages: Mapping[str, str]) -> None:
+    """Change what some runs said when they ended.
+
+    The table is written whole: a row that is deleted stays in the file that DuckLake keeps it in.
+
+    Args:
+        lake: the warehouse.
+        run_id: the run that changes them.
+        messages: run → message.
+    """
+    with lake.transaction(f"{len(messages)} messages of runs", {"run": run_id}):
+        rows = lake.read(RUNS, "FROM runs")
+        message = pl.col("run_id").replace_strict(dict(messages), default=pl.col("message"), return_dtype=pl.String)
+        lake.connection.execute("DELETE FROM runs")
+        insert(lake, "runs", rows.with_columns(message=message))
+
+
 def add_quarantine(lake: Lake, run_id: str, ingest_id: str, rejects: pl.DataFrame) -> None:
     """Keep every rejected row of an ingest; those of an earlier attempt at the same ingest make way.
 

@@ -24,15 +24,29 @@ def rollback(console: Console, report: dict[str, Any]) -> None:
 
 def forget(console: Console, report: dict[str, Any]) -> None:
     """What went, or would go, and what holds it still."""
-    is_done = report["status"] == "published"
-    held, policies = report["held_by_releases"], report["held_by_policies"]
+    who, is_planned = f"{report['kind']} {report['id']}", report["status"] == "planned"
+    if report["status"] == "forgotten already":
+        console.print(f"{who}: forgotten already since release {report['since']}", highlight=False, markup=False, soft_wrap=True)
+    held, policies, label = report["held_by_releases"], report["held_by_policies"], "would go" if is_planned else "gone"
     lines = (
-        ("release", f"{report['release_id']}: without {report['kind']} {report['id']}" if is_done else ""),
-        ("gone" if is_done else "would go", f"{report['n_events']:,} events of {report['kind']} {report['id']}"),
+        ("release", f"{report['release_id']}: without {who}" if report["status"] == "published" else ""),
+        (label, f"{report['n_events']:,} events of {who}" if report["status"] != "forgotten already" else ""),
+        ("in quarantine", _in_quarantine(report, label)),
+        ("messages of runs", f"the id is out of {report['n_messages']:,}" if report.get("n_messages") else ""),
+        ("morning pages", f"{report['n_pages']:,} that hold the id were deleted" if report.get("n_pages") else ""),
         ("still held by", f"releases {some(held)}, until hsrl gc expires them (hsrl gc --keep-days 0 --keep-releases 1: now)"),
         ("learned from it", f"policy {some(policies)}; learn without it: hsrl retrain" if policies else ""),
     )
     facts(console, tuple(line for line in lines if line[1]))
+
+
+def _in_quarantine(report: dict[str, Any], label: str) -> str:
+    """Rows of the quarantine that go, and those that only lose the id, as it is not known whose they are."""
+    n_gone, n_blanked = report["n_quarantined"], report["n_blanked"]
+    parts = [f"{n_gone:,} rows of it {label}"] if n_gone else []
+    if n_blanked:
+        parts.append(f"{n_blanked:,} rows that may be another's stay, the id in them blanked")
+    return "; ".join(parts)
 
 
 def migrate(console: Console, report: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.maintenance.forget import forget
 from flows.maintenance.gc import collect_garbage
 from flows.maintenance.rollback import rollback
 from flows.runtime.run import Run
@@ -11,7 +12,7 @@ from pipeline.errors import WarehouseError
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.config import RetentionConfig
 from pipeline.warehouse.warehouse import Warehouse
-from tests.support.small_feed import night
+from tests.support.small_feed import night, settings_of
 
 SIDS = "SELECT item_id, codebook_id, tokens, sid, slot FROM sids ORDER BY item_id"
 
@@ -38,6 +39,23 @@ def test_a_bad_night_is_taken_back_and_the_next_night_goes_on(tmp_path: Path) ->
     assert night(root, 2)["status"] == "published"
     assert run_sql(root, "FROM items WHERE is_active AND item_id NOT IN (SELECT item_id FROM sids)").is_empty()
     assert night(root, 2)["status"] == "nothing new"
+
+
+@pytest.mark.slow
+def test_item_that_was_forgotten_does_not_come_back(tmp_path: Path) -> None:
+    """Night 2 learns another embedding model, so that the rollback brings the vectors of night 1 back, in which the item was."""
+    root = tmp_path / "w"
+    night(root, 1)
+    item = run_sql(root, "SELECT item_id, raw_id FROM items ORDER BY item_id LIMIT 1").row(0, named=True)
+    vectors = "SELECT item_id, vector FROM embeddings WHERE item_id <> {item_id} ORDER BY item_id".format(**item)
+    then = run_sql(root, vectors)
+    night(root, 2, vocabulary=5, rebuild=True)
+    forget(settings_of(root, 2, vocabulary=5), root, "item", item["raw_id"], Run("forget"))
+    rollback(root, 1, Run("rollback"))
+    assert run_sql(root, vectors).equals(then)
+    for table in ("embeddings", "sid_waiting", "sid_missing", "sid_history", "items"):
+        assert run_sql(root, f"SELECT count(*) FROM {table} WHERE item_id = {item['item_id']}").item() == 0, table
+    assert not list((root / "staging").rglob("*.parquet"))
 
 
 @pytest.mark.slow
