@@ -3,11 +3,13 @@
 import os
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from flows.runtime.settings import load_settings
 from pipeline.errors import ConfigError
+from pipeline.ingest.config import IngestConfig
 from pipeline.ingest.guess.propose import Proposal, propose
 
 
@@ -19,7 +21,8 @@ def write_configuration(files: Sequence[Path], out: Path) -> dict[str, Any]:
         out: the configuration, which must not be there yet.
 
     Returns:
-        configuration, kind, log (names of files), unsure (sentences), events, rejected, positive, users, items, rows (up to ten
+        configuration, kind, log (names of files), unsure (sentences), events, rejected (also those that a refresh will refuse),
+        positive, users, items, rows (up to ten
         parsed rows, a dict each) and next, the command that reads the log by it.
 
     Raises:
@@ -31,7 +34,7 @@ def write_configuration(files: Sequence[Path], out: Path) -> dict[str, Any]:
     folder = out.absolute().parent
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder; make it, or name another file with --out")
-    proposal = propose(files, folder)
+    proposal = propose(files, folder, datetime.now(UTC) + timedelta(days=IngestConfig().future_days))
     _require_loading(proposal.text, folder)
     try:
         with out.open("x", encoding="utf-8") as file:
@@ -58,11 +61,11 @@ def _report(proposal: Proposal, out: Path) -> dict[str, Any]:
         "kind": proposal.kind,
         "log": list(proposal.log),
         "unsure": list(proposal.doubts),
-        "events": trial.n_events,
-        "rejected": trial.n_rejected,
-        "positive": trial.n_positive,
-        "users": trial.n_users,
-        "items": trial.n_items,
+        "events": trial.events.height,
+        "rejected": trial.rejects.height,
+        "positive": int(trial.events["feedback"].sum()),
+        "users": trial.events["user_id"].n_unique(),
+        "items": trial.events["item_id"].n_unique(),
         "rows": trial.rows.to_dicts(),
         "next": f"hsrl refresh --config {out} --warehouse warehouse/{out.stem}",
     }

@@ -7,6 +7,7 @@ itself. So memory is bounded by a batch and a bucket, never by the log.
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +16,7 @@ from flows.refresh.buckets import BucketResult, BucketStaging
 from flows.refresh.delivery_job import DeliveryJob, EarlierData, RowCounts
 from flows.refresh.spill import Spill
 from flows.runtime.steps import Steps
+from pipeline.errors import EmptyFileError
 from pipeline.ingest.catalogue import merge_items, merge_users, note_sightings, note_users
 from pipeline.ingest.ids import IdKinds, OtherKinds
 from pipeline.ingest.ordering import Rules
@@ -120,11 +122,12 @@ def _spill_by_kinds(job: DeliveryJob, folder: Path, quarantined: Quarantined) ->
 def _spill(job: DeliveryJob, kinds: IdKinds, folder: Path, quarantined: Quarantined) -> ReadDelivery:
     """Write the delivery's events by bucket, and stop where it already has far too many rejects."""
     reading, spill = Reading(), Spill(folder, job.ingest.buckets)
-    for batch in job.source.read(job.delivery, kinds):
-        spill.add(batch.events)
-        reading.add(batch)
-        if reading.n_rejected > _REJECTS_TO_STOP:
-            new, known = _split_known(reading.rejects, quarantined)
-            job.reject_limit.require(count_by_file(reading.lines, new, known), new)
+    with nullcontext() if not job.replaces else suppress(EmptyFileError):  # a corrected day may be empty: all that it had goes
+        for batch in job.source.read(job.delivery, kinds):
+            spill.add(batch.events)
+            reading.add(batch)
+            if reading.n_rejected > _REJECTS_TO_STOP:
+                new, known = _split_known(reading.rejects, quarantined)
+                job.reject_limit.require(count_by_file(reading.lines, new, known), new)
     spill.close()
     return reading.result(kinds, job.decided.counts_own_time)

@@ -95,10 +95,7 @@ def _bring_up_to_date(
     if not (found.deliveries or found.has_new_vectors or request.rebuild or items_left_behind(warehouse)):
         return _nothing_new(run, request, [])
     with run.stage("check stored files"):
-        model = ("embedding_model",)
-        require_intact(warehouse, (*TABLES, "user_state", "like_sums", *(() if request.rebuild else model)))
-        if request.rebuild:
-            require_whole_or_gone(warehouse, model)
+        _require_stored_whole(warehouse, makes_model=request.rebuild)
     with run.stage("read the last release"):
         incumbent = read_incumbent(warehouse, settings.sids.tombstone_nights, rebuild=request.rebuild)
     external, is_first = found.external, incumbent.release is None
@@ -133,6 +130,14 @@ def _bring_up_to_date(
         deliveries = rows_of_deliveries(inputs, settings.source, stored)
         steps.run("audits and publish", warehouse.publish, draft, changes_of(warehouse, run.run_id, inputs, sids, deliveries))
     return _report(context, inputs, sids) | {"passed_over": passed_over}
+
+
+def _require_stored_whole(warehouse: Warehouse, *, makes_model: bool) -> None:
+    """Refuse to build upon damaged files; a model that is made anew may have been removed, but not be damaged."""
+    model = ("embedding_model",)
+    require_intact(warehouse, (*TABLES, "user_state", "like_sums", *(() if makes_model else model)))
+    if makes_model:
+        require_whole_or_gone(warehouse, model)
 
 
 def _nothing_new(run: Run, request: RefreshRequest, passed_over: list[str]) -> dict[str, Any]:

@@ -10,12 +10,11 @@ import polars as pl
 from flows.refresh.changed_rows import changed_rows
 from flows.refresh.release_inputs import ReleaseInputs
 from flows.refresh.semantic_ids import SemanticIds
-from flows.refresh.staging import StagedDelivery, live_files
+from flows.refresh.staging import StagedDelivery, live_files, no_longer_refused
 from pipeline.contracts import CODEBOOKS, EVENTS, RECORD_ROWS
 from pipeline.warehouse.artifact_rows import Artifact, artifact_rows, records_up_to
 from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.release import Changes
-from pipeline.warehouse.statements import statement
 from pipeline.warehouse.tables import QUARANTINE
 from pipeline.warehouse.warehouse import Warehouse
 
@@ -47,7 +46,9 @@ def changes_of(
             "events": rebuilt.select("user_id"),
             "record_rows": rebuilt.select("user_id"),
             "splits": gone,
-            "quarantine": _no_longer_refused(warehouse, staged),
+            "quarantine": pl.concat([QUARANTINE.empty(), *(no_longer_refused(warehouse, delivery) for delivery in staged)])
+            .select("ingest_id", "file", "line", "reason")
+            .unique(),
         },
         replace_files={"embeddings": [embeddings]},
         register={"events": list(events), "record_rows": list(records)},
@@ -87,16 +88,6 @@ def _files_to_register(warehouse: Warehouse, staged: Sequence[StagedDelivery], k
             path = warehouse.staging.path("rest", name) / path.name
         found[path] = (delivery.new.ingest_id,)
     return found
-
-
-def _no_longer_refused(warehouse: Warehouse, staged: Sequence[StagedDelivery]) -> pl.DataFrame:
-    """Rows of the quarantine that a delivery brought again and that were not refused again for the same reason, on whichever line."""
-    rows = [QUARANTINE.empty()]
-    for delivery in staged:
-        if delivery.new.requeues:
-            before = warehouse.read(QUARANTINE, statement("quarantine_of_ingests"), {"ingests": list(delivery.new.requeues)})
-            rows.append(before.join(delivery.frame("refused"), on=["file", "raw", "reason"], how="anti"))
-    return pl.concat(rows).select("ingest_id", "file", "line", "reason").unique()
 
 
 def _rebuilt(staged: Sequence[StagedDelivery]) -> pl.DataFrame:

@@ -41,8 +41,10 @@ class RefreshRequest:
         return Days(self.first, self.last)
 
     def nothing_new(self, n_passed_over: int) -> str:
-        """Why there is nothing to do, where ``n_passed_over`` new deliveries have no rows."""
+        """Why there is nothing to do, where ``n_passed_over`` deliveries have no rows, or none that leave the quarantine."""
         if self.again == "quarantined":
+            if n_passed_over:
+                return "nothing new: the rows in quarantine are refused again for the same reasons"
             return "nothing new: no raw file that is still there has rows in quarantine"
         but = f" but for {n_passed_over} without rows" if n_passed_over else ""
         return f"nothing new: every raw file{self.days_in_words} is in the warehouse already{but}"

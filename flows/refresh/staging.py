@@ -26,6 +26,7 @@ from pipeline.warehouse.artifacts import fingerprint
 from pipeline.warehouse.ledger import add_quarantine
 from pipeline.warehouse.statements import statement
 from pipeline.warehouse.stored_files import StoredFile
+from pipeline.warehouse.tables import QUARANTINE
 from pipeline.warehouse.warehouse import Warehouse
 
 KIND = "delivery"
@@ -95,7 +96,7 @@ class StagingNight:
 def stage_deliveries(
     night: StagingNight, new: Sequence[NewDelivery], tick: Callable[[int, int], None]
 ) -> tuple[list[StagedDelivery], list[str]]:
-    """The deliveries staged, and the ids of those that hold no rows (yet) and are passed over.
+    """The deliveries staged, and the ids of those that are passed over: they hold no rows (yet), or bring nothing out of quarantine.
 
     Args:
         night: where and how.
@@ -108,17 +109,39 @@ def stage_deliveries(
         SourceError: a file is refused as a whole, or was written over meanwhile.
     """
     staged: list[StagedDelivery] = []
+    unmended: list[str] = []
     empty: dict[str, EmptyFileError] = {}
     for number, delivery in enumerate(new, start=1):
         try:
-            staged.append(_stage(night, staged, delivery))
+            made = _stage(night, staged, delivery)
         except EmptyFileError as error:
             empty[delivery.delivery.id] = error
             night.context.run.say(f"{delivery.delivery.id}: no rows; passed over")
+        else:
+            if _mends_nothing(night.context.warehouse, made):
+                unmended.append(delivery.delivery.id)
+            else:
+                staged.append(made)
         tick(number, len(new))
     if empty and not staged and night.incumbent.release is None:
         raise next(iter(empty.values()))
-    return staged, list(empty)
+    return staged, [*empty, *unmended]
+
+
+def _mends_nothing(warehouse: Warehouse, delivery: StagedDelivery) -> bool:
+    """Whether a delivery was read again for its rows in quarantine, and all is as it was."""
+    if not delivery.new.requeues or delivery.new.replaces:
+        return False
+    is_as_before = not delivery.frame("counts")["n_accepted"][0] and delivery.frame("rejects").is_empty()
+    return is_as_before and no_longer_refused(warehouse, delivery).is_empty()
+
+
+def no_longer_refused(warehouse: Warehouse, delivery: StagedDelivery) -> pl.DataFrame:
+    """QUARANTINE: rows that the delivery brought again and that were not refused again for the same reason, on whichever line."""
+    if not delivery.new.requeues:
+        return QUARANTINE.empty()
+    before = warehouse.read(QUARANTINE, statement("quarantine_of_ingests"), {"ingests": list(delivery.new.requeues)})
+    return before.join(delivery.frame("refused"), on=["file", "raw", "reason"], how="anti")
 
 
 def _stage(night: StagingNight, earlier: Sequence[StagedDelivery], new: NewDelivery) -> StagedDelivery:
@@ -161,7 +184,7 @@ def _job(night: StagingNight, earlier: Sequence[StagedDelivery], new: NewDeliver
         records=night.records,
         decided=_decided(night.stored, earlier),
         latest=None if has_own_clock else night.context.run.started_at + timedelta(days=night.ingest.future_days),
-        replaces=new.replaces,
+        replaces=new.goes_first,
         forgotten=night.forgotten,
     )
 
@@ -176,6 +199,7 @@ def _cut(job: DeliveryJob) -> tuple[object, ...]:
         str(decided.kinds),
         decided.counts_own_time,
         str(job.ingest.earliest),
+        job.replaces,
         *job.forgotten.parts,
     )
 

@@ -1,7 +1,7 @@
 """What a refresh finds: the last release's tables, files and Semantic IDs, and whether the settings still fit them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -76,12 +76,16 @@ class PastIngest:
 
     Attributes:
         ingest_id: its id.
-        hashes: sha256 of its files, sorted.
+        files: that it read, each with its name, sha256 and bytes.
+        replaces: earlier ingests of the delivery whose events went.
+        n_known: its rows that the warehouse already had.
         n_quarantined: its rows that are in quarantine.
     """
 
     ingest_id: str
-    hashes: tuple[str, ...]
+    files: tuple[tuple[str, str, int], ...]
+    replaces: tuple[str, ...]
+    n_known: int
     n_quarantined: int
 
 
@@ -90,14 +94,23 @@ class KnownFiles:
     """What the warehouse knows of raw files.
 
     Attributes:
-        hashes: sha256 of the files taken in.
-        waiting: those of them whose last line has no line end and waits in quarantine.
+        waiting: sha256 of the files whose last line has no line end and waits in quarantine.
         deliveries: source and id of a delivery → its ingests, the first first.
     """
 
-    hashes: frozenset[str] = frozenset()
     waiting: frozenset[str] = frozenset()
     deliveries: Mapping[tuple[str, str], list[PastIngest]] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Of all ingests."""
+        return frozenset(ingest.ingest_id for past in self.deliveries.values() for ingest in past)
+
+    def standing(self, goes: Iterable[str]) -> frozenset[str]:
+        """The sha256 of the files whose events stand when those of some ingests go as well."""
+        ingests = [ingest for past in self.deliveries.values() for ingest in past]
+        gone = {replaced for ingest in ingests for replaced in ingest.replaces}.union(goes)
+        return frozenset(sha256 for ingest in ingests if ingest.ingest_id not in gone for _, sha256, _ in ingest.files)
 
 
 @dataclass(frozen=True)
@@ -152,7 +165,6 @@ def read_incumbent(warehouse: Warehouse, tombstone_nights: int, *, rebuild: bool
 def known_files(warehouse: Warehouse) -> KnownFiles:
     """What the warehouse knows of raw files."""
     return KnownFiles(
-        hashes=frozenset(warehouse.query(statement("raw_files_taken_in"))["sha256"]),
         waiting=frozenset(warehouse.query(statement("raw_files_waiting"))["sha256"]),
         deliveries=_past_ingests(warehouse),
     )
@@ -160,8 +172,10 @@ def known_files(warehouse: Warehouse) -> KnownFiles:
 
 def _past_ingests(warehouse: Warehouse) -> dict[tuple[str, str], list[PastIngest]]:
     found: dict[tuple[str, str], list[PastIngest]] = {}
-    for source, delivery_id, ingest_id, hashes, n_quarantined in warehouse.query(statement("ingests_by_delivery")).iter_rows():
-        found.setdefault((source, delivery_id), []).append(PastIngest(ingest_id, tuple(hashes or ()), n_quarantined))
+    for row in warehouse.query(statement("ingests_by_delivery")).iter_rows(named=True):
+        files = tuple((file["file"], file["sha256"], file["bytes"]) for file in row["read"] or ())
+        ingest = PastIngest(row["ingest_id"], files, tuple(row["replaces"]), row["n_known"], row["n_quarantined"])
+        found.setdefault((row["source"], row["delivery_id"]), []).append(ingest)
     return found
 
 

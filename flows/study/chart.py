@@ -131,8 +131,8 @@ def _differences(axes: Axes, differences: Sequence[Point], first: str) -> None:
         axes.set_title("in colour: better or worse by the rule of claims (docs/learner.md)", fontsize=7.5, loc="right")
 
 
-def _by_interval(point: Point) -> str | None:
-    return "worse" if point.high < 0 else "better" if point.low > 0 else None
+def _by_interval(point: Point) -> str:
+    return "worse" if point.high < 0 else "better" if point.low > 0 else "no difference shown"
 
 
 def _edge(differences: Sequence[Point]) -> float:

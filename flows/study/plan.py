@@ -107,8 +107,9 @@ def plan_study(
     if request.study not in STUDIES:
         raise ConfigError(f"reproduce: unknown study {request.study}; known are {', '.join(STUDIES)}")
     study = STUDIES[request.study]
-    length = {"learner.schedule.n_iterations": request.n_iterations} if request.n_iterations else {}
-    base = applied(settings, {**study.base, **length, **({"training.judge_sessions": 100} if study.is_tuned else {})})
+    base = applied(settings, {**study.base, **({"training.judge_sessions": 100} if study.is_tuned else {})})
+    if request.n_iterations:
+        base = base.model_copy(update={"learner": base.learner.shortened(request.n_iterations)})
     source = CodeSource(warehouse, pinned, base.engine.memory_limit_mb, base.seed)
     references = Trial("references", base, *_specs(workspace, base.simulator, base.evaluation, base.seed), None)
     frozen = _first_catalogues_codes(workspace, source, base.sids, base.embeddings) if study.stages else None

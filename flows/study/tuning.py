@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.model_selection import ParameterSampler
 
 from flows.runtime.run import Run
 from flows.runtime.workers import Workers, run_parallel
@@ -19,11 +18,13 @@ from flows.study.variants import applied
 # Slates of the log teach values that bootstrap for ever, since nobody knows where their sessions end: what a critic of any action can
 # live with, a policy gradient leaves out, and HAC's paper has none. So every method chooses whether it has them.
 # HAC A.3 searches actor rates from 1e-6 to 5e-4 and critic rates from 1e-5 to 1e-3 for 50,000 iterations; a tenth of the iterations
-# takes rates that are as much higher.
-_SHARED: Mapping[str, Sequence[float]] = {
+# takes rates that are as much higher. There are as many rates as configurations, so that those of a method that reads one rate and
+# nothing else of this differ all the same.
+_RATES = (1e-4, 2e-4, 3e-4, 5e-4, 1e-3, 2e-3, 3e-3, 5e-3)
+_SHARED: Mapping[str, Sequence[Any]] = {
+    "learner.schedule.actor_lr": _RATES,
+    "learner.schedule.critic_lr": _RATES,
     "learner.losses.log_share": (0.0, 0.5),
-    "learner.schedule.actor_lr": (1e-4, 3e-4, 1e-3, 2e-3, 5e-3),
-    "learner.schedule.critic_lr": (1e-4, 3e-4, 1e-3, 3e-3),
 }
 
 
@@ -53,13 +54,21 @@ class Searched:
 
 
 def configurations(own: Mapping[str, Sequence[Any]], seed: int) -> list[dict[str, Any]]:
-    """What a method tries: 8 different choices from the shared rates and up to a few settings of its own, drawn uniformly.
+    """What a method tries: 8 configurations, in which every value of a setting comes equally often, or once more (a Latin hypercube).
+
+    The shared settings are the same eight for every method, so that none is offered a rate that others are not; its own are drawn
+    beside them.
 
     Args:
         own: setting → values that the method adds to the search.
         seed: of the draw.
     """
-    return list(ParameterSampler({**_SHARED, **own}, RUNGS[0].n_configurations, random_state=seed))
+    draw, n = np.random.default_rng(seed), RUNGS[0].n_configurations
+    columns = {
+        setting: [values[number % len(values)] for number in draw.permutation(n)]
+        for setting, values in {**_SHARED, **own}.items()
+    }
+    return [{setting: column[number] for setting, column in columns.items()} for number in range(n)]
 
 
 def tuned(workspace: Workspace, plan: StudyPlan, run: Run, workers: Workers) -> tuple[StudyPlan, list[Searched]]:

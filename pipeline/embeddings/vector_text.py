@@ -42,7 +42,7 @@ class TextTable:
         """Its rows, all at once: a text is no form for many vectors.
 
         Raises:
-            ContractError: its lines have no columns, or an id is no whole number where ``item_id`` names them.
+            ContractError: its lines have no columns, a value is no number, or an id no whole number where ``item_id`` names them.
         """
         try:
             rows = pl.read_csv(self.path, separator=self.separator, infer_schema=False, columns=[self.vector_name, self.id_name])
@@ -53,7 +53,14 @@ class TextTable:
             ) from None
         numbers = rows[self.vector_name].str.strip_chars(" []()").str.replace_all(r"[\s,;]+", ",").str.split(",")
         lengths = numbers.list.len().fill_null(-1).cast(pl.Int64).to_numpy()
-        values = numbers.drop_nulls().list.explode().cast(pl.Float64, strict=False)
+        parts = numbers.drop_nulls().list.explode()
+        values = parts.cast(pl.Float64, strict=False)
+        odd = parts.filter(values.is_null() & ~parts.str.to_lowercase().is_in(["", "null", "none", "na"]))
+        if odd.len():
+            raise ContractError(
+                f"{self.where}: {odd.len():,} of {parts.len():,} values of its vectors are no numbers, such as {odd[0]!r}; "
+                "write plain numbers, parted by commas or spaces"
+            )
         yield RawRows(lengths, values.fill_null(np.nan).to_numpy(), self._ids(rows[self.id_name].str.strip_chars()), None)
 
     def _ids(self, texts: pl.Series) -> pl.Series:

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Sequence
 
-_CLOCK = r"(?:[ T](\d{1,2}):\d\d(:\d\d(\.\d+)?)?( ?[AaPp][Mm])?)?"
+_CLOCK = r"(?:[ T](\d{1,2}):\d\d(:\d\d([.,]\d+)?)?( ?[AaPp][Mm])?)?"
 _NUMBERS = re.compile(rf"(?<!\d)(\d{{1,4}})([/.-])(\d{{1,2}})\2(\d{{2,4}})(?!\d){_CLOCK}")
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _NAMED = re.compile(rf"(?<!\d)(\d{{1,2}})([ /-])(?:{_MONTHS})[a-z]*\2(\d{{4}})(?!\d){_CLOCK}")
-_PACKED = re.compile(r"(?<!\d)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(\d{6})?(?!\d)")
+_PACKED = re.compile(r"(?<!\d)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])((?:\d\d){1,3})?(?!\d)")
 
 
 def format_in(texts: Sequence[str]) -> str | None:
@@ -38,7 +38,8 @@ def _of_named(found: Sequence[re.Match[str]]) -> str:
 
 
 def _of_packed(found: Sequence[re.Match[str]]) -> str:
-    return "%Y%m%d%H%M%S" if all(match[1] for match in found) else "%Y%m%d"
+    lengths = {len(match[1] or "") for match in found}
+    return {6: "%Y%m%d%H%M%S", 4: "%Y%m%d%H%M", 2: "%Y%m%d%H"}.get(min(lengths) if len(lengths) == 1 else 0, "%Y%m%d")
 
 
 def _clock(found: Sequence[re.Match[str]], group: int) -> str:
@@ -48,6 +49,9 @@ def _clock(found: Sequence[re.Match[str]], group: int) -> str:
         return ""
     first = with_clock[0]
     between = "T" if "T" in first[0] else " "
-    seconds = "" if not first[group + 1] else ":%S%.f" if first[group + 2] else ":%S"
+    fraction = first[group + 2] or ""
+    seconds = (":%S" if first[group + 1] else "") + (
+        f",%{len(fraction) - 1}f" if fraction[:1] == "," else "%.f" if fraction else ""
+    )
     half = (first[group + 3] or "").replace(first[group + 3].strip(), "%p") if first[group + 3] else ""
     return f"{between}{'%I' if half else '%H'}:%M{seconds}{half}"

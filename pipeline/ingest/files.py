@@ -151,6 +151,23 @@ class Snapshot:
             sha256, n_bytes = (known.sha256, stamp[1]) if known and known.stamp == stamp else _hash(path, None)
             return cls(path, n_bytes, sha256, path.stat().st_mtime, stamp)
 
+    def goes_on_from(self, sha256: str, n_bytes: int) -> bool:
+        """Whether the file is one of so many bytes and this hash, or that with whole lines behind its own.
+
+        Raises:
+            SourceError: the file is missing or may not be read.
+        """
+        if sha256 == self.sha256:
+            return True
+        if not 0 < n_bytes < self.n_bytes:
+            return False
+        with refusing(self.path):
+            with self.path.open("rb") as file:
+                file.seek(n_bytes - 1)
+                if file.read(1) not in b"\r\n":  # a line that went on was another line
+                    return False
+            return _hash(self.path, n_bytes) == (sha256, n_bytes)
+
     def require_unchanged(self) -> None:
         """Refuse a file whose bytes are no longer those that were hashed; one that only grew still begins with them.
 

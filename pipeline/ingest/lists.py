@@ -79,7 +79,7 @@ class ListCells:
         """The cell's elements; of an empty cell one that is empty. Brackets and quotes of a list as Python writes it are left out."""
         cell = pl.col(name).cast(pl.String)
         separator = self.separator or JOINED
-        if not separator.isspace():
+        if separator == JOINED or not separator.isspace():  # Python takes JOINED for a blank
             cell = pl.when(cell.str.starts_with("[")).then(cell.str.replace_all(_QUOTES_AND_BRACKETS, "")).otherwise(cell)
         else:
             cell = cell.str.strip_chars().str.replace_all(r"\s+", separator)

@@ -35,7 +35,8 @@ def matching(path: Path) -> list[Path]:
     with refusing(path):
         is_pattern = glob.has_magic(str(path)) and not path.exists()
     if is_pattern:
-        anchor = Path(path.anchor)
+        # A folder that is there is meant as it is named, whatever marks its name holds.
+        anchor = next(parent for parent in (*path.parents, Path(path.anchor)) if parent.exists())
         # A link that leads nowhere is no file, but one was meant.
         found = anchor.glob(str(path.relative_to(anchor)))
         files = sorted((file for file in found if file.is_file() or file.is_symlink()), key=lambda file: natural(file.as_posix()))

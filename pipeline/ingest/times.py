@@ -14,6 +14,7 @@ from pipeline.ingest.cells import Check
 _OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
 _ZONED = r"(?i)(?:z|[+-]\d\d:?(?:\d\d)?)$"
 # Directives of strptime by which a format has hours or more, and those by which it has a zone of its own.
+_LONE_HOURS, _MINUTES = ("%H", "%I", "%k", "%l"), ("%M", "%T", "%X", "%R", "%r", "%c", "%s", "%+")
 _HOURS, _ZONE = ("%H", "%I", "%k", "%l", "%T", "%X", "%R", "%r", "%c", "%s", "%+"), ("%z", "%Z", "%:z", "%#z", "%+", "%s")
 
 
@@ -63,6 +64,8 @@ class Clock:
 
     def _by_format(self, name: str, form: str) -> pl.Expr:
         cell = cells.stripped(name)
+        if any(mark in form for mark in _LONE_HOURS) and not any(mark in form for mark in _MINUTES):
+            cell, form = cell + " 00", form + " %M"  # strptime wants the minutes
         if any(mark in form for mark in _ZONE):
             return cell.str.strptime(TIMESTAMP, form, strict=False)
         kind = pl.Datetime("us") if any(mark in form for mark in _HOURS) else pl.Date()

@@ -52,9 +52,9 @@ class AnyMapping:
 def read_any_mapping(path: Path) -> AnyMapping:
     """Read item → tokens.
 
-    CSV (with a header), JSON lines and Parquet have a column of items (raw_id, item_id, item, id …; else the first) and either a
-    column of tokens (tokens, sid, semantic_id …: a list, or a text such as ``12-203-7``, ``[12, 203, 7]`` or ``<a_12><b_203><c_7>``)
-    or a column a level. JSON is an object of item → tokens, alone or under ``items``.
+    CSV (with or without a header, parted by commas, semicolons or bars), JSON lines and Parquet have a column of items (raw_id, item_id,
+    item, id …; else the first) and either a column of tokens (tokens, sid, semantic_id …: a list, or a text such as ``12-203-7``,
+    ``[12, 203, 7]`` or ``<a_12><b_203><c_7>``) or a column a level. JSON is an object of item → tokens, alone or under ``items``.
 
     Raises:
         ContractError: no such file, another format, no rows, an item twice, or tokens that are no whole numbers from 0 or not as many for every
@@ -124,8 +124,33 @@ def _tokens(cell: Any) -> list[int] | None:
 
 
 def _csv(path: Path) -> tuple[Sequence[Any], Sequence[Any]]:
-    separator = "\t" if path.suffix == ".tsv" else ","
-    return _columns(pl.read_csv(path, separator=separator, infer_schema=False))
+    with path.open(encoding="utf-8-sig", errors="replace") as stream:
+        first = stream.readline()
+    separator = next((mark for mark in ("\t,;|" if path.suffix == ".tsv" else ",;|\t") if mark in first), ",")
+    rows = pl.read_csv(path, separator=separator, infer_schema=False, has_header=False)
+    if _has_names(rows):
+        names = [name or f"column {number}" for number, name in enumerate(rows.row(0))]
+        rows = rows[1:].rename(dict(zip(rows.columns, names, strict=True)))
+    return _columns(rows)
+
+
+def _has_names(rows: pl.DataFrame) -> bool:
+    """Whether the first row names the columns: by a name that is known, or since its cells are no tokens as those below are.
+
+    1, 2, 3 … or 0, 1, 2 … in columns of their own are taken for names of levels.
+    """
+    head, *below = rows[:50].rows()
+    if not below or any(name and name.strip().lower() in (*_ITEM_NAMES, *_TOKEN_NAMES) for name in head):
+        return True
+    named = list(head[1:])
+    if len(named) > 1 and named in ([str(n) for n in range(len(named))], [str(n + 1) for n in range(len(named))]):
+        return True
+    return any(_shape(cell) not in {_shape(row[1 + number]) for row in below} for number, cell in enumerate(named))
+
+
+def _shape(cell: str | None) -> str:
+    """The text with 0 in place of each number."""
+    return re.sub(r"\d+", "0", (cell or "").strip())
 
 
 def _parquet(path: Path) -> tuple[Sequence[Any], Sequence[Any]]:

@@ -201,12 +201,13 @@ def write_mapping(mapping: SidMapping, path: Path, form: str) -> None:
     _read_by(read, path)
 
 
-def read_mapping(path: Path) -> SidMapping:
+def read_mapping(path: Path | str) -> SidMapping:
     """The mapping that ``hsrl sids export`` wrote, in any of its formats, known by its first bytes and its fields.
 
     Raises:
         ContractError: no file, no export, or one whose rows are not those of its checksum.
     """
+    path = Path(path)
     try:
         with path.open("rb") as stream:
             first = stream.read(6)
@@ -217,7 +218,7 @@ def read_mapping(path: Path) -> SidMapping:
     return _read_by(FORMATS[found][1] if found else _read_text, path)
 
 
-def read_trie(path: Path) -> tuple[Trie, SidMapping]:
+def read_trie(path: Path | str) -> tuple[Trie, SidMapping]:
     """The prefix tree of an export in any format, and the mapping whose rows stand behind its leaves.
 
     Raises:

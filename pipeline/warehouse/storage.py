@@ -71,6 +71,8 @@ def storage_of(root: Path) -> Storage:
         fault = fault_of(storage.catalog, storage.data)
     except FileNotFoundError:
         return Storage()
+    except NotADirectoryError as error:
+        raise WarehouseError(f"{root}: a file where a warehouse's folder was expected; give another --warehouse") from error
     except PermissionError as error:
         raise WarehouseError(f"{root}: {reason_of(error)}; grant this user the folder, or give another --warehouse") from error
     except (ValueError, TypeError):

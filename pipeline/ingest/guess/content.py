@@ -9,16 +9,19 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.ingest.cells import JOINED
 from pipeline.ingest.date_formats import format_in
 from pipeline.ingest.times import Clock, require_format
 
 # Seconds since 1970 of 1979 and 2103, between which counted times of logs lie.
 _LEAST, _MOST = 300_000_000, 4_200_000_000
+_FROM_2030 = 1_900_000_000
 _UNITS = (("s", 1), ("ms", 1_000), ("us", 1_000_000))
 _NEARLY_ALL = 0.95
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?$")
+_CLOCK = re.compile(r"(?i)\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[ap]m)?")
 _ZONED = re.compile(r"(?i)(z|utc|[+-]\d\d:?(\d\d)?)$")
+# What may stand around a date: an hour alone, a zone, the day of the week.
+_AROUND = ("{}", "{} %H", *(f"{day}{{}}{zone}" for day in ("", "%a, ") for zone in (" UTC", " GMT", "Z", " %z", "%z")))
 _YES = frozenset(
     (
         *("1", "true", "yes", "y", "t", "like", "liked", "love", "click", "clicked", "buy", "bought", "purchase"),
@@ -41,10 +44,24 @@ _SCALES = ((1.0, 0.5), (5.0, 3.0), (10.0, 6.0), (100.0, 60.0))
 
 @dataclass(frozen=True)
 class TimeForm:
-    """How a column writes times: settings of the source, and what is uncertain."""
+    """How a column writes times.
+
+    Attributes:
+        settings: of the source.
+        doubts: what is uncertain, a sentence each.
+        has_own_start: whether they count from a start of their own and not from 1970.
+    """
 
     settings: dict[str, Any]
     doubts: tuple[str, ...] = ()
+    has_own_start: bool = False
+
+    def has_days_alone(self, values: Sequence[str]) -> bool:
+        """Whether the cells are days without a time of the day."""
+        form = self.settings.get("time_format", "")
+        if self.settings.get("time_unit", "iso") != "iso":
+            return False
+        return not any(mark in form for mark in ("%H", "%I")) and not any(":" in value for value in values)
 
 
 def time_form(values: Sequence[str], *, is_named: bool) -> TimeForm | None:
@@ -58,6 +75,8 @@ def time_form(values: Sequence[str], *, is_named: bool) -> TimeForm | None:
         return None
     numbers = _numbers(values)
     if numbers is not None:
+        if _FROM_2030 <= min(numbers) < _MOST and (form := _read_by_format(values)):  # 2023111422 is no second of 2034
+            return form
         for unit, factor in _UNITS:
             if sum(_LEAST * factor <= number < _MOST * factor for number in numbers) >= _NEARLY_ALL * len(numbers):
                 return TimeForm({"time_unit": unit})
@@ -65,9 +84,11 @@ def time_form(values: Sequence[str], *, is_named: bool) -> TimeForm | None:
             return None
         if form := _read_by_format(values):
             return form
-        if all(number >= 0 for number in numbers):
+        if min(numbers) >= 0 and max(numbers) < _LEAST and not all(1900 <= number <= 2100 for number in numbers):
             return TimeForm(
-                {"time_unit": "s"}, ("its numbers are no times since 1970; they were taken for seconds from an own start",)
+                {"time_unit": "s"},
+                ("its numbers are no times since 1970; they were taken for seconds from an own start",),
+                has_own_start=True,
             )
         return None
     if sum(bool(_ISO.match(value)) for value in values) >= _NEARLY_ALL * len(values) and _share_read(Clock("iso"), values):
@@ -75,26 +96,37 @@ def time_form(values: Sequence[str], *, is_named: bool) -> TimeForm | None:
     return _read_by_format(values)
 
 
+def is_clock(name: str, values: Sequence[str]) -> bool:
+    """Whether a column holds times of the day: 22:13:20, 10:13 PM, or hours in a column that is named so."""
+    if re.search(r"(?i)hour|^time$|clock", name) and values and all(re.fullmatch(r"\d{1,2}", value) for value in values):
+        return max(map(int, values)) < 24
+    return bool(values) and sum(bool(_CLOCK.fullmatch(value)) for value in values) >= _NEARLY_ALL * len(values)
+
+
 def _zone_doubt() -> tuple[str, ...]:
     return ('times name no zone and were read as UTC; else set utc_offset, such as "+02:00"',)
 
 
 def _read_by_format(values: Sequence[str]) -> TimeForm | None:
-    form = format_in(values)
-    if form is None:
+    date = format_in(values)
+    form = next((form for around in _AROUND if date and _reads(form := around.format(date), values)), None)
+    if date is None or form is None:
         return None
-    try:
-        require_format(form)
-    except ValueError:
-        return None
-    if not _share_read(Clock("iso", form), values):
-        return None
-    doubts: tuple[str, ...] = _zone_doubt()
+    doubts: tuple[str, ...] = () if any(zone in form for zone in ("UTC", "GMT", "Z", "%z")) else _zone_doubt()
     if "%d" in form and "%m" in form and not form.startswith("%Y"):
         other = form.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m")
         if _share_read(Clock("iso", other), values):
             doubts = (f"day and month cannot be told apart: read as {form}, and {other} reads them too", *doubts)
     return TimeForm({"time_format": form}, doubts)
+
+
+def _reads(form: str, values: Sequence[str]) -> bool:
+    """Whether a format is one, and reads nearly all values."""
+    try:
+        require_format(form)
+    except ValueError:
+        return False
+    return _share_read(Clock("iso", form), values)
 
 
 def _share_read(clock: Clock, values: Sequence[str]) -> bool:
@@ -189,14 +221,14 @@ def is_place_within(users: Sequence[str], places: Sequence[str]) -> bool:
     return len(set(pairs)) == len(pairs) and len(set(users)) < len(users)
 
 
-def list_separator(values: Sequence[str]) -> str | None:
-    """What parts the elements of lists in the cells; None where they hold single values. Lists that need none give ``JOINED``."""
-    for mark in (JOINED, ",", "|", ";", " "):
-        if 2 * sum(mark in value for value in values) > len(values):
-            parts = [part.strip() for value in values for part in value.split(mark)]
-            if mark == JOINED or (all(parts) and all(re.fullmatch(r"[\w-]{1,64}", part) for part in parts)):
-                return mark
-    return None
+def means_no(answer: str) -> bool:
+    """Whether an answer is a word or number of a no."""
+    return answer.strip().lower() in _NO
+
+
+def is_answer(text: str) -> bool:
+    """Whether a text is a number or a word that answers are given by."""
+    return text.strip().lower() in _YES | _NO or _numbers([text]) is not None
 
 
 def is_sorted(values: Sequence[str]) -> bool:

@@ -1,11 +1,10 @@
 """How a raw file is written (packing, encoding, separator, quotes, header), and its first rows as texts."""
 
-import csv
-import io
+import codecs
 import json
-from collections import Counter
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -16,18 +15,18 @@ from pipeline.errors import EmptyFileError, SourceError
 from pipeline.ingest.cells import JOINED, OWN
 from pipeline.ingest.files import open_raw, refusing, require_regular
 from pipeline.ingest.formats import HEAD_BYTES, is_json_lines
-from pipeline.ingest.guess.names import is_known
+from pipeline.ingest.guess.fields import MOST, SAMPLE_ROWS, SEPARATORS, has_header, is_sequences, parted
 from pipeline.ingest.parquet import MAGIC, parquet_rows
 from pipeline.ingest.recbole import default_separator
 from pipeline.ingest.wanted import WantedColumns
 from pipeline.ingest.zip_members import members_of, open_member
 
-SAMPLE_BYTES, SAMPLE_ROWS = 1 << 20, 2_000
-_SEPARATORS = ("::", "\t", ",", ";", "|", "@", " ")
+SAMPLE_BYTES = 1 << 20
 _IN_WORDS = 'a comma, a semicolon, a tab, "|", "::", "@" or a blank'
-# Share of lines that have as many fields as most, from which on a separator is taken for the right one.
-_MOST = 0.9
 _MAP_KEYS = 20
+# Of an object at most some members before the list: plain values, or objects and lists of plain values.
+_PLAIN = r'(?:"(?:[^"\\\\]|\\\\.)*"|[^\[\]{}",]+|\{[^\[\]{}]*\}|\[[^\[\]{}]*\])'
+_LIST_OF_OBJECTS = re.compile(rf'\s*\{{\s*(?:"[^"]*"\s*:\s*{_PLAIN}\s*,\s*){{0,20}}"(\w+)"\s*:\s*\[\s*\{{')
 Kind = Literal["text", "json", "parquet", "sequences", "map"]
 
 
@@ -45,6 +44,7 @@ class Sample:
         has_names: whether the file itself names its columns.
         doubts: what was not certain, a sentence each.
         is_open: whether its last line has no line end.
+        fault: why it has no rows; None where it has some.
     """
 
     path: Path
@@ -56,11 +56,17 @@ class Sample:
     has_names: bool = True
     doubts: tuple[str, ...] = ()
     is_open: bool = False
+    fault: SourceError | None = None
 
     @property
     def label(self) -> str:
         """Its name for people."""
         return f"{self.path.name}/{self.member}" if self.member else self.path.name
+
+    @property
+    def why(self) -> str:
+        """Its fault, without its path."""
+        return str(self.fault).removeprefix(str(self.path)).removeprefix(f"/{self.member}").removeprefix(": ")
 
     def column(self, name: str) -> list[str]:
         """The cells of a column that are not blank."""
@@ -69,10 +75,9 @@ class Sample:
 
 
 def samples_of(path: Path) -> list[Sample]:
-    """Look at a file; of a zip at each member that is a table.
+    """Look at a file; of a zip at each member. What has no rows, or is no table within a zip, says so by its ``fault``.
 
     Raises:
-        EmptyFileError: it has no rows.
         SourceError: it is missing, a folder, or no table.
     """
     with refusing(path):
@@ -83,18 +88,28 @@ def samples_of(path: Path) -> list[Sample]:
             return [_of_parquet(path)]
         members = members_of(path, "*")
         if members is None:
-            with open_raw(path, takes_json="any") as stream:
-                return [_of_stream(stream, path, None)]
-        found, refused = [], []
-        for member in members:
-            try:
-                with open_member(path, member, "any") as stream:
-                    found.append(_of_stream(stream, path, member))
-            except SourceError as error:
-                refused.append(str(error))
-    if not found:
-        raise SourceError(f"{path}: none of its {len(refused)} members is a table, the first: {refused[0]}")
+            return [_of_file(path)]
+        found = [_of_member(path, member) for member in members]
+    faults = [sample.fault for sample in found if sample.fault]
+    if len(faults) == len(found):
+        raise SourceError(f"{path}: none of its {len(found)} members is a table, the first: {faults[0]}")
     return found
+
+
+def _of_file(path: Path) -> Sample:
+    try:
+        with open_raw(path, takes_json="any") as stream:
+            return _of_stream(stream, path, None)
+    except EmptyFileError as error:
+        return Sample(path, None, "text", (), (), fault=error)
+
+
+def _of_member(path: Path, member: str) -> Sample:
+    try:
+        with open_member(path, member, "any") as stream:
+            return _of_stream(stream, path, member)
+    except SourceError as error:
+        return Sample(path, member, "text", (), (), fault=error)
 
 
 def _begins(path: Path, magic: bytes) -> bool:
@@ -123,19 +138,37 @@ def _of_stream(stream: BinaryIO, path: Path, member: str | None) -> Sample:
     label = f"{path}/{member}" if member else str(path)
     if b"\0" in begin:
         raise SourceError(f"{label}: holds null bytes, so it is no text; give it as CSV, JSON lines or Parquet")
-    text, encoding, doubts = _decoded(begin.removeprefix(b"\xef\xbb\xbf"))
+    begin = begin.removeprefix(codecs.BOM_UTF8)
+    text, encoding, doubts = _decoded(begin)
+    text = _with_line_feeds(text, label)
     if rest:
         text = text[: text.rfind("\n") + 1] or text
-    lines = [line for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
+    lines = [line for line in text.split("\n") if line.strip()]
     if not lines:
         raise EmptyFileError(f"{label}: no rows; expected some")
     is_open = not rest and not text.endswith("\n") and member is None
     if begin.lstrip()[:1] == b"{":
+        _require_an_object_a_line(lines, text, path)
         return _of_json(lines, bool(rest), path, member, is_open=is_open, is_lines=is_json_lines(begin[:HEAD_BYTES]))
     found = _of_lines(lines, text, path, member, encoding)
-    return Sample(
-        path, member, found.kind, found.names, found.rows, found.text, found.has_names, (*doubts, *found.doubts), is_open
-    )
+    return replace(found, doubts=(*doubts, *found.doubts), is_open=is_open)
+
+
+def _with_line_feeds(text: str, label: str) -> str:
+    """The text with each line ended by a line feed alone, as the reader takes it; other carriage returns become blanks.
+
+    Raises:
+        SourceError: nearly all lines end by a carriage return alone, and the reader, which sees a line feed, would not part them.
+    """
+    if "\n" not in text:
+        return text.replace("\r", "\n")
+    text = re.sub("\r+\n", "\n", text)
+    if "\r" in text.strip() and "\n" not in text.strip():
+        raise SourceError(
+            f"{label}: its lines end by a carriage return alone, as on old Macs, but for a line feed at an end; convert it: "
+            "tr '\\r' '\\n' < FILE > NEW_FILE"
+        )
+    return text.replace("\r", " ")
 
 
 def _decoded(begin: bytes) -> tuple[str, str, tuple[str, ...]]:
@@ -155,6 +188,31 @@ def _decoded(begin: bytes) -> tuple[str, str, tuple[str, ...]]:
             pass
     doubt = f"it is no UTF-8 and was read as {encoding}; look at letters with accents, and set encoding if they are wrong"
     return begin.decode(encoding), encoding, (doubt,)
+
+
+def _require_an_object_a_line(lines: Sequence[str], text: str, path: Path) -> None:
+    """Refuse objects that are not one a line, with the command that writes them so; a lone object may be a list of items.
+
+    Raises:
+        SourceError: the text is an object that holds a list of events, or begins with an object of several lines before others.
+    """
+    if len(lines) > 1 and _object_in(lines[0]) is not None:
+        return
+    if found := _LIST_OF_OBJECTS.match(text):
+        what, of = f"a JSON object whose {found[1]} is a list of objects", f"'.{found[1]}[]'"
+    elif (end := _object_in(text.lstrip())) and text.lstrip()[end:].strip():
+        what, of = "JSON objects over several lines", "."
+    else:
+        return
+    raise SourceError(f"{path}: {what}; write an object a line with: jq -c {of} {path.name} > NEW.jsonl")
+
+
+def _object_in(text: str) -> int | None:
+    """Where the JSON value ends that a text begins with; None where it does not end."""
+    try:
+        return json.JSONDecoder().raw_decode(text)[1]
+    except ValueError:
+        return None
 
 
 def _of_json(lines: Sequence[str], is_cut: bool, path: Path, member: str | None, *, is_open: bool, is_lines: bool) -> Sample:
@@ -189,33 +247,21 @@ def _flat(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
             yield prefix + key, "" if inner is None else str(inner).lower() if isinstance(inner, bool) else str(inner)
 
 
-@dataclass(frozen=True)
-class _Parted:
-    """Lines parted by a separator: records, the share of them as wide as most, and how they were quoted."""
-
-    separator: str
-    quote: str
-    multiline: bool
-    records: Sequence[Sequence[str]]
-    width: int
-    share: float
-
-
 def _of_lines(lines: Sequence[str], text: str, path: Path, member: str | None, encoding: str) -> Sample:
     """A delimited text, or a user and the items a line."""
     name = member or path.name
-    parted = [found for separator in _SEPARATORS if (found := _parted(lines, text, separator)) is not None]
-    if not parted:
-        if _is_sequences(lines):
+    ways = [found for separator in SEPARATORS if (found := parted(lines, text, separator)) is not None]
+    if not ways:
+        if is_sequences(lines):
             rows = [(line.split()[0], JOINED.join(line.split()[1:])) for line in lines[:SAMPLE_ROWS]]
             return Sample(path, member, "sequences", ("user", "items"), rows, {"format": "sequences"}, has_names=False)
         raise SourceError(
             f"{path if member is None else path / member}: no table; its {len(lines):,} first lines do not part into the same number of "
             f"fields by {_IN_WORDS}"
         )
-    best = max(parted, key=lambda found: (found.width > 1, found.share > _MOST, found.width))
+    best = max(ways, key=lambda found: (found.width > 1, found.share > MOST, found.width))
     records = [record for record in best.records if len(record) == best.width]
-    has_names, doubts = _has_header(records)
+    has_names, doubts = has_header(records)
     settings: dict[str, Any] = {} if encoding == "utf-8" else {"encoding": encoding}
     if best.separator != default_separator(name):
         settings["separator"] = best.separator
@@ -225,61 +271,7 @@ def _of_lines(lines: Sequence[str], text: str, path: Path, member: str | None, e
         names, records = tuple(cell.strip() for cell in records[0]), records[1:]
     else:
         names = tuple(f"column_{number}" for number in range(1, best.width + 1))
-    if not records:
-        raise EmptyFileError(f"{path if member is None else path / member}: a header and no rows; expected some")
-    return Sample(path, member, "text", names, records[:SAMPLE_ROWS], settings, has_names, doubts)
-
-
-def _parted(lines: Sequence[str], text: str, separator: str) -> _Parted | None:
-    """The lines parted by a separator, if it parts nearly all of them, and the first, into as many fields."""
-    if separator not in lines[0]:
-        return None
-    some = lines[: SAMPLE_ROWS + 1]
-    ways = [("", False, [line.split(separator) for line in some])]
-    if len(separator) == 1 and '"' in text:
-        csv.field_size_limit(1 << 30)
-        ways.append(('"', False, [next(csv.reader([line], delimiter=separator), []) for line in some]))
-        records = [record for record in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if record]
-        if any("\n" in cell for record in records[: len(some)] for cell in record):
-            ways.append(('"', True, records[: len(some)]))
-    found = []
-    for quote, multiline, records in ways:
-        width, n_wide = Counter(map(len, records)).most_common(1)[0]
-        if width > 1 and len(records[0]) == width and n_wide >= _MOST * len(records):
-            found.append(_Parted(separator, quote, multiline, records, width, n_wide / len(records)))
-    if not found:
-        return None
-    best = max(found, key=lambda each: (each.share, bool(each.quote), not each.multiline))
-    is_plain = len(separator) == 1 and '"' not in text
-    return _Parted(separator, '"', False, best.records, best.width, best.share) if is_plain else best
-
-
-def _is_sequences(lines: Sequence[str]) -> bool:
-    parts = [line.split() for line in lines[:SAMPLE_ROWS]]
-    good = [len(words) > 1 and all(any(letter.isdigit() for letter in word) for word in words) for words in parts]
-    return sum(good) >= _MOST * len(good)
-
-
-def _has_header(records: Sequence[Sequence[str]]) -> tuple[bool, tuple[str, ...]]:
-    """Whether the first record names the columns, and what is uncertain of it."""
-    first = [cell.strip() for cell in records[0]]
-    if any(_is_number(cell) or cell[:4].isdigit() for cell in first if cell):
-        return False, ()
-    if any(is_known(cell) for cell in first):
-        return True, ()
-    if len(records) == 1:
-        return False, ("it has one row, which was taken for a row and not for a header",)
-    again = any(cell in {record[at].strip() for record in records[1:]} for at, cell in enumerate(first))
-    if again:
-        return False, (
-            "its first line was taken for a row, since it holds values of further rows; else leave out has_header and names",
-        )
-    return True, ("its first line was taken for the names of the columns; if it is a row, set has_header = false and names",)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    fault = (
+        None if records else EmptyFileError(f"{path if member is None else path / member}: a header and no rows; expected some")
+    )
+    return Sample(path, member, "text", names, records[:SAMPLE_ROWS], settings, has_names, doubts, fault=fault)

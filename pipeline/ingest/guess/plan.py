@@ -1,13 +1,14 @@
 """Which of several files is the log, its catalogue, its users; and the settings of ``[source]`` that read them."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import SourceError
 from pipeline.ingest.guess.form import Sample, samples_of
+from pipeline.ingest.guess.location import location
 from pipeline.ingest.guess.names import named, plain
 from pipeline.ingest.guess.published import fits_list, kind_of, movielens_members, text_settings
 from pipeline.ingest.guess.roles import Roles, roles_of
@@ -44,24 +45,40 @@ def plan_of(files: Sequence[Path]) -> Plan:
     absolute = list(dict.fromkeys(file.absolute() for file in files))
     if (archive := _movielens(absolute)) is not None:
         return archive
-    samples = [sample for file in absolute for sample in samples_of(file)]
+    looked_at = [sample for file in absolute for sample in samples_of(file)]
+    samples, faulty = [each for each in looked_at if not each.fault], [each for each in looked_at if each.fault]
+    if not samples and faulty[0].fault:
+        raise faulty[0].fault
     kinds = [kind_of(sample) for sample in samples]
     roles = [roles_of(sample) for sample in samples]
     logs = [at for at, found in enumerate(roles) if kinds[at] or (found.is_log and samples[at].kind != "map")]
     if len(logs) > 1:
         logs = _without_lists(logs, samples, roles, kinds)
     if not logs:
-        raise _no_log(samples, roles)
+        raise _no_log(samples[0], roles[0])
     chosen = _of_same_form(logs, samples, kinds)
     first = logs[0]
     others = [samples[at] for at in range(len(samples)) if at not in logs]
+    if catalogue := _ids_of_items(others, kinds[first]):
+        roles[first] = roles_of(samples[first], catalogue)
+        if kinds[first] is None and not roles[first].is_log:
+            raise _no_log(samples[first], roles[first])
+    if kinds[first] is None and roles[first].missing and (unread := roles[first].unread):
+        raise SourceError(
+            f"{samples[first].label}: column {unread[0]} is named like a time, but {unread[1][:60]} is in no form that is known here; "
+            "write the columns by hand in a copy of flows/configs/table.toml, with time_format as strptime writes it, such as "
+            '"%d/%m/%Y %H:%M", or write the times as seconds since 1970'
+        )
     if kinds[first] is None and roles[first].missing:
         raise SourceError(
             f"{samples[first].label}: has users ({_shown(roles[first].columns['user'])}) and items "
             f"({_shown(roles[first].columns['item'])}), but lacks {' and '.join(roles[first].missing)}; its columns are "
             f"{_few(samples[first].names)}: add one, as column time or order"
         )
-    return _plan(chosen, kinds[first], roles[first], others)
+    empty = [each for each in faulty if each.names and each.names == samples[first].names]
+    place = {(each.path, each.member): at for at, each in enumerate(looked_at)}
+    chosen = sorted([*chosen, *empty], key=lambda each: place[each.path, each.member])
+    return _plan(chosen, kinds[first], roles[first], others, [each for each in faulty if each not in chosen])
 
 
 def _shown(columns: str | list[str]) -> str:
@@ -106,22 +123,60 @@ def _without_lists(logs: list[int], samples: Sequence[Sample], roles: Sequence[R
 
 
 def _of_same_form(logs: Sequence[int], samples: Sequence[Sample], kinds: Sequence[str | None]) -> list[Sample]:
-    first = samples[logs[0]]
-    for at in logs[1:]:
-        other = samples[at]
-        if kinds[at] is not None and kinds[at] == kinds[logs[0]]:
-            continue
-        if (other.names, other.kind, dict(other.text)) != (first.names, first.kind, dict(first.text)):
+    """The samples of a log, with settings that read all of them.
+
+    Raises:
+        SourceError: they have other columns, forms or encodings.
+    """
+    first, *others = [samples[at] for at in logs]
+    if kinds[logs[0]] is not None and len({kinds[at] for at in logs}) == 1:
+        return [first, *others]
+    text = first.text
+    for n_read, other in enumerate(others, start=1):
+        both = f"{first.label} and {other.label}"
+        found = _reading_both(text, all(map(_is_ascii, [first, *others[: n_read - 1]])), other)
+        encodings = [each.get("encoding", "utf-8") for each in (text, other.text)]
+        has_same_columns = (other.names, other.kind) == (first.names, first.kind)
+        if found is None and has_same_columns and len(set(encodings)) > 1:
             raise SourceError(
-                f"{first.label} and {other.label}: {len(logs)} logs of different columns or forms ({_few(first.names)}; "
-                f"{_few(other.names)}); name files of one log at a time"
+                f"{both}: files of different encodings, {' and '.join(encodings)}; write those of a log in the same: "
+                f"iconv -f {next(each for each in encodings if each != 'utf-8')} -t utf-8 FILE > NEW_FILE"
             )
-    return [samples[at] for at in logs]
+        if found is None or not has_same_columns:
+            raise SourceError(
+                f"{both}: {len(logs)} logs of different columns or forms ({_few(first.names)}; {_few(other.names)}); name files of one "
+                "log at a time"
+            )
+        text = found
+    return [replace(sample, text=text) for sample in (first, *others)]
 
 
-def _no_log(samples: Sequence[Sample], roles: Sequence[Roles]) -> SourceError:
-    """Says of the first file what it is, and what a log has that it lacks."""
-    sample, found = samples[0], roles[0]
+def _reading_both(text: Mapping[str, Any], is_ascii: bool, other: Sample) -> dict[str, Any] | None:
+    """Settings that read a further file as well; None where there are none.
+
+    Args:
+        text: settings that read the files before.
+        is_ascii: whether these have no other letters, so that every encoding reads them.
+        other: the further file.
+    """
+    mine, its = dict(text), dict(other.text)
+    if "multiline" in mine or "multiline" in its:  # a file without such fields is read by it too
+        mine["multiline"] = its["multiline"] = True
+    if is_ascii and "encoding" not in mine and "encoding" in its:
+        mine["encoding"] = its["encoding"]
+    elif _is_ascii(other) and "encoding" not in its and "encoding" in mine:
+        its["encoding"] = mine["encoding"]
+    elif {mine.get("encoding"), its.get("encoding")} == {"latin-1", "cp1252"}:  # which is the former and more
+        mine["encoding"] = its["encoding"] = "cp1252"
+    return mine if mine == its else None
+
+
+def _is_ascii(sample: Sample) -> bool:
+    return all(cell.isascii() for row in sample.rows for cell in row)
+
+
+def _no_log(sample: Sample, found: Roles) -> SourceError:
+    """Says of a file what it is, and what a log has that it lacks."""
     columns = f"its columns are {_few(sample.names)}" if sample.has_names else f"{len(sample.names)} columns without names"
     if sample.kind == "map":
         what, lacks = "a JSON object of ids, as a list of items", "users and events"
@@ -137,9 +192,9 @@ def _no_log(samples: Sequence[Sample], roles: Sequence[Roles]) -> SourceError:
     )
 
 
-def _plan(chosen: Sequence[Sample], kind: str | None, roles: Roles, others: Sequence[Sample]) -> Plan:
-    first = chosen[0]
-    located, doubts = _location(chosen)
+def _plan(chosen: Sequence[Sample], kind: str | None, roles: Roles, others: Sequence[Sample], faulty: Sequence[Sample]) -> Plan:
+    first = next(sample for sample in chosen if not sample.fault)
+    located, doubts = location(chosen, faulty)
     plan = Plan({"kind": kind or "table"}, log=[sample.label for sample in chosen])
     plan.is_open = any(sample.is_open for sample in chosen)
     if kind is not None:
@@ -151,81 +206,23 @@ def _plan(chosen: Sequence[Sample], kind: str | None, roles: Roles, others: Sequ
             plan.source |= {"has_header": False, "names": roles.names}
         ids = {role: roles.columns[role] for role in ("user", "item")}  # which stand first
         plan.source |= roles.settings | {"columns": ids | roles.columns}
-        plan.doubts = [*first.doubts, *roles.doubts, *doubts]
-    _add_lists(plan, kind, roles, first, others)
+        of_files = dict.fromkeys(doubt for sample in chosen for doubt in sample.doubts if not sample.fault)
+        plan.doubts = [*of_files, *roles.doubts, *doubts]
+    _add_lists(plan, kind, others)
+    plan.doubts += [f"{sample.label} is left out: {sample.why}" for sample in faulty[:_FEW]]
+    if len(faulty) > _FEW:
+        plan.doubts.append(f"{len(faulty) - _FEW} more are left out, such as {faulty[-1].label}: {faulty[-1].why}")
     return plan
 
 
-def _location(chosen: Sequence[Sample]) -> tuple[dict[str, Any], list[str]]:
-    """``path`` and ``member`` that name these files and no others."""
-    paths = list(dict.fromkeys(sample.path for sample in chosen))
-    if len(paths) > 1:
-        return {"path": _glob_of(paths)}, []
-    members = [sample.member for sample in chosen if sample.member]
-    if not members:
-        return {"path": paths[0]}, []
-    everything = list(members_of(paths[0], "*") or [])
-    if everything == members:
-        return {"path": paths[0], **({"member": "*"} if len(members) > 1 else {})}, []
-    for pattern in _patterns(members):
-        if sorted(name for name in everything if PurePosixPath(name).match(pattern)) == sorted(members):
-            return {"path": paths[0], "member": pattern}, []
-    return {"path": paths[0], "member": members[0]}, [
-        f"which of the {len(members)} members of {paths[0].name} are the log; {members[0]} was taken, others by a glob in member"
-    ]
-
-
-def _patterns(members: Sequence[str]) -> list[str]:
-    """Globs that may match these members and no others."""
-    suffix = PurePosixPath(members[0]).suffix
-    begin, depth = _common_begin(members), members[0].count("/")
-    last = {PurePosixPath(member).name for member in members}
-    several = [f"*/{last.pop()}"] if len(last) == 1 else []
-    several += [f"*{suffix}", f"{'*/' * depth}[!i]*{suffix}", f"{begin}*", f"{begin}*{suffix}"]
-    return [members[0]] if len(members) == 1 else several
-
-
-def _common_begin(names: Sequence[str]) -> str:
-    """The letters with which all names begin."""
-    first, last = min(names), max(names)
-    n_equal = next(
-        (at for at, (letter, other) in enumerate(zip(first, last, strict=False)) if letter != other), min(len(first), len(last))
-    )
-    return first[:n_equal]
-
-
-def _glob_of(paths: Sequence[Path]) -> Path:
-    """A glob of files that matches these and no others.
-
-    Raises:
-        SourceError: they lie in several folders, or others match too.
-    """
-    folders = {path.parent for path in paths}
-    if len(folders) > 1:
-        raise SourceError(
-            f"{paths[0]}: a log of {len(paths)} files in {len(folders)} folders; put them into a folder of their own"
-        )
-    names = [path.name for path in paths]
-    begin, end = _common_begin(names), _common_begin([name[::-1] for name in names])[::-1]
-    end = end[: min(map(len, names)) - len(begin)] if len(begin) + len(end) > min(map(len, names)) else end
-    pattern = f"{begin}*{end}"
-    found = {path for path in paths[0].parent.glob(pattern) if path.is_file()}
-    if extra := found - set(paths):
-        raise SourceError(
-            f"{paths[0].parent / pattern}: would match {len(extra)} more files, such as {min(extra).name}; name them too, or put the log's "
-            "files into a folder of their own"
-        )
-    return paths[0].parent / pattern
-
-
-def _add_lists(plan: Plan, kind: str | None, roles: Roles, log: Sample, others: Sequence[Sample]) -> None:
+def _add_lists(plan: Plan, kind: str | None, others: Sequence[Sample]) -> None:
     """The catalogue and the user file among the other files; what is neither is said."""
     left: list[str] = []
     for what in ("items", "users"):
         fitting = [sample for sample in others if _is_list(what, kind, sample)]
         if not fitting:
             continue
-        located, doubts = _location([sample for sample in fitting if sample.names == fitting[0].names])
+        located, doubts = location([sample for sample in fitting if sample.names == fitting[0].names])
         plan.source[what] = located | _list_settings(what, kind, fitting[0])
         plan.doubts += doubts
         taken = fitting[0].names
@@ -233,6 +230,15 @@ def _add_lists(plan: Plan, kind: str | None, roles: Roles, log: Sample, others: 
     left = [sample.label for sample in others]
     if left:
         plan.doubts.append(f"what {_few(left)} {'is' if len(left) == 1 else 'are'} for; left out")
+
+
+def _ids_of_items(others: Sequence[Sample], kind: str | None) -> set[str]:
+    """The first ids of the lists of items among other files."""
+    found = set[str]()
+    for sample in others:
+        if kind is None and sample.kind != "map" and _is_list("items", kind, sample):
+            found.update(sample.column(named("item", sample.names)[0] if sample.has_names else sample.names[0]))
+    return found
 
 
 def _is_list(what: str, kind: str | None, sample: Sample) -> bool:
@@ -296,5 +302,6 @@ def name_of(plan: Plan) -> str:
     path = Path(plan.source["path"])
     if plan.source["kind"] not in ("table", "movielens"):
         return str(plan.source["kind"])
-    stem = re.sub(r"[^a-z0-9]+", "-", path.name.split(".")[0].lower().replace("*", "")).strip("-")
+    name = re.sub(r"\[0-9\]|\[!i\]|[*?]", "", path.name).split(".")[0]
+    stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     return stem if plain(stem) else "my-log"

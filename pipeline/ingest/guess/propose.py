@@ -4,16 +4,22 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from pydantic import ValidationError
 
 from pipeline.errors import SourceError
+from pipeline.ingest import reasons
+from pipeline.ingest.causes import hint_of
+from pipeline.ingest.guess.content import means_no
 from pipeline.ingest.guess.plan import Plan, name_of, plan_of
 from pipeline.ingest.guess.trial import Trial, section_of, tried
 
 _QUARANTINE_LIMIT = 0.01
+_FEW_WORDS = 8
 _COMMENTS = {
     "source.kind": "table: any log, by the names of its columns; others are published logs (docs/sources.md)",
     "source.name": "of the source in the warehouse; never change it",
@@ -27,6 +33,8 @@ _COMMENTS = {
     "source.time_format": "as strptime writes it",
     "source.positive": "answers that are positive; all: every row is",
     "source.positive_above": "a value above this is positive",
+    "source.ids": "ids are texts and no numbers",
+    "source.identity": "row: each row is an event, also where all its mapped columns are those of another",
     "source.lists": "columns that hold a list; a row is a slate",
     "source.columns": "docs/logs.md says what each means",
     "source.items": "the catalogue; its other columns become attributes",
@@ -58,12 +66,13 @@ class Proposal:
     trial: Trial
 
 
-def propose(files: Sequence[Path], folder: Path) -> Proposal:
+def propose(files: Sequence[Path], folder: Path, latest: datetime | None = None) -> Proposal:
     """Look at a log and what belongs to it, and write a configuration that reads it.
 
     Args:
         files: event files of one log, and its files of items and users, if there are any, in any order.
         folder: where the configuration will lie; its paths are relative to that.
+        latest: a refresh refuses later times; None: it takes any.
 
     Raises:
         EmptyFileError: a file has no rows.
@@ -72,8 +81,8 @@ def propose(files: Sequence[Path], folder: Path) -> Proposal:
     plan = plan_of(files)
     plan.source["name"] = name_of(plan)
     try:
-        trial = tried(section_of(plan.source))
-        plan, trial = _with_fewer_rejects(plan, trial)
+        trial = tried(section_of(plan.source), latest=latest)
+        plan, trial = _with_fewer_rejects(plan, trial, latest)
     except ValidationError as error:
         fault = error.errors()[0]["msg"]
         raise SourceError(
@@ -84,7 +93,7 @@ def propose(files: Sequence[Path], folder: Path) -> Proposal:
     return Proposal(_toml(settings, doubts, plan.log), plan.log, plan.source["kind"], doubts, trial)
 
 
-def _with_fewer_rejects(plan: Plan, trial: Trial) -> tuple[Plan, Trial]:
+def _with_fewer_rejects(plan: Plan, trial: Trial, latest: datetime | None) -> tuple[Plan, Trial]:
     """The plan, or one that differs in how quotes are read, if more rows are read by that."""
     if not trial.n_rejected or plan.source["kind"] != "table" or trial.n_rejected < _QUARANTINE_LIMIT * trial.n_events:
         return plan, trial
@@ -93,7 +102,7 @@ def _with_fewer_rejects(plan: Plan, trial: Trial) -> tuple[Plan, Trial]:
             continue
         other = Plan({**plan.source, **change}, plan.doubts, plan.log, plan.is_open)
         try:
-            read = tried(section_of(other.source))
+            read = tried(section_of(other.source), latest=latest)
         except (SourceError, ValidationError):
             continue
         if read.n_rejected < trial.n_rejected and read.n_events >= trial.n_events:
@@ -103,15 +112,21 @@ def _with_fewer_rejects(plan: Plan, trial: Trial) -> tuple[Plan, Trial]:
 
 def _doubts_of(trial: Trial) -> list[str]:
     found = []
-    if trial.n_rejected:
-        reason, count = next(iter(trial.reasons.items()))
-        all_rows = trial.n_events + trial.n_rejected
+    refused, all_rows = trial.rejects, trial.n_events + trial.n_rejected
+    if refused.height:
+        reason, count = refused["reason"].value_counts(sort=True).row(0)
+        of_reason = refused.filter(pl.col("reason") == reason)
+        first = of_reason.row(0, named=True)
         end = (
-            "; above ingest.quarantine_limit (1 %) nothing is published"
-            if trial.n_rejected > _QUARANTINE_LIMIT * all_rows
-            else ""
+            "; above ingest.quarantine_limit (1 %) nothing is published" if refused.height > _QUARANTINE_LIMIT * all_rows else ""
         )
-        found.append(f"{trial.n_rejected:,} of {all_rows:,} rows were refused, {count:,} of them since {reason}{end}")
+        found.append(
+            f"{refused.height:,} of {all_rows:,} rows will be refused, {count:,} of them since {reason}, the first at "
+            f"{first['file']}:{first['line']}: {_advice(reason, of_reason['raw'].head(100).to_list())}{end}"
+        )
+    if words := [(word, n) for word, n in trial.counted_as_no.items() if not means_no(word)]:
+        shown = ", ".join(f"{word} ({n:,} rows)" for word, n in words[:_FEW_WORDS])
+        found.append(f"as no count {shown}{' and others' if len(words) > _FEW_WORDS else ''}; mend positive if that is wrong")
     if trial.n_positive == 0:
         found.append("none of the rows that were read is positive; mend what is positive")
     elif trial.n_positive == trial.n_events:
@@ -121,6 +136,13 @@ def _doubts_of(trial: Trial) -> list[str]:
     if trial.n_items < 20 or trial.n_events < 100:
         found.append(f"{trial.n_events:,} events of {trial.n_items:,} items are few to learn Semantic IDs from")
     return found
+
+
+def _advice(reason: str, raws: Sequence[str]) -> str:
+    """What to do about rows that are refused, in a line."""
+    if reason == reasons.UNKNOWN_ITEM:
+        return "name a catalogue that has them, spelt as in the log, or leave out [source.items]"
+    return reasons.advice(reason, "") or hint_of(reason, raws) or "mend the file or its mapping"
 
 
 def _settings(plan: Plan, trial: Trial, folder: Path) -> dict[str, Any]:

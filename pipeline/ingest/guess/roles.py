@@ -1,7 +1,7 @@
 """Which column of a sample is what: by its name where it has one, by its cells where it has none."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,12 +10,13 @@ from pipeline.ingest.guess.content import (
     Answer,
     TimeForm,
     answer_form,
+    is_clock,
     is_few,
     is_place_within,
-    list_separator,
     time_form,
 )
 from pipeline.ingest.guess.form import Sample
+from pipeline.ingest.guess.listed import Listed, listed
 from pipeline.ingest.guess.names import named, plain
 
 _SIDE = ("request", "session", "position", "policy", "propensity")
@@ -30,6 +31,7 @@ class Roles:
         settings: what else of the source follows from them.
         doubts: what was uncertain, a sentence each.
         missing: what a log needs and this file has not, in words.
+        unread: a column that is named like a time, but whose cells are in no form that is known, and such a cell.
         names: for a file without a header the names of its columns.
     """
 
@@ -37,6 +39,7 @@ class Roles:
     settings: dict[str, Any] = field(default_factory=dict)
     doubts: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    unread: tuple[str, str] | None = None
     names: list[str] = field(default_factory=list)
 
     @property
@@ -45,8 +48,13 @@ class Roles:
         return {"user", "item"} <= self.columns.keys()
 
 
-def roles_of(sample: Sample) -> Roles:
-    """What the columns of a table are; of a file without users or items ``is_log`` is false."""
+def roles_of(sample: Sample, catalogue: Collection[str] = ()) -> Roles:
+    """What the columns of a table are; of a file without users or items ``is_log`` is false.
+
+    Args:
+        sample: the table.
+        catalogue: ids of a list of items, by which ids that look like lists are told from lists.
+    """
     roles = Roles()
     if sample.has_names:
         _ids_by_name(sample, roles)
@@ -57,7 +65,7 @@ def roles_of(sample: Sample) -> Roles:
     taken = set(_flat(roles.columns))
     _find_time(sample, roles, taken)
     _find_order(sample, roles, taken)
-    _find_lists(sample, roles)
+    _find_lists(sample, roles, catalogue)
     if roles.missing and not sample.has_names:  # two columns of ids alone may be anything
         return Roles()
     _find_answer(sample, roles, taken)
@@ -86,6 +94,8 @@ def _ids_by_name(sample: Sample, roles: Roles) -> None:
             roles.doubts.append(f"whether items are {items[0]} or {' or '.join(items[1:4])}; {items[0]} was taken")
     if users:
         roles.columns["user"] = users[0]
+        if len(users) > 1:
+            roles.doubts.append(f"whether users are {users[0]} or {' or '.join(users[1:4])}; {users[0]} was taken")
         return
     features = [name for name in sample.names if re.fullmatch(r"userfeature\d*", plain(name))]
     if len(features) > 1 and items:
@@ -130,8 +140,11 @@ def _is_list_of_things(sample: Sample, first: str) -> bool:
 def _find_time(sample: Sample, roles: Roles, taken: set[str]) -> None:
     found: list[tuple[str, TimeForm]] = []
     for name in named("time", sample.names) if sample.has_names else ():
-        if name not in taken and (form := time_form(sample.column(name), is_named=True)):
+        values = [] if name in taken else sample.column(name)
+        if form := time_form(values, is_named=True):
             found.append((name, form))
+        elif values and roles.unread is None:
+            roles.unread = name, values[0]
     if not found:
         for name in sample.names:
             if name not in taken and (form := time_form(sample.column(name), is_named=False)):
@@ -140,13 +153,33 @@ def _find_time(sample: Sample, roles: Roles, taken: set[str]) -> None:
                     roles.doubts.append(f"no column is named like a time; {name} holds what looks like times")
                 break
     if not found:
+        if roles.unread:
+            roles.doubts.append(f"{roles.unread[0]}: {roles.unread[1]} is a time in no form that is known here; set time_format")
         return
     # Of a day and a moment the moment; of equals the likelier name, which stands first.
-    name, form = max(found, key=lambda each: (not each[1].doubts or len(found) == 1, len(set(sample.column(each[0])))))
+    name, form = max(
+        found,
+        key=lambda each: (not each[1].has_own_start, not each[1].doubts or len(found) == 1, len(set(sample.column(each[0])))),
+    )
     roles.columns["time"] = name
     roles.settings |= form.settings
     roles.doubts += [f"{name}: {doubt}" for doubt in form.doubts]
     taken.add(name)
+    if form.has_days_alone(sample.column(name)):
+        _note_clocks(sample, roles, name)
+
+
+def _note_clocks(sample: Sample, roles: Roles, day: str) -> None:
+    """Says which columns hold the time of the day, where that of the time holds days; rows of a day stay events of their own."""
+    clocks = [name for name in sample.names if name != day and is_clock(name, sample.column(name))]
+    if not clocks:
+        return
+    roles.settings["identity"] = "row"
+    roles.doubts.append(
+        f"{', '.join(clocks)} was not used, since times are read from a single column: all rows of a day have the same moment, and "
+        f'identity = "row" keeps those that are alike; better write both into a column, such as {sample.column(day)[0]} '
+        f"{sample.column(clocks[0])[0]}"
+    )
 
 
 def _find_order(sample: Sample, roles: Roles, taken: set[str]) -> None:
@@ -166,17 +199,25 @@ def _find_order(sample: Sample, roles: Roles, taken: set[str]) -> None:
             return
 
 
-def _find_lists(sample: Sample, roles: Roles) -> None:
+def _find_lists(sample: Sample, roles: Roles, catalogue: Collection[str]) -> None:
     """Items that come as lists: a row is then a slate, or all that a user did."""
     item = roles.columns["item"]
-    mark = list_separator(sample.column(item)) if isinstance(item, str) else None
     if sample.kind == "sequences":
         roles.settings |= {"lists": ["item"], "list_separator": " "}
-    elif mark is not None:
+        return
+    found = listed(sample, item, catalogue) if isinstance(item, str) else Listed()
+    if found.mark is not None:
         roles.settings["lists"] = ["item"]
-        roles.settings |= {} if mark == JOINED else {"list_separator": mark}
+        roles.settings |= {} if found.mark == JOINED else {"list_separator": found.mark}
         roles.doubts.append(f"{item} holds lists of items; each row was taken for a slate")
-    elif "time" not in roles.columns and "order" not in roles.columns:
+        return
+    if found.alike is not None:
+        roles.doubts.append(
+            f'{item}: each cell, such as {sample.column(item)[0]}, was taken for an id; lists = ["item"] and list_separator = '
+            f'"{found.alike}" read lists'
+        )
+    roles.settings |= {"ids": "text"} if found.is_text else {}
+    if "time" not in roles.columns and "order" not in roles.columns:
         roles.missing.append("a column of times, or of the order of a user's events")
 
 

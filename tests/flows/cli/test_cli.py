@@ -69,6 +69,19 @@ def test_a_wrong_use_is_one_line_and_exit_code_two(
 
 
 @pytest.mark.parametrize(
+    "words", [("status",), ("sql", "from items"), ("recommend", "7"), ("verify",), ("sids", "export", "--out", "x.json")]
+)
+def test_a_file_is_no_warehouse(hsrl: Callable[..., Any], tmp_path: Path, words: tuple[str, ...]) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text("")
+    answer = hsrl(*words, "--warehouse", file)
+    assert (
+        answer.code == 2
+        and answer.err == f"hsrl: {file}: a file where a warehouse's folder was expected; give another --warehouse\n"
+    )
+
+
+@pytest.mark.parametrize(
     ("error", "code", "line"),
     [
         (WarehouseError("two\nlines"), 2, "hsrl: two lines\n"),

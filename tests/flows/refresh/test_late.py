@@ -62,13 +62,14 @@ def shop(tmp_path: Path, hsrl: Callable[..., Any]) -> Shop:
     return Shop(tmp_path / "shop", hsrl)
 
 
-def same_as_in_time(shop: Shop, days: dict[int, pl.DataFrame]) -> None:
-    """Events, records, splits and items are those of a warehouse that took in the days in their order."""
+def same_as_in_time(shop: Shop, days: dict[int, pl.DataFrame], *, items: bool = True) -> None:
+    """Events, records, splits, users and, if asked, items are those of a warehouse that took in the days in their order."""
     other = Shop(shop.folder.parent / "in_time", shop.hsrl)
     for day, rows in days.items():
         other.deliver(day, rows)
     other.run("refresh")
-    for sql in (EVENTS, RECORDS, "from splits order by user_id", "from items order by item_id", "from users order by user_id"):
+    tables = ("splits order by user_id", "users order by user_id", *(["items order by item_id"] if items else []))
+    for sql in (EVENTS, RECORDS, *(f"from {table}" for table in tables)):
         assert shop.ask(sql).equals(other.ask(sql)), sql
 
 
@@ -146,6 +147,111 @@ def test_a_corrected_day_takes_the_place_of_what_it_had_brought(shop: Shop) -> N
     assert shop.run("verify").code == 0
 
 
+def test_a_correction_that_a_night_took_for_growth_is_still_one(shop: Shop) -> None:
+    """A night adds what is new of the corrected day; asked for corrections, the next takes away what had been there before."""
+    days = {day: shown(day, range(1, 21)) for day in (1, 2)}
+    for day, rows in days.items():
+        shop.deliver(day, rows)
+    shop.run("refresh")
+    corrected = days[2].with_columns(clicked=1 - pl.col("clicked"))
+    shop.deliver(2, corrected)
+    shop.run("refresh")
+    assert shop.ask("select count(*) from events").item() == 3 * 20 * 12, "both answers stand"
+    shop.run("refresh", "--corrected")
+    same_as_in_time(shop, days | {2: corrected})
+    assert "nothing new" in shop.run("refresh", "--corrected").err
+
+
+def test_a_file_that_only_grew_is_no_correction(shop: Shop) -> None:
+    rows = shown(1)
+    shop.deliver(1, rows[:200])
+    shop.run("refresh")
+    shop.deliver(1, rows)
+    shop.run("refresh", "--corrected")
+    assert shop.ask("select n_accepted, len(replaces) from ingests order by sequence").rows() == [
+        (200, 0),
+        (rows.height - 200, 0),
+    ]
+    assert "nothing new" in shop.run("refresh", "--corrected").err
+    same_as_in_time(shop, {1: rows})
+
+
+def test_a_corrected_day_that_is_empty_takes_all_away_that_it_had_brought(shop: Shop) -> None:
+    for day in (1, 2):
+        shop.deliver(day, shown(day, range(1, 21)))
+    shop.run("refresh")
+    shop.deliver(2, shown(2)[:0])
+    shop.run("refresh", "--corrected")
+    same_as_in_time(shop, {1: shown(1, range(1, 21))}, items=False)  # when an item was last seen is not taken back
+    assert "nothing new" in shop.run("refresh", "--corrected").err
+
+
+def test_what_another_day_holds_as_well_stays_when_a_day_is_corrected(shop: Shop) -> None:
+    """Day 2 came with the first rows of day 3 behind its own, which day 3 then had as known; and whole, by the name of day 4."""
+    days = {day: shown(day, range(1, 21)) for day in (1, 2, 3)}
+    shop.deliver(1, days[1])
+    shop.deliver(2, pl.concat([days[2], days[3][:50]]))
+    shop.deliver(3, days[3])
+    shop.run("refresh")
+    shop.deliver(2, days[2])
+    shop.run("refresh", "--corrected")
+    same_as_in_time(shop, days)
+    later = shown(5, range(1, 21))
+    shop.deliver(4, later)
+    shop.run("refresh")
+    shop.deliver(5, later)
+    assert "nothing new" in shop.run("refresh").err, "its rows are there, by the name of day 4"
+    shop.deliver(4, shown(4, range(1, 21)))
+    shop.run("refresh", "--corrected")
+    assert shop.ask("select count(*) from events").item() == 5 * 20 * 12
+    assert "nothing new" in shop.run("refresh").err
+
+
+def test_rows_that_two_corrections_moved_from_a_day_to_another_are_there_after_both(shop: Shop) -> None:
+    days = {day: shown(day, range(1, 21)) for day in (1, 2, 3)}
+    shop.deliver(1, days[1])
+    shop.deliver(2, days[2])
+    shop.deliver(3, pl.concat([days[3], days[2][:50]]).unique(maintain_order=True))
+    shop.run("refresh")
+    shop.deliver(2, days[2][:100])
+    shop.deliver(3, pl.concat([days[2][100:], days[3]]))
+    shop.run("refresh", "--corrected")
+    assert shop.ask("select count(*) from events").item() == 3 * 20 * 12
+    shop.deliver(2, pl.concat([days[2][:100], days[3][:30]]))
+    shop.deliver(3, pl.concat([days[2][100:], days[3][30:]]))
+    shop.run("refresh", "--corrected")
+    assert shop.ask("select count(*) from events").item() == 3 * 20 * 12
+
+
+def test_a_file_that_is_put_back_as_it_was_brings_its_rows_back(shop: Shop) -> None:
+    rows = shown(1)
+    shop.deliver(1, rows)
+    shop.run("refresh")
+    shop.deliver(1, rows[:400])
+    shop.run("refresh", "--corrected")
+    shop.deliver(1, rows)
+    shop.run("refresh")
+    same_as_in_time(shop, {1: rows})
+    assert "nothing new" in shop.run("refresh").err
+
+
+def test_a_correction_of_a_delivery_of_which_files_are_gone_is_refused(shop: Shop) -> None:
+    shop.config.write_text(shop.config.read_text().replace("[source]\n", '[source]\ndelivery = "all"\n'))
+    for day in (1, 2, 3):
+        shop.deliver(day, shown(day))
+    shop.run("refresh")
+    for day in (1, 2):
+        (shop.folder / "logs" / f"day-{day}.csv").unlink()
+    shop.deliver(3, shown(3).with_columns(clicked=1 - pl.col("clicked")))
+    for options in (("--dry-run",), ()):
+        refused = shop.run("refresh", "--corrected", *options, code=2).err
+        assert (
+            "2 of its 3 files are no longer there, such as day-1.csv, and their events would go; put them back for this run"
+            in refused
+        )
+    assert shop.ask("select count(*) from events").item() == 3 * 40 * 12
+
+
 def test_a_user_who_was_only_in_what_was_corrected_has_no_record_left(shop: Shop) -> None:
     shop.deliver(1, shown(1, range(1, 21)))
     shop.deliver(2, shown(2, range(15, 31)))
@@ -184,6 +290,8 @@ def test_rows_in_quarantine_are_read_again_after_the_mapping_was_mended(shop: Sh
     assert "240 of" in result.out and "24 known" not in result.out
     assert shop.ask("select file, count(*) from quarantine group by all").rows() == [("day-3.csv", 24)]
     same_as_in_time(shop, {day: shown(day) for day in (1, 2, 3)})
+    assert "the rows in quarantine are refused again for the same reasons" in shop.run("requeue").err
+    assert shop.ask("select count(*) from releases").item() == 2, "nothing was mended since"
     assert "nothing new" in shop.run("refresh").err and shop.run("verify").code == 0
 
 

@@ -35,8 +35,14 @@ def test_every_method_tries_as_many_different_configurations() -> None:
     plain, own = configurations({}, 3), configurations({"learner.losses.pg_weight": (0.1, 1.0)}, 3)
     for found in (plain, own):
         assert len(found) == RUNGS[0].n_configurations == len({tuple(sorted(changes.items())) for changes in found})
-    assert all("learner.losses.pg_weight" in changes for changes in own)
+    assert [changes.pop("learner.losses.pg_weight") for changes in own].count(0.1) == 4
+    assert own == plain, "no method is offered a rate that another is not"
     assert configurations({}, 3) == plain != configurations({}, 4)
+
+
+@pytest.mark.parametrize("rate", ["actor_lr", "critic_lr"])
+def test_a_method_that_reads_a_single_rate_tries_as_many(rate: str) -> None:
+    assert len({changes[f"learner.schedule.{rate}"] for changes in configurations({}, 0)}) == RUNGS[0].n_configurations
 
 
 @pytest.mark.slow
@@ -73,6 +79,12 @@ def test_a_tuned_study(refreshed: Any, tmp_path: Path, monkeypatch: pytest.Monke
     changes = {variant: json.loads(text) for variant, text, _ in judged.rows()}
     assert changes["item"].keys() - changes[BASE].keys() == {"learner.method", "learner.exploration.temperature"}
     assert all(json.loads(text)["learner.schedule.actor_lr"] == float(rate) for _, text, rate in judged.rows())
+    # The last training is short as well: it begins to learn as early as those of the search, in proportion.
+    early = (
+        "select max((config->>'$.learner.schedule.learn_after')::int) from experiments where study = 'tuned' and seed is not null"
+    )
+    n_sessions = world.settings.learner.exploration.n_sessions
+    assert world.ask(early).item() <= 32 * n_sessions // 4
     page = Path(report["files"][0]).read_text()
     assert "## Apart" in page and "chosen by the search" in page and "help it had" in page
     curves = pl.read_csv(out / "tuned-curves.csv")

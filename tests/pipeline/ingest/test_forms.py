@@ -286,6 +286,13 @@ def test_lists_of_parquet_and_json_need_no_separator(tmp_path: Path) -> None:
         assert events(tmp_path / name, **config) == [(1, 28, 1), (1, 32, 0), (2, 7, 0)]
 
 
+def test_an_element_of_a_json_list_may_hold_a_blank(tmp_path: Path) -> None:
+    rows = [{"u": 1, "t": at, "s": ["a b", "c,d"], "liked": [1, 0]} for at in range(3)]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = events(tmp_path / "log.jsonl", columns=SLATES | {"item": "s"}, lists=["item", "feedback"])
+    assert [feedback for _, _, feedback in found] == [1, 0] * 3
+
+
 def test_sequences_are_ordered_positives(tmp_path: Path) -> None:
     """A user without items is no row; the order is the place."""
     (tmp_path / "log.txt").write_text("1 10 11  12\n\n2 10\n3\n4 12 10")
@@ -349,6 +356,7 @@ def test_answers_are_graded_and_a_log_may_hold_positives_only(tmp_path: Path) ->
     ("text", "config", "expected"),
     [
         ("31/12/2020 23:05", {"time_format": "%d/%m/%Y %H:%M"}, datetime(2020, 12, 31, 23, 5)),
+        ("31/12/2020 23", {"time_format": "%d/%m/%Y %H"}, datetime(2020, 12, 31, 23)),
         (
             "12/31/2020 9:05:58 PM",
             {"time_format": "%m/%d/%Y %I:%M:%S %p", "utc_offset": "+08:00"},

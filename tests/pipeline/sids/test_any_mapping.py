@@ -19,6 +19,11 @@ def as_files(folder: Path) -> dict[str, Path]:
     texts = {
         "one.csv": "item,sid\n007,12-203-7\nb,0-1-70000\n",
         "levels.csv": "asin,a,b,c\n007,12,203,7\nb,0,1,70000\n",
+        "nameless.csv": "007,12-203-7\nb,0-1-70000\n",
+        "nameless-levels.csv": "007,12,203,7\nb,0,1,70000\n",
+        "numbered-levels.csv": "product,1,2,3\n007,12,203,7\nb,0,1,70000\n",
+        "strange-names.csv": "product,c1,c2,c3\n007,12,203,7\nb,0,1,70000\n",
+        "semicolons.csv": "item;sid\n007;12-203-7\nb;0-1-70000\n",
         "lists.tsv": 'id\ttokens\n007\t[12, 203, 7]\nb\t"(0, 1, 70000)"\n',
         "numbers.json": json.dumps(dict(zip(ITEMS, TOKENS, strict=True))),
         "words.json": '{"007": ["<a_12>", "<b_203>", "<c_7>"], "b": ["<a_0>", "<b_1>", "<c_70000>"]}',

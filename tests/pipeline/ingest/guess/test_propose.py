@@ -155,7 +155,7 @@ def test_what_was_refused_is_counted_as_a_doubt(tmp_path: Path) -> None:
         tmp_path / "a.csv", "user,item,ts,click", lambda r: f"{r[0]},{r[1]},{r[2]},{'' if r[1] == '00003' else int(r[3])}"
     )
     found = proposed(log)[1]
-    assert found.trial.n_rejected == 11 and any("11 of 120 rows were refused" in doubt for doubt in found.doubts)
+    assert found.trial.n_rejected == 11 and any("11 of 120 rows will be refused" in doubt for doubt in found.doubts)
 
 
 REFUSED: dict[str, tuple[str, bytes, str]] = {
