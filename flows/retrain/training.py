@@ -35,6 +35,8 @@ from pipeline.warehouse.artifacts import ArtifactStore, fingerprint
 from pipeline.warehouse.result_tables import TRAINING_CURVES
 
 CHECKPOINT_EVERY = 500
+# Of the checkpoint's own, beside what the training put there.
+_CPU_SECONDS = "cpu_seconds"
 
 
 @dataclass(frozen=True)
@@ -134,13 +136,13 @@ def _learn_in_worker(job: tuple[Workspace, TrainingJob], tick: Tick) -> float:
 
 
 def learn(workspace: Workspace, world: World, job: TrainingJob, tick: Tick) -> float:
-    """Do a job, from its checkpoint if there is one, and put the policy into the store; return the CPU seconds it took."""
-    began = time.process_time()
+    """Do a job, from its checkpoint if there is one, and put the policy into the store; return the CPU seconds that all attempts took."""
     policy_id = job.policy_id(workspace.artifacts, world)
     folder = workspace.staging.path("training", policy_id)
     folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = CheckpointFile(folder / "checkpoint.safetensors")
     with drawing(job.training.tensorboard, policy_id) as draw:
-        trained = _trained(workspace.artifacts, world, job, folder / "checkpoint.safetensors", draw, tick)
+        trained = _trained(workspace.artifacts, world, job, checkpoint, draw, tick)
     curves = pl.DataFrame(trained.curves, schema=["iteration", "metric", "value"], orient="row")
     curves = curves.with_columns(policy_id=pl.lit(policy_id)).select(list(TRAINING_CURVES.schema)).cast(TRAINING_CURVES.schema)
     with workspace.artifacts.writing(KIND, policy_id) as written:
@@ -149,10 +151,53 @@ def learn(workspace: Workspace, world: World, job: TrainingJob, tick: Tick) -> f
         (written / COURSE).write_text(json.dumps({"n_iterations": trained.n_iterations, "starts_from": job.starts_from}))
         check(curves, TRAINING_CURVES, "training").write_parquet(written / CURVES)
     workspace.staging.discard("training", policy_id)
-    return time.process_time() - began
+    return checkpoint.cpu_seconds
 
 
-def _trained(store: ArtifactStore, world: World, job: TrainingJob, checkpoint: Path, draw: Draw | None, tick: Tick) -> Training:
+class CheckpointFile:
+    """The file that a training goes on from where it was killed, and the CPU seconds that all its attempts took.
+
+    What an attempt did after its last checkpoint is done again, and not counted.
+
+    Args:
+        path: of the file; an attempt begins with this call.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._began = path, time.process_time()
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of this attempt and, once ``resumed`` was called, of those before it."""
+        return time.process_time() - self._began
+
+    def resumed(self) -> Mapping[str, Tensor] | None:
+        """What a killed training left; None where there is nothing, or another run that learns the same has just cleared it.
+
+        Raises:
+            TrainingError: the file is damaged.
+        """
+        try:
+            kept = dict(load_tensors(self._path)) if self._path.exists() else None
+        except TrainingError:
+            if self._path.exists():
+                raise
+            return None
+        if kept and _CPU_SECONDS in kept:
+            self._began -= float(kept.pop(_CPU_SECONDS))
+        return kept
+
+    def save(self, tensors: dict[str, Tensor]) -> None:
+        """Take the place of the last checkpoint."""
+        # Another run that learns the same may have published it meanwhile, and cleared this folder.
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with drafted(self._path) as draft:
+            save_file({**tensors, _CPU_SECONDS: torch.tensor(self.cpu_seconds, dtype=torch.float64)}, draft)
+
+
+def _trained(
+    store: ArtifactStore, world: World, job: TrainingJob, checkpoint: CheckpointFile, draw: Draw | None, tick: Tick
+) -> Training:
     method, device = method_named(job.learner.method), usable_device(job.training.device)
     config = method.configured(job.learner)
     records = on_device(world.records.select(world.records.is_train), device)
@@ -165,12 +210,6 @@ def _trained(store: ArtifactStore, world: World, job: TrainingJob, checkpoint: P
     if job.starts_from is not None:
         learner.start_from(load_tensors(store.path(KIND, job.starts_from) / WEIGHTS))
 
-    def save(tensors: dict[str, Tensor]) -> None:
-        # Another run that learns the same may have published it meanwhile, and cleared this folder.
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        with drafted(checkpoint) as draft:
-            save_file(tensors, draft)
-
     n_units = method.n_units(config)
     return train(
         learner,
@@ -180,9 +219,9 @@ def _trained(store: ArtifactStore, world: World, job: TrainingJob, checkpoint: P
         job.seed,
         Hooks(
             progress=lambda iteration, _: tick(iteration, n_units),
-            save=save,
+            save=checkpoint.save,
             save_every=CHECKPOINT_EVERY,
-            resume=_resumed(checkpoint),
+            resume=checkpoint.resumed(),
             early_stopping=_early_stopping(store, job, world) if job.training.judge_every else None,
             draw=draw,
         ),
@@ -242,13 +281,3 @@ def _load_trained(workspace: Workspace, job: TrainingJob, cpu_seconds: float) ->
         round(cpu_seconds, 3),
         Artifact(KIND, policy_id, job.inputs(world)),
     )
-
-
-def _resumed(checkpoint: Path) -> Mapping[str, Tensor] | None:
-    """What a killed training left; None where there is nothing, or another run that learns the same has just cleared it."""
-    try:
-        return load_tensors(checkpoint) if checkpoint.exists() else None
-    except TrainingError:
-        if checkpoint.exists():
-            raise
-        return None

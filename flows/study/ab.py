@@ -103,10 +103,11 @@ class _Test:
         sides = arms_of(n_users, request.traffic, self.seed)
         arms: list[Arm] = []
         with run.stage("first night") as tick:
-            for name, rows in zip((request.control, request.treatment), sides, strict=True):
-                config, users = self.learner.model_copy(update={"method": name}), torch.from_numpy(rows)
+            sided = {"control": request.control, "treatment": request.treatment}
+            for (side, method), rows in zip(sided.items(), sides, strict=True):
+                config, users = self.learner.model_copy(update={"method": method}), torch.from_numpy(rows)
                 policy = self._learned(self.world, config, None, 0)
-                arms.append(Arm(name, config, users, starts.select(users), policy, self.world, []))
+                arms.append(Arm(f"{side}: {method}", config, users, starts.select(users), policy, self.world, []))
                 tick(len(arms), len(sides))
         with run.stage("days") as tick:
             for day in range(request.n_days + 1):

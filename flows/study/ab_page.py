@@ -49,7 +49,10 @@ class AbRequest:
 
 @dataclass
 class Arm:
-    """One side of the test: its users, what they are shown, and what its log holds."""
+    """One side of the test: its users, what they are shown, and what its log holds.
+
+    ``name`` says the side and the method, since both sides may have the same.
+    """
 
     name: str
     config: LearnerConfig

@@ -30,8 +30,8 @@ LEVEL_WEIGHT = "level_weight_"
 
 
 def experiment_rows(plan: StudyPlan, name: str, outcomes: Sequence[Outcome], run_id: str, release_id: int) -> pl.DataFrame:
-    """EXPERIMENTS: a row for each policy and reference row in each simulator."""
-    changes = {variant.name: dict(variant.changes) for variant in plan.variants}
+    """EXPERIMENTS: a row for each policy and reference row in each simulator; the changes of a tuned variant are with what was chosen."""
+    changes = {variant.name: {**variant.changes, **variant.chosen} for variant in plan.variants}
     rows: list[dict[str, Any]] = []
     for outcome in outcomes:
         trial = outcome.trial

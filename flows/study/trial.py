@@ -109,7 +109,7 @@ class Outcome:
         policy_id: None for the reference rows.
         results: own, transferred and panel, or the reference rows.
         real: people's own answers to the policy, or to rankings by items alone.
-        cpu_seconds: of learning, of the last attempt where one was killed; None where the policy was there before the trial.
+        cpu_seconds: of learning, over all attempts where one was killed; None where the policy was there before the trial.
         n_parameters: of the stored policy, networks that only learning needs included; None for the reference rows.
     """
 

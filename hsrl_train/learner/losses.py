@@ -8,6 +8,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
+# Bound of the weight of a replayed step in methods that are on-policy as published. Unweighted, their losses have no lower bound: PG-RA
+# stayed at the shelf of Two Shelves that pays now, KGCR at a genre of Four Genres.
+MOST_WEIGHT = 2.0
+
 
 def td_target(
     reward_t: Float[Tensor, " b"], done_t: Bool[Tensor, " b"], value_tp1: Float[Tensor, " b"], gamma: float

@@ -133,7 +133,7 @@ class HyperActor(NetworkLearner):
         read = context if self.config.network.critic_trains_encoder else context.detach()
         values = network.values(read, self.taken(batch, items).detach())
         terms = {"critic_loss": (values - target[:, None]).square().mean(dim=0).sum()}
-        if self.n_updates % (settings.delay if self.is_delayed else 1):
+        if not self.is_actors_turn(self.n_updates + 1):
             return terms
         z = network.hyper_action(context)
         promised = network.promised(context, z, self.actor_asks)
@@ -149,7 +149,11 @@ class HyperActor(NetworkLearner):
         value = smaller(self.target.values(context, self.next_action(batch, context)))
         return losses.td_target(batch.reward_t, batch.done_t, value, self.config.losses.gamma)
 
+    def is_actors_turn(self, update: int) -> bool:
+        """Whether actor and targets move with this update of the critics, the first of which is 1."""
+        return not self.is_delayed or update % self.config.hyper_action.delay == 0
+
     def follow(self) -> None:
-        """The targets wait as the actor does."""
-        if self.n_updates % (self.config.hyper_action.delay if self.is_delayed else 1) == 0:
+        """The targets wait as the actor does, and follow it in the same update."""
+        if self.is_actors_turn(self.n_updates):
             super().follow()

@@ -8,8 +8,10 @@ items – attributes (Semantic IDs' codes of level 1; items without one share an
     π_W(i | a, c) = softmax over free items of a of (⟨W [c; emb(a)], e_i'⟩ + κ b_a) / temperature
     δ = clip(r + γ (1 − d) V̄(c', b') − V(c, b)),    L_D = −δ log π_D,    L_W = −(1/K) Σ_k (ρ_k − r + δ) log π_W(i_k | a_k)
 
-with L_V, entropies of both levels, and an online update of the worker's scores by a two-sided likelihood of the answers. Everything but
-the idea is [A] assumed. An attribute with fewer free items than its places is filled with others in the worker's order.
+with L_V, entropies of both levels, and an online update of the worker's scores by a two-sided likelihood of the answers. Replayed slates
+count in L_D and L_W by min(π / π_then, 2), since those losses have no lower bound otherwise. Slates of the log, chosen nobody knows how in
+sessions whose end nobody knows, teach the likelihood alone. Everything but the idea is [A] assumed. An attribute with fewer free items than
+its places is filled with others in the worker's order.
 """
 
 from typing import NamedTuple
@@ -25,6 +27,7 @@ from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.encoder import StateEncoder
 from hsrl_train.learner.methods.method import Method
 from hsrl_train.learner.methods.networked import Free, NetworkLearner, PolicyNetwork, free_items, mlp
+from hsrl_train.learner.methods.own_sessions import is_own, own_rows, require_own_sessions
 from hsrl_train.learner.replay import Batch, Choice, Reads
 from hsrl_train.learner.sections import DecodingConfig
 
@@ -122,11 +125,19 @@ class KgcrNetwork(PolicyNetwork):
 
 
 class Kgcr(NetworkLearner):
-    """The learner: advantages for director and worker, and the online update of the worker."""
+    """The learner: advantages for director and worker, and the online update of the worker.
+
+    Raises:
+        TrainingError: its batches would hold logged slates alone.
+    """
 
     network: KgcrNetwork
     target: KgcrNetwork
     critic_parts = ("value",)
+
+    def __init__(self, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig, seed: int) -> None:
+        require_own_sessions(config)
+        super().__init__(catalogue, profile_width, max_history, config, seed)
 
     @classmethod
     def fresh_network(cls, catalogue: Catalogue, profile_width: int, max_history: int, config: LearnerConfig) -> KgcrNetwork:
@@ -149,25 +160,26 @@ class Kgcr(NetworkLearner):
 
     @classmethod
     def reads(cls, config: LearnerConfig) -> Reads:
-        """Answers of further items where its online update weighs anything."""
-        return Reads(asked_items=config.losses.likelihood_weight > 0, logged_rows=True)
+        """The online update alone reads more than its own slates."""
+        is_supervised = config.losses.likelihood_weight > 0
+        return Reads(asked_items=is_supervised, logged_rows=is_supervised)
 
     def terms(self, batch: Batch, done_share: float) -> dict[str, Tensor]:
-        """L_V, L_D, L_W, the online update and the entropies."""
+        """L_V, L_D, L_W and the entropies on the learner's own slates, the online update on all."""
         network, catalogue, config = self.network, self.catalogue, self.config.losses
+        rows, own = is_own(batch), own_rows(batch)
         c0, believed = network.encoder(batch.state_t, catalogue.vectors), network.believed(batch.state_t, catalogue)
         scores = network.item_scores(c0, believed, catalogue)
         logits = network.director_logits(c0, believed, catalogue)
-        by_temperature = scores / self.config.kgcr.worker_temperature
-        shown = Drawn(batch.slate, self._asked(batch))
-        director, worker, joint = self._log_probs(logits, by_temperature, shown)
+        by_temperature = scores[rows] / self.config.kgcr.worker_temperature
+        director, worker, joint = self._log_probs(logits[rows], by_temperature, Drawn(own.slate, own.note.long()))
         known = c0 if self.config.network.critic_trains_encoder else c0.detach()
-        value = network.value(torch.cat([known, believed], dim=1))[:, 0]
-        target = losses.td_target(batch.reward_t, batch.done_t, self._next_value(batch), config.gamma)
+        value = network.value(torch.cat([known, believed], dim=1)[rows])[:, 0]
+        target = losses.td_target(own.reward_t, own.done_t, self._next_value(own), config.gamma)
         delta = losses.slate_advantage(target, value, config.advantage_clip)
-        credit = (batch.item_reward_t - batch.reward_t[:, None] + delta[:, None]).detach()
-        weight = losses.importance_weight(joint, batch.log_prob, config.importance_clip) if config.importance_clip else 1.0
-        odds = logits.log_softmax(dim=1)
+        credit = (own.item_reward_t - own.reward_t[:, None] + delta[:, None]).detach()
+        weight = losses.importance_weight(joint, own.log_prob, config.importance_clip)
+        odds = logits[rows].log_softmax(dim=1)
         director_entropy = -(odds.exp() * odds.clamp_min(-1e3)).sum(dim=1).mean()
         liked = scores.gather(1, batch.supervision.items) + network.bias
         return {
@@ -177,13 +189,6 @@ class Kgcr(NetworkLearner):
             "entropy_loss": -config.entropy_weight * (director_entropy + worker.entropy.mean()),
             "likelihood_loss": config.likelihood_weight * losses.two_sided_loss(liked, batch.supervision.answers),
         }
-
-    def _asked(self, batch: Batch) -> Int[Tensor, "b k"]:
-        """The attributes that were noted; of logged slates those of the items."""
-        own = attributes_of(self.catalogue)[batch.slate]
-        if not batch.note.shape[1]:
-            return own
-        return torch.where(batch.note.isnan(), own, batch.note.nan_to_num()).long()
 
     def _log_probs(
         self, logits: Float[Tensor, "b a"], scores: Float[Tensor, "b n_plus_1"], drawn: Drawn
@@ -204,4 +209,4 @@ class Kgcr(NetworkLearner):
         return value
 
 
-METHOD = Method("kgcr", Kgcr, Kgcr.read, fixed={"search": {"n_rounds": 0}})
+METHOD = Method("kgcr", Kgcr, Kgcr.read, fixed={"losses": {"importance_clip": losses.MOST_WEIGHT}, "search": {"n_rounds": 0}})

@@ -28,8 +28,6 @@ from hsrl_train.learner.representation import InverseModel, guessed_places, repr
 
 # σ begins at no less, where ``noise`` is 0: a Gaussian needs a width.
 LEAST_NOISE = 1e-3
-# Bound of the weight of a replayed ê; unweighted, Two Shelves stayed at the shelf that pays now.
-MOST_WEIGHT = 2.0
 
 
 class GaussianNetwork(PolicyNetwork):
@@ -119,5 +117,5 @@ METHOD = Method(
     "pg_ra",
     PgRa,
     PgRa.read,
-    fixed={**UNSUPERVISED, "losses": {**UNSUPERVISED["losses"], "importance_clip": MOST_WEIGHT}},
+    fixed={**UNSUPERVISED, "losses": {**UNSUPERVISED["losses"], "importance_clip": losses.MOST_WEIGHT}},
 )

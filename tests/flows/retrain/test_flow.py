@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 from torch import Tensor
 
 from flows.refresh.request import RefreshRequest
@@ -177,8 +178,9 @@ def test_a_training_that_was_killed_goes_on_to_the_same_policy(
     killed_at(61)
     assert seen == list(range(21, 62))
     seen.clear()
+    spent = float(load_file(checkpoint)["cpu_seconds"])
     report = world.retrain(steps=Meanwhile(lambda: None, lambda iteration, _: seen.append(iteration)))
-    assert seen == [61]
+    assert seen == [61] and report["training_cpu_seconds"] > spent > 0
     assert weights_of(world) == weights_of(retrained)
     assert report["evaluation"] == retrained.report["evaluation"]
     assert not list(world.root.glob("staging/training/*"))

@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 from PIL import Image
 
+from flows.plots.style import write_png
 from flows.runtime.run import Run
-from flows.study import ab
+from flows.study import ab, ab_page
 from flows.study.ab import ab_test
 from flows.study.ab_page import REWARD, AbRequest
 from pipeline.errors import ConfigError
@@ -34,7 +35,8 @@ def test_two_arms_for_two_days(refreshed: Any, tmp_path: Path, monkeypatch: pyte
     assert [method for method, *_ in taught] == ["item_sasrec", "hsrl"] * 2
     assert taught[0][1] == taught[1][1] and all(n == 20 for *_, n in taught[2:])
     daily = pl.read_csv(report["files"][1])
-    depths = {row["arm"]: row["users"] * row["depth"] for row in daily.filter(pl.col("day") == 1).to_dicts()}
+    assert daily["arm"].unique(maintain_order=True).to_list() == ["control: item_sasrec", "treatment: hsrl"]
+    depths = {row["arm"].partition(": ")[2]: row["users"] * row["depth"] for row in daily.filter(pl.col("day") == 1).to_dicts()}
     assert all(taught[2 + number][1] == taught[0][1] + round(depths[taught[number][0]]) for number in (0, 1))
     assert daily["day"].max() == 2 and daily.height == 6
     assert Image.open(report["files"][2]).size[0] > 1000
@@ -51,12 +53,19 @@ def test_two_arms_for_two_days(refreshed: Any, tmp_path: Path, monkeypatch: pyte
     assert paid["control"] > 0
 
 
-def test_the_same_method_in_both_arms_differs_by_luck_alone(refreshed: Any, tmp_path: Path) -> None:
-    """Its arms have other users; the interval of the difference holds 0."""
-    world = refreshed.copy(tmp_path)
+def test_the_same_method_in_both_arms_differs_by_luck_alone(
+    refreshed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its arms have other users; the interval of the difference holds 0. Table and picture keep them apart, a line each."""
+    world, drawn = refreshed.copy(tmp_path), []
+    monkeypatch.setattr(ab_page, "write_png", lambda made, draft: (drawn.append(made), write_png(made, draft)))
     report = ab_test(world.settings, world.root, Run("ab"), AbRequest("item_sasrec", "item_sasrec", 1, 0.5, 20, tmp_path / "out"))
     found = report["lifts"][0]
     assert found["low"] <= 0 <= found["high"]
+    arms = ["control: item_sasrec", "treatment: item_sasrec"]
+    assert pl.read_csv(report["files"][1]).select("arm", "day").rows() == [(arm, day) for arm in arms for day in (0, 1)]
+    (axes,) = drawn[0].axes
+    assert [(line.get_label(), line.get_xdata().tolist()) for line in axes.lines] == [(arm, [0, 1]) for arm in arms]
 
 
 def test_more_than_all_users_are_refused(refreshed: Any, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A tuned study: as many configurations for every method, chosen where they learned, told, kept, and judged once."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,13 @@ def test_a_tuned_study(refreshed: Any, tmp_path: Path, monkeypatch: pytest.Monke
         " from experiments where study = 'tuned, search 3') where total_reward = best"
     ).item()
     assert best >= 2
+    # The rows of the study itself hold what the search chose, as the settings of their trials do.
+    judged = world.ask(
+        "select variant, changes, config->>'$.learner.schedule.actor_lr' as rate from experiments where study = 'tuned' and kind <> 'reference'"
+    )
+    changes = {variant: json.loads(text) for variant, text, _ in judged.rows()}
+    assert changes["item"].keys() - changes[BASE].keys() == {"learner.method", "learner.exploration.temperature"}
+    assert all(json.loads(text)["learner.schedule.actor_lr"] == float(rate) for _, text, rate in judged.rows())
     # The last training is short as well: it begins to learn as early as those of the search, in proportion.
     early = (
         "select max((config->>'$.learner.schedule.learn_after')::int) from experiments where study = 'tuned' and seed is not null"

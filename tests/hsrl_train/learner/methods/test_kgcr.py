@@ -13,10 +13,13 @@ from hsrl_train.learner.methods.kgcr import METHOD, Kgcr
 from hsrl_train.learner.methods.networked import Free
 from hsrl_train.simulator.config import EnvironmentConfig
 from hsrl_train.simulator.environment import Environment
+from pipeline.errors import TrainingError
 from tests.support.known_worlds import SMALL, total_reward, trained
 from tests.support.learner import learner_config
+from tests.support.updates import CATALOGUE, H, small_config, steps
 
-# Replayed gradients need their weights cut, and a replay of the last sessions: without, the loss has no lower bound (losses.py).
+# Replayed gradients need a replay of the last sessions; that their weights are cut, without which the loss has no lower bound
+# (losses.py), is the method's own.
 ASKING: dict[str, Any] = {
     "n_iterations": 450,
     "actor_lr": 8e-3,
@@ -24,7 +27,6 @@ ASKING: dict[str, Any] = {
     "temperature": 1.0,
     "likelihood_weight": 0.1,
     "entropy_weight": 0.02,
-    "importance_clip": 1.0,
     "replay_capacity": 2000,
     "critic_trains_encoder": True,
     "kgcr": {"n_attributes": 1, "refusal_weight": 0.2},
@@ -69,6 +71,27 @@ def test_a_slate_has_each_attributes_places_and_no_item_twice(catalogue_of: Any)
     free.is_last[0, 1:6] = True
     drawn = learner.network.filled(torch.tensor([[2.0, 1.0, 0.0, -torch.inf]]), free, catalogue, 5)
     assert drawn.slate.tolist() == [[7, 6, 1, 5, 2]], "what is free of whatever attribute, then what comes last"
+
+
+def test_its_gradients_count_by_a_weight_that_is_cut_whatever_is_configured() -> None:
+    """Without, replayed gradients have no lower bound; as PG-RA."""
+    assert METHOD.configured(learner_config(method="kgcr", importance_clip=0.0)).losses.importance_clip == 2.0
+
+
+def test_a_slate_of_the_log_teaches_the_likelihood_alone() -> None:
+    """Nobody knows how it was chosen, nor where its session ends: of two steps only the own moves director and value."""
+    learner = METHOD.fresh(CATALOGUE, 0, H, small_config("kgcr"), 0)
+    own = steps(torch.tensor([[1, 5]]), torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]]))
+    both = steps(
+        torch.tensor([[1, 5], [2, 6]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[0.0, 1.0], [torch.nan] * 2])
+    )
+    alone, mixed = learner.terms(own, 0.0), learner.terms(both, 0.0)  # type: ignore[attr-defined]
+    assert {name for name in alone if not torch.isclose(alone[name], mixed[name])} == {"likelihood_loss"}
+
+
+def test_batches_of_the_log_alone_are_refused() -> None:
+    with pytest.raises(TrainingError, match="kgcr learns from its own sessions, but batches hold logged slates alone"):
+        METHOD.fresh(CATALOGUE, 0, H, small_config("kgcr", answers="logged"), 0)
 
 
 def test_an_attribute_without_active_items_is_never_asked(catalogue_of: Any) -> None:
