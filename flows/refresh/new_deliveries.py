@@ -90,15 +90,15 @@ def new_deliveries(
     for each in corrected:
         each.require_all_there()
     goes = tuple(name for each in corrected for name in each.names)
-    standing = known.standing(goes)
+    standing, ids = known.standing(goes), known.ids
     # What was corrected comes first: rows of the others may be those that it no longer has.
     found = [each.as_ingest("instead of", replaces=each.names, goes_first=goes, requeues=each.names) for each in corrected]
     others = [each for each in listed if each not in corrected]
     fresh = [each for each in others if each.has_settled or not standing.issuperset(each.own_hashes)]
-    found += [each.as_new(known.ids) for each in fresh]
+    found += [each.as_new(ids) for each in fresh]
     taken = standing.union(file.sha256 for new in found for file in new.snapshots)
     if others and not taken.issuperset(others[-1].hashes):
-        found.append(others[-1].as_new(known.ids))
+        found.append(others[-1].as_new(ids))
     if goes:  # rows that counted as known may have been known by what goes
         found += [
             each.as_ingest("again after", *goes)

@@ -150,7 +150,7 @@ def _wanted(variants: list[Variant], request: StudyRequest) -> list[Variant]:
     unknown = [name for name in request.only if name not in {variant.name for variant in variants}]
     if unknown:
         raise ConfigError(
-            f"reproduce: {request.study} has no variant {unknown[0]!r}; it has {', '.join(variant.name for variant in variants[1:])}"
+            f"reproduce: {request.study} has no variant {unknown[0]!r}; it has {', '.join(repr(variant.name) for variant in variants[1:])}"
         )
     return [variant for variant in variants if not request.only or variant.name in (BASE, *request.only)]
 

@@ -54,7 +54,7 @@ def test_a_tuned_study(refreshed: Any, tmp_path: Path, monkeypatch: pytest.Monke
         run = Heard()
         return reproduce(world.settings, world.root, run, StudyRequest("tuned", 1, 32, out, **request)), run.lines
 
-    with pytest.raises(ConfigError, match="tuned has no variant 'items'; it has item, token"):
+    with pytest.raises(ConfigError, match="tuned has no variant 'items'; it has 'item', 'token'"):
         study(only=("items",))
     report, lines = study(only=("item",))
     assert [row["variant"] for row in report["variants"]] == ["HSRL", "item"]
