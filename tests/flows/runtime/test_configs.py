@@ -15,7 +15,13 @@ from pipeline.warehouse.adhoc import run_sql
 ROOT = Path(__file__).parents[3]
 CONFIGS = ROOT / "flows" / "configs"
 # The others are named by their kind.
-KIND_OF = {"ml-100k": "movielens", "ml-1m": "movielens", "ml-1m-ranked": "movielens", "amazon-beauty": "sequences"}
+KIND_OF = {
+    "ml-100k": "movielens",
+    "ml-1m": "movielens",
+    "ml-1m-ranked": "movielens",
+    "amazon-beauty": "sequences",
+    "rl4rs-generated": "rl4rs",
+}
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
