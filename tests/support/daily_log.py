@@ -15,7 +15,7 @@ class Shop:
 
     def __init__(self, folder: Path, hsrl: Callable[..., Any]) -> None:
         self.folder, self.root, self.hsrl = folder, folder / "w", hsrl
-        (folder / "logs").mkdir(parents=True)
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
         self.config = folder / "log.toml"
         text = log_toml("logs/*.csv", LONG_COLUMNS, codes=(1, 4)).replace("[ingest]", "[ingest]\nquarantine_limit = 0.2")
         self.config.write_text(text)

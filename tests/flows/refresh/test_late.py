@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.warehouse.adhoc import run_sql
+from tests.support import daily_log
 from tests.support.configurations import LONG_COLUMNS, log_toml
 
 START = 1_700_000_000
@@ -33,28 +33,15 @@ def shown(day: int, users: range = range(1, 41), n: int = 12) -> pl.DataFrame:
     )
 
 
-class Shop:
-    """A folder of daily files and a warehouse."""
+class Shop(daily_log.Shop):
+    """A folder of daily files, each taken in when a refresh is run, and a warehouse of four buckets."""
 
     def __init__(self, folder: Path, hsrl: Callable[..., Any]) -> None:
-        self.folder, self.root, self.hsrl = folder, folder / "w", hsrl
-        folder.mkdir(exist_ok=True)
-        self.config = folder / "log.toml"
+        super().__init__(folder, hsrl)
         self.config.write_text(log_toml("logs/*.csv", LONG_COLUMNS, codes=(1, 4)).replace("buckets = 1", "buckets = 4"))
 
     def deliver(self, day: int, rows: pl.DataFrame, *, name: str | None = None) -> None:
-        path = self.folder / "logs" / (name or f"day-{day}.csv")
-        path.parent.mkdir(exist_ok=True)
-        rows.write_csv(path)
-
-    def run(self, command: str, *options: str, code: int = 0) -> Any:
-        config = () if command in ("verify", "gc") else ("--config", self.config)
-        result = self.hsrl(command, *config, "--warehouse", self.root, *options)
-        assert result.code == code, result.err
-        return result
-
-    def ask(self, sql: str) -> pl.DataFrame:
-        return run_sql(self.root, sql)
+        rows.write_csv(self.folder / "logs" / (name or f"day-{day}.csv"))
 
 
 @pytest.fixture
