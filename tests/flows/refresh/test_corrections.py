@@ -16,7 +16,7 @@ from tests.flows.refresh.test_late import KEY, Shop, shown
 def test_after_corrections_the_warehouse_holds_every_row_of_the_files_once(
     tmp_path: Path, hsrl: Callable[..., Any], seed: int
 ) -> None:
-    draw, shop = random.Random(seed), Shop(tmp_path / "shop", hsrl)
+    draw, shop = random.Random(seed), Shop(tmp_path / "shop", hsrl)  # noqa: S311
     days = range(1, 5)
     rows = pl.concat([shown(day, range(1, 13)) for day in days]).unique(KEY, maintain_order=True)
     files = {day: set(range(rows.height * (day - 1) // 4, rows.height * day // 4)) for day in days}
