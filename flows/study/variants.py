@@ -10,6 +10,7 @@ from flows.study.hac_studies import HAC_STUDIES
 from flows.study.study import BASE, Study, Sweep, Variant
 from flows.study.systems import CATALOGUE, TABLE2
 from hsrl_train.learner.config import LearnerConfig, flat
+from hsrl_train.simulator.config import SimulatorConfig
 from pipeline.errors import ConfigError, all_faults
 
 _SUPERVISED = (
@@ -237,11 +238,11 @@ def applied(settings: Settings, changes: Mapping[str, Any]) -> Settings:
 
 
 def _given(section: BaseModel) -> dict[str, Any]:
-    """A section's values; of the learner those that its preset does not set, so that another preset may."""
+    """A section's values; where it has presets, those that its preset does not set, so that another preset may."""
     values = section.model_dump()
-    if not isinstance(section, LearnerConfig):
+    if not isinstance(section, LearnerConfig | SimulatorConfig):
         return values
-    return {"preset": section.preset, **_differing(values, LearnerConfig(preset=section.preset).model_dump())}
+    return {"preset": section.preset, **_differing(values, type(section).model_validate({"preset": section.preset}).model_dump())}
 
 
 def _differing(values: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,6 +55,23 @@ def test_another_preset_takes_the_place_of_what_the_first_one_set(settings: Sett
     assert applied(paper, {"learner.preset": "best"}).learner == settings.learner
 
 
+@pytest.mark.parametrize("preset", ["saturating", "released"])
+def test_another_preset_of_the_simulator_brings_its_family(settings: Settings, preset: str) -> None:
+    """As ``hsrl reproduce … --simulator saturating`` asks: all else that the file says of the simulator stays, there and back."""
+    other = applied(settings, {"simulator.preset": preset}).simulator
+    assert (other.preset, other.family, other.n_training) == (preset, "attention", settings.simulator.n_training)
+    assert (
+        applied(settings.model_copy(update={"simulator": other}), {"simulator.preset": "calibrated"}).simulator
+        == settings.simulator
+    )
+
+
+def test_a_family_that_the_file_names_stays(settings: Settings) -> None:
+    named = settings.model_copy(update={"simulator": settings.simulator.model_copy(update={"family": "factorisation"})})
+    with pytest.raises(ConfigError, match="preset released is of family attention, family is factorisation"):
+        applied(named, {"simulator.preset": "released"})
+
+
 def test_a_variant_keeps_what_the_environment_says(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One section of the file, one key of it from the environment: a change elsewhere leaves both as they are."""
     monkeypatch.setenv("HSRL_EVALUATION__N_SESSIONS", "77")
