@@ -37,7 +37,9 @@ def reproduce(
         float | None,
         typer.Option(min=0.1, help="CPU seconds of every training, in place of --iterations, by each method's speed."),
     ] = None,
-    only: Annotated[list[str] | None, typer.Option("--only", help="A variant beside the first; give it again for more.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="A variant beside the first, or its method; give it again for more.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the Markdown, CSV and PNG.")] = Path("results"),
     device: Device = None,
     runner: Runner = None,

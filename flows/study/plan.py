@@ -147,12 +147,19 @@ def _first_catalogues_codes(workspace: Workspace, source: "CodeSource", codes: S
 
 
 def _wanted(variants: list[Variant], request: StudyRequest) -> list[Variant]:
-    unknown = [name for name in request.only if name not in {variant.name for variant in variants}]
-    if unknown:
-        raise ConfigError(
-            f"reproduce: {request.study} has no variant {unknown[0]!r}; it has {', '.join(repr(variant.name) for variant in variants[1:])}"
-        )
-    return [variant for variant in variants if not request.only or variant.name in (BASE, *request.only)]
+    wanted = {BASE, *(_wanted_name(variants, name, request.study) for name in request.only)}
+    return [variant for variant in variants if not request.only or variant.name in wanted]
+
+
+def _wanted_name(variants: list[Variant], name: str, study: str) -> str:
+    """The variant of that name, or the only one that learns by the method of that name."""
+    if name in {variant.name for variant in variants}:
+        return name
+    by_method = [variant.name for variant in variants if variant.changes.get("learner.method") == name.casefold()]
+    if len(by_method) == 1:
+        return by_method[0]
+    known = ", ".join(repr(variant.name) for variant in variants[1:])
+    raise ConfigError(f"reproduce: {study} has no variant {name!r}; it has {known}")
 
 
 def of_variant(plan: StudyPlan, variant: Variant) -> Iterator[Trial]:

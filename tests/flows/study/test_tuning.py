@@ -12,6 +12,7 @@ from flows.study import plan
 from flows.study.plan import StudyRequest
 from flows.study.reproduce import reproduce
 from flows.study.study import BASE, Study, Variant
+from flows.study.systems import TABLE2
 from flows.study.tuning import RUNGS, configurations
 from pipeline.errors import ConfigError
 from tests.flows.study.test_reproduce import Heard
@@ -43,6 +44,13 @@ def test_every_method_tries_as_many_different_configurations() -> None:
 @pytest.mark.parametrize("rate", ["actor_lr", "critic_lr"])
 def test_a_method_that_reads_a_single_rate_tries_as_many(rate: str) -> None:
     assert len({changes[f"learner.schedule.{rate}"] for changes in configurations({}, 0)}) == RUNGS[0].n_configurations
+
+
+@pytest.mark.parametrize("name", ["HAC", "hac", "SL, online (HAC)", "sl_online"])
+def test_a_row_is_asked_for_by_its_name_or_its_method(name: str) -> None:
+    variants = [Variant(BASE), *TABLE2.variants]
+    wanted = plan._wanted(variants, StudyRequest("table2", 1, None, Path(), only=(name,)))
+    assert [variant.changes.get("learner.method") for variant in wanted[1:]] == ["sl_online" if "online" in name else "hac"]
 
 
 @pytest.mark.slow
