@@ -3,6 +3,7 @@
 import http.client
 import json
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -46,9 +47,24 @@ class AlertsConfig(BaseModel):
     def _is_web(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None or not value.get_secret_value():  # a variable that is set to nothing
             return None
-        if urlsplit(value.get_secret_value()).scheme not in ("http", "https"):
-            raise ValueError("alerts.webhook is no URL of http or https")
+        fault = _fault_of(value.get_secret_value())
+        if fault:
+            raise ValueError(f"alerts.webhook {fault}; expected http://host/path or https://host/path")
         return value
+
+
+def _fault_of(url: str) -> str | None:
+    """Why nothing can be sent to a URL, without a word of it; None = something can."""
+    if not url.isprintable() or " " in url:
+        return "has blanks or characters that no URL has"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return "has no port or host that is one"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "is no URL of http or https"
+    return "holds a name or password before its host, which are not sent" if "@" in parts.netloc else None
 
 
 @dataclass(frozen=True)
@@ -151,6 +167,15 @@ def notify(alerts: AlertsConfig, notice: Notice, say: Callable[[str], None]) -> 
 
 def _post(url: str, content: bytes, timeout_seconds: float) -> str | None:
     """Why the webhook did not take it; None = it did. The line names the host alone: the rest of the URL may be a secret."""
+    refusals: list[str | None] = []
+    # A thread, as a timeout of sockets begins anew with every byte that arrives.
+    sending = threading.Thread(target=lambda: refusals.append(_answer_of(url, content, timeout_seconds)), daemon=True)
+    sending.start()
+    sending.join(timeout_seconds)
+    return refusals[0] if refusals else f"{urlsplit(url).hostname} did not answer within {timeout_seconds:g} seconds"
+
+
+def _answer_of(url: str, content: bytes, timeout_seconds: float) -> str | None:
     host = urlsplit(url).hostname
     request = urllib.request.Request(url, content, {"Content-Type": "application/json"})  # noqa: S310 http or https, see the section
     try:
@@ -162,8 +187,10 @@ def _post(url: str, content: bytes, timeout_seconds: float) -> str | None:
         return f"{host} did not answer within {timeout_seconds:g} seconds"
     except urllib.error.URLError as error:
         return f"{host}: {error.reason}"
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except OSError as error:
         return f"{host}: {reason_of(error)}"
+    except (http.client.HTTPException, ValueError) as error:  # their words may quote the URL, as of one that it was led on to
+        return f"{host}: {type(error).__name__}"
     return None
 
 

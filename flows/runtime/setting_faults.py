@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from flows.runtime.locations import LOCATIONS, PREFIX
@@ -33,9 +33,16 @@ def _fault(fault: ErrorDetails, settings: type[BaseModel]) -> str:
         return f"unknown key {name}{_nearest(keys[-1], section.model_fields) if section else ''}"
     if fault["type"] == "missing":
         return f"{name} is missing"
-    value = "" if isinstance(fault["input"], dict) else f", got {fault['input']!r:.60}"
+    hidden = isinstance(fault["input"], dict) or _is_secret(settings, fault["loc"])
+    value = "" if hidden else f", got {fault['input']!r:.60}"
     message = fault["msg"].removeprefix("Value error, ")
     return f"{f'{name}: ' if name and not message.startswith(f'{name}.') else ''}{message}{value}"
+
+
+def _is_secret(settings: type[BaseModel], path: tuple[str | int, ...]) -> bool:
+    section = _section_at(settings, path[:-1]) if path else None
+    field = section.model_fields.get(str(path[-1])) if section else None
+    return field is not None and SecretStr in (field.annotation, *get_args(field.annotation))
 
 
 def _section_at(settings: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel] | None:

@@ -3,7 +3,9 @@
 import json
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,8 @@ from pydantic import ValidationError
 
 from flows.runtime.alerts import AlertsConfig, attended
 from flows.runtime.run import Run
-from flows.runtime.settings import load_alerts
-from pipeline.errors import AuditError
+from flows.runtime.settings import load_alerts, load_settings
+from pipeline.errors import AuditError, ConfigError
 from tests.flows.conftest import World
 
 PUBLISHED = {"status": "published", "release_id": 3, "warnings": []}
@@ -158,10 +160,49 @@ def test_the_error_of_the_night_is_raised_whatever_the_webhook_does() -> None:
     assert line.startswith("warning: ")
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host", "host/path"])
-def test_a_webhook_is_of_http(url: str) -> None:
-    with pytest.raises(ValidationError, match=r"alerts\.webhook is no URL of http or https"):
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("file:///etc/passwd", "is no URL of http or https"),
+        ("ftp://host", "is no URL of http or https"),
+        ("host/path", "is no URL of http or https"),
+        ("http:///path", "is no URL of http or https"),
+        ("http://hook:s3cr3t@host/x", "has no port or host that is one|holds a name or password"),
+        ("http://host:s3cr3t/x", "has no port or host that is one"),
+        ("http://[s3cr3t/x", "has no port or host that is one"),
+        ("http://host/s3cr3t token", "has blanks or characters"),
+        ("http://host/s3cr3t\n", "has blanks or characters"),
+    ],
+)
+def test_what_is_no_webhook_is_refused_without_a_word_of_it(
+    url: str, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ValidationError, match=rf"alerts\.webhook ({fault})"):
         AlertsConfig(webhook=url)
+    monkeypatch.setenv("HSRL_ALERTS__WEBHOOK", url)
+    with pytest.raises(ConfigError, match=rf"alerts\.webhook ({fault})") as raised:
+        load_settings(Path(__file__).parents[3] / "flows/configs/generated.toml", tmp_path)
+    assert "s3cr3t" not in str(raised.value)
+
+
+def test_a_webhook_that_drips_is_left_after_its_time() -> None:
+    """A timeout of sockets begins anew with every byte."""
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            with suppress(OSError):
+                for _ in range(100):
+                    self.wfile.write(b"H")
+                    time.sleep(0.1)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Dripping)
+    threading.Thread(target=server.handle_request, daemon=True).start()
+    began = time.monotonic()
+    [line] = do(AlertsConfig(webhook=f"http://127.0.0.1:{server.server_port}", timeout_seconds=0.3), DRIFTED)
+    assert line.endswith("127.0.0.1 did not answer within 0.3 seconds") and time.monotonic() - began < 5
+    server.server_close()
 
 
 def test_a_variable_that_is_set_to_nothing_is_no_webhook() -> None:
