@@ -1,7 +1,7 @@
 """Commands that make releases: refresh, retrain, and demo, which does both on a generated feed."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,18 +48,21 @@ def refresh(
     from flows.runtime.alerts import AlertsConfig, attended
     from flows.runtime.extras import require_modules
     from flows.runtime.runner import cluster_of
-    from flows.runtime.settings import load_settings
+    from flows.runtime.settings import load_alerts, load_settings
     from flows.runtime.steps import DirectSteps
 
     require_modules("faiss")
     root = warehouse_path(warehouse)
     days = (first.date() if first else None, last.date() if last else None)
     request = RefreshRequest(*days, rebuild, dry_run, tuple(accept or ()), "corrected" if corrected else None)
-    settings, run = load_settings(config, root).with_runner(runner), begin("daily-refresh")
-    alerts = AlertsConfig() if dry_run else settings.alerts
-    with cluster_of(settings.engine.runner, root) as cluster:
-        steps = DirectSteps(cluster=cluster)
-        report = attended(alerts, lambda: run, root, lambda: refresh(settings, root, run, steps, request))
+    run = begin("daily-refresh")
+
+    def work() -> dict[str, Any]:
+        settings = load_settings(config, root).with_runner(runner)
+        with cluster_of(settings.engine.runner, root) as cluster:
+            return refresh(settings, root, run, DirectSteps(cluster=cluster), request)
+
+    report = attended(AlertsConfig() if dry_run else load_alerts(config, root), lambda: run, root, work)
     show(report, present.refresh, as_json)
 
 
@@ -98,12 +101,16 @@ def retrain(
     from flows.retrain.flow import retrain
     from flows.runtime.alerts import attended
     from flows.runtime.runner import cluster_of
-    from flows.runtime.settings import load_settings
+    from flows.runtime.settings import load_alerts, load_settings
     from flows.runtime.steps import DirectSteps
 
     root = warehouse_path(warehouse)
-    settings, run = load_settings(config, root).learning_on(device).with_runner(runner), begin("nightly-retrain")
-    with cluster_of(settings.engine.runner, root) as cluster:
-        steps = DirectSteps(cluster=cluster)
-        report = attended(settings.alerts, lambda: run, root, lambda: retrain(settings, root, run, steps))
+    run = begin("nightly-retrain")
+
+    def work() -> dict[str, Any]:
+        settings = load_settings(config, root).learning_on(device).with_runner(runner)
+        with cluster_of(settings.engine.runner, root) as cluster:
+            return retrain(settings, root, run, DirectSteps(cluster=cluster))
+
+    report = attended(load_alerts(config, root), lambda: run, root, work)
     show(report, present.retrain, as_json)

@@ -34,10 +34,26 @@ if TYPE_CHECKING:
     from flows.runtime.cluster import Cluster
 
 
-class Settings(BaseSettings):
+class _EnvironmentFirst(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="ignore")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment variables go before the file, whose content arrives as arguments."""
+        return env_settings, init_settings
+
+
+class Settings(_EnvironmentFirst):
     """Everything a run uses; saved with the run."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(extra="forbid")
 
     source: SourceConfig
     seed: int = Field(0, ge=0, description="Seed of whatever is random outside the simulators.")
@@ -94,18 +110,6 @@ class Settings(BaseSettings):
             raise ConfigError(f"--runner: {all_faults(faults_of(error, WarehouseConfig))}") from error
         return self.model_copy(update={"engine": engine})
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment variables go before the file, whose content arrives as arguments."""
-        return env_settings, init_settings
-
 
 def require_memory(learner: LearnerConfig, simulator: SimulatorConfig, environment: EnvironmentConfig) -> None:
     """Refuse settings that use what a session has shown where the environment remembers none of it: they would silently do nothing.
@@ -147,21 +151,11 @@ def load_settings(config: Path | None, warehouse: Path) -> Settings:
     Raises:
         ConfigError: no file, no TOML, an unknown key or variable, or a value out of range.
     """
-    path = config or (Path(os.environ["HSRL_CONFIG"]) if "HSRL_CONFIG" in os.environ else None)
-    if path is None:
-        raise ConfigError(
-            "no configuration; name one with --config or HSRL_CONFIG, for example --config flows/configs/generated.toml"
-        )
-    try:
-        content = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"configuration {path}: {error.strerror}; ready ones are in flows/configs/") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration {path}: not TOML: {error}") from error
+    path = _named(config)
+    content = _content_of(path)
     refuse_unknown_variables(os.environ, Settings)
-    paths = {"{shared}": os.environ.get("HSRL_SHARED", "../shared"), "{warehouse}": str(warehouse)}
     try:
-        settings = Settings(**_filled_in(content, paths))
+        settings = Settings(**_filled_in(content, _paths(warehouse)))
     except ValidationError as error:
         raise ConfigError(f"configuration {path}: {all_faults(faults_of(error, Settings))}") from error
     except SettingsError as error:
@@ -170,22 +164,50 @@ def load_settings(config: Path | None, warehouse: Path) -> Settings:
     return settings.model_copy(update={name: _absolute(getattr(settings, name), folder) for name in Settings.model_fields})
 
 
-class _AlertsAlone(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="ignore")
-
+class _AlertsAlone(_EnvironmentFirst):
     alerts: AlertsConfig = AlertsConfig()
 
 
 def load_alerts(given: Path | None, warehouse: Path) -> AlertsConfig:
-    """Where notices go, also where the rest of the configuration is refused: then as far as the environment alone says it."""
+    """Where notices go, also where the rest of the configuration is refused: by its section alone, else by the environment alone."""
     try:
         return load_settings(given, warehouse).alerts
     except ConfigError:
         pass
     try:
+        section = _filled_in(_content_of(_named(given)).get("alerts", {}), _paths(warehouse))
+        return _AlertsAlone(alerts=section).alerts
+    except (ConfigError, ValidationError, SettingsError):
+        pass
+    try:
         return _AlertsAlone().alerts
     except (ValidationError, SettingsError):
         return AlertsConfig()
+
+
+def _named(config: Path | None) -> Path:
+    """The configuration's file."""
+    path = config or (Path(os.environ["HSRL_CONFIG"]) if "HSRL_CONFIG" in os.environ else None)
+    if path is None:
+        raise ConfigError(
+            "no configuration; name one with --config or HSRL_CONFIG, for example --config flows/configs/generated.toml"
+        )
+    return path
+
+
+def _content_of(path: Path) -> dict[str, Any]:
+    """What a TOML file says."""
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"configuration {path}: {error.strerror}; ready ones are in flows/configs/") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {path}: not TOML: {error}") from error
+
+
+def _paths(warehouse: Path) -> dict[str, str]:
+    """What placeholders in paths stand for."""
+    return {"{shared}": os.environ.get("HSRL_SHARED", "../shared"), "{warehouse}": str(warehouse)}
 
 
 def _filled_in(value: Any, paths: Mapping[str, str]) -> Any:

@@ -4,7 +4,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -17,7 +17,7 @@ from flows.runtime.alerts import AlertsConfig, attended
 from flows.runtime.run import Run
 from flows.runtime.settings import load_alerts, load_settings
 from pipeline.errors import AuditError, ConfigError
-from tests.flows.conftest import World
+from tests.flows.conftest import Printed, World
 
 PUBLISHED = {"status": "published", "release_id": 3, "warnings": []}
 DRIFTED = {"status": "published", "release_id": 3, "warnings": ["delivery_drift: half the rows"]}
@@ -214,6 +214,20 @@ def test_the_secret_comes_from_the_environment_and_is_not_saved(refreshed: World
     settings = refreshed.settings
     assert settings.alerts.webhook is not None and settings.alerts.webhook.get_secret_value().endswith("token-4711")
     assert "4711" not in json.dumps(settings.model_dump(mode="json")) and "4711" not in repr(settings)
+
+
+@pytest.mark.parametrize("command", ["refresh", "retrain"])
+def test_a_configuration_that_is_refused_is_notified_to_whom_it_names(
+    command: str, hsrl: Callable[..., Printed], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A misspelt key elsewhere in the file; what the environment says of the section goes before it, as ever."""
+    notice, code = tmp_path / "notice.json", "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text(sys.stdin.read())"
+    config = tmp_path / "misspelt.toml"
+    config.write_text(f"[alerts]\non = ['warned']\ncommand = {json.dumps([sys.executable, '-c', code, str(notice)])}\n[sourec]\n")
+    monkeypatch.setenv("HSRL_ALERTS__ON", '["failed"]')
+    assert hsrl(command, "--config", config, "--warehouse", tmp_path / "w").code == 2
+    sent = json.loads(notice.read_text())
+    assert sent["event"] == "failed" and "unknown key sourec; did you mean source?" in sent["message"]
 
 
 def test_with_a_broken_configuration_the_environment_still_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
