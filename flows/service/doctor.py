@@ -21,7 +21,7 @@ def examine(config: Path | None, root: Path, api: str) -> dict[str, Any]:
     Returns:
         ``status`` (the worst of all: OK, WARN or FAIL) and ``checks``, as plain values.
     """
-    checks = [*versions(), *extras(), *configuration(config, root), *warehouse(root), *prefect(api)]
+    checks = [*versions(), *extras(), *configuration(config, root), *warehouse(root), *prefect(api, root)]
     statuses = [check.status for check in checks]
     worst = next(status for status in ("FAIL", "WARN", "OK") if status in statuses)
     return {"status": worst, "checks": [vars(check) for check in checks]}

@@ -2,25 +2,49 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from flows.service.checks import Check, is_installed
-from flows.service.server import DEPLOYMENTS, found_by, is_healthy
+from flows.service.server import DEPLOYMENTS, found_by, is_healthy, warehouses_of
 
 _UP = "start it, with deployments and worker: hsrl up"
 
 
-def prefect(api: str) -> list[Check]:
-    """Everything that a server at ``api`` tells; a machine whose nights are begun by cron has none."""
+def prefect(api: str, root: Path) -> list[Check]:
+    """Everything that a server at ``api`` tells of the nights of the warehouse at ``root``; where cron begins the nights there is none."""
     if not is_healthy(api):
         return [Check("Prefect server", "WARN", f"none answers at {api}, so no night is scheduled", _UP)]
     try:
         deployments = found_by(api, "deployments", {"limit": 200})
         runs = found_by(api, "flow_runs", {"limit": 200, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}})
         automations = found_by(api, "automations", {"limit": 200})
+        pools = {pool["name"]: pool for pool in found_by(api, "work_pools", {"limit": 200})}
+        workers = {name: found_by(api, f"work_pools/{name}/workers", {"limit": 200}) for name in pools}
     except (OSError, ValueError) as error:
         return [Check("Prefect server", "FAIL", f"{api} answers, but not what was asked: {error}", "restart it: hsrl up")]
-    return [Check("Prefect server", "OK", f"answers at {api}"), *nights(deployments, runs, automations), bare_names(os.environ)]
+    found = [Check("Prefect server", "OK", f"answers at {api}"), *nights(deployments, runs, automations)]
+    if others := [other for other in warehouses_of(deployments) if other != str(root.resolve())]:
+        finding = f"its nights are those of {', '.join(others)}, not of {root.resolve()}"
+        found.append(
+            Check("warehouse of the nights", "WARN", finding, "hsrl up with the --warehouse that is meant, or look at that one")
+        )
+    for name in sorted(
+        {deployment["work_pool_name"] for deployment in deployments if deployment["name"] in DEPLOYMENTS} & set(pools)
+    ):
+        found.append(worker(pools[name], workers[name]))
+    return [*found, bare_names(os.environ)]
+
+
+def worker(pool: dict[str, Any], workers: list[dict[str, Any]]) -> Check:
+    """Whether anyone takes the runs of a pool."""
+    name = pool["name"]
+    if pool.get("is_paused"):
+        return Check("worker", "WARN", f"work pool {name} is paused: its runs wait", f"prefect work-pool resume {name}")
+    online = [worker["name"] for worker in workers if worker.get("status") == "ONLINE"]
+    if not online:
+        return Check("worker", "WARN", f"none is at work in pool {name}, so its runs wait", _UP)
+    return Check("worker", "OK", f"{len(online)} in pool {name}: {', '.join(online)}")
 
 
 def nights(deployments: list[dict[str, Any]], scheduled: list[dict[str, Any]], automations: list[dict[str, Any]]) -> list[Check]:
@@ -49,7 +73,7 @@ def nights(deployments: list[dict[str, Any]], scheduled: list[dict[str, Any]], a
         )
     late = [run["name"] for run in scheduled if run.get("state_name") == "Late"]
     if late:
-        found.append(Check("worker", "WARN", f"{len(late)} runs are late: no worker takes them, or one is at work", _UP))
+        found.append(Check("late runs", "WARN", f"{len(late)} runs are late: no worker takes them, or one is at work", _UP))
     return found
 
 

@@ -7,14 +7,24 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from flows.service.checks import ROOT, is_installed
+
 DEFAULT_API = "http://127.0.0.1:4200/api"
 DEPLOYMENTS = ("daily-refresh", "nightly-retrain", "gc", "verify")
 _SECONDS = 10.0
 
 
 def api_url() -> str:
-    """Where a server is looked for: PREFECT_API_URL, else this machine."""
-    return os.environ.get("PREFECT_API_URL", DEFAULT_API).rstrip("/")
+    """Where a server is looked for: PREFECT_API_URL of the environment, of Prefect's profile (`prefect config set`), else this machine."""
+    return (os.environ.get("PREFECT_API_URL") or _of_profile() or DEFAULT_API).rstrip("/")
+
+
+def _of_profile() -> str | None:
+    if not is_installed("prefect"):
+        return None
+    from prefect.settings import get_current_settings
+
+    return get_current_settings().api.url
 
 
 def is_healthy(api: str) -> bool:
@@ -35,14 +45,28 @@ def exists(api: str, path: str) -> bool:
         return error.code != http.client.NOT_FOUND
 
 
+def warehouses_of(deployments: list[dict[str, Any]]) -> list[str]:
+    """The warehouses whose nights a server's deployments of hsrl are, sorted; a relative one is of the project's folder."""
+    ours = [deployment.get("parameters") or {} for deployment in deployments if deployment["name"] in DEPLOYMENTS]
+    return sorted({str((ROOT / parameters["warehouse"]).resolve()) for parameters in ours if parameters.get("warehouse")})
+
+
 def found_by(api: str, what: str, question: dict[str, Any]) -> list[dict[str, Any]]:
     """What a filter of the server's API finds, such as of ``flow_runs``.
 
     Raises:
         OSError: the server did not answer, or refused.
     """
-    content = json.dumps(question).encode()
-    request = urllib.request.Request(f"{api}/{what}/filter", content, {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
-        found: list[dict[str, Any]] = json.load(answer)
+    found: list[dict[str, Any]] = post(f"{api}/{what}/filter", question)
     return found
+
+
+def post(url: str, content: dict[str, Any]) -> Any:
+    """What the server answers to a POST.
+
+    Raises:
+        OSError: it did not answer, or refused.
+    """
+    request = urllib.request.Request(url, json.dumps(content).encode(), {"Content-Type": "application/json"})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
+        return json.load(answer)

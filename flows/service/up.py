@@ -1,5 +1,6 @@
 """`hsrl up`: a Prefect server, its pool, its limit, the deployments, and a worker, as children of one process that stops them all."""
 
+import http.client
 import os
 import signal
 import subprocess
@@ -18,8 +19,8 @@ import yaml
 from flows.runtime.extras import needs
 from flows.runtime.settings import load_settings
 from flows.service.checks import ROOT, is_installed
-from flows.service.processes import stop_tree
-from flows.service.server import exists, is_healthy
+from flows.service.processes import descendants, stop_tree
+from flows.service.server import exists, found_by, is_healthy, post, warehouses_of
 from pipeline.errors import ConfigError, HsrlError
 
 POOL, LIMIT = "local", "hsrl-writer"
@@ -27,6 +28,8 @@ POOL, LIMIT = "local", "hsrl-writer"
 _START_SECONDS = 180.0
 _COMMAND_SECONDS = 180.0
 _POLL_SECONDS = 0.5
+# Two warehouses on a machine: Prefect keeps all deployments of a folder in one database, whatever the port.
+_APART = "give each a PREFECT_HOME and a --port of its own"
 
 Say = Callable[[str], None]
 
@@ -68,7 +71,8 @@ def up(config: Path | None, root: Path, place: Place, say: Say) -> int:
         0 after a signal, 1 where the server or the worker ended by itself.
 
     Raises:
-        ConfigError: the configuration is refused, hsrl is not run from a checkout, or Prefect is not installed.
+        ConfigError: the configuration is refused, hsrl is not run from a checkout, Prefect is not installed, or a server that answers
+            already runs the nights of another warehouse.
         HsrlError: the server did not come up, or refused a deployment.
     """
     if not (ROOT / "prefect.yaml").is_file():
@@ -86,11 +90,14 @@ def up(config: Path | None, root: Path, place: Place, say: Say) -> int:
         try:
             server = None
             if is_healthy(place.api):
+                _refuse_anothers(place, root)
                 say(f"a server answers at {place.url} already and is used")
             else:
                 say(f"starting the server at {place.url} …")
                 server = _start(children, environment, "server", "start", "--host", place.host, "--port", str(place.port))
                 _wait_until_healthy(server, place, stopping)
+                for other in _other_warehouses(place, root):
+                    say(f"the nights of {other} end: this server's database has them, and from now on those of {root}; {_APART}")
             _prepare(place, environment, stopping, chosen.absolute(), root)
             worker = _start(children, environment, "worker", "start", "--pool", POOL, "--name", f"hsrl-{os.uname().nodename}")
             say(f"nights are scheduled; see {place.url}; stop with Ctrl-C")
@@ -100,7 +107,9 @@ def up(config: Path | None, root: Path, place: Place, say: Say) -> int:
             return 0
         finally:
             for child in reversed(children):
+                tree = descendants(child.pid)
                 stop_tree(child)
+                _tell_of_stopped(place, tree, say)
             say("stopped")
 
 
@@ -138,6 +147,18 @@ def _prepare(place: Place, environment: Mapping[str, str], stopping: threading.E
         file = Path(folder) / "prefect.yaml"
         file.write_text(deployments_for((ROOT / "prefect.yaml").read_text(encoding="utf-8"), config, root), encoding="utf-8")
         _call(environment, stopping, "--no-prompt", "deploy", "--all", "--prefect-file", str(file))
+
+
+def _other_warehouses(place: Place, root: Path) -> list[str]:
+    return [other for other in warehouses_of(found_by(place.api, "deployments", {"limit": 200})) if other != str(root.resolve())]
+
+
+def _refuse_anothers(place: Place, root: Path) -> None:
+    """Refuse a server that someone else keeps up with the nights of another warehouse, which would end without a word."""
+    if others := _other_warehouses(place, root):
+        raise ConfigError(
+            f"the server at {place.url} runs the nights of {', '.join(others)}, expected none or those of {root}; stop it, or for both: {_APART}"
+        )
 
 
 def _program() -> str:
@@ -189,6 +210,23 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], place: Place, stopping:
             raise HsrlError(
                 f"the Prefect server did not answer at {place.url} within {_START_SECONDS:.0f} seconds; see its lines above"
             )
+
+
+def _tell_of_stopped(place: Place, pids: set[int], say: Say) -> None:
+    """Tell the server that runs in these processes ended: nobody else does, and else they would seem to run, and hold their slots."""
+    try:
+        running = found_by(place.api, "flow_runs", {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}})
+        for run in running:
+            if run["infrastructure_pid"] in {str(pid) for pid in pids}:
+                state = {
+                    "type": "CRASHED",
+                    "name": "Crashed",
+                    "message": "hsrl up was stopped; begun again it goes on from what is staged",
+                }
+                post(f"{place.api}/flow_runs/{run['id']}/set_state", {"state": state, "force": True})
+                say(f"stopped {run['name']} at work; begun again it goes on from what is staged")
+    except (OSError, ValueError, http.client.HTTPException):
+        return  # the server is the one that was stopped, or is gone
 
 
 def _watch(stopping: threading.Event, children: Mapping[str, subprocess.Popen[bytes] | None], say: Say) -> int:

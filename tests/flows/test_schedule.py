@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -243,16 +244,25 @@ def test_up_starts_everything_the_doctor_agrees_and_a_signal_stops_it_all(enviro
         assert {found["parameters"]["warehouse"] for found in deployed} == {str(tmp_path / "warehouse")}
         seen = subprocess.run([hsrl, "doctor", *given, "--json"], env=of_up, capture_output=True, text=True, check=False)
         checks = {check["name"]: check["status"] for check in json.loads(seen.stdout)["checks"]}
-        assert (checks["Prefect server"], checks["deployments"], checks["scheduled runs"]) == ("OK", "OK", "OK")
+        assert {checks[name] for name in ("Prefect server", "deployments", "scheduled runs", "worker")} == {"OK"}
         assert (checks["catalogue"], seen.returncode) == ("FAIL", 1), "there is no warehouse yet"
         kill_a_night_at_work(of_up, up.pid, log)
         wait_until(notice.exists, 60)
         sent = json.loads(notice.read_text())
         assert (sent["flow"], sent["event"]) == ("daily-refresh", "failed") and "crashed" in sent["message"]
+        another = [hsrl, "up", *given[:2], "--warehouse", str(tmp_path / "another"), "--port", str(port)]
+        refused = subprocess.run(another, env=of_up, capture_output=True, text=True, check=False)
+        assert refused.returncode == 2 and f"runs the nights of {tmp_path / 'warehouse'}" in refused.stderr
+        prefect(of_up, "deployment", "run", "daily-refresh")
+        wait_until(lambda: log.read_text().count("splits: done in") == 2, 120)
         children = descendants(up.pid)
-        assert len(children) >= 2, "the server and the worker"
+        assert len(children) >= 3, "the server, the worker, and a night at work"
     finally:
         up.send_signal(signal.SIGINT)
         code = up.wait(120)
     assert (code, log.read_text().splitlines()[-1]) == (0, "stopped"), log.read_text()
     assert [child for child in children if is_running(child)] == [] and not is_healthy(api)
+    assert re.search(r"stopped 20[\d-]+ at work", log.read_text())
+    with sqlite3.connect(tmp_path / "home" / "prefect.db") as database:
+        states = database.execute("select state_type from flow_run where state_type not in ('SCHEDULED')").fetchall()
+    assert states == [("CRASHED",), ("CRASHED",)], "neither the killed night nor the stopped one seems to run"

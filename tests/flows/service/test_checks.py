@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.service import warehouse_checks
-from flows.service.checks import clock, extras, requirements, satisfies, versions
-from flows.service.prefect_checks import nights, prefect
+from flows.service.checks import ROOT, clock, extras, requirements, satisfies, versions
+from flows.service.prefect_checks import nights, prefect, worker
+from flows.service.server import api_url, warehouses_of
 from flows.service.warehouse_checks import disk, garbage, runs, warehouse
 from pipeline.warehouse.lock import locked
 from tests.flows.cli.test_extras import without
@@ -150,11 +152,40 @@ def test_missing_paused_and_late_nights_are_named() -> None:
     assert nights(deployed()[:3], DUE, FOLLOWS)[0].finding == "missing: verify"
     assert nights(deployed(paused=True), [], [])[0].mend == "prefect deployment resume daily-refresh/daily-refresh"
     late = nights(deployed(), [DUE[0] | {"state_name": "Late"}, *DUE[1:]], FOLLOWS)
-    assert (late[2].name, late[2].status) == ("worker", "WARN")
+    assert (late[2].name, late[2].status) == ("late runs", "WARN")
+
+
+@pytest.mark.parametrize(
+    ("pool", "workers", "status", "finding"),
+    [
+        ({}, [{"name": "a", "status": "OFFLINE"}, {"name": "b", "status": "ONLINE"}], "OK", "1 in pool local: b"),
+        ({}, [{"name": "a", "status": "OFFLINE"}], "WARN", "none is at work in pool local, so its runs wait"),
+        ({}, [], "WARN", "none is at work in pool local, so its runs wait"),
+        ({"is_paused": True}, [{"name": "b", "status": "ONLINE"}], "WARN", "work pool local is paused: its runs wait"),
+    ],
+)
+def test_a_pool_that_nobody_serves_warns(pool: dict[str, Any], workers: list[dict[str, Any]], status: str, finding: str) -> None:
+    check = worker({"name": "local"} | pool, workers)
+    assert (check.status, check.finding) == (status, finding) and bool(check.mend) == (status == "WARN")
+
+
+def test_the_warehouses_of_a_servers_nights() -> None:
+    """Those that `prefect deploy` sets are relative to the project; deployments of other flows have none."""
+    other = {"name": "another flow", "parameters": {"warehouse": "/elsewhere"}}
+    assert warehouses_of([*deployed(parameters={"warehouse": "warehouse"}), other]) == [str(ROOT / "warehouse")]
+    assert warehouses_of([*deployed(parameters={"warehouse": "/a/../b"}), *deployed(parameters={})]) == ["/b"]
+
+
+def test_the_profile_of_prefect_says_where_the_server_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:4300/api"}):
+        assert api_url() == "http://127.0.0.1:4300/api"
+        monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:4301/api/")
+        assert api_url() == "http://127.0.0.1:4301/api"
 
 
 def test_no_server_warns_as_cron_needs_none() -> None:
-    [check] = prefect("http://127.0.0.1:1/api")
+    [check] = prefect("http://127.0.0.1:1/api", Path())
     assert check.status == "WARN" and "hsrl up" in check.mend
 
 
