@@ -13,7 +13,7 @@ import polars as pl
 
 from flows.report.judged import merged, pooled
 from flows.runtime.run_outcome import REFUSED
-from pipeline.warehouse.engine import open_readers
+from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.lock import is_alive
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.statements import SQL_ROOT, read_statement, statement
@@ -123,9 +123,10 @@ def read_facts(root: Path, nights: int = NIGHTS) -> Facts:
         nights: how many of the last nights are shown.
 
     Raises:
-        WarehouseError: there is no warehouse at ``root``, or it is damaged.
+        WarehouseError: there is no warehouse at ``root``, it is damaged, or of another layout.
     """
-    with open_readers(root) as connection:
+    with Lake.open_copy(root) as lake:
+        connection = lake.connection
         [(since,)] = connection.execute(statement("report_since"), {"most": nights}).fetchall()
         tables = {name: _frame(connection, name, {"since": since}) for name in _SINCE}
         tables |= {name: _frame(connection, name, {}) for name in _ALWAYS}

@@ -11,6 +11,7 @@ from flows.runtime.run import Run
 from flows.service.checks import Check, Status, clock
 from pipeline.errors import HsrlError
 from pipeline.warehouse.config import RetentionConfig, WarehouseConfig
+from pipeline.warehouse.lake import Lake
 
 # Of free disk: below the first a night may fail, below the second (or less than the warehouse itself takes) it is time to look.
 LEAST_BYTES, FEW_BYTES = 500 * 2**20, 5 * 2**30
@@ -20,6 +21,7 @@ def warehouse(root: Path) -> list[Check]:
     """Everything about the warehouse at ``root``; what builds upon a catalogue that does not open is left out."""
     try:
         found = status(root)
+        Lake.open_copy(root).close()  # refuses a layout of an earlier version, which a night would refuse too
     except HsrlError as error:
         return [
             Check("catalogue", "FAIL", str(error), "make one with: hsrl refresh; docs/recovery.md mends a damaged one"),

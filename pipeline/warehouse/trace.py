@@ -12,7 +12,7 @@ from typing import Any, Self
 import duckdb
 
 from pipeline.errors import QueryError
-from pipeline.warehouse.engine import open_readers
+from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.statements import statement
 
@@ -112,9 +112,10 @@ def trace(root: Path, subject: str) -> Trace:
 
     Raises:
         QueryError: there is no such thing.
-        WarehouseError: there is no warehouse at ``root``.
+        WarehouseError: there is no warehouse at ``root``, or it is of another layout.
     """
-    with open_readers(root) as connection:
+    with Lake.open_copy(root) as lake:
+        connection = lake.connection
         graph = _Lineage.read(connection)
         if item := _item(connection, subject):
             start, facts = graph.add_item(item)

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from flows.service.warehouse_checks import warehouse as warehouse_checks
 from pipeline.errors import WarehouseError
 from pipeline.warehouse import migrate as module
 from pipeline.warehouse.adhoc import run_sql
@@ -114,6 +115,18 @@ def test_a_step_that_fails_changes_nothing_and_a_killed_one_goes_on(tmp_path: Pa
     assert [step.name for step in migrate(root, "m", said.append)] == [steps[names[1]].name, steps[names[2]].name]
     assert (root / "catalog.before-0001.sqlite").is_file() and (root / "catalog.before-0002.sqlite").is_file()
     assert set(run_sql(root, "select distinct name from dictionary where kind = 'table'")["name"]) == set(TABLES)
+
+
+@pytest.mark.parametrize("words", [("trace", "1"), ("report", "--html", "page.html"), ("compare", "a", "b"), ("recommend", "1")])
+def test_questions_of_a_fixed_kind_name_the_migration_and_sql_goes_on(
+    words: tuple[str, ...], tmp_path: Path, hsrl: Callable[..., Any]
+) -> None:
+    root = unpacked(VERSIONS[0], tmp_path)
+    asked = hsrl(*words, "--warehouse", root)
+    assert asked.code == 2 and asked.err.count("\n") == 1 and f"hsrl migrate --warehouse {root}" in asked.err
+    assert hsrl("sql", "select count(*) from items", "--warehouse", root).code == 0
+    [catalogue, *_] = warehouse_checks(root)
+    assert catalogue.status == "FAIL" and "hsrl migrate" in catalogue.finding
 
 
 def test_the_copy_before_brings_back_the_earlier_version(tmp_path: Path) -> None:
