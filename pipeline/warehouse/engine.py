@@ -26,6 +26,10 @@ _ROOM = 1 << 20
 _FORMATS = re.compile(r"catalog version is ([\d.]+), but the extension requires version ([\d.]+)\. ")
 
 
+class LayoutError(WarehouseError):
+    """Its tables are not those of this version."""
+
+
 class NewerFormatError(WarehouseError):
     """The catalogue is in a format of DuckLake that came after this version; no copy of it would be in another."""
 

@@ -67,7 +67,8 @@ def migrate(root: Path, run_id: str, say: Callable[[str], None], *, dry_run: boo
         dry_run: only find the steps.
 
     Returns:
-        The steps; none where the warehouse is of this version's layout: then only its views and macros are made anew.
+        The steps; none where the warehouse is of this version's layout: then only its views and macros are made anew. Afterwards the last
+        release is read by retrains as any other; earlier ones keep the tables of before and are refused by a line.
 
     Raises:
         WarehouseError: there is no warehouse, its layout is unknown, or another run is writing.
@@ -77,10 +78,11 @@ def migrate(root: Path, run_id: str, say: Callable[[str], None], *, dry_run: boo
         steps = steps_from(layout)
         if steps is None:
             raise WarehouseError(unknown_layout(str(lake.root)))
+        note = {"run": run_id} | _of_last_release(lake)
         if steps and not dry_run:
             _keep_copy(lake, steps[0].name.partition("_")[0], say)
         for step in steps if not dry_run else ():
-            with lake.transaction(f"migration {step.name}", {"run": run_id}):
+            with lake.transaction(f"migration {step.name}", note):
                 lake.connection.execute(step.sql)
                 if layout_in(lake.connection) != step.after:
                     raise WarehouseError(f"{lake.root}: {step.name} did not lead to layout {step.after}; nothing was changed")
@@ -88,9 +90,15 @@ def migrate(root: Path, run_id: str, say: Callable[[str], None], *, dry_run: boo
                     make_views(lake.connection)
             say(f"{step.name}: done")
         if not steps and not dry_run:  # tables of this version may have views of one just before
-            with lake.transaction("views of this version", {"run": run_id}):
+            with lake.transaction("views of this version", note):
                 make_views(lake.connection)
         return steps
+
+
+def _of_last_release(lake: Warehouse) -> dict[str, int]:
+    """Note that lets the last release be opened as of the migration: as of its own commit it has the tables of before."""
+    [(last,)] = lake.connection.execute("SELECT max(release_id) FROM releases").fetchall()
+    return {} if last is None else {"release": last}
 
 
 def _keep_copy(lake: Warehouse, number: str, say: Callable[[str], None]) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import duckdb
 import polars as pl
 
-from pipeline.errors import WarehouseError
 from pipeline.warehouse.ddl import sql_type
+from pipeline.warehouse.engine import LayoutError
 from pipeline.warehouse.statements import Statement, statements
 from pipeline.warehouse.tables import BULK, DICTIONARY, TABLES
 
@@ -99,16 +99,16 @@ def check_layout(connection: duckdb.DuckDBPyConnection, where: str) -> None:
     """Raise unless the attached lake has exactly the tables and columns this code knows.
 
     Raises:
-        WarehouseError: it was made by another version of hsrl, or its creation was interrupted.
+        LayoutError: it was made by another version of hsrl, or its creation was interrupted.
     """
     layout = layout_in(connection)
     if layout == layout_now():
         return
     if layout in {step.header["from"] for step in statements("migrations")}:
-        raise WarehouseError(
+        raise LayoutError(
             f"{where}: made by an earlier version of hsrl; bring it to this one with: hsrl migrate --warehouse {where}"
         )
-    raise WarehouseError(unknown_layout(where))
+    raise LayoutError(unknown_layout(where))
 
 
 def unknown_layout(where: str) -> str:

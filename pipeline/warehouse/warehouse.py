@@ -8,6 +8,7 @@ from typing import Self
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.artifacts import ArtifactStore
 from pipeline.warehouse.bucket import ARTIFACTS
+from pipeline.warehouse.engine import LayoutError
 from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.lock import locked
 from pipeline.warehouse.postgres import held_everywhere
@@ -48,13 +49,19 @@ class Warehouse(Lake):
         """Open the warehouse as it was at a release, whatever is published meanwhile; nothing can be written.
 
         Raises:
-            WarehouseError: there is no such release, or its snapshot has expired.
+            WarehouseError: there is no such release, its snapshot has expired, or its tables are those of before a migration.
         """
         with cls.open(root, memory_limit_mb) as latest:
             release = latest.release(release_id)
         if release.snapshot_id is None:
             raise WarehouseError(f"{root}: the snapshot of release {release_id} has expired; read sids_at({release_id}) instead")
-        return cls.open(root, memory_limit_mb, release.snapshot_id)
+        try:
+            return cls.open(root, memory_limit_mb, release.snapshot_id)
+        except LayoutError as error:
+            raise WarehouseError(
+                f"{root}: release {release_id} has the tables of an earlier version, as it is from before hsrl migrate; expected a later one, "
+                f'see: hsrl sql "from releases"; its Semantic IDs are in sids_at({release_id})'
+            ) from error
 
     @contextmanager
     def writer(self, run_id: str, timeout_seconds: float, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:

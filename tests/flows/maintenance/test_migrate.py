@@ -17,6 +17,7 @@ from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.migrate import migrate, migrations, steps_from
 from pipeline.warehouse.schema import check_layout, layout_now
 from pipeline.warehouse.tables import TABLES
+from pipeline.warehouse.warehouse import Warehouse
 
 MADE_BY = Path(__file__).parent / "made_by"
 VERSIONS = sorted(path.name.removesuffix(".tar.xz") for path in MADE_BY.glob("*.tar.xz"))
@@ -64,6 +65,11 @@ def test_a_warehouse_of_an_earlier_version_goes_on(version: str, tmp_path: Path,
     assert all(path.read_bytes() == content for path, content in before.items())
     assert hsrl("verify", "--warehouse", root).code == 0
     assert "nothing to do" in hsrl("migrate", "--warehouse", root).out
+    releases = run_sql(root, "select release_id from releases order by 1")["release_id"].to_list()
+    with Warehouse.open_release(root, releases[-1]) as last:  # as a retrain does, before any refresh
+        assert last.query("SELECT count(*), count(n_late) > 0 FROM records, ingests").row(0)[0] > 0
+    back = hsrl("rollback", releases[0], "--warehouse", root)
+    assert back.code == 2 and back.err.count("\n") == 1 and "from before hsrl migrate; expected a later one" in back.err
     sids = run_sql(root, "select item_id, sid from sids order by item_id")
     log = pl.read_csv(tmp_path / "logs" / "day-2.csv")
     for day, rows in (
