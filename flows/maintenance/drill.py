@@ -17,6 +17,7 @@ from flows.maintenance.verify import verify
 from flows.runtime.run import Run
 from pipeline.errors import WarehouseError, reason_of
 from pipeline.warehouse.config import RetentionConfig
+from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.readers import COPY, is_whole, notes_of, numbered_copies
 from pipeline.warehouse.statements import statement
 from pipeline.warehouse.storage import storage_of
@@ -48,6 +49,7 @@ class NotPlayedError(Exception):
     """A scenario needs what this warehouse has not."""
 
 
+@naming_damage
 def drill(root: Path, run: Run) -> dict[str, Any]:
     """Play every scenario on a copy of its own beside the warehouse, made of hard links where files never change.
 

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.verify import inspect, refuse
 from pipeline.warehouse.warehouse import Warehouse
 
 
+@naming_damage
 def verify(root: Path) -> dict[str, Any]:
     """Check what is stored, on the readers' copy: it waits for no writer. The report says what could not be checked.
 

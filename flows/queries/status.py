@@ -8,11 +8,13 @@ import duckdb
 
 from pipeline.warehouse.engine import open_readers
 from pipeline.warehouse.lock import is_alive
+from pipeline.warehouse.naming_damage import naming_damage
 from pipeline.warehouse.statements import statement
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@naming_damage
 def status(root: Path) -> dict[str, Any]:
     """The newest release, the rows of the main tables, the published policy and the last ten runs, all of one copy.
 

@@ -48,7 +48,8 @@ def name_damage(root: Path, error: Exception) -> None:
         WarehouseError: something is; in place of the error.
     """
     if _may_be_damage(error):
-        from pipeline.warehouse.verify import damage_at, refusal
+        from pipeline.warehouse.damage_at import damage_at
+        from pipeline.warehouse.verify import refusal
 
         if damage := damage_at(root):
             raise refusal(damage) from error

@@ -5,9 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import duckdb
-
-from pipeline.errors import HsrlError, WarehouseError
+from pipeline.errors import WarehouseError
 from pipeline.warehouse.artifacts import bytes_of, inside, sha256_of
 from pipeline.warehouse.attach_files import attach_states
 from pipeline.warehouse.audits import run_audits
@@ -99,7 +97,7 @@ def inspect(lake: Lake) -> Inspection:
         *find_damage(lake),
         *_older(lake, hashes),
         *_in_bucket(lake, hashes, named),
-        *_catalogue(lake.root),
+        *catalogue_damage(lake.root),
         *_copies(lake.root),
         *_misnamed(lake),
     ]
@@ -172,13 +170,12 @@ def refusal(damage: Sequence[Damage]) -> WarehouseError:
     return WarehouseError(f"{first.path}: {first.fault}, one of {len(damage)} such; {first.mend}")
 
 
-def damage_at(root: Path) -> list[Damage]:
-    """What of a warehouse is damaged, as far as it can be opened."""
-    try:
-        with Lake.open_copy(root) as lake:
-            return [*find_damage(lake), *_catalogue(lake.root)]
-    except (HsrlError, duckdb.Error, OSError):  # then the first error says more
-        return []
+def lost_files(lake: Lake) -> list[Damage]:
+    """Files that the lake's snapshot needs and that are not there; by the catalogue alone, as tables that tell more may be among them."""
+    in_use = _in_use(lake, None)
+    if storage_of(lake.root).data is not None:
+        return list(_short_in_bucket(lake, in_use))
+    return [Damage(lake.root / path, _MISSING) for path in sorted(in_use) if not (lake.root / path).exists()]
 
 
 def _hashes(lake: Lake) -> dict[str, _Entry]:
@@ -262,7 +259,8 @@ def _older(lake: Lake, hashes: Mapping[str, _Entry]) -> Iterator[Damage]:
             yield from _compared(inside(lake.root, path), hashes[path].sha256, may_be_away=is_away)
 
 
-def _catalogue(root: Path) -> Iterator[Damage]:
+def catalogue_damage(root: Path) -> Iterator[Damage]:
+    """The catalogue itself where it is damaged, with the command that restores it."""
     if fault := compare_catalogue(root).fault:
         command = restoring(root)
         yield Damage(root / CATALOGUE, fault, f"restore it: {command}" if command else "restore it from a copy of the folder")
