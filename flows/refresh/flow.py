@@ -54,6 +54,8 @@ def refresh(settings: Settings, root: Path, run: Run, steps: Steps, request: Ref
         HsrlError: whatever a person can mend; nothing was published then.
     """
     request = request or RefreshRequest()
+    if request.again == "quarantined":
+        Warehouse.open_copy(root).close()  # there must be one: rows in quarantine are taken in again
     require_acceptable(settings.source, request.accept)
     source = settings.source.open(settings.ingest.chunk_rows, settings.ingest.quarantine_limit)
     search = Search(source, request.days, settings.ingest.settle_hours, settings.embeddings, request.again)

@@ -57,7 +57,7 @@ class _Stopped(Exception):  # noqa: N818 it is no error
 
 
 def up(config: Path | None, root: Path, place: Place, say: Say) -> int:
-    """Run everything until SIGINT or SIGTERM; stop the worker with its flow runs first, the server last.
+    """Run everything until SIGINT, SIGTERM or SIGHUP; stop the worker with its flow runs first, the server last.
 
     A server that answers there already is used and left as it is.
 
@@ -240,8 +240,10 @@ def _watch(stopping: threading.Event, children: Mapping[str, subprocess.Popen[by
 
 @contextmanager
 def _signals_set(stopping: threading.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM ask for the end while the block runs; a second one changes nothing: the children are being stopped."""
-    before = {number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    """SIGINT, SIGTERM and a closed terminal ask for the end while the block runs; a second one changes nothing: children are being stopped."""
+    is_hup_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # by nohup, which means it
+    asking = (signal.SIGINT, signal.SIGTERM, *(() if is_hup_ignored else (signal.SIGHUP,)))
+    before = {number: signal.signal(number, lambda *_: stopping.set()) for number in asking}
     try:
         yield
     finally:

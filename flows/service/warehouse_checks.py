@@ -1,5 +1,6 @@
 """The checks of `hsrl doctor` that look at a warehouse: its catalogue, its runs, the room on its disk, what no release needs."""
 
+import os
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -27,10 +28,22 @@ def warehouse(root: Path) -> list[Check]:
             Check("catalogue", "FAIL", str(error), "make one with: hsrl refresh; docs/recovery.md mends a damaged one"),
             disk(root),
         ]
+    if fault := _not_writable(root):
+        return [
+            Check("catalogue", "FAIL", f"opens, but {fault}", "grant this user the folder, or mount it for writing"),
+            disk(root),
+        ]
     release = found["release"]
     opened = f"opens; release {release['release_id']}" if release else "opens; no release yet"
     newest: datetime | None = release["created_at"] if release else None
     return [Check("catalogue", "OK", opened), clock(newest), runs(found["runs"]), disk(root), garbage(root)]
+
+
+def _not_writable(root: Path) -> str | None:
+    """Which folder of a warehouse a night could not write; None = it could write all."""
+    folders = (root, root / "data", root / "staging", root / "artifacts")
+    closed = [str(folder) for folder in folders if folder.is_dir() and not os.access(folder, os.W_OK)]
+    return f"{', '.join(closed)} cannot be written by this user" if closed else None
 
 
 def runs(last: list[dict[str, Any]]) -> Check:

@@ -282,6 +282,13 @@ def test_rows_in_quarantine_are_read_again_after_the_mapping_was_mended(shop: Sh
     assert "nothing new" in shop.run("refresh").err and shop.run("verify").code == 0
 
 
+def test_a_folder_without_a_warehouse_has_nothing_to_requeue(shop: Shop, hsrl: Callable[..., Any]) -> None:
+    empty = shop.config.parent / "empty"
+    for dry in ([], ["--dry-run"]):
+        asked = hsrl("requeue", "--config", shop.config, "--warehouse", empty, *dry)
+        assert asked.code == 2 and asked.err.startswith(f"hsrl: no warehouse at {empty}") and not empty.exists()
+
+
 def test_what_is_refused_again_stays_in_quarantine_once(shop: Shop) -> None:
     shop.config.write_text(shop.config.read_text().replace("[ingest]", "[ingest]\nquarantine_limit = 0.2"))
     shop.deliver(1, shown(1).with_columns(item_id=pl.when(pl.col("user_id") == 7).then(pl.lit("x")).otherwise(pl.col("item_id"))))

@@ -1,6 +1,7 @@
 """What the doctor finds: of versions, of the clock, of a warehouse, of a server's answers."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -88,6 +89,15 @@ def test_no_warehouse_and_a_damaged_one_fail(retrained: World, tmp_path: Path) -
     for copy in (world.root / "readers.sqlite", world.root / "catalog.sqlite", *(world.root / "readers").iterdir()):
         copy.write_bytes(b"x")
     assert warehouse(world.root)[0].status == "FAIL"
+
+
+def test_a_warehouse_that_cannot_be_written_fails(refreshed: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root may write everywhere but on what is mounted for reading, the system's answer is given here."""
+    root = refreshed.copy(tmp_path).root
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != root / "data" and may(path, mode))
+    catalogue, _disk = warehouse(root)
+    assert catalogue.status == "FAIL" and f"{root / 'data'} cannot be written" in catalogue.finding
 
 
 def test_the_last_run_of_a_flow_counts_and_earlier_ones_do_not() -> None:

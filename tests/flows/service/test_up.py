@@ -1,15 +1,19 @@
 """Pieces of `hsrl up` that need no server; all of it together: tests/flows/test_schedule.py."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import yaml
 
 from flows.service.checks import ROOT
 from flows.service.processes import descendants, is_running, stop_tree
-from flows.service.up import Place, deployments_for, environment_of
+from flows.service.up import Place, _signals_set, deployments_for, environment_of
 from tests.flows.conftest import Printed
 
 # A parent with a child that ignores SIGTERM, as a hung flow run would.
@@ -60,6 +64,18 @@ def test_children_talk_to_that_server_and_tell_nobody_else() -> None:
     assert environment["PREFECT_API_URL"] == "http://127.0.0.1:4300/api" and environment["A"] == "b"
     assert environment["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false" and environment["PREFECT_PLUGINS_ENABLED"] == "true"
     assert environment["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"].endswith(".filesystem"), "leases outlive the server"
+
+
+@pytest.mark.parametrize(("before", "stops"), [(signal.SIG_DFL, True), (signal.SIG_IGN, False)])
+def test_a_closed_terminal_stops_it_but_for_nohup(before: signal.Handlers, stops: bool) -> None:
+    earlier, stopping = signal.signal(signal.SIGHUP, before), threading.Event()
+    try:
+        with _signals_set(stopping):
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stopping.is_set() == stops
+        assert signal.getsignal(signal.SIGHUP) is before
+    finally:
+        signal.signal(signal.SIGHUP, earlier)
 
 
 def test_a_configuration_that_is_refused_starts_nothing(hsrl: Callable[..., Printed], tmp_path: Path) -> None:
