@@ -138,14 +138,20 @@ def _how_it_was_judged(found: Found) -> list[str]:
     others = [name.removeprefix("in_") for name in found.summary.columns if name.startswith("in_")]
     has_panel = not found.summary["panel_reward"].null_count()
     panel = f"*panel*: {n_judged} of each of the families {', '.join(others)}, where nobody learned; " if has_panel else ""
+    verdicts = (
+        "families are these and weigh alike. Verdicts are those of the rule of claims (docs/learner.md); the worst family's difference is a "
+        "share of the first row's reward. "
+        if has_panel
+        else "no other family judges here, so that by the rule of claims (docs/learner.md) nothing is *better* or *worse*: the paired "
+        "difference says how far apart rows are in the family that they learned in. "
+    )
     return [
         f"Source {settings.source.name}, simulator `{settings.simulator.preset}`, learner preset `{settings.learner.preset}`, "
         f"{_lengths(found.summary)} iterations, {n_seeds} {plural('seed', n_seeds)}. "
         f"*Where it learned*: the {n_taught} training {plural('simulator', n_taught)} of family {settings.simulator.family}; "
         f"*own family*: {n_judged} evaluation {plural('simulator', n_judged)} of other seeds and that family, fitted on all records; {panel}"
         f"{settings.evaluation.n_sessions:,} whole sessions in each, the same starts and luck for every row; {found.rules}. "
-        "Intervals are over sessions, and over simulators and seeds where there are several; families are these and weigh alike. "
-        "Verdicts are those of the rule of claims (docs/learner.md); the worst family's difference is a share of the first row's reward. "
+        f"Intervals are over sessions, and over simulators and seeds where there are several; {verdicts}"
         "S = (R − popular slate) / (transfer oracle − popular slate)."
     ]
 
