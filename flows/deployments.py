@@ -1,9 +1,10 @@
 """The Prefect flows behind the deployments in prefect.yaml; what they do stands in ``refresh``, ``retrain`` and ``maintenance``."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
+from pydantic import Field
 
 from flows.maintenance.gc import collect_garbage
 from flows.maintenance.verify import verify as verify_warehouse
@@ -69,9 +70,9 @@ def nightly_retrain(config: str, warehouse: str | None = None) -> dict[str, Any]
 def gc(
     config: str,
     warehouse: str | None = None,
-    keep_days: float = 30.0,
-    keep_releases: int = 7,
-    resume_days: float = 7.0,
+    keep_days: Annotated[float, Field(ge=0)] = 30.0,  # Prefect refuses others when a run is asked for
+    keep_releases: Annotated[int, Field(ge=1)] = 7,
+    resume_days: Annotated[float, Field(ge=0)] = 7.0,
     dry_run: bool = False,
 ) -> dict[str, Any]:
     """Delete what no kept release needs: `hsrl gc` as a flow run."""

@@ -52,7 +52,8 @@ def rollback(root: Path, target: int, run: Run, engine: WarehouseConfig | None =
     codebook; items that came later are without a Semantic ID until the next refresh.
 
     Raises:
-        WarehouseError: there is no such release before the last one, its snapshot has expired, or another run is writing.
+        WarehouseError: there is no such release before the last one, its snapshot has expired, the last one brought it back already, or
+            another run is writing.
         AuditError: what would become visible breaks a rule; nothing was published.
     """
     engine = engine or WarehouseConfig()
@@ -66,6 +67,9 @@ def rollback(root: Path, target: int, run: Run, engine: WarehouseConfig | None =
             raise WarehouseError(
                 f'{root}: release {target} is the last one already; name an earlier one: hsrl sql "from releases"'
             )
+        before = "SELECT parent_id FROM releases WHERE release_id = $id"
+        if last.kind == "rollback" and warehouse.query(before, {"id": last.release_id}).item() == target:
+            raise WarehouseError(f"{root}: release {last.release_id}, the last one, has brought back release {target} already")
         require_intact(warehouse, tuple(TABLES))
         config = _config_of(warehouse, target)
         with record_run(warehouse, run, config) as outcome:

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import duckdb
+
 from flows.runtime.resources import code_version, peak_memory_mb, total_cpu_seconds
 from flows.runtime.run import Run
-from pipeline.errors import first_line_of
+from pipeline.errors import HsrlError, first_line_of
 from pipeline.warehouse.ledger import RunEnd, close_dead_runs, finish_run, start_run
 from pipeline.warehouse.lock import alive
 from pipeline.warehouse.warehouse import Warehouse
@@ -32,6 +34,8 @@ class RunOutcome:
 def record_run(warehouse: Warehouse, run: Run, config: Mapping[str, Any]) -> Iterator[RunOutcome]:
     """Enter the run and its outcome in ``runs``; an error is entered and raised again.
 
+    A release that was published before the error stands, and its run is completed, with the error as its message.
+
     A run that is killed cannot close its row: it stays ``running`` until the next run enters it as killed.
 
     Args:
@@ -50,8 +54,23 @@ def record_run(warehouse: Warehouse, run: Run, config: Mapping[str, Any]) -> Ite
             message = outcome.message
         except BaseException as error:
             message = first_line_of(error)
+            outcome.release_id = _published_by(warehouse, run.run_id)
+            if (
+                outcome.release_id is not None
+            ):  # it stands, whatever failed afterwards, such as a copy for which the disk had no room
+                status = "completed"
             raise
         finally:
             cpu_seconds = round(total_cpu_seconds(), 3)
             end = RunEnd(status, outcome.release_id, run.seconds, cpu_seconds, peak_memory_mb(), message)
             finish_run(warehouse, run.run_id, end)
+
+
+def _published_by(warehouse: Warehouse, run_id: str) -> int | None:
+    try:
+        release_id: int | None = warehouse.query(
+            "SELECT max(release_id) FROM releases WHERE run_id = $run", {"run": run_id}
+        ).item()
+    except (HsrlError, duckdb.Error):  # the error at hand says more
+        return None
+    return release_id

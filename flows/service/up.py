@@ -44,7 +44,8 @@ class Place:
     @property
     def url(self) -> str:
         """Of the server's pages, as this machine reaches it."""
-        return f"http://{'127.0.0.1' if self.host in ('0.0.0.0', '::') else self.host}:{self.port}"  # noqa: S104 only compared
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 only compared
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def api(self) -> str:

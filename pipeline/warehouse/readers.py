@@ -78,7 +78,7 @@ def renew_copy(catalogue: Path, lock: int) -> None:
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit code {done.returncode}"
         raise WarehouseError(
-            f"{catalogue}: committed, but the readers' copy was not renewed ({reason}); mend that and run again: the next commit renews it"
+            f"{catalogue}: committed, but the readers' copy was not renewed ({reason}); mend that, then: hsrl gc, as every commit renews it"
         )
     folder.mkdir(exist_ok=True)
     copies = _numbered(folder)

@@ -65,7 +65,10 @@ def gc(console: Console, report: dict[str, Any]) -> None:
     sizes = f"{report['n_files']:,} data files, {len(report['orphans'])} orphans, {len(report['folders'])} folders"
     merging = "would merge" if report["status"] == "planned" else "merged"
     lines = (
-        ("releases", f"{len(report['releases'])} no longer open as they were: {some(report['releases'])}"),
+        (
+            "releases",
+            f"{len(report['releases'])} no longer open as they were{': ' if report['releases'] else ''}{some(report['releases'])}",
+        ),
         (label, f"{report['bytes']:,} bytes: {sizes}"),
         ("orphans", some(report["orphans"])),
         ("folders", some(report["folders"])),

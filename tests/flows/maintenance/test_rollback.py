@@ -1,6 +1,7 @@
 """Taking back a bad night, on the small generated feed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from flows.maintenance.gc import collect_garbage
 from flows.maintenance.rollback import rollback
 from flows.runtime.run import Run
 from pipeline.errors import WarehouseError
+from pipeline.warehouse import readers
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.config import RetentionConfig
 from pipeline.warehouse.warehouse import Warehouse
@@ -56,6 +58,31 @@ def test_item_that_was_forgotten_does_not_come_back(tmp_path: Path) -> None:
     for table in ("embeddings", "sid_waiting", "sid_missing", "sid_history", "items"):
         assert run_sql(root, f"SELECT count(*) FROM {table} WHERE item_id = {item['item_id']}").item() == 0, table
     assert not list((root / "staging").rglob("*.parquet"))
+
+
+@pytest.mark.slow
+def test_a_rollback_whose_copy_for_readers_found_no_room_stands_and_is_not_made_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "w"
+    night(root, 1)
+    night(root, 2)
+    commit, full = Warehouse.publish, "import sys; sys.exit('database or disk is full')"
+
+    def publish(warehouse: Warehouse, *arguments: Any) -> Any:
+        with monkeypatch.context() as during:
+            during.setattr(readers, "_VACUUM", full)
+            return commit(warehouse, *arguments)
+
+    with monkeypatch.context() as while_full:
+        while_full.setattr(Warehouse, "publish", publish)
+        with pytest.raises(WarehouseError, match=r"committed, but .* \(database or disk is full\); mend that, then: hsrl gc"):
+            rollback(root, 1, Run("rollback"))
+    runs = "SELECT status, release_id FROM runs WHERE flow = 'rollback'"
+    assert run_sql(root, runs).rows() == [("completed", 3)]
+    with pytest.raises(WarehouseError, match="release 3, the last one, has brought back release 1 already"):
+        rollback(root, 1, Run("rollback"))
+    assert run_sql(root, runs).height == 1 and run_sql(root, "SELECT max(release_id) FROM releases").item() == 3
 
 
 @pytest.mark.slow
