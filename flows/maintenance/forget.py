@@ -30,7 +30,7 @@ from pipeline.contracts import RECORD_ROWS, SID_HISTORY, rows_of
 from pipeline.errors import ConfigError
 from pipeline.ingest.cells import hash_of_id
 from pipeline.ingest.ids import IdKinds
-from pipeline.ingest.meaning import kinds_in
+from pipeline.ingest.meaning import kinds_in, require_same_meaning
 from pipeline.ingest.section import SourceSection
 from pipeline.records.split import make_splits
 from pipeline.warehouse.artifact_rows import Artifact, artifact_rows
@@ -108,6 +108,9 @@ def forget(settings: Settings, root: Path, kind: Kind, raw_id: str, run: Run, *,
         warehouse.writer(run.run_id, settings.engine.lock_timeout_seconds, run.say),
     ):
         require_same_settings(warehouse, config, rebuild=False)
+        require_same_meaning(
+            stored_meaning(warehouse, settings.source.name), settings.source, ()
+        )  # it says whose a refused row is
         require_intact(warehouse, (*TABLES, "user_state", "like_sums", "embedding_model"))
         incumbent = read_incumbent(warehouse, settings.sids.tombstone_nights, rebuild=False)
         with run.stage("look for it"):

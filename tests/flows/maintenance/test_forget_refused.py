@@ -107,3 +107,16 @@ def test_messages_pages_and_what_killed_nights_staged_name_nobody_who_is_forgott
     assert "1 that hold the id were deleted" in done.out
     assert sorted(page.name for page in pages.iterdir()) == ["1.html"]
     assert not list((shop.root / "staging").rglob("left"))
+
+
+def test_under_a_mapping_that_means_something_else_nobody_is_forgotten(shop: Shop) -> None:
+    """Whose a refused row is would be read by columns that it was not refused under."""
+    text = shop.config.read_text()
+    swapped = (
+        text.replace('user = "user_id"', 'user = "x"').replace('item = "item_id"', 'item = "user_id"').replace('"x"', '"item_id"')
+    )
+    assert swapped != text
+    shop.config.write_text(swapped)
+    before = quarantine(shop)
+    asked = shop.hsrl("forget", "--user", "1", "--config", shop.config, "--warehouse", shop.root)
+    assert asked.code == 2 and "put it back" in asked.err and quarantine(shop) == before
