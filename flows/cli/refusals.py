@@ -10,6 +10,7 @@ _RIGHTS = "grant what it needs, or name another place, and run it again"
 _MEMORY = "give it more, or less to do at once: [engine] memory_limit_mb, [ingest] chunk_rows, [training] n_processes"
 _FILES = "raise the limit (ulimit -n) and run it again"
 _DISK = "look after the disk and run it again; nothing half-done became visible"
+_S3 = "see that S3 answers and that these keys may do so, and run it again; nothing half-done became visible"
 _BY_NUMBER = {
     errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM, errno.EFBIG: _ROOM,
     errno.EACCES: _RIGHTS, errno.EPERM: _RIGHTS, errno.EROFS: _RIGHTS,
@@ -22,6 +23,7 @@ _BY_WORDS = {
     "disk i/o error": _ROOM,  # SQLite's, where its log cannot be made
     "unable to open database file": _RIGHTS, "readonly database": _RIGHTS, "read-only file system": _RIGHTS, "permission denied": _RIGHTS,
     "operation not permitted": _RIGHTS, "too many open files": _FILES, "input/output error": _DISK,
+    "http error: ": _S3, "(http 4": _S3, "(http 5": _S3, "aws error ": _S3,  # of DuckDB and of Arrow
     "failed to map segment": _MEMORY,  # a library of which there is no room to load
     "out of memory": _MEMORY, "cannot allocate memory": _MEMORY, "unable to allocate": _MEMORY, "can't allocate memory": _MEMORY,
 }  # fmt: skip

@@ -54,7 +54,16 @@ class Bucket:
             WarehouseError: the environment lacks the keys.
         """
         url = storage_of(root).data
-        return None if url is None else cls(root, url, _client(*_keys(), *map(os.environ.get, _OTHER_VARIABLES)))
+        return None if url is None else cls.at(root, url)
+
+    @classmethod
+    def at(cls, root: Path, url: str) -> "Bucket":
+        """The bucket at a URL, also before the folder notes it.
+
+        Raises:
+            WarehouseError: the environment lacks the keys.
+        """
+        return cls(root, url, _client(*_keys(), *map(os.environ.get, _OTHER_VARIABLES)))
 
     def local(self, path: str) -> Path:
         """Where the copy of a data file lies, given its URL."""
@@ -106,9 +115,7 @@ class Bucket:
                 while chunk := source.read(_CHUNK):
                     target.write(chunk)
         except OSError as error:
-            raise WarehouseError(
-                f"{self.url_of(copy)}: cannot be read ({reason_of(error):.200}); put it back, see docs/recovery.md"
-            ) from error
+            raise self._unreadable(copy, error) from error
 
     def sizes(self, folder: Path | None = None) -> dict[Path, int]:
         """Copy → bytes in S3 of every file that is there, below a folder; None = data files."""
@@ -148,15 +155,51 @@ class Bucket:
     def sha256_of_object(self, copy: Path) -> str:
         """SHA-256 of the bytes of one file that is in S3."""
         digest = hashlib.sha256()
-        with self.files.open_input_stream(self._key(copy)) as source:
-            while chunk := source.read(_CHUNK):
-                digest.update(chunk)
+        try:
+            with self.files.open_input_stream(self._key(copy)) as source:
+                while chunk := source.read(_CHUNK):
+                    digest.update(chunk)
+        except OSError as error:
+            raise self._unreadable(copy, error) from error
         return digest.hexdigest()
 
     def remove(self, copies: Iterable[Path]) -> None:
-        """Remove files that are there from S3; copies stay."""
+        """Remove files that are there from S3; copies stay.
+
+        Raises:
+            WarehouseError: S3 does not let this user.
+        """
         for copy in copies:
-            self.files.delete_file(self._key(copy))
+            try:
+                self.files.delete_file(self._key(copy))
+            except OSError as error:
+                raise WarehouseError(
+                    f"{self.url_of(copy)}: cannot be removed ({reason_of(error):.200}); let these keys delete there, and run it again"
+                ) from error
+
+    def require_there(self) -> None:
+        """Refuse a bucket that is not there, or that these keys may not list.
+
+        Raises:
+            WarehouseError: says which.
+        """
+        from pyarrow.fs import FileType
+
+        name = self.url.removeprefix("s3://").partition("/")[0]
+        try:
+            found = self.files.get_file_info(name)
+        except OSError as error:
+            raise WarehouseError(f"{self.url}: cannot be listed ({reason_of(error):.200}); mend that and run it again") from error
+        if found.type == FileType.NotFound:
+            raise WarehouseError(f"{self.url}: there is no bucket {name}; make it, or mend engine.data, and run it again")
+
+    def _unreadable(self, copy: Path, error: OSError) -> WarehouseError:
+        reason = reason_of(error)
+        is_closed = any(
+            word in reason for word in ("ACCESS_DENIED", "FORBIDDEN", "EXPIRED_TOKEN", "INVALID_ACCESS_KEY_ID", "code 403")
+        )
+        mend = "let these keys read it, or renew them, and run it again" if is_closed else "put it back, see docs/recovery.md"
+        return WarehouseError(f"{self.url_of(copy)}: cannot be read ({reason:.200}); {mend}")
 
     def _key(self, copy: Path) -> str:
         return self.url_of(copy).removeprefix("s3://")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline.warehouse.attach_files import write_attach_files
+from pipeline.warehouse.bucket import Bucket
 from pipeline.warehouse.engine import MAKING, attach, connect
 from pipeline.warehouse.postgres import make_catalogue
 from pipeline.warehouse.readers import renew_copy
@@ -29,8 +30,15 @@ def make_catalogue_file(root: Path, lock: int) -> None:
 
 
 def make_served_catalogue(root: Path, storage: Storage) -> None:
-    """Make a catalogue in PostgreSQL, then note in the folder where it is."""
+    """Make a catalogue in PostgreSQL, then note in the folder where it is.
+
+    Raises:
+        WarehouseError: the database cannot be opened or is another's, or the bucket is not there.
+    """
     from pipeline.warehouse.schema import create_schema
+
+    if storage.data is not None:
+        Bucket.at(root, storage.data).require_there()
 
     def make(schema: str) -> None:
         attach(connection, root, "lake", CATALOGUE, MAKING, f"META_SCHEMA '{schema}'", storage=storage)

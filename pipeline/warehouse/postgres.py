@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,12 @@ SCHEMA, DRAFT = "hsrl", "hsrl_draft"
 # Locks of one database: the first number is ours, the second says which.
 _OURS = 0x6873726C
 _NUMBERS = {"making": 1, "writer": 2, "commit": 3}
+_IS_LOCK = "held.granted AND held.locktype = 'advisory' AND held.classid = {} AND held.objid = {}"
+# A lock is held for as long as a night takes, which limits of the database or of its user would cut off. Some versions have fewer of them.
+_WITHOUT_TIME_LIMITS = (
+    "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('idle_in_transaction_session_timeout', 'idle_session_timeout', "
+    "'transaction_timeout', 'statement_timeout')"
+)
 _POLL_SECONDS = 0.25
 
 
@@ -83,10 +89,10 @@ def held_everywhere(
     owner: str,
     timeout_seconds: float,
     on_wait: Callable[[str], None] | None = None,
-) -> Iterator[None]:
+) -> Iterator[Callable[[], bool]]:
     """Hold a lock of the warehouse's database while the block runs; where the catalogue is embedded, the lock of the folder is enough.
 
-    The database releases it when the connection ends, however the process does.
+    The database releases it when the connection ends, however the process does: a network or an operator may end it at any time.
 
     Args:
         connection: an engine; the lock lives in a connection of its own.
@@ -96,16 +102,19 @@ def held_everywhere(
         timeout_seconds: how long to wait.
         on_wait: called once with a line, if there is anyone to wait for.
 
+    Yields:
+        Whether it is held still.
+
     Raises:
         WarehouseError: another process, here or elsewhere, held it all the time.
     """
     dsn = storage_of(root).dsn
     if dsn is None:
-        yield
+        yield lambda: True
         return
     attach_server(connection, dsn, "postgres_locks", "READ_ONLY")
-    with held(connection.cursor(), "postgres_locks", name, owner, timeout_seconds, on_wait):
-        yield
+    with held(connection.cursor(), "postgres_locks", name, owner, timeout_seconds, on_wait) as is_held:
+        yield is_held
 
 
 @contextmanager
@@ -116,11 +125,20 @@ def held(
     owner: str,
     timeout_seconds: float,
     on_wait: Callable[[str], None] | None = None,
-) -> Iterator[None]:
+) -> Iterator[Callable[[], bool]]:
     """Hold an advisory lock of an attached database until the transaction of ``cursor`` ends; see ``held_everywhere``."""
     lock, give_up_at = f"{_OURS}, {_NUMBERS[name]}", time.monotonic() + timeout_seconds
+    held_here = f"SELECT 1 FROM pg_locks AS held WHERE held.pid = pg_backend_pid() AND {_IS_LOCK.format(_OURS, _NUMBERS[name])}"
+
+    def is_held() -> bool:
+        try:
+            return bool(_query(cursor, server, held_here))
+        except duckdb.Error:
+            return False
+
     cursor.execute("BEGIN")
     try:
+        _query(cursor, server, _WITHOUT_TIME_LIMITS)
         while _query(cursor, server, f"SELECT pg_try_advisory_xact_lock({lock})") != [(True,)]:
             if time.monotonic() >= give_up_at:
                 raise WarehouseError(
@@ -130,9 +148,10 @@ def held(
                 on_wait(f"waiting for {_holder(cursor, server, name)}, which is writing")
                 on_wait = None
             time.sleep(_POLL_SECONDS)
-        yield
+        yield is_held
     finally:
-        cursor.execute("ROLLBACK")
+        with suppress(duckdb.Error):  # its connection is gone, and the lock with it
+            cursor.execute("ROLLBACK")
         cursor.close()
 
 
@@ -140,11 +159,8 @@ def _holder(cursor: duckdb.DuckDBPyConnection, server: str, name: str) -> str:
     rows = _query(
         cursor,
         server,
-        "SELECT coalesce(host(client_addr), ''here''), activity.pid, to_char(backend_start, ''YYYY-MM-DD HH24:MI'') FROM pg_locks AS held "
-        "INNER JOIN pg_stat_activity AS activity ON activity.pid = held.pid "
-        f"WHERE held.granted AND held.locktype = ''advisory'' AND held.classid = {_OURS} AND held.objid = {_NUMBERS[name]}".replace(
-            "''", "'"
-        ),
+        "SELECT coalesce(host(client_addr), 'here'), activity.pid, to_char(backend_start, 'YYYY-MM-DD HH24:MI') FROM pg_locks AS held "
+        f"INNER JOIN pg_stat_activity AS activity ON activity.pid = held.pid WHERE {_IS_LOCK.format(_OURS, _NUMBERS[name])}",
     )
     return "another run (from {}, connection {}, since {})".format(*rows[0]) if rows else "another run"
 

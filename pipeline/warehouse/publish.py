@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,12 +25,19 @@ from pipeline.warehouse.tables import BULK, LEDGERS, RELEASES, TABLES
 from pipeline.warehouse.traces import CATALOGUE
 
 
-def publish_release(lake: Lake, draft: ReleaseDraft, release_id: int, changes: Changes, audits: Sequence[Statement]) -> None:
-    """Apply ``changes`` as release ``release_id``; the writer's lock is held by the caller.
+def publish_release(
+    lake: Lake,
+    draft: ReleaseDraft,
+    release_id: int,
+    changes: Changes,
+    audits: Sequence[Statement],
+    require_lock: Callable[[], None],
+) -> None:
+    """Apply ``changes`` as release ``release_id``; the writer's lock is held by the caller, which ``require_lock`` makes sure of at the end.
 
     Raises:
         ContractError: a frame or file breaks its table's contract; nothing was begun.
-        WarehouseError: a file is already registered, or the commit did not happen; nothing became visible.
+        WarehouseError: a file is already registered, the lock was lost, or the commit did not happen; nothing became visible.
         AuditError: a blocking audit found offenders; nothing became visible, the findings are in ``audits``.
     """
     _check_frames(changes)
@@ -45,6 +52,7 @@ def publish_release(lake: Lake, draft: ReleaseDraft, release_id: int, changes: C
                 findings += run_audits(lake.connection, audits)
                 refuse_if_blocked(findings, release_id)
                 insert(lake, "audits", audit_rows(draft.run_id, release_id, findings))
+                require_lock()
         except AuditError:
             with lake.transaction(f"audits of refused {message}", {"run": draft.run_id}):
                 rows = audit_rows(draft.run_id, release_id, findings)

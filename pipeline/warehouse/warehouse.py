@@ -27,7 +27,7 @@ class Warehouse(Lake):
         staging: what a run has finished but not published; a killed run resumes from it.
     """
 
-    _is_writer = False
+    _is_writer: Callable[[], bool] | None = None
 
     @property
     def artifacts(self) -> ArtifactStore:
@@ -79,13 +79,21 @@ class Warehouse(Lake):
         """
         with (
             locked(self.root / "writer.lock", run_id, timeout_seconds, on_wait),
-            held_everywhere(self.connection, self.root, "writer", run_id, timeout_seconds, on_wait),
+            held_everywhere(self.connection, self.root, "writer", run_id, timeout_seconds, on_wait) as is_held,
         ):
-            self._is_writer = True
+            self._is_writer = is_held
             try:
                 yield
             finally:
-                self._is_writer = False
+                self._is_writer = None
+
+    def _require_lock(self) -> None:
+        """Raise where the writer's lock was lost, so that another run may be writing."""
+        if self._is_writer is None or not self._is_writer():
+            raise WarehouseError(
+                f"{self.root}: the connection to PostgreSQL that held the writer's lock ended, so that another run may be writing; nothing was "
+                "published; run it again"
+            )
 
     def latest_release(self) -> Release | None:
         """The last release, or None before the first."""
@@ -136,12 +144,13 @@ class Warehouse(Lake):
             WarehouseError: the writer's lock is not held, a file is already registered, or the commit did not happen.
             AuditError: a blocking audit found offenders; nothing became visible.
         """
-        if not self._is_writer:
+        if self._is_writer is None:
             raise WarehouseError(
                 f"{self.root}: run {draft.run_id} is not the writer; publish inside warehouse.writer(run_id, timeout)"
             )
         if changes.is_empty:
             return None
         release_id = self.next_release_id()
-        publish_release(self, draft, release_id, changes, list(statements("audits")) if audits is None else audits)
+        all_audits = list(statements("audits")) if audits is None else audits
+        publish_release(self, draft, release_id, changes, all_audits, self._require_lock)
         return self.release(release_id)

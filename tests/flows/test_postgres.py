@@ -5,16 +5,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from flows.runtime.settings import load_settings
+from pipeline.contracts import ITEMS
 from pipeline.errors import ConfigError, QueryError, WarehouseError
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.engine import connect, open_readers
 from pipeline.warehouse.postgres import attach_server, held_everywhere
+from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.storage import STORAGE, Storage, note_storage, storage_of
 from pipeline.warehouse.warehouse import Warehouse
 from tests.flows.conftest import World
@@ -143,6 +146,32 @@ def test_two_machines_exclude_each_other_and_a_killed_one_holds_nothing(served: 
     finally:
         holder.kill()
         holder.wait()
+
+
+def test_a_lock_outlives_limits_of_the_database_and_without_it_nothing_is_published(served: World, running: Server) -> None:
+    """A limit for idle transactions is common; and an operator, or a network, may end any connection."""
+    name = (storage_of(served.root).dsn or "").rpartition("dbname=")[2]
+    with connect() as operator:
+        attach_server(operator, f"{running.dsn} dbname={name}", "server")
+        limit = f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '{{}}'"
+        execute = "CALL postgres_execute('server', $sql, use_transaction => false)"
+        operator.execute(execute, {"sql": limit.format("1s")})
+        with Warehouse.open(served.root) as warehouse, warehouse.writer("night", 0):
+            time.sleep(2)
+            with (
+                Warehouse.open(served.root) as other,
+                pytest.raises(WarehouseError, match="is writing, so elsewhere waited 0 s"),
+                held_everywhere(other.connection, served.root, "writer", "elsewhere", 0),
+            ):
+                pass
+            draft, last = ReleaseDraft("night", "refresh", "0.1", {}, 7, ()), warehouse.next_release_id()
+            changes = Changes(upsert={"items": warehouse.read(ITEMS, "FROM items LIMIT 1")})
+            ends = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objid = 2"
+            operator.execute("FROM postgres_query('server', $sql)", {"sql": ends}).fetchall()
+            with pytest.raises(WarehouseError, match=r"connection to PostgreSQL that held the writer's lock ended.*run it again"):
+                warehouse.publish(draft, changes, audits=[])
+            assert warehouse.next_release_id() == last
+        operator.execute(execute, {"sql": limit.format("0")})
 
 
 def test_a_database_holds_a_single_warehouse(served: World, tmp_path: Path) -> None:

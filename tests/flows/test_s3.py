@@ -6,11 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.bucket import Bucket
+from pipeline.warehouse.storage import storage_of
 from pipeline.warehouse.verify import find_damage, inspect
 from pipeline.warehouse.warehouse import Warehouse
 from tests.flows.conftest import World
@@ -184,3 +186,37 @@ def test_keys_that_are_not_there_are_a_line(away: World, monkeypatch: pytest.Mon
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(WarehouseError, match=r"^data in S3: the environment lacks AWS_SECRET_ACCESS_KEY; set it"):
         Warehouse.open(away.root)
+
+
+def test_a_bucket_that_is_not_there_is_a_line_before_any_work(away: World, tmp_path: Path) -> None:
+    """And nothing keeps the wrong name: neither the folder nor the database."""
+    lake = storage_of(away.root)
+    world = World(tmp_path / "warehouse", tmp_path / "tiny.toml", {})
+    with server() as running, pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("PGPASSWORD", running.password)
+        right = (
+            away.config.read_text().replace(str(lake.catalog), running.database()).replace("s3://lake/nights", "s3://lake/others")
+        )
+        world.config.write_text(right.replace("s3://lake/", "s3://lak/"))
+        with pytest.raises(WarehouseError, match=r"^s3://lak/others/: there is no bucket lak; make it, or mend engine.data"):
+            world.refresh()
+        world.config.write_text(right)
+        assert world.refresh()["status"] == "published"
+
+
+def test_keys_that_may_not_read_are_a_line(away: World) -> None:
+    class Closed:
+        def open_input_stream(self, key: str) -> None:
+            raise OSError(
+                f"When reading information for key '{key}': AWS Error ACCESS_DENIED during HeadObject operation: No response body."
+            )
+
+        def delete_file(self, key: str) -> None:
+            raise OSError("AWS Error ACCESS_DENIED during DeleteObject operation")
+
+    bucket, copy = Bucket(away.root, "s3://lake/nights/", cast(Any, Closed())), away.root / "data/main/events/x.parquet"
+    for read in (lambda: bucket.sha256(copy), lambda: bucket.download(copy, away.root / "x")):
+        with pytest.raises(WarehouseError, match=r"events/x.parquet: cannot be read .*; let these keys read it, or renew them"):
+            read()
+    with pytest.raises(WarehouseError, match="cannot be removed .*; let these keys delete there"):
+        bucket.remove([copy])
