@@ -97,10 +97,10 @@ def test_judges_foretell_and_the_protocols_is_moved_by_showing(world: World, fam
 def test_reference_rows_stand_in_their_order(world: World, training: FittedSimulator) -> None:
     """Random < popular slate < transfer oracle ≤ greedy oracle, and greedy oracle ≥ 1.4 × popular slate (docs/measurements.md)."""
     judge = fit_response_model(world.records, world.catalogue, SimulatorConfig(), 101, "all").model
-    states = sample_starts(world.records, 1_000, 1, "train")
+    states = sample_starts(world.records, 500, 1, "train")
     policies = reference_policies([training.model], judge, states, world.catalogue, K)
     environment = Environment([judge], EnvironmentConfig())
-    starts = SharedStarts(sample_starts(world.records, 2_000, 1), K, world.catalogue, 1)
+    starts = SharedStarts(sample_starts(world.records, 800, 1), K, world.catalogue, 1)
     played = {name: evaluate(name, [p], [environment], starts) for name, p in policies.items()}
     reward = {name: summarise(sessions).total_reward for name, sessions in played.items()}
     assert reward["random"] < reward["popular slate"] < reward["transfer oracle"] <= reward["greedy oracle"]
