@@ -18,14 +18,16 @@ def damage_at(root: Path) -> list[Damage]:
     try:
         with Lake.open_copy(root) as lake:
             return lost_files(lake) or [*find_damage(lake), *catalogue_damage(lake.root)]
-    except (HsrlError, duckdb.Error, OSError):
+    except HsrlError:  # the first error says more
+        return []
+    except (duckdb.Error, OSError):
         return list(_unreadable(root))
 
 
 def _unreadable(root: Path) -> Iterator[Damage]:
-    """Files of small tables, those of hashes among them, that no library can read; none: then the first error says more."""
+    """Files of small tables, those of hashes among them, that are here and no library can read; copies of what is in S3 need not be."""
     try:
-        files = sorted(own_files(root))
+        files = sorted(file for file in own_files(root) if file.exists())
     except (HsrlError, duckdb.Error, OSError):
         return
     for file in files:

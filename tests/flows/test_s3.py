@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import duckdb
 import pytest
 
 from pipeline.errors import WarehouseError
+from pipeline.warehouse import damage_at
 from pipeline.warehouse.bucket import Bucket
 from pipeline.warehouse.storage import storage_of
 from pipeline.warehouse.verify import find_damage, inspect
@@ -220,3 +222,15 @@ def test_keys_that_may_not_read_are_a_line(away: World) -> None:
             read()
     with pytest.raises(WarehouseError, match="cannot be removed .*; let these keys delete there"):
         bucket.remove([copy])
+
+
+def test_a_server_that_is_gone_is_no_damage_of_files(away: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copies of what is in S3 need not be here; whatever else fails then is no fault of theirs."""
+    name = away.root / "data/main/items/ducklake-1.parquet"
+    monkeypatch.setattr(damage_at, "own_files", lambda root: frozenset([name]))
+
+    def gone(root: Path) -> None:
+        raise duckdb.IOException("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(damage_at.Lake, "open_copy", gone)
+    assert damage_at.damage_at(away.root) == []
