@@ -11,6 +11,7 @@ _MEMORY = "give it more, or less to do at once: [engine] memory_limit_mb, [inges
 _FILES = "raise the limit (ulimit -n) and run it again"
 _DISK = "look after the disk and run it again; nothing half-done became visible"
 _S3 = "see that S3 answers and that these keys may do so, and run it again; nothing half-done became visible"
+_SERVER = "see that PostgreSQL is there and lets this user in, and run it again; nothing half-done became visible"
 _BY_NUMBER = {
     errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM, errno.EFBIG: _ROOM,
     errno.EACCES: _RIGHTS, errno.EPERM: _RIGHTS, errno.EROFS: _RIGHTS,
@@ -23,6 +24,8 @@ _BY_WORDS = {
     "disk i/o error": _ROOM,  # SQLite's, where its log cannot be made
     "unable to open database file": _RIGHTS, "readonly database": _RIGHTS, "read-only file system": _RIGHTS, "permission denied": _RIGHTS,
     "operation not permitted": _RIGHTS, "too many open files": _FILES, "input/output error": _DISK,
+    "server closed the connection": _SERVER, "terminating connection due to": _SERVER, "no connection to the server": _SERVER,
+    "connection to server at": _SERVER, "ssl connection has been closed": _SERVER,  # of libpq
     "http error: ": _S3, "(http 4": _S3, "(http 5": _S3, "aws error ": _S3,  # of DuckDB and of Arrow
     "failed to map segment": _MEMORY,  # a library of which there is no room to load
     "out of memory": _MEMORY, "cannot allocate memory": _MEMORY, "unable to allocate": _MEMORY, "can't allocate memory": _MEMORY,

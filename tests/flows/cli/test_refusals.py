@@ -33,6 +33,8 @@ REFUSED = [
     OSError(errno.EFBIG, "File too large"),
     OSError("Disk quota exceeded (os error 122)"),
     MemoryError("Unable to allocate 8.00 GiB for an array"),
+    ComputeError('Failed to execute query "ROLLBACK": server closed the connection unexpectedly'),
+    ComputeError("IO Error: FATAL:  terminating connection due to administrator command"),
     ComputeError("HTTP Error: HTTP GET error on 'http://127.0.0.1:9/lake/x.parquet' (HTTP 403)"),
     OSError("When listing objects under key 'x' in bucket 'lake': AWS Error ACCESS_DENIED during ListObjectsV2 operation"),
     ComputeError("Out of Memory Error: could not allocate block of size 256.0 KiB (1.0 GiB/1.0 GiB used)"),
