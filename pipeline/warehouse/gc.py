@@ -121,6 +121,7 @@ def collect(warehouse: Warehouse, garbage: Garbage, run_id: str) -> None:
     if to_flush := sorted(set(garbage.to_flush) & set(_to_flush(warehouse))):
         _flush(warehouse, to_flush, run_id)
     with warehouse.commit_lock(run_id) as lock:
+        warehouse.require_lock()
         _outdate(warehouse)
         _call(warehouse, "ducklake_cleanup_old_files", "cleanup_all => true")
         if bucket := Bucket.of(warehouse.root):

@@ -87,12 +87,16 @@ class Warehouse(Lake):
             finally:
                 self._is_writer = None
 
-    def _require_lock(self) -> None:
-        """Raise where the writer's lock was lost, so that another run may be writing."""
+    def require_lock(self) -> None:
+        """Make sure that the writer's lock is held still, before something becomes visible or goes.
+
+        Raises:
+            WarehouseError: the connection that held it was ended, so that another run may be writing.
+        """
         if self._is_writer is None or not self._is_writer():
             raise WarehouseError(
                 f"{self.root}: the connection to PostgreSQL that held the writer's lock ended, so that another run may be writing; nothing was "
-                "published; run it again"
+                "published or deleted; run it again"
             )
 
     def latest_release(self) -> Release | None:
@@ -152,5 +156,5 @@ class Warehouse(Lake):
             return None
         release_id = self.next_release_id()
         all_audits = list(statements("audits")) if audits is None else audits
-        publish_release(self, draft, release_id, changes, all_audits, self._require_lock)
+        publish_release(self, draft, release_id, changes, all_audits, self.require_lock)
         return self.release(release_id)
