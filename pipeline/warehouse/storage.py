@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import WarehouseError, reason_of
@@ -10,7 +10,7 @@ from pipeline.errors import WarehouseError, reason_of
 STORAGE = "storage.json"
 POSTGRES = "postgres:"
 # The last commit that was made from this folder to a catalogue elsewhere.
-_COMMITTED = "committed.json"
+COMMITTED = "committed.json"
 # What libpq would take from the text, and what belongs into the environment.
 _SECRET = re.compile(r"\b(password|passfile|sslpassword)\s*=|://[^@/\s]*:[^@/\s]*@", re.IGNORECASE)
 
@@ -66,16 +66,17 @@ def storage_of(root: Path) -> Storage:
     """
     path = root / STORAGE
     try:
-        noted = json.loads(path.read_text(encoding="utf-8"))
-        storage = Storage(**noted)
+        storage = Storage(**json.loads(path.read_text(encoding="utf-8")))
         fault = fault_of(storage.catalog, storage.data)
+        if storage.data is not None:  # a person may have written it
+            storage = replace(storage, data=f"{storage.data.rstrip('/')}/")
     except FileNotFoundError:
         return Storage()
     except NotADirectoryError as error:
         raise WarehouseError(f"{root}: a file where a warehouse's folder was expected; give another --warehouse") from error
     except PermissionError as error:
         raise WarehouseError(f"{root}: {reason_of(error)}; grant this user the folder, or give another --warehouse") from error
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError, OSError):
         storage, fault = Storage(), "is damaged"
     if fault:
         raise WarehouseError(
@@ -110,9 +111,9 @@ def require_same_storage(root: Path, asked: Storage) -> None:
 
 def note_commit(root: Path, snapshot: int) -> None:
     """Note the last commit; the commit lock is held."""
-    draft = root / f".{_COMMITTED}.draft"
+    draft = root / f".{COMMITTED}.draft"
     draft.write_text(json.dumps({"snapshot": snapshot}), encoding="utf-8")
-    draft.replace(root / _COMMITTED)
+    draft.replace(root / COMMITTED)
 
 
 def refuse_older_dump(root: Path, last_snapshot: int) -> None:
@@ -122,11 +123,11 @@ def refuse_older_dump(root: Path, last_snapshot: int) -> None:
         WarehouseError: it does.
     """
     try:
-        noted = int(json.loads((root / _COMMITTED).read_text(encoding="utf-8"))["snapshot"])
+        noted = int(json.loads((root / COMMITTED).read_text(encoding="utf-8"))["snapshot"])
     except (OSError, ValueError, TypeError, KeyError):
         return
     if last_snapshot < noted:
         raise WarehouseError(
             f"{root}: the catalogue ends with commit {last_snapshot}, but {noted} were made here; put back a newer dump, or remove "
-            f"{root / _COMMITTED} to go on from the older state: hsrl gc then removes the files of the commits that are lost"
+            f"{root / COMMITTED} to go on from the older state: hsrl gc then removes the files of the commits that are lost"
         )

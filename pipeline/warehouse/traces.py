@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.readers import COPY, copies_of, notes_of, whole_copy
-from pipeline.warehouse.storage import STORAGE
+from pipeline.warehouse.storage import COMMITTED, STORAGE
 
 CATALOGUE = "catalog.sqlite"
 # The folders in which hsrl writes and clears up.
@@ -62,6 +62,11 @@ def refuse_inside_another(root: Path) -> None:
 
 def lost(root: Path, traces: list[str] | None = None) -> str:
     """The line for a folder without a catalogue, in which there are ``traces``."""
+    if (root / COMMITTED).exists():
+        return (
+            f'{root}: {STORAGE} is missing, which says where its catalogue is; write {{"catalog": "postgres:host=… dbname=…", "data": null}} '
+            "into it as it was (attach.sql names both), see docs/scale.md"
+        )
     is_empty = (root / CATALOGUE).is_file() and not (root / CATALOGUE).stat().st_size
     state = f"{CATALOGUE} is {'empty' if is_empty else 'missing'}"
     if command := restoring(root):
