@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+from pyarrow.fs import FileSelector
+
 from pipeline.warehouse.bucket import Bucket
 from pipeline.warehouse.engine import connect
 from pipeline.warehouse.literals import quoted
@@ -56,8 +58,9 @@ def _copy_objects(home: Path, source: Path, target: Path) -> None:
     note_storage(target, Storage(catalogue_for(home, target), url))
     old = Bucket.of(target)
     assert old is not None
-    for copy in (*old.sizes(), *old.artifact_files()):
-        old.files.delete_file(old.url_of(copy).removeprefix("s3://"))
+    for found in old.files.get_file_info(FileSelector(url.removeprefix("s3://"), recursive=True, allow_not_found=True)):
+        if found.is_file:  # the note of whose the prefix was among them
+            old.files.delete_file(found.path)
     if source.exists() and (from_bucket := Bucket.of(source)):
         for copy in (*from_bucket.sizes(), *from_bucket.artifact_files()):
             mine = target / copy.relative_to(source)

@@ -1,6 +1,7 @@
 """Data files and artifacts in S3, which hold, and their copies in the warehouse's folder, which Python reads and which may go at any time."""
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 _DATA = "data/"
 ARTIFACTS = "artifacts"
+OWNER = "warehouse.json"
+_APART = "give every warehouse a prefix of its own in engine.data, or empty it first"
 _ARTIFACT_DEPTH = 3  # artifacts, the kind, the name
 _REGION = "us-east-1"
 _OTHER_VARIABLES = ("AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL")
@@ -192,6 +195,52 @@ class Bucket:
             raise WarehouseError(f"{self.url}: cannot be listed ({reason_of(error):.200}); mend that and run it again") from error
         if found.type == FileType.NotFound:
             raise WarehouseError(f"{self.url}: there is no bucket {name}; make it, or mend engine.data, and run it again")
+
+    def require_free(self) -> None:
+        """Refuse a prefix that another warehouse has, or files of hsrl without an owner, before a catalogue is made for it.
+
+        Raises:
+            WarehouseError: says whose it is.
+        """
+        if owner := self._owner():
+            raise self._anothers(owner)
+        if found := [*self.sizes(), *self.artifact_files()]:
+            raise WarehouseError(
+                f"{self.url}: holds {len(found):,} files of a warehouse, such as {self.url_of(found[0])}; {_APART}"
+            )
+
+    def claim(self, lake: str, catalog: str | None) -> None:
+        """Make sure that the prefix is this warehouse's: the first that writes there notes itself in ``warehouse.json``.
+
+        Two catalogues over one prefix would each take the other's files for orphans.
+
+        Args:
+            lake: what tells this catalogue from every other.
+            catalog: where it is, for people.
+
+        Raises:
+            WarehouseError: another catalogue's warehouse has the prefix.
+        """
+        owner = self._owner()
+        if owner is None:
+            with self.files.open_output_stream(self._key(self.root / OWNER)) as target:
+                target.write(json.dumps({"lake": lake, "catalog": catalog}).encode())
+        elif owner["lake"] != lake:
+            raise self._anothers(owner)
+
+    def _owner(self) -> dict[str, str] | None:
+        note = self.root / OWNER
+        try:
+            with self.files.open_input_stream(self._key(note)) as source:
+                owner: dict[str, str] = json.loads(source.read())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unreadable(note, error) from error
+        return owner
+
+    def _anothers(self, owner: dict[str, str]) -> WarehouseError:
+        return WarehouseError(f"{self.url}: belongs to the warehouse whose catalogue is {owner['catalog']}; {_APART}")
 
     def _unreadable(self, copy: Path, error: OSError) -> WarehouseError:
         reason = reason_of(error)

@@ -33,7 +33,8 @@ def make_served_catalogue(root: Path, storage: Storage) -> None:
     """Make a catalogue in PostgreSQL, then note in the folder where it is.
 
     Raises:
-        WarehouseError: the database cannot be opened or is another's, or the bucket is not there.
+        WarehouseError: the database cannot be opened or is another's, the bucket is not there, or its prefix is
+            another's.
     """
     from pipeline.warehouse.schema import create_schema
 
@@ -41,6 +42,8 @@ def make_served_catalogue(root: Path, storage: Storage) -> None:
         Bucket.at(root, storage.data).require_there()
 
     def make(schema: str) -> None:
+        if storage.data is not None:
+            Bucket.at(root, storage.data).require_free()
         attach(connection, root, "lake", CATALOGUE, MAKING, f"META_SCHEMA '{schema}'", storage=storage)
         connection.execute("USE lake")
         create_schema(connection)

@@ -7,7 +7,7 @@ from typing import Self
 
 from pipeline.errors import WarehouseError
 from pipeline.warehouse.artifacts import ArtifactStore
-from pipeline.warehouse.bucket import ARTIFACTS
+from pipeline.warehouse.bucket import ARTIFACTS, Bucket
 from pipeline.warehouse.engine import LayoutError
 from pipeline.warehouse.lake import Lake
 from pipeline.warehouse.lock import locked
@@ -75,7 +75,7 @@ class Warehouse(Lake):
             on_wait: called once with a line that says who is writing.
 
         Raises:
-            WarehouseError: another run was writing all the time.
+            WarehouseError: another run was writing all the time, or its prefix in S3 is another warehouse's.
         """
         with (
             locked(self.root / "writer.lock", run_id, timeout_seconds, on_wait),
@@ -83,9 +83,17 @@ class Warehouse(Lake):
         ):
             self._is_writer = is_held
             try:
+                self._claim_bucket()
                 yield
             finally:
                 self._is_writer = None
+
+    def _claim_bucket(self) -> None:
+        if bucket := Bucket.of(self.root):
+            [(lake,)] = self.connection.execute(
+                "SELECT schema_uuid::VARCHAR FROM __ducklake_metadata_lake.ducklake_schema ORDER BY schema_id LIMIT 1"
+            ).fetchall()
+            bucket.claim(lake, storage_of(self.root).catalog)
 
     def require_lock(self) -> None:
         """Make sure that the writer's lock is held still, before something becomes visible or goes.

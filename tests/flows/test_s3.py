@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.errors import WarehouseError
 from pipeline.warehouse import damage_at
-from pipeline.warehouse.bucket import Bucket
-from pipeline.warehouse.storage import storage_of
+from pipeline.warehouse.bucket import OWNER, Bucket
+from pipeline.warehouse.storage import Storage, note_storage, storage_of
 from pipeline.warehouse.verify import find_damage, inspect
 from pipeline.warehouse.warehouse import Warehouse
 from tests.flows.conftest import World
@@ -234,3 +234,55 @@ def test_a_server_that_is_gone_is_no_damage_of_files(away: World, monkeypatch: p
 
     monkeypatch.setattr(damage_at.Lake, "open_copy", gone)
     assert damage_at.damage_at(away.root) == []
+
+
+def test_a_prefix_is_one_warehouses_alone(away: World, tmp_path: Path) -> None:
+    """A second catalogue over it would take the files of the first for orphans, and write others under their names."""
+    bucket = Bucket.of(away.root)
+    assert bucket is not None
+    before, lake = bucket.sizes(), storage_of(away.root)
+    world = World(tmp_path / "warehouse", tmp_path / "tiny.toml", {})
+    with server() as running, pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("PGPASSWORD", running.password)
+        other = running.database()
+        world.config.write_text(away.config.read_text().replace(str(lake.catalog), other))
+        with pytest.raises(
+            WarehouseError, match=r"belongs to the warehouse whose catalogue is .*; give every warehouse a prefix of its own"
+        ):
+            world.refresh()
+        apart = world.config.read_text().replace("s3://lake/nights", "s3://lake/apart")
+        world.config.write_text(apart)
+        world.refresh()
+        note_storage(world.root, Storage(other, lake.data))  # by hand, or by a mistake
+        world.config.write_text(apart.replace("s3://lake/apart", "s3://lake/nights"))
+        for command in (
+            ["gc", "--keep-days", "0"],
+            ["gc", "--dry-run"],
+            ["refresh", "--config", world.config],
+            ["rollback", "1"],
+        ):
+            ran = subprocess.run(
+                [Path(sys.executable).with_name("hsrl"), *command, "--warehouse", world.root],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert ran.returncode == 2 and "prefix of its own" in ran.stderr and "Traceback" not in ran.stderr, command
+    assert bucket.sizes() == before
+    with Warehouse.open(away.root) as warehouse, warehouse.writer("goes on", 0):
+        pass
+
+
+def test_files_without_an_owner_are_not_built_upon(away: World, tmp_path: Path) -> None:
+    """As those of a warehouse that an earlier version made, whose database is gone."""
+    bucket = Bucket.of(away.root)
+    assert bucket is not None
+    bucket.remove([away.root / OWNER])
+    world = World(tmp_path / "warehouse", tmp_path / "tiny.toml", {})
+    with server() as running, pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("PGPASSWORD", running.password)
+        world.config.write_text(away.config.read_text().replace(str(storage_of(away.root).catalog), running.database()))
+        with pytest.raises(WarehouseError, match=r"holds \d+ files of a warehouse, such as s3://lake/nights/main/"):
+            world.refresh()
+    with Warehouse.open(away.root) as warehouse, warehouse.writer("takes it", 0):
+        assert bucket.files.get_file_info("lake/nights/warehouse.json").is_file, "it is claimed"
