@@ -11,9 +11,9 @@ import duckdb
 
 from pipeline.errors import WarehouseError, reason_of
 from pipeline.warehouse.bucket import let_in
-from pipeline.warehouse.extensions import are_as_installed, load_extension, load_extensions
+from pipeline.warehouse.extensions import are_as_installed, load_extensions
 from pipeline.warehouse.literals import quoted
-from pipeline.warehouse.postgres import SCHEMA, unreachable
+from pipeline.warehouse.postgres import SCHEMA, load_client, unreachable
 from pipeline.warehouse.readers import copies_of, is_whole, newest_copy, notes_of
 from pipeline.warehouse.storage import Storage, storage_of
 from pipeline.warehouse.traces import CATALOGUE, has_catalogue, refuse_traces, restoring
@@ -76,7 +76,7 @@ def attach(
     is_served = storage.dsn is not None and catalogue == CATALOGUE
     where = f"ducklake:postgres:{storage.dsn}" if is_served else f"ducklake:sqlite:{root / catalogue}"
     if is_served:
-        load_extension(connection, "postgres_scanner")
+        load_client(connection)
         if storage.data is not None:
             let_in(connection, storage.data)
         options = tuple(option for option in options if not option.startswith("META_JOURNAL_MODE"))

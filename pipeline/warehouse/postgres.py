@@ -1,5 +1,6 @@
 """A catalogue in PostgreSQL: made aside and renamed, and locks that two machines see."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,13 @@ _WITHOUT_TIME_LIMITS = (
     "'transaction_timeout', 'statement_timeout')"
 )
 _POLL_SECONDS = 0.25
+_CONNECT_SECONDS = "10"
+
+
+def load_client(connection: duckdb.DuckDBPyConnection) -> None:
+    """Load the client of PostgreSQL, which gives up a server that does not answer; PGCONNECT_TIMEOUT says when, in seconds."""
+    os.environ.setdefault("PGCONNECT_TIMEOUT", _CONNECT_SECONDS)  # libpq reads it as it connects, and waits for ever without
+    load_extension(connection, "postgres_scanner")
 
 
 def attach_server(connection: duckdb.DuckDBPyConnection, dsn: str, alias: str, *options: str) -> None:
@@ -33,7 +41,7 @@ def attach_server(connection: duckdb.DuckDBPyConnection, dsn: str, alias: str, *
     Raises:
         WarehouseError: it does not answer, or does not let this user in.
     """
-    load_extension(connection, "postgres_scanner")
+    load_client(connection)
     try:
         connection.execute(f"ATTACH IF NOT EXISTS {quoted(dsn)} AS {alias} ({', '.join(('TYPE postgres', *options))})")
     except duckdb.Error as error:

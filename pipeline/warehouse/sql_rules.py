@@ -55,7 +55,7 @@ def checked(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
 
 def as_line(text: str) -> str:
     """An error of the engine as one line that a terminal can print."""
-    lines = [line.strip() for line in text.split("\nLINE ")[0].splitlines()]
+    lines = [line.strip() for line in re.split(r"\nLINE |\n+Stack Trace", text)[0].splitlines()]
     line = printable("sql: " + " ".join(line for line in lines if line))
     return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + " …"
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from pipeline.contracts import ITEMS
 from pipeline.errors import ConfigError, QueryError, WarehouseError
 from pipeline.warehouse.adhoc import run_sql
 from pipeline.warehouse.engine import connect, open_readers
-from pipeline.warehouse.postgres import attach_server, held_everywhere
+from pipeline.warehouse.postgres import attach_server, held_everywhere, load_client
 from pipeline.warehouse.release import Changes, ReleaseDraft
 from pipeline.warehouse.storage import STORAGE, Storage, note_storage, storage_of
 from pipeline.warehouse.warehouse import Warehouse
@@ -216,6 +217,17 @@ def test_a_server_that_is_gone_or_locks_out_is_a_line(
     monkeypatch.setenv("PGPASSWORD", "wrong-secret")
     printed = hsrl("status", "--warehouse", served.root)
     assert printed.code == 2 and "password authentication failed" in printed.err and "wrong-secret" not in printed.err
+
+
+def test_a_server_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As behind a wall that lets connections in and nothing out."""
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "2")
+    with socket.create_server(("127.0.0.1", 0)) as mute, connect() as connection:
+        with pytest.raises(WarehouseError, match=r"cannot be opened .*timeout expired"):
+            attach_server(connection, f"host=127.0.0.1 port={mute.getsockname()[1]} user=hsrl dbname=d", "server")
+        monkeypatch.delenv("PGCONNECT_TIMEOUT")
+        load_client(connection)
+        assert int(os.environ["PGCONNECT_TIMEOUT"]) > 0
 
 
 def test_an_older_dump_than_the_folder_is_refused(served: World, tmp_path: Path) -> None:
