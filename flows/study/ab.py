@@ -69,7 +69,7 @@ def ab_test(settings: Settings, root: Path, run: Run, request: AbRequest) -> dic
         arms = test.week(run)
         with run.stage("read-out"):
             rows = read_out(arms, request)
-            made_by = f"`hsrl ab`, hsrl {code_version()}, release {pinned.release.release_id}"
+            made_by = f"`hsrl ab {request.words}`, source {settings.source.name}, hsrl {code_version()}, release {pinned.release.release_id}"
             paths = write(arms, rows, request, made_by, root)
         outcome.is_done = True
         return {

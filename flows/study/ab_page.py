@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from flows.plots.style import colour, figure, styled, write_png
@@ -45,6 +46,15 @@ class AbRequest:
     n_iterations: int
     out: Path
     values: Path | None = None
+
+    @property
+    def words(self) -> str:
+        """The options that decide what comes out, as one would type them."""
+        paid = f" --values {self.values}" if self.values else ""
+        return (
+            f"--control {self.control} --treatment {self.treatment} --days {self.n_days} --traffic {self.traffic:g} "
+            f"--iterations {self.n_iterations}{paid}"
+        )
 
 
 @dataclass
@@ -125,6 +135,7 @@ def write(arms: Sequence[Arm], rows: Sequence[Lift], request: AbRequest, made_by
                 "day": day,
                 "users": len(arm.users),
                 "total_reward": float(served.reward.mean()),
+                "total_reward_se": float(served.reward.std() / len(served.reward) ** 0.5),
                 "depth": float(served.depth.double().mean()),
                 "distinct_items": len(served.items),
                 **{
@@ -146,8 +157,10 @@ def write(arms: Sequence[Arm], rows: Sequence[Lift], request: AbRequest, made_by
         axes = made.subplots()
         for number, arm in enumerate(arms):
             own = daily.filter(pl.col("arm") == arm.name)
-            axes.plot(own["day"], own["total_reward"], marker="o", color=colour(number), label=arm.name)
-        axes.set_xlabel("day; on day 0 both arms have the control's policy")
+            x, half = (own["day"] + 0.04 * number).to_numpy(), (1.96 * own["total_reward_se"]).to_numpy()
+            axes.errorbar(x, own["total_reward"], yerr=half, capsize=3, marker="o", color=colour(number), label=arm.name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("day, with 95 % intervals; on day 0 both arms have the control's policy")
         axes.set_ylabel("total reward a session")
         axes.legend(frameon=False)
         write_png(made, draft)
