@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, BinaryIO
 
 import matplotlib as mpl
@@ -15,6 +16,7 @@ from pipeline.sids.picture import COLOURS
 
 # Text, axes and grid; a page in dark colours replaces the first two by its own (see ``svg_text``).
 INK, PALE = "#24292f", "#d0d7de"
+_LETTERS_AN_INCH = 10.5  # of a title
 WIDTH, HEIGHT = 4.6, 2.3  # inches of a picture of the page, so that its letters can be read on a phone
 _FONT = 9.0
 # Those that a name can be written in, on white and on black.
@@ -61,6 +63,12 @@ def styled() -> Iterator[None]:
 def figure(width: float = WIDTH, height: float = HEIGHT) -> Figure:
     """An empty figure, inches."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def head(drawn: Figure, title: str) -> None:
+    """The title of a figure, from its left edge, on as many lines as its width needs."""
+    letters = int(drawn.get_figwidth() * _LETTERS_AN_INCH)
+    drawn.suptitle("\n".join(wrap(title, letters)), x=0.01, ha="left", fontsize=12)
 
 
 def svg_text(drawn: Figure, name: str, label: str) -> str:

@@ -11,7 +11,7 @@ import torch
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from flows.plots.style import colour, figure, styled, write_png
+from flows.plots.style import colour, figure, head, styled, write_png
 from flows.runtime.files import written
 from hsrl_train.data.tensors import World
 from hsrl_train.data.world import State
@@ -153,7 +153,7 @@ def write(arms: Sequence[Arm], rows: Sequence[Lift], request: AbRequest, made_by
         daily.write_csv(draft)
     with written(paths["png"], root) as draft, styled():
         made = figure(8.0, 4.0)
-        made.suptitle(f"A/B test: {request.treatment} beside {request.control}", x=0.01, ha="left", fontsize=12)
+        head(made, f"A/B test: {request.treatment} beside {request.control}")
         axes = made.subplots()
         for number, arm in enumerate(arms):
             own = daily.filter(pl.col("arm") == arm.name)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from flows.plots.style import INK, colour, figure, label_ends
+from flows.plots.style import INK, colour, figure, head, label_ends
 
 _UNIT = "total reward a session"
 _PAIRED = "difference in total reward a session,\npaired, 95 % interval"
@@ -84,7 +84,7 @@ def difference_chart(
         marks: name and mean of rows that all are compared with by eye, as dashed lines.
     """
     made = figure(11.5, _FRAME + _ROW * len(rows))
-    made.suptitle(title, x=0.01, ha="left", fontsize=12)
+    head(made, title)
     left, right = made.subplots(1, 2, sharey=True, width_ratios=(1, 1.35))
     _means(left, means, marks)
     left.set(yticks=range(len(rows)), yticklabels=rows, ylim=(len(rows) - 0.4, -0.6), xlabel=_UNIT)
@@ -146,7 +146,7 @@ def _edge(differences: Sequence[Point]) -> float:
 def sweep_chart(title: str, sweeps: Sequence[Sweep]) -> Figure:
     """Each setting in axes of its own: how far each of its values is from the configured one."""
     made = figure(1.2 + 3.6 * len(sweeps), 3.6)
-    made.suptitle(title, x=0.01, ha="left", fontsize=12)
+    head(made, title)
     for number, (axes, sweep) in enumerate(zip(made.subplots(1, len(sweeps), squeeze=False)[0], sweeps, strict=True)):
         axes.axhline(0, color=INK, linewidth=0.8)
         for point in sweep.points:
@@ -167,7 +167,7 @@ def sweep_chart(title: str, sweeps: Sequence[Sweep]) -> Figure:
 def curve_chart(title: str, curves: Sequence[Curve], unit: str) -> Figure:
     """Curves over the iterations of a training, each named at its end, with a band from its lowest to its highest."""
     made = figure(6.5, 3.6)
-    made.suptitle(title, x=0.01, ha="left", fontsize=12)
+    head(made, title)
     axes = made.subplots()
     for number, curve in enumerate(curves):
         at = [point.x for point in curve.points]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 from matplotlib.figure import Figure
 
-from flows.plots.style import colour, figure
+from flows.plots.style import colour, figure, head
 from flows.stores.policies import CURVES, KIND
 from flows.stores.workspace import Workspace
 from flows.study.trial import Outcome
@@ -50,7 +50,7 @@ def curves_chart(title: str, curves: pl.DataFrame) -> Figure:
     What had no slate answered is not on the right.
     """
     made = figure(11.5, 5.2)
-    made.suptitle(title, x=0.01, ha="left", fontsize=12)
+    head(made, title)
     variants = curves["variant"].unique(maintain_order=True).to_list()
     left, right = made.subplots(1, 2, sharey=True)
     for axes, (column, label) in zip((left, right), _AXES.items(), strict=True):

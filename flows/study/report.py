@@ -13,7 +13,6 @@ from flows.study.chart import Curve, Dots, Point, Sweep, curve_chart, difference
 from flows.study.curves import curves_chart
 from flows.study.page_table import COLUMNS, plural, table
 from flows.study.plan import StudyPlan
-from flows.study.study import BASE
 from flows.study.variants import configured
 from hsrl_train.simulator.martingale import BOUND
 
@@ -202,14 +201,16 @@ def picture(found: Found) -> Figure:
 
 def _sweep(found: Found, panel: str, setting: str) -> Sweep:
     """The points of a sweep and the configured point, evenly spaced in the order of their values."""
-    now = configured(found.plan.settings.model_dump(), setting)
+    now, first = configured(found.plan.settings.model_dump(), setting), found.plan.study.first_name
     at = (
-        pl.when(pl.col("variant") == BASE).then(pl.lit(now if isinstance(now, int | float) else None, pl.Float64)).otherwise("at")
+        pl.when(pl.col("variant") == first)
+        .then(pl.lit(now if isinstance(now, int | float) else None, pl.Float64))
+        .otherwise("at")
     )
-    rows = found.summary.with_columns(at=at).filter((pl.col("panel") == panel) | (pl.col("variant") == BASE))
+    rows = found.summary.with_columns(at=at).filter((pl.col("panel") == panel) | (pl.col("variant") == first))
     rows = rows.filter(pl.col("at").is_not_null()).sort("at")
     variants = rows["variant"].to_list()
-    base = variants.index(BASE) if BASE in variants else None
+    base = variants.index(first) if first in variants else None
     return Sweep(panel, tuple(f"{value:g}" for value in rows["at"]), _differences(rows, range(rows.height)), base)
 
 

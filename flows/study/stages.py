@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 from matplotlib.figure import Figure
 
-from flows.plots.style import colour, figure, styled, write_png
+from flows.plots.style import colour, figure, head, styled, write_png
 from flows.runtime.files import written
 from flows.study.page_table import table
 from flows.study.plan import StudyPlan
@@ -101,7 +101,7 @@ def _page(name: str, plan: StudyPlan, rows: pl.DataFrame, made_by: str) -> str:
 def _picture(plan: StudyPlan, rows: pl.DataFrame) -> Figure:
     """Reward over the share that has been replaced; open circles have learned on."""
     made = figure(9.0, 5.0)
-    made.suptitle(f"{plan.study.title}, {plan.settings.source.name}", x=0.01, ha="left", fontsize=12)
+    head(made, f"{plan.study.title}, {plan.settings.source.name}")
     axes = made.subplots()
     policies = rows.filter(~pl.col("is_reference"))
     for number, variant in enumerate(policies["variant"].unique(maintain_order=True)):

@@ -2,14 +2,20 @@
 
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import polars as pl
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from flows.plots.style import styled, svg_text, write_png
+from flows.runtime.settings import load_settings
 from flows.study.chart import Curve, Dots, Point, Sweep, curve_chart, difference_chart, sweep_chart
+from flows.study.report import _sweep
+from flows.study.variants import STUDIES
 
 ROWS = ("first", "better", "worse", "unclear", "gone")
 # Better by 0.2, worse by 0.1, unclear, and so far below that it would squeeze the others.
@@ -71,6 +77,30 @@ def test_axes_name_what_they_measure(drawn: Figure) -> None:
     left, right = drawn.axes
     assert left.get_xlabel() == "total reward a session"
     assert right.get_xlabel().replace("\n", " ") == "difference in total reward a session, paired, 95 % interval; 0 = first"
+
+
+def test_a_title_takes_as_many_lines_as_a_narrow_picture_needs() -> None:
+    title = "HAC: exploring with hyper-actions (its Figure 9), a log of a long name"
+    with styled():
+        made = sweep_chart(title, [Sweep("noise", ("0", "1"), (Point(0, 0.1, 0.0, 0.2),), 1)])
+        made.savefig(BytesIO())
+    assert made.get_suptitle().replace("\n", " ") == title
+    assert made.texts[0].get_window_extent().x1 <= made.bbox.x1
+
+
+def test_the_configured_value_has_its_place_whatever_its_row_is_called(tmp_path: Path) -> None:
+    """Studies of HAC call it HAC."""
+    settings = load_settings(Path(__file__).parents[3] / "flows/configs/ml-100k.toml", tmp_path)
+    study = STUDIES["hac-noise"]
+    summary = pl.DataFrame(
+        {
+            "variant": ["HAC", "noise on Z = 0"], "panel": [None, "noise on Z"], "at": [None, 0.0], "verdict": [None, None],
+            "difference": [None, -0.2], "difference_low": [None, -0.6], "difference_high": [None, 0.2],
+        }
+    )  # fmt: skip
+    found = cast(Any, SimpleNamespace(plan=SimpleNamespace(settings=settings, study=study), summary=summary))
+    sweep = _sweep(found, "noise on Z", "learner.hyper_action.noise")
+    assert (sweep.ticks, sweep.base, len(sweep.points)) == (("0", "0.3"), 1, 1)
 
 
 def test_a_sweep_goes_through_the_configured_value() -> None:
