@@ -1,8 +1,10 @@
 """Next-item retrieval: a world whose next item is known, places worked by hand, and nothing of the test in what is learned from."""
 
+import itertools
 import os
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 import benchmarks.retrieval.runs as runs_of_the_benchmark
+from benchmarks.retrieval import learning
 from benchmarks.retrieval.codes import ROWS, Row, further_token, tokens_of
 from benchmarks.retrieval.learning import Learned, Trial, batches, learn
 from benchmarks.retrieval.log import Sequences, amazon_beauty, sequences_of
@@ -98,6 +101,14 @@ def test_every_user_comes_once_in_a_pass() -> None:
     assert next(passing).shape == (7, 3)
 
 
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step takes 2 ms, so that 1 second buys 500 whatever else the machine does."""
+    ticks = itertools.count()
+    monkeypatch.setattr(learning, "time", SimpleNamespace(process_time=lambda: 0.002 * next(ticks)))
+
+
+@pytest.mark.usefixtures("steps")
 def test_what_follows_the_last_item_is_learned() -> None:
     """Codes that tell all items apart: the next item is a function of the last, and is found."""
     log = rounds()
@@ -105,9 +116,10 @@ def test_what_follows_the_last_item_is_learned() -> None:
     learned = learn(codes, log, Trial(0.02, 1.0, seed=0, n_checks=2, network=SMALL), np.arange(log.n_users))
     ranks = next_item_ranks(learned.decoder, log, 1, np.arange(log.n_users))
     assert recall(ranks.whole, 1).mean() == recall(ranks.popularity, 1).mean() == 1.0
-    assert len(learned.validation) == 2
+    assert len(learned.validation) == 2 and learned.n_steps == 500
 
 
+@pytest.mark.usefixtures("steps")
 def test_what_codes_do_not_tell_apart_is_lost() -> None:
     """Two items a Semantic ID, all equally popular: the Semantic ID is found at once, the item never before its twin."""
     log = rounds(n_items=32, step=6)
