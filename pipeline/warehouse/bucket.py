@@ -232,12 +232,14 @@ class Bucket:
         note = self.root / OWNER
         try:
             with self.files.open_input_stream(self._key(note)) as source:
-                owner: dict[str, str] = json.loads(source.read())
+                owner = json.loads(source.read())
+                return {"lake": str(owner["lake"]), "catalog": str(owner["catalog"])}
         except FileNotFoundError:
             return None
         except OSError as error:
             raise self._unreadable(note, error) from error
-        return owner
+        except (ValueError, KeyError, TypeError) as error:
+            raise WarehouseError(f"{self.url_of(note)}: does not say whose the prefix is; put back a copy of it") from error
 
     def _anothers(self, owner: dict[str, str]) -> WarehouseError:
         return WarehouseError(f"{self.url}: belongs to the warehouse whose catalogue is {owner['catalog']}; {_APART}")
