@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.iteration.measure import PARTS, authors, ours, parts, two_processes
+from benchmarks.iteration.measure import PARTS, authors, ours, parts, shares_of_method, two_processes
 from benchmarks.iteration.world import random_world
 from benchmarks.pages import out_file
 from hsrl_train.learner.methods import METHODS
@@ -55,19 +55,23 @@ def page(found: Mapping[str, list[float]], spent: Mapping[str, Mapping[str, floa
     return "\n".join([*lines, ""])
 
 
-def methods_page(found: Mapping[str, list[float]], summary: str) -> str:
-    """Markdown: what an iteration of each method costs, beside the first."""
+def methods_page(found: Mapping[str, list[float]], shares: Mapping[str, Mapping[str, float]], summary: str) -> str:
+    """Markdown: what an iteration of each method costs, beside the first, and what share of it each part takes."""
     first = statistics.median(next(iter(found.values())))
-    lines = ["# An iteration of each method", "", summary, ""]
-    lines += [
-        "| method | iterations per CPU second | least … most | CPU ms an iteration | × the first |",
-        "| --- |" + " ---: |" * 4,
+    heads = ["method", "iterations per CPU second", "least … most", "CPU ms an iteration", "× the first"]
+    heads += next(iter(shares.values()))
+    lines = [
+        "# An iteration of each method",
+        "",
+        summary,
+        "",
+        f"| {' | '.join(heads)} |",
+        "| --- |" + " ---: |" * (len(heads) - 1),
     ]
     for name, values in found.items():
         middle = statistics.median(values)
-        lines.append(
-            f"| {name} | {middle:.1f} | {min(values):.1f} … {max(values):.1f} | {1000 / middle:.1f} | {first / middle:.2f} |"
-        )
+        cells = [name, f"{middle:.1f}", f"{min(values):.1f} … {max(values):.1f}", f"{1000 / middle:.1f}", f"{first / middle:.2f}"]
+        lines.append(f"| {' | '.join([*cells, *(f'{share:.0%}' for share in shares[name].values())])} |")
     return "\n".join([*lines, ""])
 
 
@@ -87,7 +91,9 @@ def main() -> None:
     if arguments.methods:
         by_method = {name: (partial(ours, world, {"preset": "best", "method": name}), n) for name in arguments.methods}
         command = f"`python -m benchmarks.iteration --methods {' '.join(arguments.methods)} --iterations {n} --rounds {arguments.rounds}`"
-        written(methods_page(rates(by_method, arguments.rounds), f"{command}, {machine}. {measured}"), arguments.out)
+        found = rates(by_method, arguments.rounds)
+        shares = {name: shares_of_method(world, name, n) for name in arguments.methods}
+        written(methods_page(found, shares, f"{command}, {machine}. {measured}"), arguments.out)
         return
     presets: dict[str, dict[str, Any]] = {f"preset {name}": {"preset": name} for name in ("paper", "best")}
     loops: dict[str, tuple[Callable[[int], float], int]] = {MIRROR: (partial(authors, world), max(n // 5, 10))}

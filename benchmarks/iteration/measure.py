@@ -11,6 +11,7 @@ import torch
 from benchmarks.iteration.authors_loop import AuthorsLoop
 from benchmarks.iteration.world import World, random_world
 from flows.runtime.workers import run_parallel
+from hsrl_train.learner import loop
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.decoding import SidIndex
 from hsrl_train.learner.loop import Hooks, train
@@ -22,8 +23,9 @@ from hsrl_train.simulator.environment import Environment
 
 LEARN_AFTER = 2_000
 WARM_UP = LEARN_AFTER // 32 + 20  # iterations until the updates run, and some of them
+Parts = Mapping[str, tuple[Any, str]]  # part → what does it: a class or a module, and the name there
 # Where the time goes: what is timed with all that it calls; … = part of a line above.
-PARTS: dict[str, tuple[Any, str]] = {
+PARTS: Parts = {
     "act: slates to explore with": (Hsrl, "act"),
     "… choosing items": (SidIndex, "sampled"),
     "environment: answers": (Environment, "step"),
@@ -39,20 +41,40 @@ PARTS: dict[str, tuple[Any, str]] = {
 
 def ours(world: World, config: Mapping[str, Any], n: int) -> float:
     """CPU seconds of ``n`` iterations of the product's own loop, after the warm-up."""
-    return _timed(world, config, n, {})
+    return _timed(world, config, n, {}, {})
 
 
 def parts(world: World, config: Mapping[str, Any], n: int) -> dict[str, float]:
     """CPU milliseconds an iteration of each part, and of all of it."""
-    spent = dict.fromkeys(PARTS, 0.0)
-    whole = _timed(world, config, n, spent)
+    return _spent(world, config, n, PARTS)
+
+
+def shares_of_method(world: World, method: str, n: int) -> dict[str, float]:
+    """Shares of an iteration of a method, preset best: choosing slates, simulated answers, the update, and the loop's own doing."""
+    kind = method_named(method).learner
+    watched: Parts = {
+        "choosing slates": (kind, "act"),
+        "simulated answers": (Environment, "step"),
+        "… those of asked items": (loop, "supervise"),  # answers too, but not in step
+        "the update": (kind, "learn"),
+    }
+    spent = _spent(world, {"preset": "best", "method": method}, n, watched)
+    whole = spent.pop("everything")
+    spent["simulated answers"] += spent.pop("… those of asked items")
+    return {**{part: took / whole for part, took in spent.items()}, "the loop itself": 1 - sum(spent.values()) / whole}
+
+
+def _spent(world: World, config: Mapping[str, Any], n: int, watched: Parts) -> dict[str, float]:
+    spent = dict.fromkeys(watched, 0.0)
+    whole = _timed(world, config, n, spent, watched)
     return {part: 1000 * seconds / n for part, seconds in {**spent, "everything": whole}.items()}
 
 
-def _timed(world: World, config: Mapping[str, Any], n: int, spent: dict[str, float]) -> float:
-    """CPU seconds of ``n`` iterations; those of the parts are added to ``spent``, if it asks for them."""
+def _timed(world: World, config: Mapping[str, Any], n: int, spent: dict[str, float], watched: Parts) -> float:
+    """CPU seconds of ``n`` iterations; those of the watched parts are added to ``spent``."""
     length = {"schedule": {"n_iterations": WARM_UP + n, "learn_after": LEARN_AFTER}, "search": {"n_rounds": 0}}
-    settings = LearnerConfig.model_validate(config).changed(length)
+    settings = LearnerConfig.model_validate(config)
+    settings = method_named(settings.method).configured(settings).changed(length)
     sizes = (world.records.profiles.shape[1], world.records.history_length)
     learner = method_named(settings.method).fresh(world.catalogue, *sizes, settings, 0)
     began = 0.0
@@ -61,7 +83,7 @@ def _timed(world: World, config: Mapping[str, Any], n: int, spent: dict[str, flo
         def mark(iteration: int, _: object) -> None:
             nonlocal began
             if iteration == WARM_UP:
-                stack.enter_context(_watched(spent))
+                stack.enter_context(_watched(spent, watched))
                 began = time.process_time()
 
         train(learner, world.environment, world.records, settings, 0, Hooks(progress=mark))
@@ -69,11 +91,10 @@ def _timed(world: World, config: Mapping[str, Any], n: int, spent: dict[str, flo
 
 
 @contextmanager
-def _watched(spent: dict[str, float]) -> Iterator[None]:
+def _watched(spent: dict[str, float], watched: Parts) -> Iterator[None]:
     """Time the parts while the block runs."""
     with ExitStack() as stack:
-        for part in spent:
-            owner, name = PARTS[part]
+        for part, (owner, name) in watched.items():
             stack.enter_context(mock.patch.object(owner, name, _adding(getattr(owner, name), spent, part)))
         yield
 

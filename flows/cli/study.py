@@ -26,6 +26,9 @@ def reproduce(
     config: Config = None,
     warehouse: WarehouseFolder = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds that every variant learns with.")] = 3,
+    best_seeds: Annotated[
+        int | None, typer.Option(min=1, help="Seeds of the first variant and the three that reach most where they learned.")
+    ] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Iterations of every training; not given: as configured.")] = None,
     data: Annotated[
         str | None, typer.Option("--data", help="A ready configuration by its name, such as ml-1m, in place of --config.")
@@ -58,8 +61,10 @@ def reproduce(
         raise ConfigError("--config and --data: 2 configurations, expected one; leave one of them out")
     if budget and iterations:
         raise ConfigError("--budget and --iterations: 2 lengths, expected one; leave one of them out")
+    if best_seeds and best_seeds <= seeds:
+        raise ConfigError(f"--best-seeds {best_seeds}: expected more than --seeds {seeds}; leave it out, or ask for more")
     root = warehouse_path(warehouse)
-    request = StudyRequest(study, seeds, iterations, out, budget, tuple(only or ()), data, simulator)
+    request = StudyRequest(study, seeds, iterations, out, budget, tuple(only or ()), data, simulator, best_seeds)
     settings = load_settings(ready_config(data) if data else config, root).learning_on(device).with_runner(runner)
     if simulator:
         settings = applied(settings, {"simulator.preset": simulator})

@@ -14,6 +14,7 @@ COLUMNS = {
     "ndcg_in_slate": "NDCG@10 in real slates",
     "s_score": "S",
     "own": "where it learned, 95 % interval",
+    "n_seeds": "seeds",
     "sd_over_seeds": "SD over seeds",
     "user_reward_variance": "variance over users",
     "depth": "depth",

@@ -1,6 +1,6 @@
 """What a study has to do: every variant in every seed, with the simulators and Semantic IDs it needs."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +30,9 @@ from pipeline.sids.learn import learn_codebook
 from pipeline.sids.table import SidTable
 from pipeline.warehouse.warehouse import Warehouse
 
+# How many variants learn with more seeds than the others, where `--best-seeds` asks for it.
+N_BEST = 3
+
 
 @dataclass(frozen=True)
 class StudyRequest:
@@ -44,6 +47,7 @@ class StudyRequest:
         only: names of the variants that are wanted, beside the first; empty = all.
         data: name of the ready configuration that was asked for; None = a file of one's own.
         simulator: preset that was asked for; None = as configured.
+        n_best_seeds: seeds of the first variant and the ``N_BEST`` that reach most where they learned; None = as many as of all.
     """
 
     study: str
@@ -54,6 +58,7 @@ class StudyRequest:
     only: tuple[str, ...] = ()
     data: str | None = None
     simulator: str | None = None
+    n_best_seeds: int | None = None
 
     @property
     def words(self) -> str:
@@ -61,6 +66,7 @@ class StudyRequest:
         given = [f"--data {self.data}"] if self.data else []
         given += [f"--simulator {self.simulator}"] if self.simulator else []
         given += [f"--seeds {self.n_seeds}"]
+        given += [f"--best-seeds {self.n_best_seeds}"] if self.n_best_seeds else []
         given += [f"--iterations {self.n_iterations}"] if self.n_iterations else []
         given += [f"--budget {self.budget:g}"] if self.budget else []
         given += [f'--only "{name}"' for name in self.only]
@@ -165,6 +171,16 @@ def _wanted_name(variants: list[Variant], name: str, study: str) -> str:
 def of_variant(plan: StudyPlan, variant: Variant) -> Iterator[Trial]:
     """Its trials, by seed."""
     return (trial for trial in plan.trials if trial.variant == variant.name)
+
+
+def with_more_seeds(plan: StudyPlan, names: Collection[str], n_seeds: int) -> StudyPlan:
+    """The plan with ``n_seeds`` seeds of the named variants; the others keep theirs."""
+    trials: list[Trial] = [trial for trial in plan.trials if trial.seed is None]
+    for variant in plan.variants:
+        own = list(of_variant(plan, variant))
+        n_missing = max(0, n_seeds - len(own)) if variant.name in names else 0
+        trials += [*own, *(replace(own[0], seed=plan.settings.seed + len(own) + number) for number in range(n_missing))]
+    return replace(plan, trials=tuple(trials))
 
 
 def _specs(

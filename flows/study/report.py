@@ -98,6 +98,7 @@ def markdown(found: Found) -> str:
         *_how_it_was_judged(found),
         "",
         *_rows_in_blocks(found.summary),
+        *_beside_random(found),
         *_families_table(found),
         *table(
             found.references,
@@ -126,14 +127,35 @@ def _rows_in_blocks(summary: pl.DataFrame) -> list[str]:
     return lines
 
 
+def _beside_random(found: Found) -> list[str]:
+    """Which rows are surely above random slates, and why the others are not."""
+    kind = _judged_kind(found.summary)
+    random = found.references.row(by_predicate=pl.col("variant") == "random", named=True)
+    lines = []
+    for row in found.summary.iter_rows(named=True):
+        if row[f"{kind}_low"] > random[f"{kind}_high"]:
+            continue
+        why = (
+            f"it has not learned within {row['n_iterations']:,} iterations"
+            if row[kind] <= random[f"{kind}_high"] or row["sd_over_seeds"] is None
+            else f"its {row['n_seeds']} seeds lie far apart, SD {row['sd_over_seeds']:.2f}"
+        )
+        lines.append(f"- {row['variant']} is not: {row[kind]:.2f} [{row[f'{kind}_low']:.2f} … {row[f'{kind}_high']:.2f}], {why}")
+    n_above = found.summary.height - len(lines)
+    interval = f"{random[kind]:.2f} [{random[f'{kind}_low']:.2f} … {random[f'{kind}_high']:.2f}]"
+    head = f"{n_above} of {found.summary.height} rows are above *random*, {interval}, with intervals that do not overlap"
+    return [head + (":" if lines else "."), *([""] if lines else []), *lines, ""]
+
+
+def _judged_kind(summary: pl.DataFrame) -> str:
+    """The panel where other families judge, else the family learned in."""
+    return "transferred" if summary["panel_reward"].null_count() else "panel_reward"
+
+
 def _how_it_was_judged(found: Found) -> list[str]:
     """What was learned and judged where, and what the columns mean."""
     settings = found.plan.settings
-    n_taught, n_judged, n_seeds = (
-        settings.simulator.n_training,
-        settings.evaluation.n_simulators,
-        int(found.summary["n_seeds"][0]),
-    )
+    n_taught, n_judged = settings.simulator.n_training, settings.evaluation.n_simulators
     others = [name.removeprefix("in_") for name in found.summary.columns if name.startswith("in_")]
     has_panel = not found.summary["panel_reward"].null_count()
     panel = f"*panel*: {n_judged} of each of the families {', '.join(others)}, where nobody learned; " if has_panel else ""
@@ -146,13 +168,21 @@ def _how_it_was_judged(found: Found) -> list[str]:
     )
     return [
         f"Source {settings.source.name}, simulator `{settings.simulator.preset}`, learner preset `{settings.learner.preset}`, "
-        f"{_lengths(found.summary)} iterations, {n_seeds} {plural('seed', n_seeds)}. "
+        f"{_lengths(found.summary)} iterations, {_seeds(found.summary)}. "
         f"*Where it learned*: the {n_taught} training {plural('simulator', n_taught)} of family {settings.simulator.family}; "
         f"*own family*: {n_judged} evaluation {plural('simulator', n_judged)} of other seeds and that family, fitted on all records; {panel}"
         f"{settings.evaluation.n_sessions:,} whole sessions in each, the same starts and luck for every row; {found.rules}. "
         f"Intervals are over sessions, and over simulators and seeds where there are several; {verdicts}"
         "S = (R − popular slate) / (transfer oracle − popular slate)."
     ]
+
+
+def _seeds(summary: pl.DataFrame) -> str:
+    least, most = int(summary["n_seeds"].min()), int(summary["n_seeds"].max())  # type: ignore[arg-type]
+    if least == most:
+        return f"{most} {plural('seed', most)}"
+    more = summary.filter(pl.col("n_seeds") == most)["variant"].to_list()
+    return f"{least} {plural('seed', least)}, {most} of the first and what reaches most where it learned ({', '.join(more)})"
 
 
 def _lengths(summary: pl.DataFrame) -> str:
@@ -192,7 +222,7 @@ def picture(found: Found) -> Figure:
         if found.plan.study.sweeps:
             return sweep_chart(title, [_sweep(found, sweep.panel, sweep.setting) for sweep in found.plan.study.sweeps])
         names = found.summary["variant"].to_list()
-        kind = "transferred" if found.summary["panel_reward"].null_count() else "panel_reward"
+        kind = _judged_kind(found.summary)
         means = [Dots(_SERIES[name], tuple(found.summary[name].to_list())) for name in (kind, "own")]
         rewards = dict(found.references.select("variant", kind).rows())
         marks = [(name, rewards[name]) for name in _MARKS]

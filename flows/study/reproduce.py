@@ -21,9 +21,9 @@ from flows.stores.workspace import Workspace
 from flows.study.curves import curves_of
 from flows.study.estimate import Speeds, cpu_seconds, measured_speeds, on_budget
 from flows.study.judges import judge_rows
-from flows.study.plan import StudyPlan, StudyRequest, plan_study
+from flows.study.plan import N_BEST, StudyPlan, StudyRequest, plan_study, with_more_seeds
 from flows.study.report import Found, write_report
-from flows.study.results import experiment_rows, level_weights, reference_rows, summary
+from flows.study.results import best_where_learned, experiment_rows, level_weights, reference_rows, summary
 from flows.study.stages import stage_rows, write_stages
 from flows.study.study import BASE
 from flows.study.trial import Outcome, Trial, do, is_kept, outcome_of
@@ -148,18 +148,35 @@ def _done(
         _say_what_is_there(plan, left, run)
     searched: list[Searched] = []
     with run.stage("estimate"):
-        estimate = cpu_seconds(workspace, left, speeds) + (search_seconds(plan, speeds) if plan.study.is_tuned else 0.0)
+        estimate = cpu_seconds(workspace, [*left, *_of_the_best(plan, request)], speeds)
+        estimate += search_seconds(plan, speeds) if plan.study.is_tuned else 0.0
     n_workers = min(n_at_once(workers), max(len(left), 1))
     run.say(f"about {estimate:,.0f} CPU seconds to go: {estimate / n_workers / 60:,.1f} minutes on {n_workers} free cores")
     if plan.study.is_tuned:
         plan, searched = tuned(workspace, plan, run, workers)
         left = _left(workspace, plan)
         _say_what_is_there(plan, left, run)
+    _carry_out(workspace, left, run, workers)
+    if request.n_best_seeds:
+        best = best_where_learned(plan, [outcome_of(workspace, trial) for trial in plan.trials])
+        names = ["the first variant", *sorted(best - {BASE})]
+        run.say(f"{request.n_best_seeds} seeds of {', '.join(names)}, by what they reach where they learned")
+        plan = with_more_seeds(plan, best, request.n_best_seeds)
+        _carry_out(workspace, _left(workspace, plan), run, workers)
+    return plan, searched, round(estimate, 1), [outcome_of(workspace, trial) for trial in plan.trials]
+
+
+def _carry_out(workspace: Workspace, left: Sequence[Trial], run: Run, workers: Workers) -> None:
     for pass_ in _passes(left):
         with run.stage("trials") as tick:
             workspace.lay_out()
             run_parallel(do, [(workspace, trial) for trial in pass_], workers, tick)
-    return plan, searched, round(estimate, 1), [outcome_of(workspace, trial) for trial in plan.trials]
+
+
+def _of_the_best(plan: StudyPlan, request: StudyRequest) -> list[Trial]:
+    """Trials like those of the seeds that the best will learn with beside the others'; which they are is not known before."""
+    n_more = max(0, (request.n_best_seeds or 0) - request.n_seeds)
+    return [trial for trial in plan.trials if trial.seed == plan.settings.seed][: N_BEST + 1] * n_more
 
 
 def _passes(trials: Sequence[Trial]) -> list[list[Trial]]:

@@ -13,7 +13,7 @@ from flows.retrain.rows import figures_of
 from flows.stores.policies import CURVES, KIND
 from flows.stores.workspace import Workspace
 from flows.study.page_table import plural
-from flows.study.plan import StudyPlan
+from flows.study.plan import N_BEST, StudyPlan
 from flows.study.study import BASE, Variant
 from flows.study.trial import Outcome
 from hsrl_train.evaluation.claims import Claim, Compared, claim
@@ -68,16 +68,16 @@ def summary(plan: StudyPlan, outcomes: Sequence[Outcome]) -> pl.DataFrame:
     kind = judging_kind(outcomes)
     references = {result.name: float(_rewards([result]).mean()) for result in _references(outcomes, "transferred")}
     popular, oracle = references["popular slate"], references["transfer oracle"]
-    base, base_answers = _of(outcomes, BASE, kind), _real(outcomes, BASE)
     rows = []
     for variant in plan.variants:
         judged, answers = _of(outcomes, variant.name, kind), _real(outcomes, variant.name)
+        in_pairs = _in_pairs(outcomes, variant.name)
         transferred = _rewards(_of(outcomes, variant.name, "transferred"))
         families = judged[0].families
         is_base = variant.name == BASE
-        difference = None if is_base else mean_interval(_rewards(judged) - _rewards(base), families)
+        difference = _compared(in_pairs, variant.name, kind).difference
         s_score = (float(transferred.mean()) - popular) / (oracle - popular) if oracle != popular else None
-        claimed = None if is_base else _claimed(outcomes, variant.name, kind, answers, base_answers)
+        claimed = None if is_base else _claimed(in_pairs, variant.name, kind)
         rows.append(
             {
                 **_learned(variant, outcomes),
@@ -86,7 +86,7 @@ def summary(plan: StudyPlan, outcomes: Sequence[Outcome]) -> pl.DataFrame:
                     f"in_{family}": float(np.mean([result.by_family[family] for result in judged]))
                     for family in dict.fromkeys(families)
                 },
-                **_interval("difference", difference),
+                **_interval("difference", None if is_base else difference),
                 **{metric: value for name in DECIDING for metric, value in _interval(name, answers.interval(name)).items()},
                 "unsupported_share": float(np.mean([summarise(result.pooled).unsupported_share for result in judged])),
                 "verdict": None if claimed is None else claimed.verdict,
@@ -98,21 +98,39 @@ def summary(plan: StudyPlan, outcomes: Sequence[Outcome]) -> pl.DataFrame:
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
+def best_where_learned(plan: StudyPlan, outcomes: Sequence[Outcome]) -> set[str]:
+    """The configured variant and the ``N_BEST`` others that reach most in the training simulators, which judge nobody."""
+    reached = {
+        variant.name: float(_rewards(_of(outcomes, variant.name, "own")).mean())
+        for variant in plan.variants
+        if variant.name != BASE
+    }
+    return {BASE, *sorted(reached, key=lambda name: -reached[name])[:N_BEST]}
+
+
 def judging_kind(outcomes: Sequence[Outcome]) -> str:
     """panel where other families judge, else transferred."""
     kinds = {result.kind for outcome in outcomes for result in outcome.results}
     return "panel" if "panel" in kinds else "transferred"
 
 
-def _claimed(outcomes: Sequence[Outcome], variant: str, kind: str, answers: RealAnswers, base: RealAnswers) -> Claim:
-    """What may be said of a variant beside the configured one."""
+def _in_pairs(outcomes: Sequence[Outcome], variant: str) -> list[Outcome]:
+    """Those of a variant and of the configured one with the seeds that both have."""
+    seeds = [{outcome.trial.seed for outcome in outcomes if outcome.trial.variant == name} for name in (variant, BASE)]
+    return [outcome for outcome in outcomes if outcome.trial.seed in seeds[0] & seeds[1]]
 
-    def of(kind: str) -> Compared:
-        ours, theirs = _of(outcomes, variant, kind), _of(outcomes, BASE, kind)
-        return Compared(_rewards(ours), _rewards(theirs), ours[0].families)
 
+def _claimed(in_pairs: Sequence[Outcome], variant: str, kind: str) -> Claim:
+    """What may be said of a variant beside the configured one, of outcomes in pairs."""
+    answers, base = _real(in_pairs, variant), _real(in_pairs, BASE)
     real = {metric: found for metric in DECIDING if (found := paired(answers, base, metric))}
-    return claim(of("panel") if kind == "panel" else None, of("transferred"), real)
+    panel = _compared(in_pairs, variant, kind) if kind == "panel" else None
+    return claim(panel, _compared(in_pairs, variant, "transferred"), real)
+
+
+def _compared(in_pairs: Sequence[Outcome], variant: str, kind: str) -> Compared:
+    ours, theirs = _of(in_pairs, variant, kind), _of(in_pairs, BASE, kind)
+    return Compared(_rewards(ours), _rewards(theirs), ours[0].families)
 
 
 def _real(outcomes: Sequence[Outcome], variant: str) -> RealAnswers:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from hsrl_train.evaluation.intervals import Interval, mean_interval
 
 Array = npt.NDArray[np.float64]
-Verdict = Literal["better", "in its own family only", "no difference shown", "worse"]
+Verdict = Literal["better", "in its own family only", "no difference shown", "worse in its own family only", "worse"]
 
 # What a family may take away, as a share of the reference's reward there: smaller differences are of no account.
 TOLERANCE = 0.01
@@ -79,8 +79,8 @@ def claim(panel: Compared | None, own: Compared | None, real: Mapping[str, Inter
     It is *better* if all three hold: its interval lies above 0 in the mean over the families of the panel; in no family is its mean
     below the reference's by more than ``tolerance`` of that; and no figure of people's answers has fallen, which is to say that no
     interval of a difference lies below 0 as a whole. It is *worse* if the panel's interval lies below 0 as a whole. It is better *in
-    its own family only* if the interval there lies above 0 and it is not better; without a panel nothing more can be said. Else no
-    difference is shown.
+    its own family only* if the interval there lies above 0 and it is not better, and worse there only if that lies below 0 and it is
+    not worse; without a panel nothing more can be said. Else no difference is shown.
 
     Args:
         panel: rewards in families that it did not learn in; None where there are none.
@@ -104,4 +104,6 @@ def claim(panel: Compared | None, own: Compared | None, real: Mapping[str, Inter
 
 def _without_panel(at_home: Interval | None) -> Verdict:
     """What the family that was learned in says alone."""
-    return "in its own family only" if at_home is not None and at_home.low > 0 else "no difference shown"
+    if at_home is None or at_home.low <= 0 <= at_home.high:
+        return "no difference shown"
+    return "in its own family only" if at_home.low > 0 else "worse in its own family only"

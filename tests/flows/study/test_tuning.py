@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from flows.study import plan
+from flows.study import plan, results
 from flows.study.plan import StudyRequest
 from flows.study.reproduce import reproduce
 from flows.study.study import BASE, Study, Variant
@@ -101,6 +101,15 @@ def test_a_tuned_study(refreshed: Any, tmp_path: Path, monkeypatch: pytest.Monke
     _, again = study(only=("item",))
     assert "search, round 1: 16 trainings, 16 of them done already" in again
     assert "2 variants, 2 trainings of 32 iterations, 2 of them done already; 7 simulators" in again
+    # One more seed of the first alone: pairs are of the seed that both have.
+    monkeypatch.setattr(results, "N_BEST", 0)
+    more, lines = study(only=("item",), n_best_seeds=2)
+    assert "2 seeds of the first variant" in lines[-1] and [row["n_seeds"] for row in more["variants"]] == [2, 1]
+    assert more["variants"][1]["difference"] == report["variants"][1]["difference"]
+    assert more["variants"][0]["panel_reward"] != report["variants"][0]["panel_reward"]
+    page = Path(more["files"][0]).read_text()
+    assert "1 seed, 2 of the first and what reaches most where it learned (HSRL)" in page
+    assert "rows are above *random*, " in page and "--seeds 1 --best-seeds 2" in page
 
 
 @pytest.mark.slow

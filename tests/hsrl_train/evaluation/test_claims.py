@@ -76,3 +76,9 @@ def test_a_method_of_several_seeds_beside_a_reference_of_one() -> None:
 def test_without_other_families_no_more_than_its_own_is_claimed() -> None:
     assert claim(None, own(0.5), {"auc_in_slate": RISEN}).verdict == "in its own family only"
     assert claim(None, own(0.0), {}).verdict == "no difference shown"
+    assert claim(None, own(-0.5), {}).verdict == "worse in its own family only"
+
+
+def test_what_loses_at_home_and_elsewhere_is_worse_and_at_home_alone_is_that() -> None:
+    assert claim(compared((-0.3,) * 6), own(-0.5), {}).verdict == "worse"
+    assert claim(compared((0.0,) * 6), own(-0.5), {}).verdict == "worse in its own family only"
