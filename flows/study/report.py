@@ -98,7 +98,7 @@ def markdown(found: Found) -> str:
         *_how_it_was_judged(found),
         "",
         *_rows_in_blocks(found.summary),
-        *_beside_random(found),
+        *_above_random(found),
         *_families_table(found),
         *table(
             found.references,
@@ -127,7 +127,7 @@ def _rows_in_blocks(summary: pl.DataFrame) -> list[str]:
     return lines
 
 
-def _beside_random(found: Found) -> list[str]:
+def _above_random(found: Found) -> list[str]:
     """Which rows are surely above random slates, and why the others are not."""
     kind = _judged_kind(found.summary)
     random = found.references.row(by_predicate=pl.col("variant") == "random", named=True)
