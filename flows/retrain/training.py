@@ -72,7 +72,10 @@ class TrainingJob:
 
     def policy_id(self, store: ArtifactStore, world: World) -> str:
         """The fingerprint of the policy that comes of it."""
-        made_by = [self.learner.model_dump(mode="json"), self.environment.model_dump(mode="json"), self.seed]
+        # Slates that a method does not read make no other policy, and it was another one while they took room in its batches.
+        log_share = method_named(self.learner.method).configured(self.learner).losses.log_share
+        learner = self.learner.changed({"losses": {"log_share": log_share}})
+        made_by = [learner.model_dump(mode="json"), self.environment.model_dump(mode="json"), self.seed]
         training = self.training
         if training.judge_every:  # it adds points to the curves, and may end the training
             made_by.append([training.judge_every, training.judge_sessions, training.stop_after_flat])

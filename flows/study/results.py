@@ -162,9 +162,16 @@ def _learned(variant: Variant, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "n_parameters": seeds[0].n_parameters,
         "n_iterations": seeds[0].trial.settings.learner.schedule.n_iterations,
         "help": help_of(seeds[0].trial.settings.learner, seeds[0].trial.settings.simulator.n_training),
-        "chosen": ", ".join(f"{name.rpartition('.')[2]} = {value}" for name, value in sorted(variant.chosen.items())) or None,
+        "chosen": _chosen(variant, seeds[0].trial.settings.learner),
         "block": variant.block,
     }
+
+
+def _chosen(variant: Variant, learner: LearnerConfig) -> str | None:
+    """What the search chose of what the method reads."""
+    unread = set() if method_named(learner.method).reads(learner).logged_rows else {"learner.losses.log_share"}
+    chosen = {name.rpartition(".")[2]: value for name, value in sorted(variant.chosen.items()) if name not in unread}
+    return ", ".join(f"{name} = {value}" for name, value in chosen.items()) or None
 
 
 def help_of(learner: LearnerConfig, n_simulators: int) -> str:
@@ -179,7 +186,7 @@ def help_of(learner: LearnerConfig, n_simulators: int) -> str:
         logged = f"{losses.log_share:.0%} of a batch from the log"
         given = [
             f"{losses.answers} answers{asked}",
-            *([logged] if learner.n_logged and method.reads(learner).logged_rows else []),
+            *([logged] if learner.n_logged else []),
             f"{n_simulators} {plural('simulator', n_simulators)}",
         ]
     given += ["refusals"] if learner.network.uses_refusals else []

@@ -49,9 +49,16 @@ class Method:
     fixed: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def configured(self, config: LearnerConfig) -> LearnerConfig:
-        """The configuration with what the method fixes; items are asked about only where their answers are read."""
+        """The configuration with what the method fixes, without what it would not read: items to ask about, slates of the log in a batch.
+
+        A batch of the log alone stays: a method that does not read it refuses to begin.
+        """
         fixed = config.changed(self.fixed)
-        return fixed if self.learner.reads(fixed).asked_items else fixed.changed({"losses": {"n_asked": 0}})
+        reads = self.learner.reads(fixed)
+        unread = {} if reads.asked_items else {"n_asked": 0}
+        if not reads.logged_rows and fixed.n_logged < fixed.schedule.batch_size:
+            unread["log_share"] = 0
+        return fixed.changed({"losses": unread}) if unread else fixed
 
     def reads(self, config: LearnerConfig) -> Reads:
         """What its updates learn from beside the answers to its own slates."""

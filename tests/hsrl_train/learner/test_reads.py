@@ -59,3 +59,11 @@ def test_items_are_asked_about_only_where_their_answers_are_read(method: str) ->
     config = small_config(method, n_asked=7)
     n_asked = method_named(method).configured(config).losses.n_asked
     assert n_asked == (7 if method_named(method).reads(config).asked_items else 0)
+
+
+@pytest.mark.parametrize(("method", "settings"), [*((method, {}) for method in METHODS), *SWITCHED])
+def test_slates_of_the_log_take_no_room_where_they_are_not_read(method: str, settings: dict[str, Any]) -> None:
+    config = with_settings(small_config(method, log_share=0.5), **settings)
+    own = method_named(method).configured(config)
+    if own.losses.answers == "expected":
+        assert own.losses.log_share == (0.5 if method_named(method).reads(config).logged_rows else 0)
