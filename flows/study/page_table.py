@@ -18,6 +18,7 @@ COLUMNS = {
     "sd_over_seeds": "SD over seeds",
     "user_reward_variance": "variance over users",
     "depth": "depth",
+    "temper_law": "patience spent",
     "distinct_items": "distinct items",
     "gini": "Gini",
     "unsupported_share": "places without support",

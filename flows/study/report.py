@@ -44,7 +44,7 @@ class Found:
         weights: level weights over training; None in studies that do not show them.
         judges: a row a simulator; None in studies that do not show them.
         made_by: the command, code version and release, a line.
-        rules: what sessions may show, a line.
+        rules: what sessions may show, and whether they ended by the temper law, a line.
         curves: how fast each variant learned, see flows/study/curves.py; None in studies that do not show it.
     """
 

@@ -21,6 +21,7 @@ from flows.stores.workspace import Workspace
 from flows.study.curves import curves_of
 from flows.study.estimate import Speeds, cpu_seconds, measured_speeds, on_budget
 from flows.study.judges import judge_rows
+from flows.study.lawful import temper_line
 from flows.study.plan import N_BEST, StudyPlan, StudyRequest, plan_study, with_more_seeds
 from flows.study.report import Found, write_report
 from flows.study.results import best_where_learned, experiment_rows, level_weights, reference_rows, summary
@@ -98,7 +99,8 @@ def _reported(
     weights = level_weights(workspace, outcomes) if request.study == "weights" else None
     curves = _renamed(curves_of(workspace, outcomes), plan) if plan.study.is_tuned else None
     rows = _renamed(summary(plan, outcomes), plan)
-    rules = repeats_line(plan.settings.environment.as_logged(pinned.world.share_shown_again), pinned.world)
+    repeats = repeats_line(plan.settings.environment.as_logged(pinned.world.share_shown_again), pinned.world)
+    rules = f"{repeats}; {temper_line(outcomes)}"
     found = Found(request.study, plan, rows, reference_rows(outcomes), weights, judges, made_by, rules, curves)
     return {
         **pages,

@@ -155,6 +155,7 @@ def _learned(variant: Variant, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "sd_over_seeds": _sd(rewards),
         "depth": float(depths.mean()),
         "depth_sd_over_seeds": _sd(depths),
+        "temper_law": float(np.mean([summary.temper_law for summary in each])),
         "user_reward_variance": float(np.mean([summary.user_reward_variance for summary in each])),
         "distinct_items": float(np.mean([summary.distinct_items for summary in each])),
         "gini": float(np.mean([summary.gini for summary in each])),

@@ -88,7 +88,9 @@ def test_a_study_tells_what_it_takes_and_writes_a_page_a_table_and_a_picture(don
     families = [float(rows[1][f"in_{family}"]) for family in ("attention", "frozen_attention")]
     assert panel[1] == pytest.approx(sum(families) / 2)
     assert rows[0]["verdict"] == "" and rows[1]["verdict"] in get_args(Verdict)
-    assert "sessions may show items again: 41.11% of the log's places do" in page
+    n_sessions = world.ask("select sum(n_sessions) from experiments").item()
+    law = f"; the temper law (docs/protocol.md) holds in every one of {n_sessions:,} sessions"
+    assert f"sessions may show items again: 41.11% of the log's places do{law}" in page
     assert Image.open(out / "small.png").size[0] > 1000
     assert world.ask("select count(*) from policies").item() == 0 and world.ask("from releases").height == 1
     assert world.ask("select status from runs where flow = 'reproduce'").item() == "completed"
