@@ -108,11 +108,15 @@ def plan_study(
     """Lay a study out on a pinned release; other Semantic IDs are learned here, which takes seconds each.
 
     Raises:
-        ConfigError: there is no such study, or a variant does not fit the configuration.
+        ConfigError: there is no such study, it has no best rows, or a variant does not fit the configuration.
     """
     if request.study not in STUDIES:
         raise ConfigError(f"reproduce: unknown study {request.study}; known are {', '.join(STUDIES)}")
     study = STUDIES[request.study]
+    if study.stages and request.n_best_seeds:
+        raise ConfigError(
+            f"reproduce: {request.study} learns every row with as many seeds; leave --best-seeds out, or raise --seeds"
+        )
     base = applied(settings, {**study.base, **({"training.judge_sessions": 100} if study.is_tuned else {})})
     if request.n_iterations:
         base = base.model_copy(update={"learner": base.learner.shortened(request.n_iterations)})

@@ -14,7 +14,7 @@ from flows.study import judges, plan, trial
 from flows.study import reproduce as flow
 from flows.study.plan import StudyRequest
 from flows.study.reproduce import reproduce
-from flows.study.study import BASE, Study, Sweep, Variant
+from flows.study.study import BASE, Stage, Study, Sweep, Variant
 from hsrl_train.evaluation.claims import Verdict
 from hsrl_train.simulator.martingale import Drift, Martingale
 from pipeline.errors import ConfigError
@@ -32,6 +32,7 @@ def small() -> Iterator[None]:
     sweeps = Study("Swept", "A study.", variants=(configured,), sweeps=(Sweep("V, codes", "sids.vocabulary", (3, 200)),))
     with pytest.MonkeyPatch.context() as patched:
         known = {"small": study, "swept": sweeps, "weights": Study("Weights", "A study."), "panel": Study("Panel", "A study.")}
+        known["staged"] = Study("Staged", "A study.", stages=(Stage("first", 0.0),))
         patched.setattr(plan, "STUDIES", known)
         yield
 
@@ -180,6 +181,8 @@ def test_an_unknown_study_is_refused(refreshed: Any, tmp_path: Path) -> None:
     world = refreshed.copy(tmp_path)
     with pytest.raises(ConfigError, match="reproduce: unknown study ablations; known are small, swept"):
         flow.reproduce(world.settings, world.root, Heard(), StudyRequest("ablations", 1, 50, tmp_path / "out"))
+    with pytest.raises(ConfigError, match="staged learns every row with as many seeds; leave --best-seeds out"):
+        flow.reproduce(world.settings, world.root, Heard(), StudyRequest("staged", 1, 50, tmp_path / "out", n_best_seeds=2))
 
 
 def test_a_page_names_the_whole_command() -> None:
