@@ -25,7 +25,7 @@ _KIND, _FILE = "speed", "speed.json"
 
 @dataclass(frozen=True)
 class Speeds:
-    """CPU seconds of an iteration with its update, for every way to learn of a study.
+    """CPU seconds of an iteration with its update, by the variant of a study; what a search changes of it is taken to change no speed.
 
     They are measured in turns, so that whatever else the machine did slowed all of them alike.
     """
@@ -34,7 +34,7 @@ class Speeds:
 
     def of(self, trial: Trial) -> float:
         """Of what the trial learns."""
-        return self.seconds[_way(trial)]
+        return self.seconds[trial.variant]
 
 
 def measured_speeds(workspace: Workspace, trials: Sequence[Trial], *, decide_lengths: bool) -> Speeds:
@@ -54,7 +54,8 @@ def measured_speeds(workspace: Workspace, trials: Sequence[Trial], *, decide_len
         middle = {way: statistics.median(found[way] for found in rounds) for way in ways}
         with store.writing(_KIND, name) as folder:
             (folder / _FILE).write_text(json.dumps(middle))
-    return Speeds(json.loads((store.path(_KIND, name) / _FILE).read_text()))
+    known = json.loads((store.path(_KIND, name) / _FILE).read_text())
+    return Speeds({trial.variant: known[_way(trial)] for trial in trials if trial.seed is not None})
 
 
 def _way(trial: Trial) -> str:
@@ -77,11 +78,20 @@ def cpu_seconds(workspace: Workspace, trials: Sequence[Trial], speeds: Speeds) -
         return 0.0
     second_a_session = _judging_speed(workspace, learning[0])
     n_sessions = sum(
-        trial.settings.evaluation.n_sessions * (len(trial.learned_in) + len(trial.judged_by)) + _searched(trial.settings.learner)
+        trial.settings.evaluation.n_sessions * (len(trial.learned_in) + len(trial.judged_by))
+        + _judged_on_the_way(trial)
+        + _searched(trial.settings.learner)
         for trial in learning
     )
     learned = sum(speeds.of(trial) * trial.settings.learner.schedule.n_iterations for trial in learning)
     return learned + second_a_session * n_sessions
+
+
+def _judged_on_the_way(trial: Trial) -> int:
+    """Sessions that the judgements of a training play."""
+    training, n_iterations = trial.settings.training, trial.settings.learner.schedule.n_iterations
+    n_judged = n_iterations // training.judge_every if training.judge_every else 0
+    return n_judged * training.judge_sessions * len(trial.learned_in)
 
 
 def _searched(config: LearnerConfig) -> int:

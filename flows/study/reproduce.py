@@ -28,7 +28,7 @@ from flows.study.results import best_where_learned, experiment_rows, level_weigh
 from flows.study.stages import stage_rows, write_stages
 from flows.study.study import BASE
 from flows.study.trial import Outcome, Trial, do, is_kept, outcome_of
-from flows.study.tuning import N_SEARCHED, Searched, search_seconds, tuned
+from flows.study.tuning import N_SEARCHED, Searched, left_to_do, tuned
 from pipeline.errors import TrainingError
 from pipeline.warehouse.ledger import add_experiments
 from pipeline.warehouse.lock import locked
@@ -144,17 +144,20 @@ def _done(
     if request.budget:
         plan = on_budget(plan, request.budget, speeds)
         left = _left(workspace, plan)
+    searched, searching = list[Searched](), list[Trial]()
     if plan.study.is_tuned:
         run.say(f"{len(plan.variants)} variants, each tuned by {N_SEARCHED} shorter trainings in the training simulators")
-    else:
+        searching = left_to_do(workspace, plan)
+        if not searching:
+            plan, searched = tuned(workspace, plan, run, workers)
+            left = _left(workspace, plan)
+    if not searching:
         _say_what_is_there(plan, left, run)
-    searched: list[Searched] = []
     with run.stage("estimate"):
-        estimate = cpu_seconds(workspace, [*left, *_of_the_best(plan, request)], speeds)
-        estimate += search_seconds(plan, speeds) if plan.study.is_tuned else 0.0
+        estimate = cpu_seconds(workspace, [*(searching or left), *_of_the_best(plan, request)], speeds)
     n_workers = min(n_at_once(workers), max(len(left), 1))
     run.say(f"about {estimate:,.0f} CPU seconds to go: {estimate / n_workers / 60:,.1f} minutes on {n_workers} free cores")
-    if plan.study.is_tuned:
+    if searching:
         plan, searched = tuned(workspace, plan, run, workers)
         left = _left(workspace, plan)
         _say_what_is_there(plan, left, run)

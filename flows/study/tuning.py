@@ -9,7 +9,6 @@ import numpy as np
 from flows.runtime.run import Run
 from flows.runtime.workers import Workers, run_parallel
 from flows.stores.workspace import Workspace
-from flows.study.estimate import Speeds
 from flows.study.plan import StudyPlan, of_variant
 from flows.study.study import Variant
 from flows.study.trial import Outcome, Trial, do, is_kept, outcome_of
@@ -42,6 +41,10 @@ SESSIONS = 300
 POINTS = 8
 RUNGS = (Rung(8, 1 / 8), Rung(4, 1 / 4), Rung(2, 1 / 2))
 N_SEARCHED = sum(rung.n_configurations for rung in RUNGS)
+
+
+# Variant → configurations that are still in the search.
+_Left = Mapping[str, Sequence[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,7 @@ def tuned(workspace: Workspace, plan: StudyPlan, run: Run, workers: Workers) -> 
         run: says what is done.
         workers: that learn.
     """
-    left = {
-        variant.name: [dict(changes) for changes in configurations(variant.searched, plan.settings.seed)]
-        for variant in plan.variants
-    }
-    done: list[Searched] = []
+    left, done = _all_of(plan), list[Searched]()
     for number, rung in enumerate(RUNGS, start=1):
         searching = _rung(plan, left, number, rung)
         missing = [trial for trial in searching.trials if not is_kept(workspace, trial)]
@@ -95,25 +94,55 @@ def tuned(workspace: Workspace, plan: StudyPlan, run: Run, workers: Workers) -> 
             if missing:
                 workspace.lay_out()
                 run_parallel(do, [(workspace, trial) for trial in missing], workers, tick)
-        outcomes = tuple(outcome_of(workspace, trial) for trial in searching.trials)
-        done.append(Searched(number, searching, outcomes))
-        n_left = RUNGS[number].n_configurations if number < len(RUNGS) else 1
-        reached = {outcome.trial.variant: _reward(outcome) for outcome in outcomes}
-        left = {
-            name: sorted(candidates, key=lambda changes: -reached[_named(name, number, changes)])[:n_left]
-            for name, candidates in left.items()
-        }
+        done.append(Searched(number, searching, _outcomes(workspace, searching)))
+        left = _best_of(left, number, done[-1].outcomes)
     return _as_chosen(plan, {name: candidates[0] for name, candidates in left.items()}), done
 
 
-def search_seconds(plan: StudyPlan, speeds: Speeds) -> float:
-    """CPU seconds of the trainings of a search; its judgements are few."""
-    share = sum(rung.n_configurations * rung.share for rung in RUNGS)
-    firsts = [next(of_variant(plan, variant)) for variant in plan.variants]
-    return sum(share * speeds.of(trial) * trial.settings.learner.schedule.n_iterations for trial in firsts)
+def left_to_do(workspace: Workspace, plan: StudyPlan) -> list[Trial]:
+    """Trainings of a search that are not kept, and then the last ones, under the names of their variants; nothing where it is over.
+
+    Who goes on after a round that is not over is not known: its first configurations stand for them.
+    """
+    left, missing = _all_of(plan), list[Trial]()
+    for number, rung in enumerate(RUNGS, start=1):
+        searching = _rung(plan, left, number, rung)
+        names = [name for name, candidates in left.items() for _ in candidates]
+        missing += [
+            replace(trial, variant=name)
+            for name, trial in zip(names, searching.trials, strict=True)
+            if missing or not is_kept(workspace, trial)
+        ]
+        if missing:
+            left = {name: candidates[: _n_after(number)] for name, candidates in left.items()}
+        else:
+            left = _best_of(left, number, _outcomes(workspace, searching))
+    return [*missing, *_as_chosen(plan, {name: {} for name in left}).trials] if missing else []
 
 
-def _rung(plan: StudyPlan, left: Mapping[str, Sequence[Mapping[str, Any]]], number: int, rung: Rung) -> StudyPlan:
+def _all_of(plan: StudyPlan) -> dict[str, list[dict[str, Any]]]:
+    return {variant.name: configurations(variant.searched, plan.settings.seed) for variant in plan.variants}
+
+
+def _n_after(number: int) -> int:
+    """Configurations that are left after a round."""
+    return RUNGS[number].n_configurations if number < len(RUNGS) else 1
+
+
+def _best_of(left: _Left, number: int, outcomes: Sequence[Outcome]) -> dict[str, list[dict[str, Any]]]:
+    """Those that reached most in a round."""
+    reached = {outcome.trial.variant: _reward(outcome) for outcome in outcomes}
+    return {
+        name: sorted(candidates, key=lambda changes: -reached[_named(name, number, changes)])[: _n_after(number)]
+        for name, candidates in left.items()
+    }
+
+
+def _outcomes(workspace: Workspace, plan: StudyPlan) -> tuple[Outcome, ...]:
+    return tuple(outcome_of(workspace, trial) for trial in plan.trials)
+
+
+def _rung(plan: StudyPlan, left: _Left, number: int, rung: Rung) -> StudyPlan:
     """Its configurations as variants, each with one training that only the simulators judge where it learned."""
     variants, trials = [], []
     for variant in plan.variants:

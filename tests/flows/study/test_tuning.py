@@ -101,6 +101,7 @@ def test_a_tuned_study(refreshed: Any, tmp_path: Path, monkeypatch: pytest.Monke
     _, again = study(only=("item",))
     assert "search, round 1: 16 trainings, 16 of them done already" in again
     assert "2 variants, 2 trainings of 32 iterations, 2 of them done already; 7 simulators" in again
+    assert any(line.startswith("about 0 CPU seconds to go") for line in again) and not any("about 0 " in line for line in lines)
     # One more seed of the first alone: pairs are of the seed that both have.
     monkeypatch.setattr(results, "N_BEST", 0)
     more, lines = study(only=("item",), n_best_seeds=2)
