@@ -14,7 +14,9 @@ import numpy.typing as npt
 from hsrl_train.evaluation.intervals import Interval, mean_interval
 
 Array = npt.NDArray[np.float64]
-Verdict = Literal["better", "in its own family only", "no difference shown", "worse in its own family only", "worse"]
+Verdict = Literal[
+    "better", "not by every judge", "in its own family only", "no difference shown", "worse in its own family only", "worse"
+]
 
 # What a family may take away, as a share of the reference's reward there: smaller differences are of no account.
 TOLERANCE = 0.01
@@ -78,9 +80,10 @@ def claim(panel: Compared | None, own: Compared | None, real: Mapping[str, Inter
 
     It is *better* if all three hold: its interval lies above 0 in the mean over the families of the panel; in no family is its mean
     below the reference's by more than ``tolerance`` of that; and no figure of people's answers has fallen, which is to say that no
-    interval of a difference lies below 0 as a whole. It is *worse* if the panel's interval lies below 0 as a whole. It is better *in
-    its own family only* if the interval there lies above 0 and it is not better, and worse there only if that lies below 0 and it is
-    not worse; without a panel nothing more can be said. Else no difference is shown.
+    interval of a difference lies below 0 as a whole. If the first holds alone, it is better, but *not by every judge*. It is *worse* if
+    the panel's interval lies below 0 as a whole. Else it is better, or worse, *in its own family only* if the interval there lies above,
+    or below, 0; without a panel nothing more can be said. Else no difference is shown. What gains at home and loses elsewhere is better
+    at home only.
 
     Args:
         panel: rewards in families that it did not learn in; None where there are none.
@@ -95,8 +98,8 @@ def claim(panel: Compared | None, own: Compared | None, real: Mapping[str, Inter
     worst = min(shares, key=lambda family: shares[family])
     is_honest = shares[worst] >= -tolerance and all(figure.high >= 0 for figure in real.values())
     verdict = _without_panel(at_home)
-    if difference.low > 0 and is_honest:
-        verdict = "better"
+    if difference.low > 0:
+        verdict = "better" if is_honest else "not by every judge"
     elif difference.high < 0 and verdict != "in its own family only":
         verdict = "worse"
     return Claim(verdict, difference, worst, shares[worst], at_home, dict(real))

@@ -107,7 +107,10 @@ CLAIMS = Table(
         w.text("policy", "its method"),
         w.POLICY_ID,
         w.text("reference", "the method that it is compared with"),
-        w.text("verdict", "better, in its own family only, no difference shown, worse in its own family only, or worse"),
+        w.text(
+            "verdict",
+            "better, not by every judge, in its own family only, no difference shown, worse in its own family only, or worse",
+        ),
         *(
             w.figure(
                 f"panel{bound}",

@@ -5,7 +5,7 @@
 -- column policy: its method
 -- column policy_id: fingerprint of the policy
 -- column reference: the method that it is compared with
--- column verdict: better, in its own family only, no difference shown, worse in its own family only, or worse
+-- column verdict: better, not by every judge, in its own family only, no difference shown, worse in its own family only, or worse
 -- column panel: difference in total reward in the mean over families not learned in, mean
 -- column panel_low: difference in total reward in the mean over families not learned in, lower end of its 95 % interval
 -- column panel_high: difference in total reward in the mean over families not learned in, upper end of its 95 % interval

@@ -39,22 +39,24 @@ def test_an_exploiter_gains_at_home_only() -> None:
 
 def test_a_gain_that_one_family_pays_for_is_not_better() -> None:
     gains = (0.8, 0.8, -0.3, -0.3, 0.6, 0.6)
-    assert claim(compared(gains), own(0.8), {"auc_in_slate": RISEN}).verdict == "in its own family only"
-    assert claim(compared(gains), None, {}).verdict == "no difference shown"
+    assert claim(compared(gains), own(0.8), {"auc_in_slate": RISEN}).verdict == "not by every judge"
+    assert claim(compared(gains), None, {}).verdict == "not by every judge"
     assert claim(compared(gains), None, {}, tolerance=0.05).verdict == "better"
 
 
 def test_a_gain_that_people_speak_against_is_not_better() -> None:
     gains = (0.3,) * 6
-    assert claim(compared(gains), own(0.3), {"auc_in_slate": RISEN, "ndcg_in_slate": FALLEN}).verdict == "in its own family only"
+    assert claim(compared(gains), own(0.3), {"auc_in_slate": RISEN, "ndcg_in_slate": FALLEN}).verdict == "not by every judge"
     assert claim(compared(gains), own(0.3), {"auc_in_slate": RISEN}).verdict == "better"
 
 
 def test_a_loss_is_worse_and_noise_is_neither() -> None:
     assert claim(compared((-0.3,) * 6), own(0.0), {}).verdict == "worse"
     verdicts = [claim(compared((0.0,) * 6, seed=seed), None, {}).verdict for seed in range(200)]
-    assert verdicts.count("better") <= 12  # 2.5 % of 200 is 5; twelve or more come once in 200 such tests
-    assert set(verdicts) <= {"no difference shown", "worse", "better"}
+    assert (
+        sum(verdict in ("better", "not by every judge") for verdict in verdicts) <= 12
+    )  # 2.5 % of 200 is 5; twelve or more come once in 200 such tests
+    assert set(verdicts) <= {"no difference shown", "worse", "better", "not by every judge"}
 
 
 def test_shares_are_of_the_reference_of_each_family() -> None:
