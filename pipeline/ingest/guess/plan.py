@@ -298,10 +298,11 @@ def _words_of_items(names: Sequence[str], item: str) -> dict[str, Any]:
 
 
 def name_of(plan: Plan) -> str:
-    """A name for the source: of a published log its kind, else the file's."""
+    """A name for the source: of a published log its kind, else the file's without a date, as other days' files may follow."""
     path = Path(plan.source["path"])
     if plan.source["kind"] not in ("table", "movielens"):
         return str(plan.source["kind"])
     name = re.sub(r"\[0-9\]|\[!i\]|[*?]", "", path.name).split(".")[0]
+    name = re.sub(r"(?<!\d)(19|20)\d\d([-_]?\d\d){1,2}(?!\d)", "", name)
     stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     return stem if plain(stem) else "my-log"

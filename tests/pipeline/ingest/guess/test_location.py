@@ -67,6 +67,21 @@ def test_a_catalogue_that_lies_there_is_not_taken_for_the_log(tmp_path: Path) ->
         source_of(tmp_path, "day_1.csv", "day_2.csv")
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("clicks_2024-01-05.csv", "clicks"),
+        ("20240105_clicks.csv", "clicks"),
+        ("clicks-202401-eu.csv", "clicks-eu"),
+        ("2024_01_05.csv", "my-log"),
+        ("log-2024.csv", "log-2024"),
+        ("a1999123401.csv", "a1999123401"),
+    ],
+)
+def test_a_source_is_not_named_after_the_day_of_its_first_file(tmp_path: Path, file: str, name: str) -> None:
+    assert source_of(tmp_path, file)["name"] == name
+
+
 def test_a_folder_with_brackets_is_no_glob(tmp_path: Path) -> None:
     folder = tmp_path / "data[1]"
     assert source_of(folder, "day_1.csv", "day_2.csv")["path"] == "day_*.csv"
