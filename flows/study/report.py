@@ -181,8 +181,7 @@ def _seeds(summary: pl.DataFrame) -> str:
     least, most = int(summary["n_seeds"].min()), int(summary["n_seeds"].max())  # type: ignore[arg-type]
     if least == most:
         return f"{most} {plural('seed', most)}"
-    more = summary.filter(pl.col("n_seeds") == most)["variant"].to_list()
-    return f"{least} {plural('seed', least)}, {most} of the first and what reaches most where it learned ({', '.join(more)})"
+    return f"{least} {plural('seed', least)}, {most} of the first row and of those that reach most where they learned (column *seeds*)"
 
 
 def _lengths(summary: pl.DataFrame) -> str:

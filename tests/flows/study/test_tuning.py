@@ -109,7 +109,7 @@ def test_a_tuned_study(refreshed: Any, tmp_path: Path, monkeypatch: pytest.Monke
     assert more["variants"][1]["difference"] == report["variants"][1]["difference"]
     assert more["variants"][0]["panel_reward"] != report["variants"][0]["panel_reward"]
     page = Path(more["files"][0]).read_text()
-    assert "1 seed, 2 of the first and what reaches most where it learned (HSRL)" in page
+    assert "1 seed, 2 of the first row and of those that reach most" in page
     assert "rows are above *random*, " in page and "--seeds 1 --best-seeds 2" in page
 
 
