@@ -22,7 +22,7 @@ from flows.study.curves import curves_of
 from flows.study.estimate import Speeds, cpu_seconds, measured_speeds, on_budget
 from flows.study.judges import judge_rows
 from flows.study.lawful import temper_line
-from flows.study.plan import N_BEST, StudyPlan, StudyRequest, plan_study, with_more_seeds
+from flows.study.plan import N_BEST, StudyPlan, StudyRequest, of_variant, plan_study, with_more_seeds
 from flows.study.report import Found, write_report
 from flows.study.results import best_where_learned, experiment_rows, level_weights, reference_rows, summary
 from flows.study.stages import stage_rows, write_stages
@@ -154,7 +154,8 @@ def _done(
     if not searching:
         _say_what_is_there(plan, left, run)
     with run.stage("estimate"):
-        estimate = cpu_seconds(workspace, [*(searching or left), *_of_the_best(plan, request)], speeds)
+        to_do = searching or left
+        estimate = cpu_seconds(workspace, [*to_do, *_of_the_best(workspace, plan, request, is_known=not to_do)], speeds)
     n_workers = min(n_at_once(workers), max(len(left), 1))
     run.say(f"about {estimate:,.0f} CPU seconds to go: {estimate / n_workers / 60:,.1f} minutes on {n_workers} free cores")
     if searching:
@@ -163,10 +164,10 @@ def _done(
         _say_what_is_there(plan, left, run)
     _carry_out(workspace, left, run, workers)
     if request.n_best_seeds:
-        best = best_where_learned(plan, [outcome_of(workspace, trial) for trial in plan.trials])
-        names = ["the first variant", *sorted(best - {BASE})]
-        run.say(f"{request.n_best_seeds} seeds of {', '.join(names)}, by what they reach where they learned")
-        plan = with_more_seeds(plan, best, request.n_best_seeds)
+        plan = _with_seeds_of_the_best(workspace, plan, request.n_best_seeds)
+        more = [variant.name for variant in plan.variants if len(list(of_variant(plan, variant))) > request.n_seeds]
+        more = [plan.study.first_name if name == BASE else name for name in more]
+        run.say(f"{request.n_best_seeds} seeds of what reaches most where it learned: {'; '.join(more)}")
         _carry_out(workspace, _left(workspace, plan), run, workers)
     return plan, searched, round(estimate, 1), [outcome_of(workspace, trial) for trial in plan.trials]
 
@@ -178,10 +179,19 @@ def _carry_out(workspace: Workspace, left: Sequence[Trial], run: Run, workers: W
             run_parallel(do, [(workspace, trial) for trial in pass_], workers, tick)
 
 
-def _of_the_best(plan: StudyPlan, request: StudyRequest) -> list[Trial]:
-    """Trials like those of the seeds that the best will learn with beside the others'; which they are is not known before."""
-    n_more = max(0, (request.n_best_seeds or 0) - request.n_seeds)
-    return [trial for trial in plan.trials if trial.seed == plan.settings.seed][: N_BEST + 1] * n_more
+def _of_the_best(workspace: Workspace, plan: StudyPlan, request: StudyRequest, *, is_known: bool) -> list[Trial]:
+    """Trials of the seeds that the best are to have beside the others'; others stand for them while it is not known which they are."""
+    if not request.n_best_seeds:
+        return []
+    if is_known:
+        return _left(workspace, _with_seeds_of_the_best(workspace, plan, request.n_best_seeds))
+    firsts = [trial for trial in plan.trials if trial.seed == plan.settings.seed]
+    return firsts[: N_BEST + 1] * (request.n_best_seeds - request.n_seeds)
+
+
+def _with_seeds_of_the_best(workspace: Workspace, plan: StudyPlan, n_seeds: int) -> StudyPlan:
+    """The plan with so many seeds of the first variant and of those that reach most; all that it has is done."""
+    return with_more_seeds(plan, best_where_learned(plan, [outcome_of(workspace, trial) for trial in plan.trials]), n_seeds)
 
 
 def _passes(trials: Sequence[Trial]) -> list[list[Trial]]:

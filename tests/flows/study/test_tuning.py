@@ -105,7 +105,11 @@ def test_a_tuned_study(refreshed: Any, tmp_path: Path, monkeypatch: pytest.Monke
     # One more seed of the first alone: pairs are of the seed that both have.
     monkeypatch.setattr(results, "N_BEST", 0)
     more, lines = study(only=("item",), n_best_seeds=2)
-    assert "2 seeds of the first variant" in lines[-1] and [row["n_seeds"] for row in more["variants"]] == [2, 1]
+    assert lines[-1] == "2 seeds of what reaches most where it learned: HSRL"
+    assert [row["n_seeds"] for row in more["variants"]] == [2, 1]
+    assert not any(line.startswith("about 0 ") for line in lines)
+    _, lines = study(only=("item",), n_best_seeds=2)
+    assert any(line.startswith("about 0 ") for line in lines)
     assert more["variants"][1]["difference"] == report["variants"][1]["difference"]
     assert more["variants"][0]["panel_reward"] != report["variants"][0]["panel_reward"]
     page = Path(more["files"][0]).read_text()
