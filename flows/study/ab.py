@@ -70,7 +70,8 @@ def ab_test(settings: Settings, root: Path, run: Run, request: AbRequest) -> dic
         with run.stage("read-out"):
             rows = read_out(arms, request)
             made_by = f"`hsrl ab {request.words}`, source {settings.source.name}, hsrl {code_version()}, release {pinned.release.release_id}"
-            paths = write(arms, rows, request, made_by, root)
+            planned = plan(rows, arms, len(pinned.world.records.profiles))
+            paths = write(arms, rows, planned, request, made_by, root)
         outcome.is_done = True
         return {
             "run_id": run.run_id,
@@ -79,7 +80,7 @@ def ab_test(settings: Settings, root: Path, run: Run, request: AbRequest) -> dic
             "days": request.n_days,
             "users": [len(arm.users) for arm in arms],
             "lifts": [plain(each) for each in rows],
-            "users_needed": plan(rows, arms, len(pinned.world.records.profiles)),
+            "users_needed": planned,
             "files": [str(path) for path in paths],
             "seconds": run.seconds,
         }

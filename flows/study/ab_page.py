@@ -16,11 +16,12 @@ from flows.runtime.files import written
 from hsrl_train.data.tensors import World
 from hsrl_train.data.world import State
 from hsrl_train.evaluation.ab_days import EARNINGS, Served
-from hsrl_train.evaluation.ab_readout import Lift, Users, lift, users_needed
+from hsrl_train.evaluation.ab_readout import LEVEL, LONGEST, POWER, Lift, Users, days_needed, lift, spread_of, users_needed
 from hsrl_train.learner.config import LearnerConfig
 from hsrl_train.learner.loop import StoredPolicy
 
 REWARD = "total reward a session"
+NEEDED = "users in each arm"
 # The shares of the users that a plan of the next test is told for.
 _TRAFFICS = (0.05, 0.15, 0.5)
 
@@ -102,20 +103,27 @@ def _summed(arm: Arm, of_day: Callable[[Served], Tensor]) -> Users:
 
 
 def plan(rows: Sequence[Lift], arms: Sequence[Arm], n_users: int) -> list[dict[str, Any]]:
-    """Users in each arm that find half, once and twice the lift that was seen, and the days that takes at some shares of traffic."""
+    """Users in each arm that find half, once and twice the lift that was seen in as many days, and the days with shares of all users.
+
+    Args:
+        rows: of the read-out, that of the reward first.
+        arms: the control first.
+        n_users: all that there are.
+
+    Returns:
+        Columns ``difference``, ``NEEDED`` and one for each share of traffic; None where no number does.
+    """
     found = rows[0]
-    spread = float(
-        np.sqrt(found.variance_left) * np.std([day.reward.double().numpy() for day in arms[0].days[1:]], axis=1).mean()
-    )
+    days = np.stack([day.reward.double().numpy() for day in arms[0].days[1:]])
+    spread = spread_of(days, found.variance_left)
     plan = []
     for share in (0.5, 1.0, 2.0):
         difference = share * found.difference
-        needed = users_needed(spread, difference) if difference else None
-        days = {
-            f"days at {traffic:.0%}": None if needed is None else int(np.ceil(needed / max(1, round(traffic * n_users))))
-            for traffic in _TRAFFICS
-        }
-        plan.append({"difference": difference, "user days in each arm": needed, **days})
+        row: dict[str, Any] = {"difference": difference, NEEDED: None}
+        if difference:
+            row[NEEDED] = users_needed(spread.of_mean(len(days)), difference)
+            row |= {f"days at {traffic:.0%}": days_needed(spread, difference, round(traffic * n_users)) for traffic in _TRAFFICS}
+        plan.append(row)
     return plan
 
 
@@ -124,7 +132,9 @@ def plain(found: Lift) -> dict[str, Any]:
     return {**{name: getattr(found, name) for name in Lift.__dataclass_fields__}, "relative": found.relative}
 
 
-def write(arms: Sequence[Arm], rows: Sequence[Lift], request: AbRequest, made_by: str, root: Path) -> list[Path]:
+def write(
+    arms: Sequence[Arm], rows: Sequence[Lift], planned: Sequence[dict[str, Any]], request: AbRequest, made_by: str, root: Path
+) -> list[Path]:
     """Write the page, the days as a table, and their picture; their paths."""
     request.out.mkdir(parents=True, exist_ok=True)
     paths = {kind: request.out / f"ab.{kind}" for kind in ("md", "csv", "png")}
@@ -148,7 +158,7 @@ def write(arms: Sequence[Arm], rows: Sequence[Lift], request: AbRequest, made_by
         ]
     )
     with written(paths["md"], root) as draft:
-        draft.write_text(_page(arms, rows, request, made_by), encoding="utf-8")
+        draft.write_text(_page(arms, rows, planned, request, made_by), encoding="utf-8")
     with written(paths["csv"], root) as draft:
         daily.write_csv(draft)
     with written(paths["png"], root) as draft, styled():
@@ -167,7 +177,7 @@ def write(arms: Sequence[Arm], rows: Sequence[Lift], request: AbRequest, made_by
     return list(paths.values())
 
 
-def _page(arms: Sequence[Arm], rows: Sequence[Lift], request: AbRequest, made_by: str) -> str:
+def _page(arms: Sequence[Arm], rows: Sequence[Lift], planned: Sequence[dict[str, Any]], request: AbRequest, made_by: str) -> str:
     lines = [
         f"# A/B test: {request.treatment} beside {request.control}",
         "",
@@ -182,4 +192,19 @@ def _page(arms: Sequence[Arm], rows: Sequence[Lift], request: AbRequest, made_by
         f"{row.p_value:.3g} | {row.variance_left:.2f} |"
         for row in rows
     ]
+    if planned[0][NEEDED]:
+        heads = list(planned[0])
+        lines += [
+            "",
+            f"What finds such differences in total reward with {POWER:.0%} power at {LEVEL:.0%}: users in each arm in {request.n_days} days, or "
+            "days with shares of all users in each arm. The same users come every day, so that a longer test averages their days only; – is "
+            f"more than {LONGEST} days.",
+            "",
+            f"| {' | '.join(heads)} |",
+            "| ---: |" + " ---: |" * (len(heads) - 1),
+            *(
+                f"| {row['difference']:+.3f} | {' | '.join('–' if row[name] is None else f'{row[name]:,}' for name in heads[1:])} |"
+                for row in planned
+            ),
+        ]
     return "\n".join([*lines, "", "![Total reward day by day](ab.png)", ""])

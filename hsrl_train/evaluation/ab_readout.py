@@ -1,5 +1,6 @@
 """An A/B test, read out as a product team would: lift with its interval, CUPED, guard rails, and how long a test has to be."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,9 @@ import numpy.typing as npt
 from pipeline.errors import TrainingError
 
 Users = npt.NDArray[np.float64]
+Days = npt.NDArray[np.float64]
 LEVEL, POWER = 0.05, 0.8
+LONGEST = 365  # days that a test may be planned for
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,51 @@ def _adjusted(control: Users, treatment: Users, control_before: Users, treatment
     control, treatment = control - theta * (control_before - centre), treatment - theta * (treatment_before - centre)
     left = float(np.concatenate([control, treatment]).var() / now.var()) if now.var() else 1.0
     return control, treatment, left
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How much users differ in a metric: the same users come every day, so that a longer test averages their days and nothing else.
+
+    Attributes:
+        between: variance of what a user is in the long run.
+        within: variance of a user's day about that.
+    """
+
+    between: float
+    within: float
+
+    def of_mean(self, n_days: int) -> float:
+        """Standard deviation over users of the mean of their days."""
+        return float(np.sqrt(self.between + self.within / n_days))
+
+
+def spread_of(days: Days, variance_left: float = 1.0) -> Spread:
+    """What a finished test tells of the spread.
+
+    Args:
+        days: (D, n), a number for each day and user. With one day all of it is taken to be between users, so that no longer test helps.
+        variance_left: what CUPED left of the variance of the users' means.
+    """
+    n_days = len(days)
+    within = float(days.var(axis=0, ddof=1).mean()) if n_days > 1 else 0.0
+    between = float(days.mean(axis=0).var(ddof=1)) * variance_left - within / n_days
+    return Spread(max(between, 0.0), within)
+
+
+def days_needed(spread: Spread, difference: float, n_users: int) -> int | None:
+    """Days after which ``n_users`` in each arm find a difference as ``users_needed`` has it; None where ``LONGEST`` do not do.
+
+    Raises:
+        ValueError: the difference is 0.
+    """
+
+    def is_enough(n_days: int) -> bool:
+        return users_needed(spread.of_mean(n_days), difference) <= n_users
+
+    if not is_enough(LONGEST):
+        return None
+    return bisect_left(range(1, LONGEST), True, key=is_enough) + 1
 
 
 def users_needed(standard_deviation: float, difference: float) -> int:

@@ -61,9 +61,14 @@ def ab(console: Console, report: dict[str, Any]) -> None:
             f"{row['p_value']:.2g}",
         )
     console.print(drawn)
-    plan = [row for row in report["users_needed"] if row["user days in each arm"] is not None]
     lines = [
-        (f"to find {row['difference']:+.3f}", ", ".join(f"{row[name]:,} {name}" for name in row if name != "difference"))
-        for row in plan
+        (
+            f"to find {row['difference']:+.3f}",
+            ", ".join(
+                "no number of " + name if row[name] is None else f"{row[name]:,} {name}" for name in row if name != "difference"
+            ),
+        )
+        for row in report["users_needed"]
+        if row["users in each arm"] is not None
     ]
     facts(console, (*lines, ("written", ", ".join(report["files"]))))

@@ -30,6 +30,10 @@ def test_two_arms_for_two_days(refreshed: Any, tmp_path: Path, monkeypatch: pyte
     lifts = {row["metric"]: row for row in report["lifts"]}
     assert list(lifts)[:2] == [REWARD, f"{REWARD}, without CUPED"] and len(lifts) == 4
     assert all(row["low"] <= row["difference"] <= row["high"] for row in report["lifts"])
+    # What the next test takes is told by the page too.
+    assert [row["difference"] / lifts[REWARD]["difference"] for row in report["users_needed"]] == [0.5, 1, 2]
+    needed = [row["users in each arm"] for row in report["users_needed"]]
+    assert needed == sorted(needed, reverse=True) and f" {needed[0]:,} | " in Path(report["files"][0]).read_text()
     assert report["users"][0] == report["users"][1] >= 2
     # Two first trainings on the same log, then a night each, on the log of that arm alone.
     assert [method for method, *_ in taught] == ["item_sasrec", "hsrl"] * 2
