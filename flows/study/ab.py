@@ -9,7 +9,6 @@ from torch import Tensor
 
 from flows.retrain.simulators import POSITIVES_ONLY, fit_missing, judging_specs, training_specs
 from flows.retrain.training import decided_by_log
-from flows.runtime.resources import code_version
 from flows.runtime.run import Run
 from flows.runtime.run_outcome import record_run
 from flows.runtime.settings import Settings
@@ -17,6 +16,7 @@ from flows.stores.pinned import pin_latest
 from flows.stores.workspace import Workspace
 from flows.study.ab_page import AbRequest, Arm, plain, plan, read_out, write
 from flows.study.ab_values import read_values
+from flows.study.made_by import made_by
 from flows.study.trial import models
 from hsrl_train.data.starts import sample_starts
 from hsrl_train.data.tensors import World
@@ -69,9 +69,9 @@ def ab_test(settings: Settings, root: Path, run: Run, request: AbRequest) -> dic
         arms = test.week(run)
         with run.stage("read-out"):
             rows = read_out(arms, request)
-            made_by = f"`hsrl ab {request.words}`, source {settings.source.name}, hsrl {code_version()}, release {pinned.release.release_id}"
+            made = made_by(f"ab {request.words}", pinned.release.release_id) + f", source {settings.source.name}"
             planned = plan(rows, arms, len(pinned.world.records.profiles))
-            paths = write(arms, rows, planned, request, made_by, root)
+            paths = write(arms, rows, planned, request, made, root)
         outcome.is_done = True
         return {
             "run_id": run.run_id,

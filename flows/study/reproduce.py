@@ -11,7 +11,6 @@ from flows.retrain.judging import repeats_line
 from flows.retrain.simulators import POSITIVES_ONLY, fit_missing
 from flows.retrain.training import require_usable
 from flows.runtime.cluster import Cluster
-from flows.runtime.resources import code_version
 from flows.runtime.run import Run, Tick
 from flows.runtime.run_outcome import record_run
 from flows.runtime.settings import Settings
@@ -22,6 +21,7 @@ from flows.study.curves import curves_of
 from flows.study.estimate import Speeds, cpu_seconds, measured_speeds, on_budget
 from flows.study.judges import judge_rows
 from flows.study.lawful import temper_line
+from flows.study.made_by import made_by
 from flows.study.plan import N_BEST, StudyPlan, StudyRequest, of_variant, plan_study, with_more_seeds
 from flows.study.report import Found, write_report
 from flows.study.results import best_where_learned, experiment_rows, level_weights, reference_rows, summary
@@ -89,11 +89,11 @@ def _reported(
     tick: Tick,
 ) -> dict[str, Any]:
     """Write the pages; what they say as plain values."""
-    made_by = f"`hsrl reproduce {request.words}`, hsrl {code_version()}, release {pinned.release.release_id}"
+    made = made_by(f"reproduce {request.words}", pinned.release.release_id)
     pages: dict[str, Any] = {"variants": [], "references": [], "judges": [], "stages": []}
     if plan.study.stages:
         stages = stage_rows(plan, outcomes)
-        paths = write_stages(request.study, plan, stages, made_by, request.out, root)
+        paths = write_stages(request.study, plan, stages, made, request.out, root)
         return {**pages, "stages": stages.to_dicts(), "files": [str(path) for path in paths]}
     judges = judge_rows(workspace, plan, tick) if request.study == "panel" else None
     weights = level_weights(workspace, outcomes) if request.study == "weights" else None
@@ -101,7 +101,7 @@ def _reported(
     rows = _renamed(summary(plan, outcomes), plan)
     repeats = repeats_line(plan.settings.environment.as_logged(pinned.world.share_shown_again), pinned.world)
     rules = f"{repeats}; {temper_line(outcomes)}"
-    found = Found(request.study, plan, rows, reference_rows(outcomes), weights, judges, made_by, rules, curves)
+    found = Found(request.study, plan, rows, reference_rows(outcomes), weights, judges, made, rules, curves)
     return {
         **pages,
         "files": [str(path) for path in write_report(found, request.out, root)],
