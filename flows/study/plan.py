@@ -162,7 +162,9 @@ def _wanted(variants: list[Variant], request: StudyRequest) -> list[Variant]:
 
 
 def _wanted_name(variants: list[Variant], name: str, study: str) -> str:
-    """The variant of that name, or the only one that learns by the method of that name."""
+    """The variant of that name, as pages call it, or the only one that learns by the method of that name."""
+    if name.casefold() == STUDIES[study].first_name.casefold():
+        return BASE
     if name in {variant.name for variant in variants}:
         return name
     by_method = [variant.name for variant in variants if variant.changes.get("learner.method") == name.casefold()]

@@ -53,6 +53,12 @@ def test_a_row_is_asked_for_by_its_name_or_its_method(name: str) -> None:
     assert [variant.changes.get("learner.method") for variant in wanted[1:]] == ["sl_online" if "online" in name else "hac"]
 
 
+@pytest.mark.parametrize("name", ["HSRL", "hsrl", BASE])
+def test_the_first_row_alone_is_asked_for_as_pages_call_it(name: str) -> None:
+    variants = [Variant(BASE), *TABLE2.variants]
+    assert plan._wanted(variants, StudyRequest("table2", 1, None, Path(), only=(name,))) == variants[:1]
+
+
 @pytest.mark.slow
 def test_a_tuned_study(refreshed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "STUDIES", {"tuned": STUDY})
